@@ -1,0 +1,304 @@
+"""The nouns that rooms exchange: plain, frozen values, named as the vendor and S3 name them.
+
+No behaviour beyond what a value can say of itself, no I/O. Times are UTC nanoseconds (`_ns`), sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class DataFlowStatus(StrEnum):
+    """Status of a dataflow, in the wire's words."""
+
+    STARTING = "Starting"
+    RUNNING = "Running"
+    UPDATING = "Updating"
+    STOPPING = "Stopping"
+    STOPPED = "Stopped"
+    DELETING = "Deleting"
+    DELETED = "Deleted"  # never answered: a deleted dataflow is out of the API's sight until pruned
+    MISCONFIGURED = "Misconfigured"
+
+
+class TaskStatus(StrEnum):
+    """Status of a task, in the wire's words."""
+
+    PENDING = "Pending"
+    EXECUTING = "Executing"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELING = "Canceling"
+    CANCELED = "Canceled"
+
+
+class SubTaskStatus(StrEnum):
+    """Status of a sub-task, in the wire's words."""
+
+    CREATED = "CREATED"
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    CANCELING = "CANCELING"
+    CANCELED = "CANCELED"
+    FAILED = "FAILED"
+    EXPIRED = "EXPIRED"
+
+
+LIVE_SUB_TASK_STATUSES = frozenset({SubTaskStatus.CREATED, SubTaskStatus.RUNNING, SubTaskStatus.CANCELING})
+FINAL_SUB_TASK_STATUSES = frozenset(SubTaskStatus) - LIVE_SUB_TASK_STATUSES
+
+
+class TaskAction(StrEnum):
+    """What a task does; the streams are open channels for sub-tasks."""
+
+    IMPORT = "Import"
+    EXPORT = "Export"
+    STREAM_IMPORT = "StreamImport"
+    STREAM_EXPORT = "StreamExport"
+    EVICT = "Evict"
+    INVENTORY = "Inventory"
+
+
+STREAM_ACTIONS = frozenset({TaskAction.STREAM_IMPORT, TaskAction.STREAM_EXPORT})
+
+
+class Direction(StrEnum):
+    """Which way bytes flow: IMPORT is bucket to file system, EXPORT is file system to bucket."""
+
+    IMPORT = "import"
+    EXPORT = "export"
+
+
+class ConflictPolicy(StrEnum):
+    """What to do when the target name exists already."""
+
+    SKIP_THE_FILE = "SKIP_THE_FILE"
+    KEEP_LATEST = "KEEP_LATEST"
+    OVERWRITE_EXISTING = "OVERWRITE_EXISTING"
+
+
+class Guarantee(StrEnum):
+    """How firmly the conflict policy held while others could write at the same moment."""
+
+    ATOMIC = "atomic"
+    BEST_EFFORT = "best effort"
+
+
+class BucketKind(StrEnum):
+    """The protocol that a registered bucket speaks; EMBEDDED is our own emulator, spoken to as OSS."""
+
+    OSS = "oss"
+    S3 = "s3"
+    EMBEDDED = "embedded"
+
+
+class AddressingStyle(StrEnum):
+    """Where a request names its bucket: in the path or in the host name."""
+
+    PATH = "path"
+    VIRTUAL_HOST = "virtual"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSystem:
+    """A registered file system. `root` is an absolute path; nothing outside of it is ever touched.
+
+    `mount_type` and `mount_source` were read at `filesystem add` (from the mount table) and are compared before use, so
+    that nothing is written under a mount point whose file system is gone; empty strings mean that they were not recorded.
+    """
+
+    file_system_id: str
+    root: str
+    version: str = "2.7.0"
+    description: str = ""
+    region: str = "cn-hangzhou"
+    created_ns: int = 0
+    mount_type: str = ""
+    mount_source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """A registered bucket: where it is and how it is spoken to. Credentials are found by `name`, never carried.
+
+    `endpoint` is `http[s]://host[:port]`. `tag_check` and `versioning_check` are the prerequisites of the vendor that can be
+    waived for stores that lack them. `abilities` is what probing found (see `penstock.stores.base.Abilities`).
+    """
+
+    name: str
+    kind: BucketKind
+    endpoint: str
+    region: str
+    addressing_style: AddressingStyle
+    tag_check: bool = True
+    versioning_check: bool = True
+    ca_file: str = ""
+    abilities: Mapping[str, str | bool | int] = field(default_factory=dict)
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of SourceStorage that names this bucket: `s3` for kind s3, else `oss`."""
+        return "s3" if self.kind is BucketKind.S3 else "oss"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """A key pair for an object store, with the session token of temporary ones."""
+
+    access_key_id: str
+    access_key_secret: str = field(repr=False)
+    security_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessKey:
+    """A caller of the API. `allow` holds patterns of actions (`nas:Describe*`, `oss:*`, `*`); `file_systems` ids or `*`."""
+
+    access_key_id: str
+    secret: str = field(repr=False)
+    allow: tuple[str, ...] = ("*",)
+    file_systems: tuple[str, ...] = ("*",)
+    active: bool = True
+    description: str = ""
+    created_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """One consistent snapshot of what is registered; a running service replaces it whole when its files change."""
+
+    file_systems: Mapping[str, FileSystem]
+    buckets: Mapping[str, Bucket]
+    access_keys: Mapping[str, AccessKey]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What the source must look like, if stated. `modify_time_ns` is compared as equal when closer than 1 microsecond."""
+
+    modify_time_ns: int | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDetail:
+    """What the source was: nanoseconds, bytes, and `crc64:<decimal>` (empty when the checksum is not known)."""
+
+    modify_time_ns: int
+    size_bytes: int
+    checksum: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFlow:
+    """A binding of one directory of a file system to one prefix of one bucket. Both paths start and end with `/`."""
+
+    file_system_id: str
+    data_flow_id: str
+    file_system_path: str
+    source_storage: str
+    source_storage_path: str
+    source_security_type: str
+    description: str
+    status: DataFlowStatus
+    error_message: str
+    created_ns: int
+    updated_ns: int
+
+    @property
+    def bucket(self) -> str:
+        """The registered bucket's name, out of `oss://[uid:]name`."""
+        return self.source_storage.split("://", 1)[1].rsplit(":", 1)[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCounters:
+    """Counters of a task's sub-tasks, kept in the transactions that change them."""
+
+    accepted: int = 0
+    created: int = 0
+    running: int = 0
+    canceling: int = 0
+    complete: int = 0
+    failed: int = 0
+    canceled: int = 0
+    expired: int = 0
+    moved: int = 0  # COMPLETE and really transferred (not skipped)
+    bytes_total: int = 0  # of sub-tasks whose source size is known
+    bytes_done: int = 0  # of COMPLETE ones, skipped included
+    actual_bytes: int = 0
+    moving_ns: int = 0  # time in which bytes moved, summed over sub-tasks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A task of a dataflow. Directories are as the caller gave them (start and end with `/`)."""
+
+    file_system_id: str
+    data_flow_id: str
+    task_id: str
+    action: TaskAction
+    data_type: str
+    conflict_policy: ConflictPolicy
+    directory: str
+    target_directory: str
+    create_dir_if_not_exist: bool
+    originator: str
+    status: TaskStatus
+    error_message: str
+    created_ns: int
+    started_ns: int | None
+    ended_ns: int | None
+    counters: TaskCounters
+    source_storage: str  # of its dataflow, as DescribeDataFlowTasks answers it
+    file_system_path: str  # of its dataflow
+
+    @property
+    def direction(self) -> Direction:
+        """Which way this task's bytes flow."""
+        importing = self.action in {TaskAction.IMPORT, TaskAction.STREAM_IMPORT}
+        return Direction.IMPORT if importing else Direction.EXPORT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubTask:
+    """One file to move. `source` and `target` are the full answered paths (`/bmcpfs/test/file.xml`)."""
+
+    file_system_id: str
+    data_flow_id: str
+    task_id: str
+    sub_task_id: str
+    source: str
+    target: str
+    status: SubTaskStatus
+    attempt: int
+    condition: Condition
+    bytes_total: int
+    bytes_done: int
+    actual_bytes: int
+    moving_ns: int
+    detail: FileDetail | None
+    error_code: str
+    error_message: str
+    guarantee: str  # a Guarantee, or empty before it is known
+    note: str  # what was verified and how, e.g. "not compared"
+    created_ns: int
+    started_ns: int | None
+    ended_ns: int | None
+    due_ns: int  # when the next attempt may start
+
+    @property
+    def progress(self) -> int:
+        """0..10000; 10000 if and only if COMPLETE (zero-byte files too)."""
+        if self.status is SubTaskStatus.COMPLETE:
+            return 10000
+        if self.bytes_total <= 0:
+            return 0
+        return min(9999, 10000 * self.bytes_done // self.bytes_total)
+
+    @property
+    def average_speed(self) -> int:
+        """Bytes a second over the time in which bytes moved; 0 if none did."""
+        return 0 if self.moving_ns <= 0 else self.actual_bytes * 1_000_000_000 // self.moving_ns

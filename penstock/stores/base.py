@@ -1,0 +1,279 @@
+"""The contract of an object store, in the verbs of OSS and S3.
+
+Two stores implement `Store` (`oss`, `s3`); both pass one conformance suite. All calls block, are made from a mover's threads,
+and may run in parallel on one instance. Stores never retry: each raises a `penstock.errors.StoreError` that says whether waiting
+can help. They follow no redirects, ask for no content encoding, and put a time limit on every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+Buffer = bytes | bytearray | memoryview
+"""What may be sent as a body, and (the writable ones) be read into."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the protocol allows, in bytes and counts."""
+
+    part_size_min_bytes: int
+    part_size_max_bytes: int
+    part_count_max: int
+    put_size_max_bytes: int
+    object_size_max_bytes: int
+    key_length_max_bytes: int = 1023
+
+
+OSS_LIMITS = Limits(
+    part_size_min_bytes=100 * 1024,
+    part_size_max_bytes=5 << 30,
+    part_count_max=10_000,
+    put_size_max_bytes=5 << 30,
+    object_size_max_bytes=48_800 << 30,
+)
+S3_LIMITS = Limits(
+    part_size_min_bytes=5 << 20,
+    part_size_max_bytes=5 << 30,
+    part_count_max=10_000,
+    put_size_max_bytes=5 << 30,
+    object_size_max_bytes=5 << 40,
+)
+
+
+class Versioning(StrEnum):
+    """State of a bucket's versioning; NEVER is a bucket on which it was never set."""
+
+    NEVER = "Never"
+    ENABLED = "Enabled"
+    SUSPENDED = "Suspended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What probing a bucket found (`probe()`); kept in the registry, shown by `doctor`, read by the transfer.
+
+    `create_only_put` / `create_only_complete`: a PUT / CompleteMultipartUpload can be made to fail atomically
+    when the key exists.
+    `crc64`: the store answers CRC-64/XZ of whole objects. `part_etag_is_md5`: an uploaded part's ETag is the MD5 of its bytes.
+    """
+
+    create_only_put: bool = False
+    create_only_complete: bool = False
+    crc64: bool = False
+    part_etag_is_md5: bool = False
+    bucket_tags: bool = False
+    versioning: Versioning = Versioning.NEVER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectInfo:
+    """One object as the store describes it. `etag` has no quotes; `version_id` is empty on a bucket without versions.
+
+    `metadata` holds the user metadata, names in lower case without their `x-oss-meta-` / `x-amz-meta-` prefix.
+    `crc64` is CRC-64/XZ of the whole object, if the store tells it. `last_modified_ns` has the
+    store's resolution (mostly seconds).
+    """
+
+    key: str
+    size_bytes: int
+    etag: str
+    last_modified_ns: int
+    version_id: str = ""
+    crc64: int | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    storage_class: str = ""
+    object_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByteRange:
+    """`length_bytes` bytes (at least 1) from `offset`."""
+
+    offset: int
+    length_bytes: int
+
+
+class ObjectStream(Protocol):
+    """The answer of a GET while its body arrives. `length_bytes` is the length of the body, not of the object."""
+
+    @property
+    def info(self) -> ObjectInfo: ...
+
+    @property
+    def length_bytes(self) -> int: ...
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill `buffer` as far as data is there; 0 at the end. A body that ends early raises StoreUnavailableError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overwrite:
+    """Precondition: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateOnly:
+    """Precondition: the key must have no object. Asked only where `Abilities` say that the store honours it."""
+
+
+Precondition = Overwrite | CreateOnly
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutResult:
+    """The answer of PUT or Complete. `etag` may be empty after Complete (Ceph RGW 16); `crc64` is None where not told."""
+
+    etag: str
+    version_id: str = ""
+    crc64: int | None = None
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One uploaded part. `crc64` is CRC-64/XZ of its bytes where the store tells it."""
+
+    number: int
+    etag: str
+    size_bytes: int
+    crc64: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """An unfinished multipart upload."""
+
+    key: str
+    upload_id: str
+    initiated_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One page of a listing in key order. `next_token` is empty on the last page."""
+
+    objects: Sequence[ObjectInfo]
+    common_prefixes: Sequence[str]
+    next_token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One version of a key, newest first in a listing; a delete marker has no size and no ETag."""
+
+    key: str
+    version_id: str
+    is_latest: bool
+    is_delete_marker: bool
+    last_modified_ns: int
+    etag: str = ""
+    size_bytes: int = 0
+
+
+class Store(Protocol):
+    """One bucket. Every method may raise any StoreError; those named are the ones a caller is expected to tell apart."""
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name."""
+        ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    @property
+    def abilities(self) -> Abilities:
+        """What was found when the bucket was added (see `probe`)."""
+        ...
+
+    def head(self, key: str, *, version_id: str = "") -> ObjectInfo:
+        """Describe the newest (or that) version. Raises ObjectNotFoundError, also for a delete marker."""
+        ...
+
+    def get(
+        self, key: str, *, version_id: str = "", byte_range: ByteRange | None = None, if_match: str = ""
+    ) -> AbstractContextManager[ObjectStream]:
+        """Open an object for reading; leaving the context early closes the connection.
+
+        A range that the store answers whole (200), or with another Content-Range than asked, raises StoreUnavailableError.
+        Raises ObjectNotFoundError, PreconditionFailedError (If-Match), RangeNotSatisfiableError.
+        """
+        ...
+
+    def put(
+        self,
+        key: str,
+        body: Sequence[Buffer],
+        *,
+        crc64: int,
+        metadata: Mapping[str, str],
+        precondition: Precondition,
+    ) -> PutResult:
+        """Store one object, whole. `crc64` (CRC-64/XZ of the body) is compared with the store's, where it tells one.
+
+        Raises PreconditionFailedError (CreateOnly), IntegrityError (a checksum differs: a bad object may be left).
+        """
+        ...
+
+    def initiate(self, key: str, *, metadata: Mapping[str, str]) -> str:
+        """Begin a multipart upload; returns the upload id."""
+        ...
+
+    def put_part(self, key: str, upload_id: str, number: int, body: Sequence[Buffer], *, crc64: int) -> Part:
+        """Upload part `number` (1-based). Raises UploadNotFoundError, IntegrityError."""
+        ...
+
+    def list_parts(self, key: str, upload_id: str) -> Iterator[Part]:
+        """Uploaded parts by number. Raises UploadNotFoundError."""
+        ...
+
+    def list_uploads(self, *, prefix: str) -> Iterator[Upload]:
+        """Unfinished uploads whose key begins with `prefix`."""
+        ...
+
+    def complete(self, key: str, upload_id: str, parts: Sequence[Part], *, precondition: Precondition) -> PutResult:
+        """Publish the upload. A 200 with an error body counts as that error.
+
+        Raises UploadNotFoundError, PreconditionFailedError.
+        """
+        ...
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Drop the upload and its parts. Idempotent: an unknown upload id is success."""
+        ...
+
+    def delete(self, key: str, *, version_id: str = "") -> None:
+        """Delete the key (on a versioned bucket: put a delete marker) or exactly that version. Idempotent."""
+        ...
+
+    def list_objects(
+        self, *, prefix: str = "", delimiter: str = "", start_after: str = "", token: str = "", limit: int = 1000
+    ) -> Listing:
+        """One page of keys, in byte order."""
+        ...
+
+    def list_versions(self, *, prefix: str) -> Iterator[Version]:
+        """Versions and delete markers of the keys that begin with `prefix`: by key, newest first."""
+        ...
+
+    def bucket_tags(self) -> Mapping[str, str]:
+        """Tags of the bucket; empty when it has none. Raises BucketNotFoundError only on the store's definite word."""
+        ...
+
+    def versioning(self) -> Versioning:
+        """State of the bucket's versioning now."""
+        ...
+
+    def probe(self) -> Abilities:
+        """Find out by trying (with small objects named `.penstock-probe-*`, removed again) what the bucket can do."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections."""
+        ...

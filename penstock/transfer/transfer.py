@@ -1,0 +1,155 @@
+"""What moves one file is told and what it tells: plain data that a thread, a process or another machine can carry.
+
+`Transfer` goes in, `Progress` and `Checkpoint` come out on the way, one `Outcome` comes out at the end.
+No store, no file, no clock is touched here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from penstock.errors import FailureCode
+from penstock.model import Condition, ConflictPolicy, Direction, FileDetail, Guarantee
+
+RESERVED_PREFIX = ".penstock-"
+"""Names that begin so are ours: refused as source or target, never listed."""
+
+
+class Intent(StrEnum):
+    """What an attempt is for."""
+
+    MOVE = "move"
+    WITHDRAW = "withdraw"  # a cancel: leave nothing behind (or find that it was published already)
+    TIDY = "tidy"  # the outcome is settled: remove what was kept for recovery only (the journal)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """The durable record of an export's multipart upload: intent before Initiate, id before part 1.
+
+    `intent_ns` is when the intent was recorded; `known_upload_ids` were unfinished on this key at that moment, so they are not
+    ours. `upload_id` is empty until the store has answered Initiate. `source_*` identify the file whose parts were sent.
+    """
+
+    key: str
+    intent_ns: int
+    known_upload_ids: tuple[str, ...] = ()
+    upload_id: str = ""
+    part_size_bytes: int = 0
+    source_size_bytes: int = 0
+    source_modify_ns: int = 0
+    source_change_ns: int = 0
+    source_inode: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """One file to move, fully resolved.
+
+    `path` is relative to the file system's root, `key` is the object's key; neither begins with `/`. `base` is the dataflow's
+    FileSystemPath, relative likewise ("" is the root itself): it must exist, what lies below it may be made on import.
+    `rival` is the other way to read an ambiguous source (a path for an export, a key for an import; "" when there is none): if
+    both readings exist the attempt fails as AmbiguousSource. `first_attempt_ns` is when the first attempt began.
+    """
+
+    sub_task_id: str
+    task_id: str
+    attempt: int
+    intent: Intent
+    direction: Direction
+    file_system_id: str
+    bucket: str
+    path: str
+    base: str
+    key: str
+    rival: str
+    conflict_policy: ConflictPolicy
+    condition: Condition
+    checkpoint: Checkpoint | None
+    first_attempt_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a running attempt is. Never falls within one attempt. `moving_ns`: time in which bytes moved, this attempt."""
+
+    sub_task_id: str
+    attempt: int
+    bytes_total: int
+    bytes_done: int
+    actual_bytes: int
+    moving_ns: int
+    detail: FileDetail
+
+
+class Verdict(StrEnum):
+    """How an attempt ended."""
+
+    COMPLETE = "complete"  # published, durable, verified
+    SKIPPED = "skipped"  # the target stays, as the conflict policy asks: COMPLETE with ActualBytes 0
+    FAILED = "failed"  # permanent; nothing is left behind
+    RETRY = "retry"  # waiting can help; what is kept is named by the checkpoint or the journal
+    CANCELED = "canceled"  # withdrawn, nothing is left behind
+    RETURNED = "returned"  # stopped by a drain, or not begun: costs no attempt
+    LARGE = "large"  # not begun: larger than the small lane takes; `bytes_total` tells; costs no attempt
+    TIDIED = "tidied"  # TIDY is done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The end of one attempt. Byte counts are of this attempt and cumulative where parts of earlier ones were kept."""
+
+    sub_task_id: str
+    attempt: int
+    verdict: Verdict
+    code: FailureCode | None = None
+    message: str = ""
+    bytes_total: int = 0
+    bytes_done: int = 0
+    actual_bytes: int = 0
+    moving_ns: int = 0
+    detail: FileDetail | None = None
+    guarantee: Guarantee | None = None
+    note: str = ""
+    checkpoint: Checkpoint | None = None  # what must stay known for the next attempt
+    retry_after_s: float | None = None
+    tidy: bool = False  # a journal was kept beside the target: send a TIDY once this outcome is settled
+
+
+class StopReason(StrEnum):
+    """Why a running attempt should end early."""
+
+    CANCEL = "cancel"
+    DRAIN = "drain"
+    FENCED = "fenced"
+
+
+class Hooks(Protocol):
+    """How a running attempt speaks to its mover. Called from several threads."""
+
+    def stop_reason(self) -> StopReason | None:
+        """Looked at between buffers and before every step that others can see; None means go on."""
+        ...
+
+    def progress(self, progress: Progress) -> None:
+        """Say how far it is; cheap, called once a buffer; the mover thins it out."""
+        ...
+
+    def checkpoint(self, record: Checkpoint) -> None:
+        """Make `record` durable; returns when it is. Raises FencedError when this attempt has lost its sub-task."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferLimits:
+    """The bounds of one mover's transfers, in bytes, counts and seconds."""
+
+    small_file_max_bytes: int = 8 << 20  # one request, one buffer, no journal
+    part_size_bytes: int = 16 << 20  # grows with the file where the store's part count asks for it
+    parts_in_flight: int = 4  # over all files of a mover
+    buffer_bytes: int = 1 << 20
+    part_tries: int = 4
+    part_try_wait_s: float = 0.2  # doubled each time, jittered
+    dirty_bytes_max: int = 256 << 20  # written, not yet synced, per file
