@@ -1,0 +1,218 @@
+"""What the catalog's verbs take and give: plain values. The verbs themselves are methods of `penstock.catalog.catalog.Catalog`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from penstock.model import Condition, ConflictPolicy, FileDetail, SubTask, SubTaskStatus, TaskAction
+
+Item = TypeVar("Item")
+
+
+class CallMode(StrEnum):
+    """Whether a call's effects are kept; DRY_RUN runs every check in the same transaction and keeps only the nonce."""
+
+    COMMIT = "commit"
+    DRY_RUN = "dry-run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Who asks what, for the verbs that change something: nonce and ClientToken live in the change's own transaction.
+
+    `nonce` is empty for calls that carry none (our own process). `client_token` is empty when the caller gave none;
+    `fingerprint` is a digest over action and parameters (without token, nonce, signature, DryRun).
+    A token seen before by the same key with the same fingerprint answers the first call's result and changes nothing.
+    """
+
+    access_key_id: str
+    action: str
+    nonce: str = ""
+    client_token: str = ""
+    fingerprint: str = ""
+    mode: CallMode = CallMode.COMMIT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDataFlow:
+    """A dataflow to create. `versioned` says what the bucket's versioning was found to be right before (or is waived)."""
+
+    file_system_id: str
+    file_system_path: str
+    source_storage: str
+    source_storage_path: str
+    source_security_type: str
+    description: str
+    versioned: bool
+    data_flows_max: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTask:
+    """A stream (or later a batch) task to open. The dataflow must be Running."""
+
+    file_system_id: str
+    data_flow_id: str
+    action: TaskAction
+    data_type: str
+    conflict_policy: ConflictPolicy
+    directory: str
+    target_directory: str
+    create_dir_if_not_exist: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSubTask:
+    """One file to move. Dataflow must be Running, task streaming and Executing.
+
+    `source`, `target` are full answered paths. `rival` is the other reading of the source as a full path ("" = none).
+    `target_name` identifies what is written (file system id + path, or bucket + key): one live sub-task at a time runs on it.
+    """
+
+    file_system_id: str
+    data_flow_id: str
+    task_id: str
+    source: str
+    target: str
+    rival: str
+    target_name: str
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFlowQuery:
+    """Filters of DescribeDataFlows: sequences are OR within, AND between; `*_part` match substrings; None is no filter."""
+
+    file_system_id: str
+    data_flow_ids: Sequence[str] | None = None
+    source_storages: Sequence[str] | None = None
+    statuses: Sequence[str] | None = None
+    file_system_path_part: str | None = None
+    source_storage_path_part: str | None = None
+    description_part: str | None = None
+    impossible: bool = False  # a filter that nothing of this flavour can match (FsetIds, ThroughputList)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskQuery:
+    """Filters of DescribeDataFlowTasks; times are half-open ns bounds."""
+
+    file_system_id: str
+    data_flow_ids: Sequence[str] | None = None
+    task_ids: Sequence[str] | None = None
+    originators: Sequence[str] | None = None
+    actions: Sequence[str] | None = None
+    data_types: Sequence[str] | None = None
+    statuses: Sequence[str] | None = None
+    created_from_ns: int | None = None
+    created_until_ns: int | None = None
+    started_from_ns: int | None = None
+    started_until_ns: int | None = None
+    ended_from_ns: int | None = None
+    ended_until_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubTaskQuery:
+    """Filters of DescribeDataFlowSubTasks; exact matches."""
+
+    file_system_id: str
+    data_flow_ids: Sequence[str] | None = None
+    task_ids: Sequence[str] | None = None
+    sub_task_ids: Sequence[str] | None = None
+    statuses: Sequence[SubTaskStatus] | None = None
+    sources: Sequence[str] | None = None
+    targets: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[Item]):
+    """One page, newest first. `next_token` is empty on the last page; a token belongs to the filters it was made for."""
+
+    items: tuple[Item, ...]
+    next_token: str
+
+
+# ----------------------------------------------------------------------------------------------------------- for the engine
+
+
+class ClaimLane(StrEnum):
+    """Which queue a waiting sub-task stands in. The first claim is always SMALL; a mover that finds a large file says so."""
+
+    SMALL = "small"
+    LARGE = "large"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyTask:
+    """A task with claimable sub-tasks, for the runner's fairness."""
+
+    task_id: str
+    data_flow_id: str
+    lane: ClaimLane
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """One claimed sub-task with all that a Transfer is made of. `status` is RUNNING, CANCELING (withdraw) or final (tidy)."""
+
+    sub_task: SubTask
+    lane: ClaimLane
+    action: TaskAction
+    conflict_policy: ConflictPolicy
+    file_system_path: str
+    source_storage: str
+    rival: str
+    checkpoint: str  # JSON of transfer.Checkpoint, "" when there is none: the catalog does not look inside
+    tidy: bool
+    failures: int  # attempts that have ended in RETRY (or a mover's death while begun), for attempts_max
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressUpdate:
+    """Progress of a running attempt; fenced by attempt, not synced."""
+
+    sub_task_id: str
+    attempt: int
+    bytes_total: int
+    bytes_done: int
+    actual_bytes: int
+    moving_ns: int
+    detail: FileDetail
+
+
+class Settling(StrEnum):
+    """What becomes of a claimed sub-task."""
+
+    COMPLETE = "complete"  # RUNNING|CANCELING -> COMPLETE (publishing won the race)
+    FAILED = "failed"  # RUNNING -> FAILED
+    CANCELED = "canceled"  # CANCELING -> CANCELED
+    RETRY = "retry"  # stays RUNNING (or CANCELING), claimable again from `due_ns`; failures + 1; the reason is shown as ErrorMsg
+    RETURNED = "returned"  # stays as it is, claimable at once; costs nothing
+    LARGE = "large"  # as RETURNED, but stands in the LARGE lane from now on
+    TIDIED = "tidied"  # a final row whose journal is gone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """The end of one attempt as the catalog keeps it; counts only where `attempt` is still the row's."""
+
+    sub_task_id: str
+    attempt: int
+    settling: Settling
+    due_ns: int = 0
+    skipped: bool = False
+    tidy: bool = False
+    error_code: str = ""
+    error_message: str = ""
+    bytes_total: int = 0
+    bytes_done: int = 0
+    actual_bytes: int = 0
+    moving_ns: int = 0
+    detail: FileDetail | None = None
+    guarantee: str = ""
+    note: str = ""
+    checkpoint: str = ""
