@@ -1,0 +1,70 @@
+# Everything a developer does here, one target each. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/runtime.stamp
+TOOLS := $(VENV)/tools.stamp
+# -qq: only errors; pip's usual lines name places that are nobody's business.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq --no-deps
+CODE := penstock scripts tests
+PYTEST_ARGS ?=
+
+.PHONY: help venv deb demo test check format locks third-party clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(RUNTIME): requirements/runtime.txt pyproject.toml scripts/venv.sh
+	@scripts/venv.sh "$(PYTHON)" $(VENV)
+	@echo "venv: $$(grep -c == $<) packages to run Penstock"
+	@$(PIP) -r $<
+	@echo "venv: Penstock itself"
+	@$(PIP) -e .
+	@touch $@
+
+$(TOOLS): requirements/test.txt requirements/check.txt $(RUNTIME)
+	@echo "venv: $$(cat requirements/test.txt requirements/check.txt | grep -c ==) packages to test and check it"
+	@$(PIP) -r requirements/test.txt -r requirements/check.txt
+	@touch $@
+
+venv: $(TOOLS) ## make .venv from the locks: what Penstock, its tests and its checks need
+
+deb: ## install the Debian packages that tests start as programs (Ceph); does nothing when all are there
+	@scripts/deb.sh $$(grep -v '^#' requirements/debian.txt)
+
+demo: $(RUNTIME) ## set up everything and run the main job
+	@$(BIN)/python scripts/demo.py
+
+test: $(TOOLS) ## set up everything and pass the tests (PYTEST_ARGS=... for your own choice of tests)
+	@$(MAKE) --no-print-directory deb \
+	    || { [ -z "$${PENSTOCK_REQUIRE_CEPH:-}" ] && echo "test: going on; tests that need these packages will be skipped"; }
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+check: $(TOOLS) ## lint, format, types, import contracts, house rules, licences, generated files
+	@echo "check: ruff";            $(BIN)/ruff check --quiet $(CODE)
+	@echo "check: format";          $(BIN)/ruff format --quiet --check $(CODE)
+	@echo "check: import contracts"; $(BIN)/lint-imports --no-logo
+	@echo "check: types";           $(BIN)/mypy $(CODE)
+	@echo "check: house rules";     $(BIN)/python -m scripts.house
+	@echo "check: locks";           $(BIN)/python -m scripts.locks --check
+	@echo "check: licences";        $(BIN)/python -m scripts.licences --check
+	@echo "check: all is well"
+
+format: $(TOOLS) ## let ruff put imports and layout in order
+	@$(BIN)/ruff check --quiet --fix $(CODE) || true
+	@$(BIN)/ruff format $(CODE)
+
+locks: $(TOOLS) ## choose versions anew from pyproject.toml, write requirements/*.txt
+	@$(BIN)/python -m scripts.locks
+
+third-party: $(TOOLS) ## write THIRD_PARTY.md from what is installed
+	@$(BIN)/python -m scripts.licences
+
+clean: ## remove what these targets made, .venv included
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Do the project's own tools (locks, licences, house rules) judge rightly?"""
