@@ -1,4 +1,4 @@
-"""What the catalog's verbs take and give: plain values. The verbs themselves are methods of `penstock.catalog.catalog.Catalog`."""
+"""What the catalog's verbs take and give: plain values. The verbs are methods of `penstock.catalog.catalog.Catalog`."""
 
 from __future__ import annotations
 
