@@ -14,7 +14,7 @@ import pytest
 from fastcrc import crc64
 
 from tests.e2e.sdk import DEADLINE_S, Flow, make_client, open_flow
-from tests.fixtures.service import RunningService, init_home, start_service
+from tests.fixtures.service import init_home, start_service
 
 LARGE_BYTES = 48 << 20
 SMALL_COUNT = 60
