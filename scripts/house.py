@@ -31,7 +31,7 @@ INDEX_ADDRESS = re.compile(
 MACHINE_PATH = re.compile(r"(?<![\w.])/(work|root|opt/wheels)/|/home/(?!user\b|me\b)\w")
 
 # Where reading the environment, the wall clock or randomness is the business of the file.
-ENVIRONMENT_DOORS = frozenset({"penstock/cli.py", "penstock/settings.py", "penstock/app.py", "penstock/client.py"})
+ENVIRONMENT_DOORS = frozenset({"cli", "settings", "app", "client"})
 CHANCE_AND_TIME = frozenset(
     {
         "time.time",
@@ -105,15 +105,17 @@ def _is_true(node: ast.expr) -> bool:
 
 def arguments_not_lookups(tree: ast.Module, path: str) -> Iterator[Finding]:
     """Options, time, randomness and ids come in as arguments."""
+    if Path(path).with_suffix("").parts[1] in ENVIRONMENT_DOORS:
+        return
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and dotted(node) == "os.environ" and path not in ENVIRONMENT_DOORS:
+        if isinstance(node, ast.Attribute) and dotted(node) == "os.environ":
             yield node.lineno, "os.environ: options are passed in, not looked up"
         if not isinstance(node, ast.Call):
             continue
         called = dotted(node.func)
-        if called == "os.getenv" and path not in ENVIRONMENT_DOORS:
+        if called == "os.getenv":
             yield node.lineno, "os.getenv: options are passed in, not looked up"
-        if called in CHANCE_AND_TIME and path not in ENVIRONMENT_DOORS:
+        if called in CHANCE_AND_TIME:
             yield node.lineno, f"{called}(): time, randomness and ids come in as arguments"
 
 

@@ -61,6 +61,7 @@ def test_a_broken_rule_is_found(path: str, text: str, complaint: str) -> None:
     [
         ("penstock/a.py", GOOD + "clock = time.time_ns\n"),
         ("penstock/settings.py", GOOD + 'HOME = os.environ["HOME"]\n'),
+        ("penstock/settings/reading.py", GOOD + 'HOME = os.environ["HOME"]\n'),
         ("penstock/a.py", GOOD + "NOW = time.time_ns()  # house: the process's own start\n"),
         ("penstock/a/__init__.py", ""),
         ("tests/fixtures/waiting.py", "import time\ntime.sleep(0.01)\n"),
