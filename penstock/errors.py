@@ -21,6 +21,21 @@ class HomeInUseError(SettingsError):
     """Another service, or a mover of one that has just died, still holds HOME."""
 
 
+class ApiRefusedError(PenstockError):
+    """The API answered a call of ours with an error; `hint` is its advice, empty where it gave none."""
+
+    def __init__(self, message: str, *, code: str, status: int, request_id: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.request_id = request_id
+        self.hint = hint
+
+
+class ApiUnreachableError(PenstockError):
+    """No answer of the API, or none that can be read: what became of a call that changes something is unknown."""
+
+
 # ---------------------------------------------------------------------------------------------------------------- stores
 
 

@@ -1,0 +1,160 @@
+"""Every setting of penstock.toml: its default, what is allowed, and the comment that stands above it in the file.
+
+`Settings` is the one table: reading judges by it, writing prints it, the documentation is tested against it. No I/O.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import Field, dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+OFFSET = re.compile(r"[+-](0\d|1[0-4]):[0-5]\d")
+
+
+class Kind(StrEnum):
+    """How a setting's value is written."""
+
+    WORD = "text"
+    WHOLE = "a whole number"
+    NUMBER = "a number"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What one setting allows, and how it is explained. `words` empty means any text."""
+
+    kind: Kind
+    comment: str
+    heading: str = ""
+    least: float = 0
+    most: float = 0
+    words: tuple[str, ...] = ()
+    pattern: str = ""
+    wanted: str = ""
+
+    def allowed(self) -> str:
+        """What a person may write, as the end of a sentence."""
+        if self.kind is not Kind.WORD:
+            return f"{self.kind} from {self.least:g} to {self.most:g}" if self.most < 1e6 else self._large()
+        if self.words:
+            return " or ".join(f'"{word}"' for word in self.words)
+        return self.wanted or "text in quotes"
+
+    def _large(self) -> str:
+        return f"{self.kind} from {int(self.least):,} to {int(self.most):,}"
+
+    def refuses(self, value: object) -> bool:
+        """Whether the value is outside of what is allowed."""
+        if self.kind is Kind.WORD:
+            if not isinstance(value, str) or any(ord(letter) < 32 for letter in value):
+                return True
+            if self.words:
+                return value not in self.words
+            return bool(self.pattern) and re.fullmatch(self.pattern, value) is None
+        right = (int,) if self.kind is Kind.WHOLE else (int, float)
+        if isinstance(value, bool) or not isinstance(value, right):
+            return True
+        return not self.least <= value <= self.most
+
+
+def _word(
+    default: str, comment: str, *, words: Sequence[str] = (), heading: str = "", pattern: str = "", wanted: str = ""
+) -> str:
+    rule = Rule(kind=Kind.WORD, comment=comment, words=tuple(words), heading=heading, pattern=pattern, wanted=wanted)
+    return field(default=default, metadata={"rule": rule})
+
+
+def _whole(default: int, comment: str, *, least: int, most: int, heading: str = "") -> int:
+    rule = Rule(kind=Kind.WHOLE, comment=comment, least=least, most=most, heading=heading)
+    return field(default=default, metadata={"rule": rule})
+
+
+def _number(default: float, comment: str, *, least: float, most: float, heading: str = "") -> float:
+    rule = Rule(kind=Kind.NUMBER, comment=comment, least=least, most=most, heading=heading)
+    return field(default=default, metadata={"rule": rule})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting, judged. Those with a path are as written; `penstock.settings.reading.beneath` makes them absolute."""
+
+    listen: str = _word(
+        "127.0.0.1",
+        "The address to listen on. Anything but loopback should come with TLS (tls_certificate, tls_key).",
+        heading="Where the service listens",
+        pattern=r"[0-9A-Za-z.:_-]{1,253}",
+        wanted='an address or host name, like "127.0.0.1", "::1" or "0.0.0.0"',
+    )
+    port: int = _whole(8680, "The port of the API; 0 takes any free one.", least=0, most=65535)
+    emulator_port: int = _whole(
+        8681, "The port of the embedded bucket server; 0 takes any free one.", least=0, most=65535
+    )
+    tls_certificate: str = _word(
+        "", "Certificate chain and private key (PEM files, relative to this directory). Both or none; with both, https."
+    )
+    tls_key: str = _word("", "")
+    region: str = _word(
+        "cn-hangzhou",
+        "The region that answers name, and that new file systems and embedded buckets get.",
+        heading="How the API behaves",
+        pattern=r"[a-z0-9][a-z0-9-]{0,62}",
+        wanted='lower-case letters, digits and "-", like "cn-hangzhou"',
+    )
+    fidelity: str = _word(
+        "lenient",
+        'How closely to follow the vendor where Penstock can do more: "strict" refuses what the cloud refuses.',
+        words=("lenient", "strict"),
+    )
+    subtask_path_base: str = _word(
+        "walkthrough",
+        "What a sub-task's paths are relative to. \"walkthrough\": a path that already lies under the task's directory\n"
+        "is relative to the dataflow's root, any other to the task's directory. \"task\": always the task's directory.",
+        words=("walkthrough", "task"),
+    )
+    api_time_zone: str = _word(
+        "UTC",
+        'Times that the API answers without a zone are in this one: "UTC", an offset, or a name of the tz database.',
+        pattern=r"[A-Za-z0-9_+:/-]{1,64}",
+        wanted='"UTC", an offset like "+08:00", or a name like "Asia/Shanghai" that this machine knows',
+    )
+    waiting_max: int = _whole(
+        1_000_000,
+        "How many sub-tasks may wait; beyond, CreateDataFlowSubTask answers Throttling.User.",
+        least=1,
+        most=100_000_000,
+        heading="What is kept, and how long",
+    )
+    subtask_expiry_days: float = _number(
+        7, "A sub-task that did not start within this time becomes EXPIRED.", least=0.001, most=3650
+    )
+    history_retention_days: float = _number(90, "Finished sub-tasks are kept this long.", least=0.001, most=36500)
+    movers: int = _whole(2, "How many processes move bytes.", least=1, most=64, heading="How files are moved")
+    attempts_max: int = _whole(8, "How many times a file is tried before its sub-task is FAILED.", least=1, most=1000)
+    attempts_deadline_h: float = _number(
+        24, "How many hours after its first start a sub-task is not tried again.", least=0.001, most=8760
+    )
+    drain_s: float = _number(
+        20, "How many seconds work may take to come to a clean stop after SIGTERM.", least=0, most=600
+    )
+
+
+def rules() -> dict[str, tuple[Rule, Field[Any]]]:
+    """Every setting's rule and field, in the order of the file."""
+    return {each.name: (each.metadata["rule"], each) for each in fields(Settings)}
+
+
+def known_time_zone(name: str) -> bool:
+    """Whether `name` is UTC, an offset, or a zone of this machine's tz database."""
+    if name == "UTC" or OFFSET.fullmatch(name):
+        return True
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError):  # ZoneInfoNotFoundError is a KeyError
+        return False
+    except KeyError:
+        return False
+    return True

@@ -1,0 +1,86 @@
+"""The verbs of `... add` and `... revoke`: each changes the files of one HOME in one step, or refuses and changes nothing.
+
+Secrets are written before what refers to them, so that a running service never sees a bucket whose credentials are missing.
+"""
+
+from __future__ import annotations
+
+from tomlkit import TOMLDocument
+
+from penstock.errors import SettingsError
+from penstock.model import AccessKey, Bucket, Credentials, FileSystem
+from penstock.settings.entries import access_key_values, bucket_values, file_system_values
+from penstock.settings.home import Home
+from penstock.settings.reading import load_registry
+from penstock.settings.writing import change_secrets, change_settings, drop_entry, edit_lock, put_entry
+
+
+def add_file_system(home: Home, file_system: FileSystem) -> None:
+    """Registers a file system. Raises SettingsError when its id is taken."""
+    with edit_lock(home):
+        change_settings(
+            home,
+            lambda document: put_entry(
+                document, "file_system", file_system.file_system_id, file_system_values(file_system)
+            ),
+        )
+
+
+def remove_file_system(home: Home, file_system_id: str) -> None:
+    """Forgets a file system; its files are not touched. Raises SettingsError when it is not registered."""
+    with edit_lock(home):
+        change_settings(home, lambda document: drop_entry(document, "file_system", file_system_id))
+
+
+def add_bucket(home: Home, bucket: Bucket, credentials: Credentials) -> None:
+    """Registers a bucket with its credentials. Raises SettingsError when its name is taken."""
+    with edit_lock(home):
+        if bucket.name in load_registry(home).buckets:
+            raise SettingsError(f"bucket {bucket.name} is registered already")
+
+        def keep(document: TOMLDocument) -> None:
+            if bucket.name in document.get("bucket", {}):  # left by an addition that was cut short
+                drop_entry(document, "bucket", bucket.name)
+            put_entry(document, "bucket", bucket.name, _credential_values(credentials))
+
+        change_secrets(home, keep)
+        change_settings(home, lambda document: put_entry(document, "bucket", bucket.name, bucket_values(bucket)))
+
+
+def remove_bucket(home: Home, name: str) -> None:
+    """Forgets a bucket and its credentials; its objects are not touched. Raises SettingsError when it is not registered."""
+    with edit_lock(home):
+        change_settings(home, lambda document: drop_entry(document, "bucket", name))
+
+        def forget(document: TOMLDocument) -> None:
+            if name in document.get("bucket", {}):
+                drop_entry(document, "bucket", name)
+
+        change_secrets(home, forget)
+
+
+def add_access_key(home: Home, key: AccessKey) -> None:
+    """Adds an access key. Raises SettingsError when its id is taken."""
+    with edit_lock(home):
+        change_secrets(
+            home, lambda document: put_entry(document, "access_key", key.access_key_id, access_key_values(key))
+        )
+
+
+def revoke_access_key(home: Home, access_key_id: str) -> None:
+    """Makes a key inactive; it stays listed. Raises SettingsError when there is none."""
+    with edit_lock(home):
+
+        def revoke(document: TOMLDocument) -> None:
+            if access_key_id not in document.get("access_key", {}):
+                raise SettingsError(f"access key {access_key_id} is not registered")
+            document["access_key"][access_key_id]["active"] = False
+
+        change_secrets(home, revoke)
+
+
+def _credential_values(credentials: Credentials) -> dict[str, str]:
+    values = {"access_key_id": credentials.access_key_id, "access_key_secret": credentials.access_key_secret}
+    if credentials.security_token:
+        values["security_token"] = credentials.security_token
+    return values

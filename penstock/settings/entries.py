@@ -1,0 +1,244 @@
+"""One named table of the two files (`[bucket.NAME]`, `[file_system."ID"]`, `[access_key.ID]`) as a value of the model, and back.
+
+Judges every key; raises SettingsError that names file, table, key and what is allowed. No I/O.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from penstock.errors import SettingsError
+from penstock.model import AccessKey, AddressingStyle, Bucket, BucketKind, FileSystem
+from penstock.settings.naming import ACCESS_KEY_ID, REGION, VERSION, check_bucket_name, check_file_system_id, nearest
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A named table as it was read, with where it stands."""
+
+    path: Path
+    table: str
+    name: str
+    values: Mapping[str, Any]
+
+    @property
+    def place(self) -> str:
+        """Where this table is, as the beginning of a sentence."""
+        name = self.name if _BARE_KEY.fullmatch(self.name) else f'"{self.name}"'
+        return f"{self.path}: [{self.table}.{name}]"
+
+    def refuse(self, key: str, allowed: str) -> NoReturn:
+        """Raises SettingsError about one key."""
+        if key not in self.values:
+            raise SettingsError(f"{self.place} lacks {key}: {allowed}")
+        shown = "this value" if key == "secret" else repr(self.values[key])
+        raise SettingsError(f"{self.place} {key} = {shown} is not allowed; it has to be {allowed}")
+
+    def only(self, *known: str) -> None:
+        """Raises SettingsError when there is a key besides the known ones."""
+        for key in self.values:
+            if key not in known:
+                hint = nearest(key, known) or f"; known are: {', '.join(known)}"
+                raise SettingsError(f"{self.place} {key!r} is not known here{hint}")
+
+    def text(
+        self, key: str, default: str | None = None, *, pattern: re.Pattern[str] | None = None, allowed: str
+    ) -> str:
+        """A text; without a default it must be there."""
+        value = self.values.get(key, default)
+        if not isinstance(value, str) or (pattern is not None and pattern.fullmatch(value) is None):
+            self.refuse(key, allowed)
+        return value
+
+    def flag(self, key: str, default: bool) -> bool:  # noqa: FBT001 - a default, not a choice of behaviour
+        """true or false."""
+        value = self.values.get(key, default)
+        if not isinstance(value, bool):
+            self.refuse(key, "true or false")
+        return value
+
+    def texts(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        """A list of texts."""
+        value = self.values.get(key, list(default))
+        if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
+            self.refuse(key, 'a list of texts, like ["*"]')
+        return tuple(value)
+
+    def moment_ns(self, key: str) -> int:
+        """A time with its zone; 0 where it is not told."""
+        value = self.values.get(key)
+        if value is None:
+            return 0
+        if not isinstance(value, datetime) or value.tzinfo is None:
+            self.refuse(key, "a time with its zone, like 2026-01-31T12:00:00Z")
+        return int(value.timestamp()) * 1_000_000_000
+
+
+def file_system_of(entry: Entry) -> FileSystem:
+    """`[file_system."bmcpfs-..."]` as a FileSystem. Raises SettingsError."""
+    entry.only("root", "version", "description", "region", "created", "mount_type", "mount_source")
+    check_file_system_id(entry.name)
+    root = entry.text("root", allowed="the absolute path of an existing directory")
+    if not root.startswith("/"):
+        entry.refuse("root", "an absolute path")
+    return FileSystem(
+        file_system_id=entry.name,
+        root=root,
+        version=entry.text("version", "2.7.0", pattern=VERSION, allowed='a version like "2.7.0"'),
+        description=entry.text("description", "", allowed="text in quotes"),
+        region=entry.text("region", "cn-hangzhou", pattern=REGION, allowed='a region like "cn-hangzhou"'),
+        created_ns=entry.moment_ns("created"),
+        mount_type=entry.text("mount_type", "", allowed="text in quotes"),
+        mount_source=entry.text("mount_source", "", allowed="text in quotes"),
+    )
+
+
+_BUCKET_KEYS = (
+    "kind",
+    "endpoint",
+    "region",
+    "addressing_style",
+    "tag_check",
+    "versioning_check",
+    "ca_file",
+    "abilities",
+)
+
+
+def bucket_of(entry: Entry) -> Bucket:
+    """`[bucket.NAME]` as a Bucket. Raises SettingsError."""
+    entry.only(*_BUCKET_KEYS)
+    kind_word = entry.text("kind", allowed='"oss", "s3" or "embedded"')
+    if kind_word not in set(BucketKind):
+        entry.refuse("kind", '"oss", "s3" or "embedded"')
+    kind = BucketKind(kind_word)
+    check_bucket_name(entry.name, kind)
+    endpoint = _endpoint(entry, kind)
+    style = entry.text("addressing_style", default_style(kind, endpoint), allowed='"path" or "virtual"')
+    if style not in set(AddressingStyle):
+        entry.refuse("addressing_style", '"path" or "virtual"')
+    abilities = entry.values.get("abilities", {})
+    if not isinstance(abilities, Mapping) or not all(
+        isinstance(value, str | bool | int) for value in abilities.values()
+    ):
+        entry.refuse("abilities", "the table that `penstock bucket add` wrote")
+    return Bucket(
+        name=entry.name,
+        kind=kind,
+        endpoint=endpoint,
+        region=entry.text("region", "cn-hangzhou", pattern=REGION, allowed='a region like "cn-hangzhou"'),
+        addressing_style=AddressingStyle(style),
+        tag_check=entry.flag("tag_check", True),
+        versioning_check=entry.flag("versioning_check", True),
+        ca_file=entry.text("ca_file", "", allowed="the path of a PEM file"),
+        abilities=dict(abilities),
+    )
+
+
+def _endpoint(entry: Entry, kind: BucketKind) -> str:
+    if kind is BucketKind.EMBEDDED:
+        if entry.values.get("endpoint"):
+            entry.refuse("endpoint", "left out: the service knows where its embedded bucket is")
+        return ""
+    endpoint = entry.text("endpoint", allowed="http[s]://host[:port]").rstrip("/")
+    if not is_endpoint(endpoint):
+        entry.refuse("endpoint", "http[s]://host[:port], without a path")
+    return endpoint
+
+
+def is_endpoint(text: str) -> bool:
+    """Whether it is `http[s]://host[:port]` and nothing more."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    beyond = parts.path or parts.query or parts.fragment or "@" in parts.netloc
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not beyond
+
+
+def default_style(kind: BucketKind, endpoint: str) -> AddressingStyle:
+    """Path style for S3 (every S3 server has it), for IP addresses and for bare host names; else virtual hosts."""
+    host = urlsplit(endpoint).hostname or ""
+    if kind is not BucketKind.OSS or "." not in host:
+        return AddressingStyle.PATH
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return AddressingStyle.VIRTUAL_HOST
+    return AddressingStyle.PATH
+
+
+def access_key_of(entry: Entry) -> AccessKey:
+    """`[access_key.ID]` as an AccessKey. Raises SettingsError; a message never holds the secret."""
+    entry.only("secret", "allow", "file_systems", "active", "description", "created")
+    if ACCESS_KEY_ID.fullmatch(entry.name) is None:
+        raise SettingsError(f"{entry.place}: an access key id has letters, digits, '.', '_' and '-'")
+    secret = entry.values.get("secret")
+    if not isinstance(secret, str) or not secret:
+        entry.refuse("secret", "text in quotes, not empty")
+    return AccessKey(
+        access_key_id=entry.name,
+        secret=secret,
+        allow=entry.texts("allow", ("*",)),
+        file_systems=entry.texts("file_systems", ("*",)),
+        active=entry.flag("active", True),
+        description=entry.text("description", "", allowed="text in quotes"),
+        created_ns=entry.moment_ns("created"),
+    )
+
+
+def file_system_values(file_system: FileSystem) -> dict[str, Any]:
+    """A FileSystem as the values of its table; what is empty is left out."""
+    return _told(
+        root=file_system.root,
+        version=file_system.version,
+        description=file_system.description,
+        region=file_system.region,
+        mount_type=file_system.mount_type,
+        mount_source=file_system.mount_source,
+        created=_moment(file_system.created_ns),
+    )
+
+
+def bucket_values(bucket: Bucket) -> dict[str, Any]:
+    """A Bucket as the values of its table; what is empty or default is left out."""
+    return _told(
+        kind=bucket.kind.value,
+        endpoint="" if bucket.kind is BucketKind.EMBEDDED else bucket.endpoint,
+        region=bucket.region,
+        addressing_style=bucket.addressing_style.value,
+        tag_check=None if bucket.tag_check else False,
+        versioning_check=None if bucket.versioning_check else False,
+        ca_file=bucket.ca_file,
+        abilities=dict(bucket.abilities) or None,
+    )
+
+
+def access_key_values(key: AccessKey) -> dict[str, Any]:
+    """An AccessKey as the values of its table."""
+    return _told(
+        secret=key.secret,
+        allow=list(key.allow),
+        file_systems=list(key.file_systems),
+        active=key.active,
+        description=key.description,
+        created=_moment(key.created_ns),
+    )
+
+
+def _told(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None and value != ""}
+
+
+def _moment(time_ns: int) -> datetime | None:
+    return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC) if time_ns else None
