@@ -95,10 +95,11 @@ class BucketKind(StrEnum):
 
 
 class AddressingStyle(StrEnum):
-    """Where a request names its bucket: in the path or in the host name."""
+    """Where a request names its bucket: in the path, in the host name, or nowhere (the host is the bucket's own domain)."""
 
     PATH = "path"
     VIRTUAL_HOST = "virtual"
+    CNAME = "cname"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,33 @@
+"""Abilities as plain values, the way the registry keeps them. Pure; unknown names are passed over, for newer files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from penstock.errors import SettingsError
+from penstock.stores.base import Abilities, Versioning
+
+FLAGS = ("create_only_put", "create_only_complete", "crc64", "part_etag_is_md5", "bucket_tags")
+
+
+def abilities_to_mapping(abilities: Abilities) -> dict[str, str | bool | int]:
+    """Names and plain values, as `model.Bucket.abilities` holds them."""
+    flags: dict[str, str | bool | int] = {name: bool(getattr(abilities, name)) for name in FLAGS}
+    return {**flags, "versioning": abilities.versioning.value}
+
+
+def abilities_from_mapping(mapping: Mapping[str, str | bool | int]) -> Abilities:
+    """The other way round; what is missing is taken as not able. Raises SettingsError for a value of the wrong kind."""
+    flags: dict[str, bool] = {}
+    for name in FLAGS:
+        value = mapping.get(name, False)
+        if not isinstance(value, bool):
+            raise SettingsError(
+                f"the bucket's ability {name} must be true or false, not {value!r}: probe the bucket again"
+            )
+        flags[name] = value
+    state = mapping.get("versioning", Versioning.NEVER.value)
+    try:
+        return Abilities(**flags, versioning=Versioning(str(state)))
+    except ValueError as error:
+        raise SettingsError(f"the bucket's versioning cannot be {state!r}: probe the bucket again") from error

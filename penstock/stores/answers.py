@@ -1,0 +1,211 @@
+"""Answers of OSS and S3 turned into the contract's values: headers of objects, and the documents of the listings.
+
+The two protocols name the same things alike here; where they differ, the caller passes the header prefix or the decoder
+of URL-encoded names. Whatever cannot be understood is a broken answer: StoreUnavailableError. Never sends anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from penstock.errors import StoreUnavailableError
+from penstock.stores.base import ByteRange, Listing, ObjectInfo, Part, PutResult, Upload, Version, Versioning
+from penstock.stores.documents import Document
+
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
+_SECOND_NS = 10**9
+
+Decoder = Callable[[str], str]
+
+
+def object_info(key: str, headers: Mapping[str, str], prefix: str, *, size_bytes: int) -> ObjectInfo:
+    """An object as HEAD and GET describe it; `prefix` is `x-oss-` or `x-amz-`."""
+    meta = f"{prefix}meta-"
+    return ObjectInfo(
+        key=key,
+        size_bytes=size_bytes,
+        etag=bare_etag(headers.get("etag", "")),
+        last_modified_ns=_http_date_ns(headers.get("last-modified", "")),
+        version_id=_version_id(headers, prefix),
+        crc64=crc64_of(headers),
+        metadata={name.removeprefix(meta): value for name, value in headers.items() if name.startswith(meta)},
+        storage_class=headers.get(f"{prefix}storage-class", ""),
+        object_type=headers.get("x-oss-object-type", ""),
+    )
+
+
+def put_result(headers: Mapping[str, str], prefix: str, *, etag: str) -> PutResult:
+    """The answer of PUT and of Complete."""
+    return PutResult(
+        etag=bare_etag(etag),
+        version_id=_version_id(headers, prefix),
+        crc64=crc64_of(headers),
+        request_id=headers.get(f"{prefix}request-id", ""),
+    )
+
+
+def crc64_of(headers: Mapping[str, str]) -> int | None:
+    """CRC-64/XZ, where the store told one."""
+    return _crc64(headers.get("x-oss-hash-crc64ecma", ""))
+
+
+def length_of(headers: Mapping[str, str]) -> int:
+    """Content-Length of an object that was asked for. Raises StoreUnavailableError."""
+    told = headers.get("content-length", "")
+    if not (told.isascii() and told.isdigit()):
+        raise StoreUnavailableError("the store's answer does not tell the object's length")
+    return int(told)
+
+
+def range_answered(headers: Mapping[str, str], asked: ByteRange) -> tuple[int, int]:
+    """Length of the body and of the object, out of a 206. Raises StoreUnavailableError when another range came."""
+    told = headers.get("content-range", "")
+    match = _CONTENT_RANGE.fullmatch(told.strip())
+    if match is None:
+        raise StoreUnavailableError(f"the store answered a range without a usable Content-Range: {told[:80]!r}")
+    first, last, size = (int(group) for group in match.groups())
+    if first != asked.offset or last != min(asked.offset + asked.length_bytes, size) - 1:
+        raise StoreUnavailableError(
+            f"the store answered another range ({told[:80]}) than asked ({asked.length_bytes} bytes from {asked.offset})"
+        )
+    return last - first + 1, size
+
+
+def listing(document: Document, decoder: Decoder) -> Listing:
+    """A page of ListObjectsV2."""
+    decode = _decoder(document, decoder)
+    truncated = document.text("IsTruncated") == "true"
+    token = document.text("NextContinuationToken") if truncated else ""
+    if truncated and not token:
+        raise StoreUnavailableError("the store says that its listing goes on, but not where")
+    return Listing(
+        objects=[
+            ObjectInfo(
+                key=decode(entry.text("Key")),
+                size_bytes=entry.number("Size"),
+                etag=bare_etag(entry.text("ETag")),
+                last_modified_ns=_iso_date_ns(entry.text("LastModified")),
+                storage_class=entry.text("StorageClass"),
+                object_type=entry.text("Type"),
+            )
+            for entry in document.children("Contents")
+        ],
+        common_prefixes=[decode(entry.text("Prefix")) for entry in document.children("CommonPrefixes")],
+        next_token=token,
+    )
+
+
+def versions(document: Document, decoder: Decoder) -> list[Version]:
+    """A page of versions and delete markers, by key, newest first."""
+    decode = _decoder(document, decoder)
+    found = [
+        Version(
+            key=decode(entry.text("Key")),
+            version_id=entry.text("VersionId"),
+            is_latest=entry.text("IsLatest") == "true",
+            is_delete_marker=entry.tag == "DeleteMarker",
+            last_modified_ns=_iso_date_ns(entry.text("LastModified")),
+            etag=bare_etag(entry.text("ETag")),
+            size_bytes=0 if entry.tag == "DeleteMarker" else entry.number("Size"),
+        )
+        for entry in document.children("Version", "DeleteMarker")
+    ]
+    # Some servers list all versions and then all markers. Sorting is stable: a key's own order stays the store's.
+    return sorted(found, key=lambda version: (version.key.encode(), not version.is_latest))
+
+
+def uploads(document: Document, decoder: Decoder) -> list[Upload]:
+    """A page of unfinished multipart uploads."""
+    decode = _decoder(document, decoder)
+    return [
+        Upload(
+            key=decode(entry.text("Key")),
+            upload_id=entry.text("UploadId"),
+            initiated_ns=_iso_date_ns(entry.text("Initiated")),
+        )
+        for entry in document.children("Upload")
+    ]
+
+
+def parts(document: Document) -> list[Part]:
+    """A page of uploaded parts."""
+    return [
+        Part(
+            number=entry.number("PartNumber"),
+            etag=bare_etag(entry.text("ETag")),
+            size_bytes=entry.number("Size"),
+            crc64=_crc64(entry.text("HashCrc64ecma")),
+        )
+        for entry in document.children("Part")
+    ]
+
+
+def next_markers(document: Document, decoder: Decoder, names: Mapping[str, str]) -> dict[str, str]:
+    """Where the next page begins: the query parameters of `names` (parameter: element); empty on the last page."""
+    if document.text("IsTruncated") != "true":
+        return {}
+    decode = _decoder(document, decoder)
+    found = {name: document.text(element) for name, element in names.items()}
+    if not any(found.values()):
+        raise StoreUnavailableError("the store says that its listing goes on, but not where")
+    return {name: decode(value) if name == "key-marker" else value for name, value in found.items() if value}
+
+
+def versioning(document: Document) -> Versioning:
+    """State of a bucket's versioning; without a Status it was never set."""
+    status = document.text("Status").strip()
+    try:
+        return Versioning(status) if status else Versioning.NEVER
+    except ValueError as error:
+        raise StoreUnavailableError(
+            f"the store names a state of versioning that is not known: {status[:40]!r}"
+        ) from error
+
+
+def bucket_tags(document: Document) -> dict[str, str]:
+    """Tags out of a `<Tagging>` document."""
+    tag_set = document.child("TagSet")
+    return {} if tag_set is None else {tag.text("Key"): tag.text("Value") for tag in tag_set.children("Tag")}
+
+
+def bare_etag(etag: str) -> str:
+    """An ETag without its quotes."""
+    return etag.strip().removeprefix("W/").strip('"')
+
+
+def _decoder(document: Document, decoder: Decoder) -> Decoder:
+    """Names are decoded only when the store says that it encoded them."""
+    return decoder if document.text("EncodingType") == "url" else str
+
+
+def _version_id(headers: Mapping[str, str], prefix: str) -> str:
+    return headers.get(f"{prefix}version-id", "")
+
+
+def _crc64(text: str) -> int | None:
+    text = text.strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise StoreUnavailableError(f"the store told a crc64 that is no number: {text[:40]!r}")
+    return int(text)
+
+
+def _http_date_ns(text: str) -> int:
+    try:
+        return int(parsedate_to_datetime(text).timestamp()) * _SECOND_NS
+    except ValueError as error:
+        raise StoreUnavailableError(f"the store told a Last-Modified that is no date: {text[:60]!r}") from error
+
+
+def _iso_date_ns(text: str) -> int:
+    """`2024-10-23T16:28:16.000Z`, fractions optional."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise StoreUnavailableError(f"the store told a time that is none: {text[:60]!r}") from error
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return int(moment.replace(microsecond=0).timestamp()) * _SECOND_NS + moment.microsecond * 1000

@@ -1,0 +1,93 @@
+"""XML documents of object stores, parsed safely: bounded in size, without DTD or entities, namespaces ignored.
+
+Stores quote object names in their documents, and names may hold characters that XML cannot carry; those are replaced
+here (names that matter are asked for URL-encoded). Never opens anything a document refers to.
+"""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
+
+from penstock.errors import StoreUnavailableError
+
+DOCUMENT_MAX_BYTES = 16 << 20
+_UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_REFERENCE = re.compile(r"&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,10}));")
+
+
+class Document:
+    """One element with its children, addressed by bare tag names."""
+
+    def __init__(self, element: ET.Element) -> None:
+        self._element = element
+
+    @property
+    def tag(self) -> str:
+        """The element's name without its namespace."""
+        return self._element.tag.rpartition("}")[2]
+
+    def text(self, name: str, default: str = "") -> str:
+        """Text of the first child called `name`; `default` where there is none."""
+        child = self._child(name)
+        return default if child is None else (child.text or "")
+
+    def number(self, name: str) -> int:
+        """A child's text as a number that is not negative. Raises StoreUnavailableError: the document is broken."""
+        text = self.text(name).strip()
+        if not (text.isascii() and text.isdigit()):
+            raise StoreUnavailableError(f"the store's answer has no number in {name}: {text[:40]!r}")
+        return int(text)
+
+    def children(self, *names: str) -> list[Document]:
+        """Children called so, in the document's order."""
+        return [child for child in map(Document, self._element) if child.tag in names]
+
+    def child(self, name: str) -> Document | None:
+        """The first child called `name`."""
+        found = self._child(name)
+        return None if found is None else Document(found)
+
+    def _child(self, name: str) -> ET.Element | None:
+        for child in self._element:
+            if child.tag.rpartition("}")[2] == name:
+                return child
+        return None
+
+
+def parse(content: bytes, *, max_bytes: int = DOCUMENT_MAX_BYTES) -> Document:
+    """Parse one document. Raises StoreUnavailableError when it is none, is too long, or brings a DTD along."""
+    if len(content) > max_bytes:
+        raise StoreUnavailableError(f"the store's answer is longer than {max_bytes} bytes")
+    text = content.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise StoreUnavailableError("the store's answer is an XML document with a DTD, which is not accepted")
+    try:
+        return Document(ET.fromstring(_fit(text)))  # noqa: S314 - no DTD gets here, so there are no entities to expand
+    except ET.ParseError as error:
+        raise StoreUnavailableError(f"the store's answer is not an XML document ({error})") from error
+
+
+def complete_document(parts: list[tuple[int, str]]) -> bytes:
+    """The body of CompleteMultipartUpload: part numbers and ETags, in order."""
+    rows = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(_quoted(etag))}</ETag></Part>" for number, etag in parts
+    )
+    return f"<CompleteMultipartUpload>{rows}</CompleteMultipartUpload>".encode()
+
+
+def _quoted(etag: str) -> str:
+    return f'"{etag}"'
+
+
+def _fit(text: str) -> str:
+    """Replace what XML cannot carry, raw or as a character reference; and the encoding declared in front."""
+    text = _UNFIT.sub("\ufffd", _REFERENCE.sub(_fit_reference, text))
+    return re.sub(r"^<\?xml[^>]*\?>", "", text)
+
+
+def _fit_reference(match: re.Match[str]) -> str:
+    code = int(match[1], 16) if match[1] else int(match[2])
+    legal = code in {0x9, 0xA, 0xD} or 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or 0x10000 <= code <= 0x10FFFF
+    return match[0] if legal else "\ufffd"

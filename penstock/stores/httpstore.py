@@ -1,0 +1,367 @@
+"""The verbs of a store over HTTP, common to OSS and S3; a `Dialect` holds what differs.
+
+Calls `exchange` for every request and `answers` for every answer. Never retries, never keeps a body.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from penstock.errors import (
+    IntegrityError,
+    ObjectNotFoundError,
+    StoreRefusedError,
+    StoreUnavailableError,
+    UploadNotFoundError,
+)
+from penstock.stores import answers, documents, probing
+from penstock.stores.base import (
+    Abilities,
+    Buffer,
+    ByteRange,
+    CreateOnly,
+    Limits,
+    Listing,
+    ObjectInfo,
+    ObjectStream,
+    Part,
+    Precondition,
+    PutResult,
+    Upload,
+    Version,
+    Versioning,
+)
+from penstock.stores.exchange import Exchange
+from penstock.stores.wire import Response
+
+PAGE_MAX = 1000
+COMPLETE_PATIENCE_S = 300.0
+"""Stores put thousands of parts together before they answer."""
+ANSWER_MAX_BYTES = 64 * 1024
+NO_TAGS = frozenset({"NoSuchTagSet", "NoSuchTagSetError"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What differs between the protocols, as plain values.
+
+    `encodes_uploads`: the multipart calls take `encoding-type=url`, without which a key with control characters would
+    break their documents.
+    """
+
+    prefix: str
+    limits: Limits
+    create_only: Mapping[str, str]
+    range_headers: Mapping[str, str]
+    decode: Callable[[str], str]
+    encodes_uploads: bool
+
+
+class HttpStore:
+    """One bucket. Thread-safe: all state is the pool of connections."""
+
+    def __init__(
+        self, *, dialect: Dialect, exchange: Exchange, abilities: Abilities, random_name: Callable[[], str]
+    ) -> None:
+        self._dialect = dialect
+        self._exchange = exchange
+        self._abilities = abilities
+        self._random_name = random_name
+
+    @property
+    def bucket(self) -> str:
+        return self._exchange.bucket
+
+    @property
+    def limits(self) -> Limits:
+        return self._dialect.limits
+
+    @property
+    def abilities(self) -> Abilities:
+        return self._abilities
+
+    # -------------------------------------------------------------------------------------------------------- objects
+
+    def head(self, key: str, *, version_id: str = "") -> ObjectInfo:
+        with self._exchange.naming(key):
+            response = self._exchange.ask("HEAD", self._usable(key), query=_version(version_id))
+            with response:
+                size = answers.length_of(response.headers)
+                return answers.object_info(key, response.headers, self._dialect.prefix, size_bytes=size)
+
+    def get(
+        self, key: str, *, version_id: str = "", byte_range: ByteRange | None = None, if_match: str = ""
+    ) -> AbstractContextManager[ObjectStream]:
+        headers: dict[str, str] = {}
+        if byte_range is not None:
+            last = byte_range.offset + byte_range.length_bytes - 1
+            headers = {"range": f"bytes={byte_range.offset}-{last}", **self._dialect.range_headers}
+        if if_match:
+            headers["if-match"] = f'"{if_match}"'
+        return self._opened(key, _version(version_id), headers, byte_range)
+
+    @contextmanager
+    def _opened(
+        self, key: str, query: Mapping[str, str], headers: Mapping[str, str], byte_range: ByteRange | None
+    ) -> Iterator[ObjectStream]:
+        response = self._exchange.ask("GET", self._usable(key), query=query, headers=headers, expected=(200, 206))
+        with response:
+            with self._exchange.naming(key):
+                length, size = _lengths(response, byte_range)
+                info = answers.object_info(key, response.headers, self._dialect.prefix, size_bytes=size)
+            yield _Stream(self._exchange, response, info, length)
+
+    def put(
+        self,
+        key: str,
+        body: Sequence[Buffer],
+        *,
+        crc64: int,
+        metadata: Mapping[str, str],
+        precondition: Precondition,
+    ) -> PutResult:
+        md5 = self._md5(body)
+        headers = {**self._object_headers(metadata), **self._precondition(precondition), **_md5_header(md5)}
+        response = self._exchange.ask("PUT", self._usable(key), headers=headers, body=body)
+        with self._exchange.naming(key), response:
+            response.read_bounded(ANSWER_MAX_BYTES)
+            result = answers.put_result(response.headers, self._dialect.prefix, etag=response.headers.get("etag", ""))
+            self._compare(f"object {key!r}", result.etag, md5, result.crc64, crc64)
+            return result
+
+    def delete(self, key: str, *, version_id: str = "") -> None:
+        try:
+            response = self._exchange.ask("DELETE", self._usable(key), query=_version(version_id), expected=(200, 204))
+        except ObjectNotFoundError:
+            return
+        with response:
+            response.read_bounded(ANSWER_MAX_BYTES)
+
+    # ------------------------------------------------------------------------------------------------------ multipart
+
+    def initiate(self, key: str, *, metadata: Mapping[str, str]) -> str:
+        query = {"uploads": "", **self._encoding()}
+        with self._exchange.naming(key):
+            document, _ = self._exchange.document(
+                "POST", self._usable(key), query=query, headers=self._object_headers(metadata)
+            )
+            upload_id = document.text("UploadId")
+            if not upload_id:
+                raise StoreUnavailableError("the store began a multipart upload but told no upload id")
+            return upload_id
+
+    def put_part(self, key: str, upload_id: str, number: int, body: Sequence[Buffer], *, crc64: int) -> Part:
+        query = {"partNumber": str(number), "uploadId": self._known(key, upload_id)}
+        md5 = self._md5(body)
+        response = self._exchange.ask("PUT", self._usable(key), query=query, headers=_md5_header(md5), body=body)
+        with self._exchange.naming(key), response:
+            response.read_bounded(ANSWER_MAX_BYTES)
+            etag = answers.bare_etag(response.headers.get("etag", ""))
+            told = answers.crc64_of(response.headers)
+            self._compare(f"part {number} of {key!r}", etag, md5, told, crc64)
+            return Part(number=number, etag=etag, size_bytes=_size(body), crc64=told)
+
+    def list_parts(self, key: str, upload_id: str) -> Iterator[Part]:
+        query = {"uploadId": self._known(key, upload_id), "max-parts": str(PAGE_MAX), **self._encoding()}
+        for document in self._pages(self._usable(key), query, {"part-number-marker": "NextPartNumberMarker"}):
+            yield from answers.parts(document)
+
+    def list_uploads(self, *, prefix: str) -> Iterator[Upload]:
+        query = {"uploads": "", "max-uploads": str(PAGE_MAX), "encoding-type": "url", **_given(prefix=prefix)}
+        markers = {"key-marker": "NextKeyMarker", "upload-id-marker": "NextUploadIdMarker"}
+        for document in self._pages("", query, markers):
+            yield from answers.uploads(document, self._dialect.decode)
+
+    def complete(self, key: str, upload_id: str, parts: Sequence[Part], *, precondition: Precondition) -> PutResult:
+        query = {"uploadId": self._known(key, upload_id), **self._encoding()}
+        headers = {"content-type": "application/xml", **self._precondition(precondition)}
+        body = documents.complete_document([(part.number, part.etag) for part in parts])
+        with self._exchange.naming(key):
+            document, told = self._exchange.document(
+                "POST",
+                self._usable(key),
+                query=query,
+                headers=headers,
+                body=[body],
+                first_byte_s=COMPLETE_PATIENCE_S,
+            )
+            return answers.put_result(told, self._dialect.prefix, etag=document.text("ETag"))
+
+    def abort(self, key: str, upload_id: str) -> None:
+        query = {"uploadId": self._known(key, upload_id)}
+        try:
+            response = self._exchange.ask("DELETE", self._usable(key), query=query, expected=(200, 204))
+        except UploadNotFoundError:
+            return
+        with response:
+            response.read_bounded(ANSWER_MAX_BYTES)
+
+    # ------------------------------------------------------------------------------------------------------- listings
+
+    def list_objects(
+        self, *, prefix: str = "", delimiter: str = "", start_after: str = "", token: str = "", limit: int = 1000
+    ) -> Listing:
+        query = {"list-type": "2", "max-keys": str(min(limit, PAGE_MAX)), "encoding-type": "url"}
+        given = {"prefix": prefix, "delimiter": delimiter, "start-after": start_after, "continuation-token": token}
+        query.update({name: value for name, value in given.items() if value})
+        with self._exchange.naming(prefix):
+            document, _ = self._exchange.document("GET", query=query)
+            return answers.listing(document, self._dialect.decode)
+
+    def list_versions(self, *, prefix: str) -> Iterator[Version]:
+        query = {"versions": "", "max-keys": str(PAGE_MAX), "encoding-type": "url", **_given(prefix=prefix)}
+        markers = {"key-marker": "NextKeyMarker", "version-id-marker": "NextVersionIdMarker"}
+        for document in self._pages("", query, markers):
+            yield from answers.versions(document, self._dialect.decode)
+
+    # --------------------------------------------------------------------------------------------------------- bucket
+
+    def bucket_tags(self) -> Mapping[str, str]:
+        try:
+            document, _ = self._exchange.document("GET", query={"tagging": ""})
+        except StoreRefusedError as error:
+            if error.code in NO_TAGS:
+                return {}
+            raise
+        return answers.bucket_tags(document)
+
+    def versioning(self) -> Versioning:
+        document, _ = self._exchange.document("GET", query={"versioning": ""})
+        return answers.versioning(document)
+
+    def probe(self) -> Abilities:
+        # Nothing may be presumed while probing: a twin that knows no abilities sends every check along.
+        unknowing = HttpStore(
+            dialect=self._dialect, exchange=self._exchange, abilities=Abilities(), random_name=self._random_name
+        )
+        return probing.probe(unknowing, self._random_name())
+
+    def close(self) -> None:
+        self._exchange.close()
+
+    # --------------------------------------------------------------------------------------------------------- inside
+
+    def _usable(self, key: str) -> str:
+        """The key itself, unless sending it would mean something else: an empty key is the bucket."""
+        length = len(key.encode("utf-8", "surrogatepass"))
+        if not 1 <= length <= self.limits.key_length_max_bytes:
+            raise StoreRefusedError(
+                f"a key has 1 to {self.limits.key_length_max_bytes} bytes, this one has {length}: {key[:80]!r}",
+                bucket=self.bucket,
+                key=key,
+                code="InvalidObjectName",
+            )
+        return key
+
+    def _known(self, key: str, upload_id: str) -> str:
+        """The upload id itself; without one the request would mean the object."""
+        if not upload_id:
+            raise UploadNotFoundError(f"no upload of {key!r} is named", bucket=self.bucket, key=key)
+        return upload_id
+
+    def _object_headers(self, metadata: Mapping[str, str]) -> dict[str, str]:
+        named = {f"{self._dialect.prefix}meta-{name.lower()}": value for name, value in metadata.items()}
+        return {"content-type": "application/octet-stream", **named}
+
+    def _precondition(self, precondition: Precondition) -> Mapping[str, str]:
+        return self._dialect.create_only if isinstance(precondition, CreateOnly) else {}
+
+    def _encoding(self) -> Mapping[str, str]:
+        return {"encoding-type": "url"} if self._dialect.encodes_uploads else {}
+
+    def _md5(self, body: Sequence[Buffer]) -> bytes:
+        """MD5 of the body, or nothing where the store's crc64 guards it: one pass over the bytes less."""
+        if self._abilities.crc64:
+            return b""
+        digest = hashlib.md5(usedforsecurity=False)
+        for piece in body:
+            digest.update(piece)
+        return digest.digest()
+
+    def _compare(self, what: str, etag: str, md5: bytes, told: int | None, crc64: int) -> None:
+        if told is not None and told != crc64:
+            raise IntegrityError(f"{what} in bucket {self.bucket} is bad: crc64 {crc64} was sent, the store has {told}")
+        if md5 and self._abilities.part_etag_is_md5 and etag.lower() != md5.hex():
+            raise IntegrityError(
+                f"{what} in bucket {self.bucket} is bad: MD5 {md5.hex()} was sent, the store has {etag.lower()}"
+            )
+
+    def _pages(self, key: str, query: Mapping[str, str], markers: Mapping[str, str]) -> Iterator[documents.Document]:
+        """All pages of a listing; `markers` name the parameters that lead on, and the elements that tell them."""
+        following: dict[str, str] = {}
+        while True:
+            with self._exchange.naming(key):
+                document, _ = self._exchange.document("GET", key, query={**query, **following})
+                found = answers.next_markers(document, self._dialect.decode, markers)
+                if found and found == following:
+                    raise StoreUnavailableError("the store's listing does not move on")
+            yield document
+            if not found:
+                return
+            following = found
+
+
+class _Stream:
+    """The body of a GET, counted."""
+
+    def __init__(self, exchange: Exchange, response: Response, info: ObjectInfo, length_bytes: int) -> None:
+        self._exchange = exchange
+        self._response = response
+        self._info = info
+        self._length_bytes = length_bytes
+        self._left = length_bytes
+
+    @property
+    def info(self) -> ObjectInfo:
+        return self._info
+
+    @property
+    def length_bytes(self) -> int:
+        return self._length_bytes
+
+    def readinto(self, buffer: memoryview) -> int:
+        if self._left == 0 or len(buffer) == 0:
+            return 0
+        with self._exchange.naming(self._info.key):
+            count = self._response.readinto(buffer[: self._left])
+            if count == 0:
+                raise StoreUnavailableError(
+                    f"the body of {self._info.key!r} ended {self._left} bytes before its length of {self._length_bytes}"
+                )
+            self._left -= count
+            return count
+
+
+def _lengths(response: Response, byte_range: ByteRange | None) -> tuple[int, int]:
+    """Length of the body and of the object."""
+    if byte_range is None:
+        if response.status != 200:
+            raise StoreUnavailableError(f"the store answered {response.status} to a request for a whole object")
+        length = answers.length_of(response.headers)
+        return length, length
+    if response.status != 206:
+        raise StoreUnavailableError("the store ignored the range that was asked and answered the whole object")
+    length, size = answers.range_answered(response.headers, byte_range)
+    if response.length_bytes not in {None, length}:
+        raise StoreUnavailableError(f"the store's Content-Length {response.length_bytes} is not that of its range")
+    return length, size
+
+
+def _version(version_id: str) -> dict[str, str]:
+    return {"versionId": version_id} if version_id else {}
+
+
+def _given(**parameters: str) -> dict[str, str]:
+    return {name: value for name, value in parameters.items() if value}
+
+
+def _md5_header(md5: bytes) -> dict[str, str]:
+    return {"content-md5": base64.b64encode(md5).decode()} if md5 else {}
+
+
+def _size(body: Sequence[Buffer]) -> int:
+    return sum(memoryview(piece).nbytes for piece in body)

@@ -1,0 +1,107 @@
+"""Find out by trying what a bucket can do. Writes small objects of one random name and removes them again.
+
+Calls only the verbs of the store. Never touches a name that is not its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import fastcrc
+
+from penstock.errors import NotSupportedError, PermissionDeniedError, PreconditionFailedError
+from penstock.stores.base import Abilities, CreateOnly, Overwrite, Precondition, PutResult, Store, Versioning
+
+PROBE_PREFIX = ".penstock-probe-"
+CONTENT = b"Penstock was here to see what this bucket can do.\n"
+
+
+def probe(store: Store, random_name: str) -> Abilities:
+    """Try everything once.
+
+    A bucket that cannot be written to has no writing abilities; one that cannot be listed is an error, because then neither
+    its name nor its credentials are known to be right. Raises any StoreError.
+    """
+    key = f"{PROBE_PREFIX}{random_name}"
+    store.list_objects(prefix=key, limit=1)
+    bucket_tags = _answers_tags(store)
+    versioning = _versioning(store)
+    try:
+        first = _put(store, key, Overwrite())
+    except PermissionDeniedError:
+        return Abilities(bucket_tags=bucket_tags, versioning=versioning or Versioning.NEVER)
+    try:
+        create_only_put = _refuses_second_put(store, key)
+        part_etag_is_md5, create_only_complete = _try_multipart(store, key)
+        crc64 = fastcrc.crc64.xz(CONTENT)
+        return Abilities(
+            create_only_put=create_only_put,
+            create_only_complete=create_only_complete,
+            crc64=first.crc64 == crc64 and store.head(key).crc64 == crc64,
+            part_etag_is_md5=part_etag_is_md5,
+            bucket_tags=bucket_tags,
+            versioning=versioning or _versioning_by(first),
+        )
+    finally:
+        _clean(store, key, first)
+
+
+def _answers_tags(store: Store) -> bool:
+    try:
+        store.bucket_tags()
+    except (NotSupportedError, PermissionDeniedError):
+        return False
+    return True
+
+
+def _versioning(store: Store) -> Versioning | None:
+    """None where the credentials may not ask."""
+    try:
+        return store.versioning()
+    except NotSupportedError:
+        return Versioning.NEVER
+    except PermissionDeniedError:
+        return None
+
+
+def _versioning_by(result: PutResult) -> Versioning:
+    if not result.version_id:
+        return Versioning.NEVER
+    return Versioning.SUSPENDED if result.version_id == "null" else Versioning.ENABLED
+
+
+def _put(store: Store, key: str, precondition: Precondition) -> PutResult:
+    return store.put(key, [CONTENT], crc64=fastcrc.crc64.xz(CONTENT), metadata={}, precondition=precondition)
+
+
+def _refuses_second_put(store: Store, key: str) -> bool:
+    try:
+        _put(store, key, CreateOnly())
+    except (PreconditionFailedError, NotSupportedError) as error:
+        return isinstance(error, PreconditionFailedError)
+    return False
+
+
+def _try_multipart(store: Store, key: str) -> tuple[bool, bool]:
+    """Whether a part's ETag is its MD5, and whether Complete refuses to replace the object that is there."""
+    upload_id = store.initiate(key, metadata={})
+    try:
+        part = store.put_part(key, upload_id, 1, [CONTENT], crc64=fastcrc.crc64.xz(CONTENT))
+        is_md5 = part.etag.lower() == hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+        try:
+            store.complete(key, upload_id, [part], precondition=CreateOnly())
+        except (PreconditionFailedError, NotSupportedError) as error:
+            return is_md5, isinstance(error, PreconditionFailedError)
+        return is_md5, False
+    finally:
+        store.abort(key, upload_id)
+
+
+def _clean(store: Store, key: str, first: PutResult) -> None:
+    """Remove the object; where versions are kept, each version made here (the name is random, so all of them are)."""
+    if not first.version_id:
+        store.delete(key)
+        return
+    for version in list(store.list_versions(prefix=key)):
+        if version.key == key:
+            store.delete(key, version_id=version.version_id)
