@@ -1,0 +1,152 @@
+"""The emulator's public verbs: make the application, make a bucket without a server, serve until SIGTERM.
+
+Calls service (which opens the stores) and gateway (which answers). Never reads the environment or a configuration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from penstock.emulator.gateway import Access, Gateway
+from penstock.emulator.protocol import names
+from penstock.emulator.service import INDEX, Service, open_service
+from penstock.emulator.storage import buckets, schema
+from penstock.emulator.storage.buckets import Versioning
+from penstock.errors import SettingsError
+
+KEEP_ALIVE_S = 75
+GRACE_S = 10
+BACKLOG = 512
+
+
+def create_app(
+    *,
+    root: Path,
+    credentials: Callable[[str], str | None],
+    region: str,
+    clock: Callable[[], int] = time.time_ns,
+    domain: str | None = None,
+) -> Starlette:
+    """A bucket server over the directory `root`, made if it is not there.
+
+    `credentials` maps an access key id to its secret, or None; it is asked for every request, so keys may change.
+    `region` is what V4 signatures must name ("cn-hangzhou"). `clock` yields ns since 1970. With `domain`, buckets are
+    also found in the Host header ("bucket.DOMAIN"); by address, the bucket leads the path. Starting it raises
+    HomeInUseError while another emulator serves `root`, SettingsError for a root of another layout.
+    """
+    opened: list[Service] = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        service = await asyncio.to_thread(
+            open_service, root, region=region, clock=clock, new_token=_new_token, loop=loop
+        )
+        opened.append(service)
+        try:
+            yield
+        finally:
+            opened.remove(service)
+            await asyncio.to_thread(service.close)
+
+    gateway = Gateway(lambda: opened[0], Access(secret_of=credentials, region=region, domain=domain))
+    return Starlette(routes=[Mount("/", app=gateway)], lifespan=lifespan)
+
+
+def _new_token() -> str:
+    return secrets.token_hex(16).upper()
+
+
+def create_bucket(root: Path, name: str, *, tags: Mapping[str, str], versioning: str) -> None:
+    """Make a bucket without a server (or beside one), or give an existing one these tags and this versioning.
+
+    `versioning` is "" (never set), "Enabled" or "Suspended". Raises SettingsError for a name, a state or a root that
+    cannot be, and for "" where versioning has been set before: it cannot be unset.
+    """
+    if not names.is_bucket_name(name):
+        raise SettingsError(f"{name!r} is no bucket name: use 3 to 63 of a-z, 0-9 and -, no - at either end")
+    try:
+        state = Versioning(versioning)
+    except ValueError:
+        raise SettingsError(f"versioning is Enabled, Suspended or nothing, not {versioning!r}") from None
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = schema.connect(root / INDEX)
+    try:
+        try:
+            schema.prepare(database)
+        except ValueError as error:
+            raise SettingsError(f"{root}: {error}") from error
+        database.execute("BEGIN IMMEDIATE")
+        if buckets.find(database, name) is None:
+            buckets.create(database, name=name, created_ns=time.time_ns(), storage="Standard", redundancy="LRS")
+        bucket = buckets.find(database, name)
+        assert bucket is not None
+        if state is not bucket.versioning:
+            if state is Versioning.UNSET:
+                raise SettingsError(f"bucket {name} has had versioning; it can be suspended, not unset")
+            buckets.set_versioning(database, bucket, state)
+        buckets.replace_tags(database, bucket, tags)
+        database.execute("COMMIT")
+    finally:
+        database.close()
+
+
+class _Server(uvicorn.Server):
+    """Tells when it is ready, and ends quietly on SIGTERM and SIGINT instead of dying of them once more."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        kept = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in kept.items():
+                signal.signal(number, handler)
+
+
+def serve(app: Starlette, *, sock: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve `app` on the listening (or bound) `sock` until SIGTERM or SIGINT; `on_ready` is called once it answers.
+
+    Requests under way get 10 seconds. Raises SettingsError if the application does not start.
+    """
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = _Server(config, on_ready)
+    server.run(sockets=[sock])
+    if not server.started:
+        raise SettingsError("the emulator did not start; its log says why")

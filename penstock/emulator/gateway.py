@@ -1,0 +1,194 @@
+"""The door: ASGI in, OSS out. Reads who and what from a request, has it verified and routed, writes the answer.
+
+Every failure becomes an OSS error document here and nowhere else; what nobody foresaw becomes 500 InternalError and a
+logged traceback. Calls routes, signature and errors; holds no state but the number of requests in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from penstock.emulator import routes
+from penstock.emulator.protocol import names, signature
+from penstock.emulator.protocol.answer import Answer, refusal
+from penstock.emulator.protocol.call import Body, Call
+from penstock.emulator.protocol.errors import ClientGoneError, OssFault, invalid_argument
+from penstock.emulator.service import Service
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+IN_FLIGHT_MAX = 512
+HEADERS_MAX_BYTES = 64 * 1024
+URL_MAX_BYTES = 32 * 1024
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Whose requests are served, and under which names."""
+
+    secret_of: Callable[[str], str | None]
+    region: str
+    domain: str | None
+
+
+class Gateway:
+    """The ASGI application of one Service."""
+
+    def __init__(self, service_of: Callable[[], Service], access: Access) -> None:
+        """`service_of` yields the open service; requests come only while there is one."""
+        self._service_of = service_of
+        self._access = access
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service = self._service_of()
+        begun = time.monotonic_ns()
+        request_id = service.new_token()[:24]
+        host = _header(scope, b"host")
+        body = Body(receive, None)
+        expects = bool(_header(scope, b"expect"))
+        self._in_flight += 1
+        try:
+            answer = await self._answer(service, scope, body, request_id=request_id, host=host)
+            try:
+                close = expects and not body.touched
+                await _send(answer, scope, receive, send, request_id=request_id, begun=begun, close=close)
+            finally:
+                if answer.release is not None:
+                    answer.release()
+        except ClientGoneError:
+            return  # there is nobody to answer
+        finally:
+            self._in_flight -= 1
+
+    async def _answer(self, service: Service, scope: Scope, body: Body, *, request_id: str, host: str) -> Answer:
+        try:
+            if self._in_flight > IN_FLIGHT_MAX:
+                raise OssFault(503, "ServiceUnavailable", "Too many requests at once; try again.")
+            call = self._call(service, scope, body, request_id=request_id, host=host)
+            signature.verify(call, secret_of=self._access.secret_of, region=self._access.region)
+            if call.key:
+                names.check_object_key(call.key)
+            return await routes.find(call)(service, call)
+        except ClientGoneError:
+            raise
+        except OssFault as fault:
+            return refusal(fault, request_id=request_id, host=host, method=scope["method"])
+        except Exception:
+            log.exception("request %s failed: %s", request_id, scope["method"])
+            unforeseen = OssFault(500, "InternalError", "The emulator failed; its log says why.")
+            return refusal(unforeseen, request_id=request_id, host=host, method=scope["method"])
+
+    def _call(self, service: Service, scope: Scope, body: Body, *, request_id: str, host: str) -> Call:
+        raw_path: bytes = scope["raw_path"]
+        raw_query: bytes = scope["query_string"]
+        if len(raw_path) + len(raw_query) > URL_MAX_BYTES:
+            raise OssFault(414, "RequestURITooLong", "The URL is too long.")
+        headers = _headers(scope)
+        length = headers.get("content-length")
+        body.length_bytes = int(length) if length and length.isascii() and length.isdigit() else None
+        bucket, key = _resource(raw_path, host, self._access.domain)
+        return Call(
+            request_id=request_id,
+            method=scope["method"],
+            host=host,
+            bucket=bucket,
+            key=key,
+            query=_query(raw_query),
+            headers=headers,
+            body=body,
+            received_ns=service.clock(),
+        )
+
+
+def _header(scope: Scope, wanted: bytes) -> str:
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return str(value.decode("utf-8", "surrogateescape"))
+    return ""
+
+
+def _headers(scope: Scope) -> Mapping[str, str]:
+    headers: dict[str, str] = {}
+    size = 0
+    for raw_name, raw_value in scope["headers"]:
+        size += len(raw_name) + len(raw_value)
+        name, value = raw_name.decode("latin-1"), raw_value.decode("utf-8", "surrogateescape")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    if size > HEADERS_MAX_BYTES:
+        raise OssFault(400, "RequestHeaderSectionTooLarge", f"The headers have more than {HEADERS_MAX_BYTES} bytes.")
+    return headers
+
+
+def _query(raw: bytes) -> Mapping[str, str]:
+    query: dict[str, str] = {}
+    for pair in raw.split(b"&"):
+        if not pair:
+            continue
+        name, _, value = pair.partition(b"=")
+        decoded = unquote_to_bytes(name).decode("utf-8", "surrogateescape")
+        if decoded in query:
+            raise invalid_argument("A query parameter is given twice.", name=decoded[:64], value="")
+        query[decoded] = unquote_to_bytes(value).decode("utf-8", "surrogateescape")
+    return query
+
+
+def _resource(raw_path: bytes, host: str, domain: str | None) -> tuple[str, bytes]:
+    """Bucket and key: out of the Host header under the configured domain, out of the path anywhere else."""
+    path = unquote_to_bytes(raw_path).removeprefix(b"/")
+    name = host.rsplit(":", 1)[0].lower() if not host.endswith("]") else host
+    if domain and name.endswith(f".{domain.lower()}"):
+        return name.removesuffix(f".{domain.lower()}"), path
+    raw_bucket, _, key = path.partition(b"/")
+    if domain and raw_bucket and name == domain.lower():
+        raise OssFault(403, "SecondLevelDomainForbidden", "Name the bucket in the host, not in the path.")
+    bucket = raw_bucket.decode("utf-8", "replace")
+    if bucket:
+        names.check_bucket_name(bucket)
+    return bucket, key
+
+
+async def _send(
+    answer: Answer, scope: Scope, receive: Receive, send: Send, *, request_id: str, begun: int, close: bool
+) -> None:
+    length = answer.length_bytes if answer.stream is not None or scope["method"] == "HEAD" else len(answer.body)
+    headers = {
+        "Server": "AliyunOSS",
+        "x-oss-request-id": request_id,
+        "x-oss-server-time": str((time.monotonic_ns() - begun) // 10**6),
+        **answer.headers,
+    }
+    if answer.status not in {204, 304}:
+        headers["Content-Length"] = str(length)
+    if close:
+        headers["Connection"] = "close"
+    raw = [(name.encode("latin-1"), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": raw})
+    if answer.stream is None or scope["method"] == "HEAD":
+        await send({"type": "http.response.body", "body": answer.body})
+        return
+    gone = asyncio.ensure_future(_hung_up(receive))
+    try:
+        async for block in answer.stream:
+            if gone.done():
+                return
+            await send({"type": "http.response.body", "body": block, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        gone.cancel()
+        await answer.stream.aclose()
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,100 @@
+"""The errors OSS answers with: status, code, message and extra elements. Raised anywhere in the emulator, written by the gateway.
+
+Only what goes over the wire lives here. Messages are our own words; codes and statuses are the protocol's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class OssFault(Exception):  # noqa: N818 - "error" is what the client sees; this is its cause
+    """A request that OSS refuses. `elements` are added to the error document, `headers` to the answer."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        elements: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.elements = dict(elements or {})
+        self.headers = dict(headers or {})
+
+
+class ClientGoneError(Exception):
+    """The client hung up before its request was whole; there is nobody to answer."""
+
+
+def not_implemented(what: str) -> OssFault:
+    """501: this emulator does not do `what`. Loud on purpose: silence would look like success."""
+    return OssFault(501, "NotImplemented", f"The emulator does not implement {what}.", elements={"Header": what})
+
+
+def invalid_argument(message: str, *, name: str = "", value: str = "") -> OssFault:
+    """400 InvalidArgument, naming the argument where there is one."""
+    return OssFault(
+        400,
+        "InvalidArgument",
+        message,
+        elements={"ArgumentName": name, "ArgumentValue": value[:1024]} if name else None,
+    )
+
+
+def malformed_xml(message: str) -> OssFault:
+    """400 MalformedXML: the request's document is not what the operation takes."""
+    return OssFault(400, "MalformedXML", message)
+
+
+def no_such_bucket(name: str) -> OssFault:
+    """404: there is no bucket of this name."""
+    return OssFault(404, "NoSuchBucket", "The bucket does not exist.", elements={"BucketName": name})
+
+
+def no_such_key(key: bytes, headers: Mapping[str, str] | None = None) -> OssFault:
+    """404: the key has no object, or its newest version is a delete marker (then `headers` say so)."""
+    return OssFault(
+        404,
+        "NoSuchKey",
+        "The object does not exist.",
+        elements={"Key": key.decode("utf-8", "replace")},
+        headers=headers,
+    )
+
+
+def no_such_version(key: bytes, version_id: str) -> OssFault:
+    """404: the key has no such version."""
+    return OssFault(
+        404,
+        "NoSuchVersion",
+        "The version does not exist.",
+        elements={"Key": key.decode("utf-8", "replace"), "VersionId": version_id},
+    )
+
+
+def no_such_upload(upload_id: str) -> OssFault:
+    """404: the upload was aborted, completed, or never there."""
+    return OssFault(404, "NoSuchUpload", "The multipart upload does not exist.", elements={"UploadId": upload_id})
+
+
+def precondition_failed(condition: str) -> OssFault:
+    """412: one of the If-* headers does not hold."""
+    return OssFault(
+        412, "PreconditionFailed", f"The condition {condition} does not hold.", elements={"Condition": condition}
+    )
+
+
+def file_already_exists(key: bytes) -> OssFault:
+    """409: overwriting was forbidden and there is an object."""
+    return OssFault(
+        409,
+        "FileAlreadyExists",
+        "The object exists and may not be overwritten.",
+        elements={"Key": key.decode("utf-8", "replace")},
+    )

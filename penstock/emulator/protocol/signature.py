@@ -1,0 +1,414 @@
+"""Who sent a request: OSS signatures V1 and V4, in the Authorization header or in a presigned URL.
+
+Pure computation over a `Call`; the gateway says what time it is and which secret belongs to an access key id.
+Compared in constant time. No temporary credentials (STS): a security token is refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote
+
+from penstock.emulator.protocol.call import Call
+from penstock.emulator.protocol.errors import OssFault, invalid_argument, not_implemented
+
+SKEW_MAX_S = 15 * 60
+PRESIGNED_MAX_S = 7 * 24 * 3600
+_V4 = "OSS4-HMAC-SHA256"
+_TERMINATOR = "aliyun_v4_request"
+_UNSIGNED = "UNSIGNED-PAYLOAD"
+
+# Query parameters that V1 signs (V4 signs all of them).
+V1_SUBRESOURCES = frozenset(
+    [
+        "accessPoint",
+        "accessPointPolicy",
+        "acl",
+        "append",
+        "asyncFetch",
+        "bucketArchiveDirectRead",
+        "bucketInfo",
+        "callback",
+        "callback-var",
+        "cloudboxes",
+        "cname",
+        "comp",
+        "continuation-token",
+        "cors",
+        "delete",
+        "encryption",
+        "endTime",
+        "group",
+        "httpsConfig",
+        "img",
+        "inventory",
+        "inventoryId",
+        "lifecycle",
+        "link",
+        "live",
+        "location",
+        "logging",
+        "metaQuery",
+        "objectInfo",
+        "objectMeta",
+        "partNumber",
+        "policy",
+        "position",
+        "publicAccessBlock",
+        "qos",
+        "qosInfo",
+        "qosRequester",
+        "redundancyTransition",
+        "referer",
+        "regionList",
+        "replication",
+        "replicationLocation",
+        "replicationProgress",
+        "requestPayment",
+        "requesterQosInfo",
+        "resourceGroup",
+        "resourcePool",
+        "resourcePoolBuckets",
+        "resourcePoolInfo",
+        "response-cache-control",
+        "response-content-disposition",
+        "response-content-encoding",
+        "response-content-language",
+        "response-content-type",
+        "response-expires",
+        "restore",
+        "security-token",
+        "sequential",
+        "startTime",
+        "stat",
+        "status",
+        "style",
+        "styleName",
+        "symlink",
+        "tagging",
+        "transferAcceleration",
+        "uploadId",
+        "uploads",
+        "versionId",
+        "versioning",
+        "versions",
+        "vod",
+        "website",
+        "worm",
+        "wormExtend",
+        "wormId",
+        "x-oss-ac-forward-allow",
+        "x-oss-ac-source-ip",
+        "x-oss-ac-subnet-mask",
+        "x-oss-ac-vpc-id",
+        "x-oss-access-point-name",
+        "x-oss-async-process",
+        "x-oss-process",
+        "x-oss-redundancy-transition-taskid",
+        "x-oss-request-payer",
+        "x-oss-target-redundancy-type",
+        "x-oss-traffic-limit",
+        "x-oss-write-get-object-response",
+    ]
+)
+# Query parameters that carry a signature and ask for nothing.
+SIGNING_PARAMETERS = frozenset(
+    [
+        "OSSAccessKeyId",
+        "Expires",
+        "Signature",
+        "security-token",
+        "x-oss-signature-version",
+        "x-oss-credential",
+        "x-oss-date",
+        "x-oss-expires",
+        "x-oss-signature",
+        "x-oss-additional-headers",
+        "x-oss-security-token",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claim:
+    """What a request says of itself, before any secret is looked up."""
+
+    access_key_id: str
+    signature: str
+    token: str
+    string_to_sign: bytes
+    canonical_request: bytes | None
+    """None for V1."""
+    scope: tuple[str, str, str] | None
+    """Date, region and product of V4."""
+
+
+def verify(call: Call, *, secret_of: Callable[[str], str | None], region: str) -> str:
+    """The access key id that signed `call`.
+
+    Raises OssFault: 403 AccessDenied (anonymous, expired, no date), 400 InvalidArgument (malformed), 403
+    InvalidAccessKeyId, RequestTimeTooSkewed, InvalidSecurityToken, SignatureDoesNotMatch.
+    """
+    claim = _claim(call, region)
+    secret = secret_of(claim.access_key_id)
+    if secret is None:
+        raise OssFault(
+            403,
+            "InvalidAccessKeyId",
+            "The access key id is not known here.",
+            elements={"OSSAccessKeyId": claim.access_key_id},
+        )
+    if claim.token:
+        raise OssFault(403, "InvalidSecurityToken", "The emulator issues no security tokens.")
+    if not hmac.compare_digest(_signature(claim, secret).encode(), claim.signature.encode("utf-8", "surrogateescape")):
+        raise _mismatch(claim)
+    return claim.access_key_id
+
+
+def _claim(call: Call, region: str) -> _Claim:
+    authorization = call.header("authorization")
+    if authorization:
+        scheme, _, rest = authorization.partition(" ")
+        if scheme == _V4:
+            return _v4_header(call, rest, region)
+        if scheme == "OSS":
+            return _v1_header(call, rest)
+        if scheme == "OSS2":
+            raise not_implemented("signature version 2")
+        raise invalid_argument("The Authorization header is of no known kind.", name="Authorization", value=scheme)
+    version = call.parameter("x-oss-signature-version")
+    if version == _V4:
+        return _v4_query(call, region)
+    if version:
+        raise not_implemented(f"signature version {version[:32]} in a URL")
+    if "Signature" in call.query or "OSSAccessKeyId" in call.query:
+        return _v1_query(call)
+    raise OssFault(403, "AccessDenied", "Anonymous requests are not served.")
+
+
+# ------------------------------------------------------------------------------------------------------------------- V1
+
+
+def _v1_header(call: Call, rest: str) -> _Claim:
+    access_key_id, colon, signature = rest.strip().partition(":")
+    if not colon or not access_key_id or not signature:
+        raise invalid_argument("The Authorization header is not `OSS id:signature`.", name="Authorization", value="OSS")
+    date = call.header("x-oss-date") or call.header("date")
+    moment = _http_date(date) or _iso_date(date)
+    if moment is None:
+        raise OssFault(403, "AccessDenied", "The request has no valid Date.")
+    _check_skew(call, moment)
+    return _v1_claim(call, access_key_id, signature, date, call.header("x-oss-security-token"))
+
+
+def _v1_query(call: Call) -> _Claim:
+    access_key_id, signature = call.parameter("OSSAccessKeyId"), call.parameter("Signature")
+    expires = call.parameter("Expires")
+    if not (access_key_id and signature and expires):
+        raise OssFault(403, "AccessDenied", "A presigned URL has OSSAccessKeyId, Expires and Signature.")
+    if not (expires.isascii() and expires.isdigit() and len(expires) < 16):
+        raise OssFault(403, "AccessDenied", "Expires is seconds since 1970.")
+    _check_expiry(call, int(expires))
+    return _v1_claim(call, access_key_id, signature, expires, call.parameter("security-token"))
+
+
+def _v1_claim(call: Call, access_key_id: str, signature: str, date: str, token: str) -> _Claim:
+    pairs = sorted((name, value) for name, value in call.query.items() if name in V1_SUBRESOURCES)
+    query = "&".join(f"{name}={value}" if value else name for name, value in pairs)
+    resource = b"/" + (call.bucket.encode() + b"/" + call.key if call.bucket else b"")
+    headers = "".join(f"{name}:{value}\n" for name, value in _sorted_headers(call, ()) if name.startswith("x-oss-"))
+    lead = "\n".join([call.method, call.header("content-md5"), call.header("content-type"), date, headers])
+    string = _bytes(lead) + resource + _bytes(f"?{query}" if query else "")
+    return _Claim(
+        access_key_id=access_key_id,
+        signature=signature,
+        token=token or call.header("security-token"),
+        string_to_sign=string,
+        canonical_request=None,
+        scope=None,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------------- V4
+
+
+def _v4_header(call: Call, rest: str, region: str) -> _Claim:
+    fields = dict(part.strip().partition("=")[::2] for part in rest.split(","))
+    if not fields.get("Credential") or not fields.get("Signature"):
+        raise invalid_argument(
+            "The Authorization header lacks Credential or Signature.", name="Authorization", value=_V4
+        )
+    if "AdditionalHeaders" in fields and not fields["AdditionalHeaders"]:
+        raise invalid_argument("AdditionalHeaders is empty.", name="AdditionalHeaders", value="")
+    if call.header("x-oss-content-sha256") != _UNSIGNED:
+        raise invalid_argument(
+            f"x-oss-content-sha256 is {_UNSIGNED}.",
+            name="x-oss-content-sha256",
+            value=call.header("x-oss-content-sha256"),
+        )
+    stamp = call.header("x-oss-date")
+    moment = _iso_date(stamp) or _http_date(stamp or call.header("date"))
+    if moment is None:
+        raise OssFault(403, "AccessDenied", "The request has no valid x-oss-date.")
+    _check_skew(call, moment)
+    return _v4_claim(
+        call,
+        region=region,
+        credential=fields["Credential"],
+        signature=fields["Signature"],
+        additional=fields.get("AdditionalHeaders", ""),
+        moment=moment,
+        token=call.header("x-oss-security-token"),
+    )
+
+
+def _v4_query(call: Call, region: str) -> _Claim:
+    credential, signature = call.parameter("x-oss-credential"), call.parameter("x-oss-signature")
+    lifetime = call.parameter("x-oss-expires")
+    moment = _iso_date(call.parameter("x-oss-date"))
+    if not credential or not signature or moment is None:
+        raise invalid_argument(
+            "A presigned URL has x-oss-credential, x-oss-date, x-oss-expires and x-oss-signature.",
+            name="x-oss-date",
+            value=call.parameter("x-oss-date"),
+        )
+    if not (lifetime.isascii() and lifetime.isdigit() and len(lifetime) < 10 and 1 <= int(lifetime) <= PRESIGNED_MAX_S):
+        raise invalid_argument(f"x-oss-expires is 1 to {PRESIGNED_MAX_S}.", name="x-oss-expires", value=lifetime)
+    _check_expiry(call, int(moment.timestamp()) + int(lifetime))
+    if moment.timestamp() > call.received_ns / 1e9 + SKEW_MAX_S:
+        raise OssFault(403, "AccessDenied", "The URL is not valid yet.")
+    return _v4_claim(
+        call,
+        region=region,
+        credential=credential,
+        signature=signature,
+        additional=call.parameter("x-oss-additional-headers"),
+        moment=moment,
+        token=call.parameter("x-oss-security-token"),
+    )
+
+
+def _v4_claim(
+    call: Call, *, region: str, credential: str, signature: str, additional: str, moment: datetime, token: str
+) -> _Claim:
+    scope = credential.split("/")
+    stamp = f"{moment:%Y%m%dT%H%M%SZ}"
+    if len(scope) != 5 or scope[1] != stamp[:8] or scope[3] != "oss" or scope[4] != _TERMINATOR:
+        raise invalid_argument(
+            f"Credential is id/date/region/oss/{_TERMINATOR}, the date that of the request.",
+            name="Credential",
+            value=credential,
+        )
+    if scope[2] != region:
+        raise invalid_argument(f"This region is {region}.", name="Credential", value=credential)
+    extra = sorted({name.strip().lower() for name in additional.split(";") if name.strip()})
+    canonical = b"\n".join(
+        [
+            call.method.encode(),
+            _quoted(b"/" + (call.bucket.encode() + b"/" + call.key if call.bucket else b""), "/").encode(),
+            _v4_query_string(call).encode(),
+            _bytes("".join(f"{name}:{value}\n" for name, value in _sorted_headers(call, extra))),
+            ";".join(extra).encode(),
+            _bytes(call.header("x-oss-content-sha256", _UNSIGNED)),
+        ]
+    )
+    lead = "\n".join([_V4, stamp, "/".join(scope[1:]), hashlib.sha256(canonical).hexdigest()])
+    return _Claim(
+        access_key_id=scope[0],
+        signature=signature,
+        token=token,
+        string_to_sign=lead.encode(),
+        canonical_request=canonical,
+        scope=(scope[1], scope[2], scope[3]),
+    )
+
+
+def _v4_query_string(call: Call) -> str:
+    pairs = sorted(
+        (_quoted(_bytes(name), ""), _quoted(_bytes(value), ""))
+        for name, value in call.query.items()
+        if name != "x-oss-signature"
+    )
+    return "&".join(f"{name}={value}" if value else name for name, value in pairs)
+
+
+# ---------------------------------------------------------------------------------------------------------------- shared
+
+
+def _sorted_headers(call: Call, additional: Iterable[str]) -> list[tuple[str, str]]:
+    wanted = {"content-type", "content-md5", *additional}
+    return sorted((n, v.strip()) for n, v in call.headers.items() if n.startswith("x-oss-") or n in wanted)
+
+
+def _signature(claim: _Claim, secret: str) -> str:
+    if claim.scope is None:
+        return base64.b64encode(hmac.digest(secret.encode(), claim.string_to_sign, "sha1")).decode("ascii")
+    key = b"aliyun_v4" + secret.encode()
+    for step in (*claim.scope, _TERMINATOR):
+        key = hmac.digest(key, step.encode("utf-8", "surrogateescape"), "sha256")
+    return hmac.digest(key, claim.string_to_sign, "sha256").hex()
+
+
+def _mismatch(claim: _Claim) -> OssFault:
+    elements = {
+        "OSSAccessKeyId": claim.access_key_id,
+        "SignatureProvided": claim.signature,
+        "StringToSign": claim.string_to_sign.decode("utf-8", "replace"),
+        "StringToSignBytes": claim.string_to_sign.hex(" ").upper(),
+    }
+    if claim.canonical_request is not None:
+        elements["CanonicalRequest"] = claim.canonical_request.decode("utf-8", "replace")
+    return OssFault(
+        403,
+        "SignatureDoesNotMatch",
+        "The signature is not the one the secret gives for this request.",
+        elements=elements,
+    )
+
+
+def _quoted(raw: bytes, safe: str) -> str:
+    return quote(raw, safe=safe)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _iso_date(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _check_skew(call: Call, moment: datetime) -> None:
+    if abs(call.received_ns / 1e9 - moment.timestamp()) > SKEW_MAX_S:
+        raise OssFault(
+            403,
+            "RequestTimeTooSkewed",
+            f"The request's time and the server's differ by more than {SKEW_MAX_S} seconds.",
+            elements={
+                "MaxAllowedSkewMilliseconds": str(SKEW_MAX_S * 1000),
+                "RequestTime": f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.000Z",
+                "ServerTime": f"{datetime.fromtimestamp(call.received_ns / 1e9, tz=UTC):%Y-%m-%dT%H:%M:%S}.000Z",
+            },
+        )
+
+
+def _check_expiry(call: Call, expires_s: int) -> None:
+    if call.received_ns / 1e9 > expires_s:
+        raise OssFault(403, "AccessDenied", "The presigned URL has expired.", elements={"Expires": str(expires_s)})

@@ -1,0 +1,137 @@
+"""Buckets in the ledger: rows, tags, versioning, and what a bucket holds. Calls sqlite3 through what it is handed."""
+
+# ruff: noqa: S608 - only constant column lists are put into SQL; every value is bound
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from penstock.emulator.protocol.errors import OssFault
+
+
+class Versioning(StrEnum):
+    """The three states of a bucket; once set it never goes back to UNSET."""
+
+    UNSET = ""
+    ENABLED = "Enabled"
+    SUSPENDED = "Suspended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """A bucket's row. `id` is the ledger's, never shown."""
+
+    id: int
+    name: str
+    created_ns: int
+    versioning: Versioning
+    storage: str
+    redundancy: str
+
+
+_COLUMNS = "bucket, name, created_ns, versioning, storage, redundancy"
+
+
+def _bucket(row: tuple[int, str, int, str, str, str]) -> Bucket:
+    return Bucket(
+        id=row[0], name=row[1], created_ns=row[2], versioning=Versioning(row[3]), storage=row[4], redundancy=row[5]
+    )
+
+
+def find(database: sqlite3.Connection, name: str) -> Bucket | None:
+    """The bucket of this name, if there is one."""
+    row = database.execute(f"SELECT {_COLUMNS} FROM buckets WHERE name = ?", (name,)).fetchone()
+    return _bucket(row) if row else None
+
+
+def page(database: sqlite3.Connection, *, prefix: str, marker: str, limit: int) -> list[Bucket]:
+    """Buckets in order of name, behind `marker`."""
+    rows = database.execute(
+        f"SELECT {_COLUMNS} FROM buckets WHERE name > ? AND substr(name, 1, ?) = ? ORDER BY name LIMIT ?",
+        (marker, len(prefix), prefix, limit),
+    )
+    return [_bucket(row) for row in rows]
+
+
+def create(database: sqlite3.Connection, *, name: str, created_ns: int, storage: str, redundancy: str) -> None:
+    """Make the bucket; making it again the same way changes nothing. Raises OssFault 409 BucketAlreadyExists."""
+    found = find(database, name)
+    if found is None:
+        database.execute(
+            "INSERT INTO buckets (name, created_ns, versioning, storage, redundancy) VALUES (?, ?, '', ?, ?)",
+            (name, created_ns, storage, redundancy),
+        )
+    elif (found.storage, found.redundancy) != (storage, redundancy):
+        raise OssFault(
+            409, "BucketAlreadyExists", "The bucket exists with other properties.", elements={"BucketName": name}
+        )
+
+
+def remove(database: sqlite3.Connection, bucket: Bucket) -> None:
+    """Remove an empty bucket. Raises OssFault 409 BucketNotEmpty (versions and unfinished uploads count)."""
+    for table in ("versions", "uploads"):
+        if database.execute(f"SELECT 1 FROM {table} WHERE bucket = ? LIMIT 1", (bucket.id,)).fetchone():
+            raise OssFault(
+                409,
+                "BucketNotEmpty",
+                f"The bucket still has {table}.",
+                elements={"BucketName": bucket.name},
+            )
+    database.execute("DELETE FROM buckets WHERE bucket = ?", (bucket.id,))
+
+
+def set_versioning(database: sqlite3.Connection, bucket: Bucket, versioning: Versioning) -> None:
+    """Enable or suspend versioning."""
+    database.execute("UPDATE buckets SET versioning = ? WHERE bucket = ?", (versioning.value, bucket.id))
+
+
+def tags(database: sqlite3.Connection, bucket: Bucket) -> list[tuple[str, str]]:
+    """The bucket's tags, as they were given."""
+    rows = database.execute("SELECT name, value FROM bucket_tags WHERE bucket = ? ORDER BY position", (bucket.id,))
+    return [(name, value) for name, value in rows]
+
+
+def replace_tags(database: sqlite3.Connection, bucket: Bucket, replacement: Mapping[str, str]) -> None:
+    """All tags at once."""
+    database.execute("DELETE FROM bucket_tags WHERE bucket = ?", (bucket.id,))
+    database.executemany(
+        "INSERT INTO bucket_tags (bucket, position, name, value) VALUES (?, ?, ?, ?)",
+        [(bucket.id, position, name, value) for position, (name, value) in enumerate(replacement.items())],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What GetBucketStat tells: live objects only count under `live_*`, older versions and markers under `objects`."""
+
+    size_bytes: int
+    objects: int
+    live_objects: int
+    delete_markers: int
+    uploads: int
+    parts: int
+
+
+def usage(database: sqlite3.Connection, bucket: Bucket) -> Usage:
+    """Count what the bucket holds, now."""
+    size, objects, markers, live = database.execute(
+        "SELECT coalesce(sum(size_bytes), 0), count(*), count(*) FILTER (WHERE kind = 'DeleteMarker'),"
+        " count(*) FILTER (WHERE latest = 1 AND kind <> 'DeleteMarker') FROM versions WHERE bucket = ?",
+        (bucket.id,),
+    ).fetchone()
+    (uploads,) = database.execute("SELECT count(*) FROM uploads WHERE bucket = ?", (bucket.id,)).fetchone()
+    parts, parts_size = database.execute(
+        "SELECT count(*), coalesce(sum(size_bytes), 0) FROM parts JOIN uploads USING (upload) WHERE bucket = ?",
+        (bucket.id,),
+    ).fetchone()
+    return Usage(
+        size_bytes=size + parts_size,
+        objects=objects - markers,
+        live_objects=live,
+        delete_markers=markers,
+        uploads=uploads,
+        parts=parts,
+    )
