@@ -1,0 +1,98 @@
+"""Answers as values, and how they are written: JSON or XML, with the vendor's field names around our own words.
+
+Pure functions; sending them is `application`'s business.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from xml.sax.saxutils import escape
+
+from penstock.api.errors import ApiError
+from penstock.api.protocol import Format
+
+Json = str | int | bool | Mapping[str, "Json"] | Sequence["Json"]
+Body = Mapping[str, Json]
+
+JSON_TYPE = "application/json;charset=utf-8"
+XML_TYPE = "text/xml;charset=utf-8"  # SDKs compare this text as it stands
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer. `body` holds RequestId; `code` is empty on success; `headers` come beside the usual ones."""
+
+    status: int
+    action: str
+    request_id: str
+    body: Body
+    code: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def request_id_of(entropy: bytes) -> str:
+    """An upper-case UUID (version 4) of 16 random bytes."""
+    number = int.from_bytes(entropy, "big")
+    number = number & ~(0xF << 76) | 4 << 76
+    number = number & ~(3 << 62) | 2 << 62
+    digits = f"{number:032X}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def success(
+    action: str, request_id: str, fields: Mapping[str, Json], headers: tuple[tuple[str, str], ...] = ()
+) -> Answer:
+    """What an operation found or did, as an answer."""
+    return Answer(
+        status=200, action=action, request_id=request_id, body={"RequestId": request_id, **fields}, headers=headers
+    )
+
+
+def refusal(error: ApiError, *, action: str, request_id: str, host: str) -> Answer:
+    """A refusal as an answer."""
+    headers = (("x-acs-retry-after", str(error.retry_after_s)),) if error.retry_after_s > 0 else ()
+    return Answer(
+        status=error.http_status,
+        action=action,
+        request_id=request_id,
+        body={"RequestId": request_id, "HostId": host[:255], "Code": error.code, "Message": error.message},
+        code=error.code,
+        headers=headers,
+    )
+
+
+def content_type(shape: Format) -> str:
+    """The Content-Type that goes with `render`."""
+    return XML_TYPE if shape is Format.XML else JSON_TYPE
+
+
+def render(answer: Answer, shape: Format) -> bytes:
+    """The body's bytes. XML has the root `<Action>Response`, or `Error`; lists repeat their element."""
+    if shape is Format.JSON:
+        return json.dumps(answer.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    root = "Error" if answer.code else f"{answer.action}Response"
+    pieces = ["<?xml version='1.0' encoding='UTF-8'?>"]
+    _write(pieces, root, answer.body)
+    return "".join(pieces).encode("utf-8", "replace")
+
+
+def _write(pieces: list[str], name: str, value: Json) -> None:
+    if isinstance(value, str):
+        pieces.append(f"<{name}>{escape(_NOT_XML.sub('�', value))}</{name}>")
+    elif isinstance(value, bool):
+        pieces.append(f"<{name}>{'true' if value else 'false'}</{name}>")
+    elif isinstance(value, int):
+        pieces.append(f"<{name}>{value}</{name}>")
+    elif isinstance(value, Mapping):
+        pieces.append(f"<{name}>")
+        for inner_name, inner in value.items():
+            _write(pieces, inner_name, inner)
+        pieces.append(f"</{name}>")
+    else:
+        for element in value:
+            _write(pieces, name, element)

@@ -1,0 +1,132 @@
+"""What an operation is, and what it works with: the desk that all share and the call at hand.
+
+Operations are plain coroutines declared beside their parameters; `dispatch` finds them, `perform` runs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from enum import StrEnum
+
+from penstock.api.answers import Json
+from penstock.api.errands import Errands
+from penstock.api.errors import ApiError
+from penstock.api.options import ApiOptions, Fidelity
+from penstock.api.parameters import CLIENT_TOKEN, DRY_RUN, FILE_SYSTEM_ID, Parameter, Values, fingerprint
+from penstock.api.streams import Streams
+from penstock.catalog.catalog import Catalog
+from penstock.catalog.verbs import Call, CallMode
+from penstock.model import AccessKey, Bucket, FileSystem, Registry
+from penstock.stores.base import Store
+
+DATA_FLOW_SINCE = (2, 4, 0)
+STREAM_SINCE = (2, 6, 0)
+
+
+class Effect(StrEnum):
+    """Whether an operation changes something: the nonce of one that does is kept in the change's own transaction."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What every operation may use."""
+
+    catalog: Catalog
+    registry: Callable[[], Registry]
+    open_bucket: Callable[[Bucket], Store]
+    options: ApiOptions
+    zone: tzinfo
+    stores: Errands
+    file_systems: Errands
+    streams: Streams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What an operation answers: the fields beside RequestId, and headers of its own."""
+
+    fields: Mapping[str, Json]
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One action of the API. `aliases` are names that strict fidelity does not know."""
+
+    name: str
+    effect: Effect
+    parameters: tuple[Parameter[object], ...]
+    run: Callable[[Desk, Invocation], Awaitable[Reply]]
+    aliases: tuple[str, ...] = ()
+
+
+class Nonce:
+    """A request's nonce ("" for our own process), and whether the catalog has been given it with a write."""
+
+    __slots__ = ("handed_over", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.handed_over = False
+
+    def hand_over(self) -> str:
+        """The nonce, for the write's own transaction: from now on it is the catalog's to use up."""
+        self.handed_over = True
+        return self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One call at hand: who asks, with which nonce, for what."""
+
+    operation: Operation
+    principal: AccessKey
+    nonce: Nonce
+    values: Values
+
+    def call(self) -> Call:
+        """The call as the catalog's writing verbs want it; made for the very call of the verb, which keeps the nonce."""
+        token = self.values[CLIENT_TOKEN]
+        action = self.operation.name
+        return Call(
+            access_key_id=self.principal.access_key_id,
+            action=action,
+            nonce=self.nonce.hand_over(),
+            client_token=token,
+            fingerprint=fingerprint(action, self.operation.parameters, self.values) if token else "",
+            mode=CallMode.DRY_RUN if self.values[DRY_RUN] else CallMode.COMMIT,
+        )
+
+
+def file_system_of(desk: Desk, values: Values, *, since: tuple[int, int, int]) -> FileSystem:
+    """The file system that FileSystemId names. Raises ApiError: unknown, or older than `since`."""
+    file_system = desk.registry().file_systems.get(values[FILE_SYSTEM_ID])
+    if file_system is None:
+        raise ApiError(
+            "InvalidFileSystem.NotFound", "There is no such file system; `penstock filesystem add` makes one."
+        )
+    if version_of(file_system) < since:
+        wanted = ".".join(map(str, since))
+        raise ApiError(
+            "InvalidFilesystemVersion.NotSupport",
+            f"The file system has version {file_system.version}; this needs {wanted} or later.",
+        )
+    return file_system
+
+
+def refuse_if_strict(desk: Desk, what: str) -> None:
+    """Raises ApiError OperationDenied.DataFlowNotSupported for an extension, where strictness was asked for."""
+    if desk.options.fidelity is Fidelity.STRICT:
+        raise ApiError(
+            "OperationDenied.DataFlowNotSupported", f"{what} is not for this kind of file system (fidelity = strict)."
+        )
+
+
+def version_of(file_system: FileSystem) -> tuple[int, ...]:
+    """The version as numbers, to compare."""
+    return tuple(int(part) for part in file_system.version.split(".") if part.isdecimal())

@@ -1,0 +1,285 @@
+"""The six operations on dataflows: create, describe, modify, start, stop, delete.
+
+Creating one asks the file system (is the directory there?) and the bucket (tag, versioning) before the catalog decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+
+from penstock.api import flavour, places, sources
+from penstock.api.answers import Json
+from penstock.api.errors import ApiError, illegal_characters
+from penstock.api.filters import exact_text, filters, ids, one_text, words_of
+from penstock.api.operation import (
+    DATA_FLOW_SINCE,
+    STREAM_SINCE,
+    Desk,
+    Effect,
+    Invocation,
+    Operation,
+    Reply,
+    file_system_of,
+    refuse_if_strict,
+    version_of,
+)
+from penstock.api.parameters import (
+    CLIENT_TOKEN,
+    DATA_FLOW_ID,
+    DRY_RUN,
+    FILE_SYSTEM_ID,
+    NEXT_TOKEN,
+    max_results,
+    optional,
+    required,
+    required_directory,
+)
+from penstock.api.paths import CONTROL
+from penstock.api.times import utc_text
+from penstock.catalog.catalog import Catalog
+from penstock.catalog.verbs import Call, DataFlowQuery, NewDataFlow
+from penstock.model import Bucket, DataFlow, DataFlowStatus, FileSystem
+
+_DESCRIPTION = re.compile(r"(?!https?://)[A-Za-z][A-Za-z0-9:_\- ]{1,127}", re.ASCII)
+_NO_SECURITY = ("none", "null")
+_SSL = "SSL"
+_FILTER_MAX_CHARACTERS = 1024
+_ANSWERED_STATUSES = tuple(status.value for status in DataFlowStatus if status is not DataFlowStatus.DELETED)
+
+
+def _description(name: str, text: str) -> str:
+    if CONTROL.search(text) or not text.isascii():
+        raise illegal_characters(name, "it is letters, digits, blanks and : _ -")
+    if _DESCRIPTION.fullmatch(text) is None:
+        raise ApiError(
+            "InvalidDescription.InvalidFormat",
+            f"{name} has 2 to 128 letters, digits, blanks and : _ -, begins with a letter, and is no web address.",
+        )
+    return text
+
+
+def _security(name: str, text: str) -> str:
+    """`SSL`, or one of the spellings of none, which is answered later as it was written: Terraform compares the text."""
+    if text.upper() == _SSL:
+        return _SSL
+    if text.lower() not in _NO_SECURITY:
+        raise ApiError("InvalidSourceSecurityType.NotSupport", f"{name} is None or {_SSL}.")
+    return text
+
+
+def _source(name: str, text: str) -> str:
+    sources.parse_source(name, text)
+    return text
+
+
+_FILE_SYSTEM_PATH = required_directory("FileSystemPath")
+_SOURCE_STORAGE = required("SourceStorage", _source, "")
+_SOURCE_STORAGE_PATH = required_directory("SourceStoragePath")
+_SECURITY_TYPE = optional("SourceSecurityType", _security, "None")
+_DESCRIPTION_TEXT = optional("Description", _description, "")
+
+_MAX_RESULTS = max_results(10)
+_FILTERS = filters(
+    {
+        "DataFlowIds": ids,
+        "FsetIds": ids,
+        "FileSystemPath": one_text(_FILTER_MAX_CHARACTERS),
+        "SourceStorage": exact_text(_FILTER_MAX_CHARACTERS),
+        "SourceStoragePath": one_text(_FILTER_MAX_CHARACTERS),
+        "ThroughputList": words_of(flavour.THROUGHPUTS),
+        "Description": one_text(_FILTER_MAX_CHARACTERS),
+        "Status": words_of(_ANSWERED_STATUSES),
+    },
+    max_count=10,
+)
+
+
+# ---------------------------------------------------------------------------------------------------------------- create
+
+
+async def create_data_flow(desk: Desk, invocation: Invocation) -> Reply:
+    """Bind a directory to a prefix. Raises ApiError, CatalogError, StoreError."""
+    values = invocation.values
+    flavour.refuse_auto_refresh(values)
+    file_system = file_system_of(desk, values, since=DATA_FLOW_SINCE)
+    flavour.refuse_fileset_if_strict(desk, values)
+    source = sources.parse_source("SourceStorage", values[_SOURCE_STORAGE])
+    if source.account and version_of(file_system) < STREAM_SINCE:
+        raise ApiError("InvalidFilesystemVersion.NotSupport", "Buckets of another account need version 2.6.0 or later.")
+    bucket = sources.registered(source, desk.registry().buckets)
+    if values[_SECURITY_TYPE] == _SSL and not bucket.endpoint.startswith("https://"):
+        raise ApiError(
+            "InvalidSourceSecurityType.NotSupport",
+            f"SSL was asked for, but the bucket {bucket.name} is registered with an http:// endpoint.",
+        )
+    await _look_at_directory(desk, file_system, values[_FILE_SYSTEM_PATH])
+    versioned = await _look_at_bucket(desk, bucket)
+    data_flow_id = await desk.catalog.create_data_flow(
+        invocation.call(),
+        NewDataFlow(
+            file_system_id=file_system.file_system_id,
+            file_system_path=values[_FILE_SYSTEM_PATH],
+            source_storage=values[_SOURCE_STORAGE],
+            source_storage_path=values[_SOURCE_STORAGE_PATH],
+            source_security_type=values[_SECURITY_TYPE],
+            description=values[_DESCRIPTION_TEXT],
+            versioned=versioned,
+            data_flows_max=desk.options.data_flows_max,
+        ),
+    )
+    return Reply(fields={"DataFlowId": data_flow_id})
+
+
+async def _look_at_directory(desk: Desk, file_system: FileSystem, path: str) -> None:
+    try:
+        await desk.file_systems.ask(
+            lambda: places.require_directory(file_system, path), limit_s=desk.options.file_system_time_s
+        )
+    except TimeoutError as error:
+        raise ApiError(
+            "ServiceUnavailable",
+            "The file system did not answer in time.",
+            retry_after_s=desk.options.throttled_retry_after_s,
+        ) from error
+
+
+async def _look_at_bucket(desk: Desk, bucket: Bucket) -> bool:
+    try:
+        return await desk.stores.ask(
+            lambda: sources.examine(bucket, desk.open_bucket), limit_s=desk.options.store_time_s
+        )
+    except TimeoutError as error:
+        raise ApiError(
+            "InvalidSourceStorage.Unreachable", f"The store of the bucket {bucket.name} did not answer in time."
+        ) from error
+
+
+# -------------------------------------------------------------------------------------------------------------- describe
+
+
+async def describe_data_flows(desk: Desk, invocation: Invocation) -> Reply:
+    """One page, newest first. Raises ApiError, CatalogError."""
+    values = invocation.values
+    file_system = file_system_of(desk, values, since=DATA_FLOW_SINCE)
+    asked = values[_FILTERS]
+    page = await desk.catalog.data_flows(
+        DataFlowQuery(
+            file_system_id=file_system.file_system_id,
+            data_flow_ids=asked.words("DataFlowIds"),
+            source_storages=asked.words("SourceStorage"),
+            statuses=asked.words("Status"),
+            file_system_path_part=asked.text("FileSystemPath"),
+            source_storage_path_part=asked.text("SourceStoragePath"),
+            description_part=asked.text("Description"),
+            impossible=asked.words("FsetIds") is not None or asked.words("ThroughputList") is not None,
+        ),
+        next_token=values[NEXT_TOKEN],
+        limit=values[_MAX_RESULTS],
+    )
+    fields: dict[str, Json] = {"DataFlowInfo": {"DataFlow": [_fields(flow) for flow in page.items]}}
+    if page.next_token:
+        fields["NextToken"] = page.next_token
+    return Reply(fields=fields)
+
+
+def _fields(flow: DataFlow) -> dict[str, Json]:
+    return {
+        "FileSystemId": flow.file_system_id,
+        "DataFlowId": flow.data_flow_id,
+        "FileSystemPath": flow.file_system_path,
+        "SourceStorage": flow.source_storage,
+        "SourceStoragePath": flow.source_storage_path,
+        "SourceSecurityType": flow.source_security_type,
+        "Description": flow.description,
+        "Status": flow.status.value,
+        "ErrorMessage": flow.error_message,
+        "AutoRefreshPolicy": flavour.RefreshPolicy.NONE.value,
+        "AutoRefresh": {"AutoRefresh": []},
+        "CreateTime": utc_text(flow.created_ns),
+        "UpdateTime": utc_text(flow.updated_ns),
+    }
+
+
+# ------------------------------------------------------------------------------------------- modify, start, stop, delete
+
+
+async def modify_data_flow(desk: Desk, invocation: Invocation) -> Reply:
+    """Change the description; nothing else can change. Raises ApiError, CatalogError."""
+    values = invocation.values
+    file_system = file_system_of(desk, values, since=DATA_FLOW_SINCE)
+    flavour.refuse_throughput_if_strict(desk, values)
+    await desk.catalog.modify_data_flow(
+        invocation.call(),
+        file_system.file_system_id,
+        values[DATA_FLOW_ID],
+        description=values[_DESCRIPTION_TEXT] or None,
+    )
+    return Reply(fields={})
+
+
+async def start_data_flow(desk: Desk, invocation: Invocation) -> Reply:
+    """Stopped to Running. Raises ApiError, CatalogError."""
+    refuse_if_strict(desk, "StartDataFlow")
+    return await _step(desk, invocation, Catalog.start_data_flow)
+
+
+async def stop_data_flow(desk: Desk, invocation: Invocation) -> Reply:
+    """Running to Stopped: no new work starts. Raises ApiError, CatalogError."""
+    refuse_if_strict(desk, "StopDataFlow")
+    return await _step(desk, invocation, Catalog.stop_data_flow)
+
+
+async def delete_data_flow(desk: Desk, invocation: Invocation) -> Reply:
+    """Take a dataflow and its ended history out of sight. Raises ApiError, CatalogError."""
+    return await _step(desk, invocation, Catalog.delete_data_flow)
+
+
+async def _step(
+    desk: Desk, invocation: Invocation, verb: Callable[[Catalog, Call, str, str], Awaitable[None]]
+) -> Reply:
+    values = invocation.values
+    file_system = file_system_of(desk, values, since=DATA_FLOW_SINCE)
+    await verb(desk.catalog, invocation.call(), file_system.file_system_id, values[DATA_FLOW_ID])
+    return Reply(fields={})
+
+
+_ONE = (FILE_SYSTEM_ID, DATA_FLOW_ID, DRY_RUN, CLIENT_TOKEN)
+
+CREATE = Operation(
+    name="CreateDataFlow",
+    effect=Effect.WRITE,
+    parameters=(
+        FILE_SYSTEM_ID,
+        _FILE_SYSTEM_PATH,
+        _SOURCE_STORAGE,
+        _SOURCE_STORAGE_PATH,
+        _SECURITY_TYPE,
+        _DESCRIPTION_TEXT,
+        flavour.FSET_ID,
+        flavour.THROUGHPUT,
+        flavour.REFRESH_PATHS,
+        flavour.REFRESH_POLICY,
+        flavour.REFRESH_INTERVAL,
+        DRY_RUN,
+        CLIENT_TOKEN,
+    ),
+    run=create_data_flow,
+)
+DESCRIBE = Operation(
+    name="DescribeDataFlows",
+    effect=Effect.READ,
+    parameters=(FILE_SYSTEM_ID, _FILTERS, _MAX_RESULTS, NEXT_TOKEN),
+    run=describe_data_flows,
+)
+MODIFY = Operation(
+    name="ModifyDataFlow",
+    effect=Effect.WRITE,
+    parameters=(*_ONE, _DESCRIPTION_TEXT, flavour.THROUGHPUT),
+    run=modify_data_flow,
+)
+START = Operation(name="StartDataFlow", effect=Effect.WRITE, parameters=_ONE, run=start_data_flow)
+STOP = Operation(name="StopDataFlow", effect=Effect.WRITE, parameters=_ONE, run=stop_data_flow)
+DELETE = Operation(name="DeleteDataFlow", effect=Effect.WRITE, parameters=_ONE, run=delete_data_flow)
+
+OPERATIONS = (CREATE, DESCRIBE, MODIFY, START, STOP, DELETE)

@@ -1,0 +1,218 @@
+"""The three operations on sub-tasks: create, describe, cancel. The first is the path that has to be quick.
+
+Creating one looks at words, ids, rights and states only: neither store nor file system is asked.
+"""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+
+from penstock.api import paths
+from penstock.api.answers import Json
+from penstock.api.errors import ApiError
+from penstock.api.filters import exact_text, filters, ids, words_of
+from penstock.api.operation import (
+    DATA_FLOW_SINCE,
+    STREAM_SINCE,
+    Desk,
+    Effect,
+    Invocation,
+    Operation,
+    Reply,
+    file_system_of,
+)
+from penstock.api.parameters import (
+    CLIENT_TOKEN,
+    DATA_FLOW_ID,
+    DRY_RUN,
+    FILE_SYSTEM_ID,
+    INT64_MAX,
+    NEXT_TOKEN,
+    Parameter,
+    identifier,
+    integer,
+    max_results,
+    optional,
+    required,
+    required_file_path,
+)
+from penstock.api.paths import Relation
+from penstock.api.times import zone_text
+from penstock.catalog.verbs import NewSubTask, SubTaskQuery
+from penstock.model import STREAM_ACTIONS, Condition, Direction, SubTask, SubTaskStatus
+
+PATH_BASE_HEADER = "x-penstock-path-base"
+
+_TASK_ID = required("DataFlowTaskId", identifier, "")
+_TASK_ID_TO_CANCEL = required("DataFlowTaskId", identifier, "", missing_code="MissingTaskId")
+_SUB_TASK_ID = required("DataFlowSubTaskId", identifier, "")
+_SRC_FILE_PATH = required_file_path("SrcFilePath")
+_DST_FILE_PATH = required_file_path("DstFilePath")
+_MODIFY_TIME: Parameter[int | None] = optional("Condition.ModifyTime", integer(-INT64_MAX - 1, INT64_MAX), None)
+_SIZE: Parameter[int | None] = optional("Condition.Size", integer(0, INT64_MAX), None)
+
+_MAX_RESULTS = max_results(20)
+_FILTERS = filters(
+    {
+        "DataFlowIds": ids,
+        "DataFlowTaskIds": ids,
+        "DataFlowSubTaskIds": ids,
+        "Status": words_of(SubTaskStatus),
+        "SrcFilePath": exact_text(paths.PATH_MAX_CHARACTERS),
+        "DstFilePath": exact_text(paths.PATH_MAX_CHARACTERS),
+    },
+    max_count=10,
+)
+
+
+# ---------------------------------------------------------------------------------------------------------------- create
+
+
+async def create_sub_task(desk: Desk, invocation: Invocation) -> Reply:
+    """Accept one file to move. Raises ApiError, CatalogError."""
+    values = invocation.values
+    file_system = file_system_of(desk, values, since=STREAM_SINCE)
+    file_system_id, data_flow_id, task_id = file_system.file_system_id, values[DATA_FLOW_ID], values[_TASK_ID]
+    stream = await desk.streams.find(file_system_id, data_flow_id, task_id)
+    if stream.action not in STREAM_ACTIONS:
+        raise ApiError("OperationDenied.InvalidState", f"The task is {stream.action}: sub-tasks belong to streams.")
+    base = desk.options.subtask_path_base
+    source = paths.read(values[_SRC_FILE_PATH], root=stream.source_root, directory=stream.source_directory, base=base)
+    target = paths.read(values[_DST_FILE_PATH], root=stream.target_root, directory=stream.target_directory, base=base)
+    if stream.direction is Direction.IMPORT:
+        paths.check_key("SrcFilePath", source.path)
+        paths.check_file_name("DstFilePath", target.path)
+        target_name = f"{file_system_id}{target.path}"
+    else:
+        paths.check_file_name("SrcFilePath", source.path)
+        paths.check_key("DstFilePath", target.path)
+        target_name = f"{stream.bucket}{target.path}"
+    sub_task_id = await desk.catalog.create_sub_task(
+        invocation.call(),
+        NewSubTask(
+            file_system_id=file_system_id,
+            data_flow_id=data_flow_id,
+            task_id=task_id,
+            source=source.path,
+            target=target.path,
+            rival=source.rival,
+            target_name=target_name,
+            condition=Condition(modify_time_ns=values[_MODIFY_TIME], size_bytes=values[_SIZE]),
+        ),
+    )
+    marked = Relation.DATA_FLOW in (source.relation, target.relation)
+    return Reply(
+        fields={"DataFlowSubTaskId": sub_task_id},
+        headers=((PATH_BASE_HEADER, Relation.DATA_FLOW.value),) if marked else (),
+    )
+
+
+# -------------------------------------------------------------------------------------------------------------- describe
+
+
+async def describe_sub_tasks(desk: Desk, invocation: Invocation) -> Reply:
+    """One page, newest first. Raises ApiError, CatalogError."""
+    values = invocation.values
+    file_system = file_system_of(desk, values, since=STREAM_SINCE)
+    asked = values[_FILTERS]
+    statuses = asked.words("Status")
+    page = await desk.catalog.sub_tasks(
+        SubTaskQuery(
+            file_system_id=file_system.file_system_id,
+            data_flow_ids=asked.words("DataFlowIds"),
+            task_ids=asked.words("DataFlowTaskIds"),
+            sub_task_ids=asked.words("DataFlowSubTaskIds"),
+            statuses=None if statuses is None else tuple(map(SubTaskStatus, statuses)),
+            sources=asked.words("SrcFilePath"),
+            targets=asked.words("DstFilePath"),
+        ),
+        next_token=values[NEXT_TOKEN],
+        limit=values[_MAX_RESULTS],
+    )
+    listed: list[Json] = [_fields(sub_task, desk.zone) for sub_task in page.items]
+    fields: dict[str, Json] = {"DataFlowSubTask": {"DataFlowSubTask": listed}}
+    if page.next_token:
+        fields["NextToken"] = page.next_token
+    return Reply(fields=fields)
+
+
+def _fields(sub_task: SubTask, zone: tzinfo) -> dict[str, Json]:
+    fields: dict[str, Json] = {
+        "FileSystemId": sub_task.file_system_id,
+        "DataFlowId": sub_task.data_flow_id,
+        "DataFlowTaskId": sub_task.task_id,
+        "DataFlowSubTaskId": sub_task.sub_task_id,
+        "SrcFilePath": sub_task.source,
+        "DstFilePath": sub_task.target,
+        "Status": sub_task.status.value,
+        "Progress": sub_task.progress,
+        "ProgressStats": {
+            "BytesTotal": sub_task.bytes_total,
+            "BytesDone": sub_task.bytes_done,
+            "ActualBytes": sub_task.actual_bytes,
+            "AverageSpeed": sub_task.average_speed,
+        },
+        "ErrorMsg": f"{sub_task.error_code}: {sub_task.error_message}" if sub_task.error_code else "",
+        "CreateTime": zone_text(sub_task.created_ns, zone),
+    }
+    detail = sub_task.detail
+    if detail is not None:
+        described: dict[str, Json] = {"ModifyTime": detail.modify_time_ns, "Size": detail.size_bytes}
+        if detail.checksum:
+            described["Checksum"] = detail.checksum
+        fields["FileDetail"] = described
+    if sub_task.started_ns is not None:
+        fields["StartTime"] = zone_text(sub_task.started_ns, zone)
+    if sub_task.ended_ns is not None:
+        fields["EndTime"] = zone_text(sub_task.ended_ns, zone)
+    return fields
+
+
+# ---------------------------------------------------------------------------------------------------------------- cancel
+
+
+async def cancel_sub_task(desk: Desk, invocation: Invocation) -> Reply:
+    """Stop one file, in every state of its dataflow and task. Raises ApiError, CatalogError."""
+    values = invocation.values
+    file_system = file_system_of(desk, values, since=DATA_FLOW_SINCE)
+    await desk.catalog.cancel_sub_task(
+        invocation.call(),
+        file_system.file_system_id,
+        values[DATA_FLOW_ID],
+        values[_TASK_ID_TO_CANCEL],
+        values[_SUB_TASK_ID],
+    )
+    return Reply(fields={})
+
+
+OPERATIONS = (
+    Operation(
+        name="CreateDataFlowSubTask",
+        effect=Effect.WRITE,
+        parameters=(
+            FILE_SYSTEM_ID,
+            DATA_FLOW_ID,
+            _TASK_ID,
+            _SRC_FILE_PATH,
+            _DST_FILE_PATH,
+            _MODIFY_TIME,
+            _SIZE,
+            DRY_RUN,
+            CLIENT_TOKEN,
+        ),
+        run=create_sub_task,
+    ),
+    Operation(
+        name="DescribeDataFlowSubTasks",
+        effect=Effect.READ,
+        parameters=(FILE_SYSTEM_ID, _FILTERS, _MAX_RESULTS, NEXT_TOKEN),
+        run=describe_sub_tasks,
+        aliases=("DescribeDataFlowSubTask",),
+    ),
+    Operation(
+        name="CancelDataFlowSubTask",
+        effect=Effect.WRITE,
+        parameters=(FILE_SYSTEM_ID, DATA_FLOW_ID, _TASK_ID_TO_CANCEL, _SUB_TASK_ID, DRY_RUN, CLIENT_TOKEN),
+        run=cancel_sub_task,
+    ),
+)

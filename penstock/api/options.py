@@ -1,0 +1,44 @@
+"""What the API is told by its configuration: fidelity, path base, time zone and every bound on a request.
+
+Plain values; nothing is read from the environment or from files here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Fidelity(StrEnum):
+    """How strictly the vendor's `bmcpfs-` rules hold; STRICT refuses what is our extension."""
+
+    LENIENT = "lenient"
+    STRICT = "strict"
+
+
+class PathBase(StrEnum):
+    """What a sub-task's path is relative to when it lies under the task's own directory (docs/fidelity.md, SUB-PATH-1)."""
+
+    WALKTHROUGH = "walkthrough"
+    TASK = "task"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiOptions:
+    """Every choice and bound of the API. Sizes are bytes, times seconds, `api_time_zone` is an IANA name."""
+
+    subtask_path_base: PathBase = PathBase.WALKTHROUGH
+    fidelity: Fidelity = Fidelity.LENIENT
+    api_time_zone: str = "UTC"
+    clock_skew_s: int = 900
+    data_flows_max: int = 10
+    header_max_bytes: int = 32 << 10
+    query_max_bytes: int = 320 << 10  # a 64 KB EntryList, percent-encoded, fits
+    body_max_bytes: int = 1 << 20
+    body_time_s: float = 10.0
+    parameter_max_count: int = 256
+    store_time_s: float = 10.0
+    file_system_time_s: float = 10.0
+    errand_threads: int = 4
+    throttled_retry_after_s: int = 1
+    streams_cached_max: int = 4096

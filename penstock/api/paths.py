@@ -1,0 +1,99 @@
+"""Paths in requests: what may stand in one, and where a sub-task's path points (rulings SUB-PATH-*, PATH-*).
+
+String work only. That a path stays beneath the file system's root is the kernel's to say, when it is opened.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from penstock.api.errors import ApiError, illegal_characters, invalid_format
+from penstock.api.options import PathBase
+from penstock.transfer.transfer import RESERVED_PREFIX
+
+PATH_MAX_CHARACTERS = 1023
+KEY_MAX_BYTES = 1023
+NAME_MAX_BYTES = 255
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_SOUND = re.compile("(?:/(?!\\.{1,2}(?:/|\\Z))[^/\x00-\x1f\x7f-\x9f]+)+/?")
+_RESERVED = f"/{RESERVED_PREFIX}"
+
+
+class Relation(StrEnum):
+    """What a sub-task's path was found to be relative to."""
+
+    DATA_FLOW = "dataflow"
+    TASK = "task"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Where a path points. `rival` is the full path of the other way to read it, "" when there is one meaning only."""
+
+    path: str
+    rival: str
+    relation: Relation
+
+
+def check_file_path(name: str, text: str) -> str:
+    """A path that ends with a file's name. Raises ApiError."""
+    _check(name, text)
+    if text.endswith("/"):
+        raise invalid_format(name, "it ends with a file's name, not with `/`")
+    return text
+
+
+def check_directory(name: str, text: str) -> str:
+    """A path that starts and ends with `/`; `/` alone is one. Raises ApiError."""
+    if text == "/":
+        return text
+    _check(name, text)
+    if not text.endswith("/"):
+        raise invalid_format(name, "it starts and ends with `/`")
+    return text
+
+
+def read(path: str, *, root: str, directory: str, base: PathBase) -> Reading:
+    """Where `path` points, given the dataflow's `root` and the task's `directory` on that side (both end with `/`)."""
+    in_task = f"{root[:-1]}{directory[:-1]}{path}"
+    if base is PathBase.TASK or directory == "/" or not path.startswith(directory):
+        return Reading(path=in_task, rival="", relation=Relation.TASK)
+    return Reading(path=f"{root[:-1]}{path}", rival=in_task, relation=Relation.DATA_FLOW)
+
+
+def check_key(name: str, path: str) -> None:
+    """The object that a full path names must be able to exist. Raises ApiError."""
+    if len(path.encode()) - 1 > KEY_MAX_BYTES:
+        raise invalid_format(name, f"its object's key is longer than {KEY_MAX_BYTES} bytes")
+
+
+def check_file_name(name: str, path: str) -> None:
+    """The file that a full path names must be able to exist. Raises ApiError."""
+    if len(path) > PATH_MAX_CHARACTERS:
+        raise invalid_format(name, f"the file's full path is longer than {PATH_MAX_CHARACTERS} characters")
+    if len(path) > NAME_MAX_BYTES // 4 and any(len(part.encode()) > NAME_MAX_BYTES for part in path.split("/")):
+        raise invalid_format(name, f"a name in the file's path is longer than {NAME_MAX_BYTES} bytes")
+
+
+def _check(name: str, text: str) -> None:
+    if len(text) > PATH_MAX_CHARACTERS:
+        raise invalid_format(name, f"it has 1 to {PATH_MAX_CHARACTERS} characters")
+    if _SOUND.fullmatch(text) is None:
+        raise _complaint(name, text)
+    if _RESERVED in text:
+        raise invalid_format(name, f"names that begin with {RESERVED_PREFIX} are kept for unfinished files")
+
+
+def _complaint(name: str, text: str) -> ApiError:
+    if CONTROL.search(text):
+        return illegal_characters(name, "control characters")
+    if {".", ".."} & set(text.split("/")):
+        return illegal_characters(name, "`.` and `..` are no names")
+    if "//" in text:
+        return illegal_characters(name, "`//`")
+    if not text.startswith("/"):
+        return invalid_format(name, "it starts with `/`")
+    return invalid_format(name, "it ends with a file's name, not with `/`")

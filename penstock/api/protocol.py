@@ -1,0 +1,124 @@
+"""One HTTP request of the RPC protocol as plain data: bounded, decoded once, never interpreted.
+
+Reads bytes as the server hands them over (method, path, query, headers, body) and returns a `Request`. Who sent it is
+`signature`'s question, what it means is `parameters`'; nothing here touches a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import unquote_to_bytes
+
+from penstock.api.errors import ApiError, illegal_characters
+from penstock.api.options import ApiOptions
+
+VERSION = "2017-06-26"
+_FORM = "application/x-www-form-urlencoded"
+
+Pairs = Sequence[tuple[str, str]]
+
+
+class Format(StrEnum):
+    """The shape of an answer's body."""
+
+    JSON = "json"
+    XML = "xml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request. `headers` have lower-case names; the values of a repeated one are sorted and joined with commas.
+
+    Header values keep their bytes (decoded as Latin-1). `parameters` holds query and form together: no name comes twice.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: Pairs
+    form: Pairs
+    parameters: Mapping[str, str]
+    body: bytes
+
+
+def parse_headers(raw: Iterable[tuple[bytes, bytes]], options: ApiOptions) -> dict[str, str]:
+    """Raises ApiError RequestHeaderTooLarge."""
+    headers: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
+    total_bytes = 0
+    for raw_name, raw_value in raw:
+        total_bytes += len(raw_name) + len(raw_value)
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
+        if name in headers:
+            values = repeated.setdefault(name, [headers[name]])
+            values.append(value)
+        headers[name] = value
+    if total_bytes > options.header_max_bytes:
+        raise ApiError("RequestHeaderTooLarge", f"The request's headers exceed {options.header_max_bytes} bytes.")
+    for name, values in repeated.items():
+        headers[name] = ",".join(sorted(values))
+    return headers
+
+
+def parse_request(
+    *, method: str, path: str, query_string: bytes, headers: Mapping[str, str], body: bytes, options: ApiOptions
+) -> Request:
+    """Decode query and form body. Raises ApiError for whatever is too long, repeated, not UTF-8 or no form."""
+    if len(query_string) > options.query_max_bytes:
+        raise ApiError("RequestURITooLong", f"The query exceeds {options.query_max_bytes} bytes; send a form body.")
+    if body and headers.get("content-type", _FORM).partition(";")[0].strip().lower() != _FORM:
+        raise ApiError("InvalidParameter.Format", f"A body has to be a form: content-type {_FORM}.")
+    query = _pairs(query_string, options.parameter_max_count)
+    form = _pairs(body, options.parameter_max_count - len(query)) if body else ()
+    parameters = dict(query)
+    if form:
+        parameters.update(form)
+    if len(parameters) != len(query) + len(form):
+        raise ApiError("InvalidParameter.Format", "A parameter was given twice.")
+    return Request(method=method, path=path, headers=headers, query=query, form=form, parameters=parameters, body=body)
+
+
+def check_route(method: str, path: str) -> None:
+    """The protocol has one path and two methods. Raises ApiError."""
+    if path not in ("/", ""):
+        raise ApiError("InvalidApi.NotFound", "The API lives at the path `/`.")
+    if method not in ("POST", "GET"):
+        raise ApiError("UnsupportedHTTPMethod", "The API takes POST and GET.")
+
+
+def answer_format(parameters: Mapping[str, str]) -> Format:
+    """Raises ApiError for a Format that is neither JSON nor XML."""
+    asked = parameters.get("Format", "")
+    if not asked:
+        return Format.JSON
+    try:
+        return Format(asked.lower())
+    except ValueError:
+        raise ApiError("InvalidParameter.Format", "Format is JSON or XML.") from None
+
+
+def _pairs(encoded: bytes, max_count: int) -> list[tuple[str, str]]:
+    if not encoded:
+        return []
+    pieces = encoded.split(b"&", max_count + 1)
+    if len(pieces) > max_count:
+        raise ApiError("InvalidParameter.Format", "The request has too many parameters.")
+    try:
+        return [_pair(piece) for piece in pieces if piece]
+    except UnicodeDecodeError:
+        raise illegal_characters("A parameter", "it is not UTF-8") from None
+
+
+def _pair(piece: bytes) -> tuple[str, str]:
+    name, _, value = piece.partition(b"=")
+    return _decoded(name), _decoded(value)
+
+
+def _decoded(text: bytes) -> str:
+    if b"+" in text:
+        text = text.replace(b"+", b" ")
+    if b"%" in text:
+        text = unquote_to_bytes(text)
+    return text.decode("utf-8")

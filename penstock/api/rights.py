@@ -1,0 +1,26 @@
+"""What an access key may do: patterns of `nas:<Action>` and of file system ids. Says nothing of what exists."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+from penstock.api.errors import ApiError
+from penstock.model import AccessKey
+
+
+def check(key: AccessKey, action: str, file_system_id: str) -> None:
+    """Raises ApiError Forbidden.RAM, in the same words whether the file system exists or not ("" names none)."""
+    if not _allowed(key.allow, f"nas:{action}".lower()) or (file_system_id and not sees(key, file_system_id)):
+        raise ApiError("Forbidden.RAM", f"This access key has no right to nas:{action} here.")
+
+
+def sees(key: AccessKey, file_system_id: str) -> bool:
+    """Whether the key's scope holds this file system."""
+    return any(fnmatchcase(file_system_id, pattern) for pattern in key.file_systems)
+
+
+@lru_cache(maxsize=1024)
+def _allowed(patterns: tuple[str, ...], right: str) -> bool:
+    """Actions are compared without regard to case, as the vendor's policies do; so the answers can be kept."""
+    return any(fnmatchcase(right, pattern.lower()) for pattern in patterns)

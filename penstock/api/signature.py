@@ -1,0 +1,179 @@
+"""Who sent a request: ACS3-HMAC-SHA256 (signature V3) and the older Signature 1.0.
+
+Pure computation over a `Request`: the query is decoded and encoded again, exactly the headers named in SignedHeaders count,
+the body's hash is computed here and not believed. Compared in constant time. Nonces are the catalog's.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from penstock.api.errors import ApiError, missing
+from penstock.api.protocol import Request
+from penstock.api.times import stamp_s
+from penstock.model import AccessKey
+
+V3 = "ACS3-HMAC-SHA256"
+_V3_SIGNED = frozenset(
+    {"host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce", "x-acs-version"}
+)
+_V1_PARAMETERS = ("AccessKeyId", "SignatureMethod", "SignatureVersion", "SignatureNonce", "Timestamp")
+NONCE_MAX_CHARACTERS = 128
+_ANSWERED_STRING_MAX = 64 << 10
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a request says of itself. `string_to_sign` is ours, computed from what arrived."""
+
+    access_key_id: str
+    nonce: str
+    timestamp: str
+    signature: str
+    string_to_sign: bytes
+    security_token: str
+    older: bytes  # what Signature 1.0 appends to the secret
+
+
+def is_v3(request: Request) -> bool:
+    """Whether the Authorization header decides (then unsigned Action and Version parameters mean nothing)."""
+    return request.headers.get("authorization", "").startswith("ACS3-")
+
+
+def called(request: Request) -> tuple[str, str]:
+    """Action and Version, from where they are signed: headers with V3, parameters with Signature 1.0."""
+    if is_v3(request):
+        action, version = request.headers.get("x-acs-action", ""), request.headers.get("x-acs-version", "")
+    else:
+        action, version = request.parameters.get("Action", ""), request.parameters.get("Version", "")
+    if not action:
+        raise missing("Action")
+    if not version:
+        raise missing("Version")
+    return action, version
+
+
+def read_claim(request: Request) -> Claim:
+    """Raises ApiError when the request is not signed, or not in a way that is known here."""
+    return _claim_v3(request) if is_v3(request) else _claim_v1(request)
+
+
+def verify(
+    request: Request, access_keys: Mapping[str, AccessKey], *, now_ns: int, clock_skew_s: int
+) -> tuple[AccessKey, Claim]:
+    """The key that signed the request, and its claim. Raises ApiError; a wrong signature names our string-to-sign."""
+    claim = read_claim(request)
+    if claim.security_token:
+        raise ApiError(
+            "InvalidSecurityToken.MismatchWithAccessKey",
+            "Keys of this service are lasting ones: no security token belongs to them. Send none.",
+        )
+    key = access_keys.get(claim.access_key_id)
+    if key is None or not key.secret:
+        raise ApiError("InvalidAccessKeyId.NotFound", "There is no such access key; `penstock key add` makes one.")
+    if not key.active:
+        raise ApiError("InvalidAccessKeyId.Inactive", "This access key is switched off.")
+    _check_time(claim.timestamp, now_ns=now_ns, clock_skew_s=clock_skew_s)
+    if not hmac.compare_digest(_sign(claim, key.secret).encode(), claim.signature.encode("utf-8", "replace")):
+        ours = claim.string_to_sign.decode("latin-1")[:_ANSWERED_STRING_MAX]
+        raise ApiError("SignatureDoesNotMatch", f"The signature is not ours; the string signed here is:{ours}")
+    if len(claim.nonce) > NONCE_MAX_CHARACTERS or not claim.nonce.isprintable():
+        raise ApiError(
+            "InvalidParameter.Format", f"SignatureNonce has 1 to {NONCE_MAX_CHARACTERS} printable characters."
+        )
+    return key, claim
+
+
+def _sign(claim: Claim, secret: str) -> str:
+    key = secret.encode() + claim.older
+    if claim.older:
+        return base64.b64encode(hmac.digest(key, claim.string_to_sign, "sha1")).decode("ascii")
+    return hmac.digest(key, claim.string_to_sign, "sha256").hex()
+
+
+def _check_time(timestamp: str, *, now_ns: int, clock_skew_s: int) -> None:
+    seconds = stamp_s(timestamp)
+    if seconds is None:
+        raise ApiError("InvalidTimeStamp.Format", "The request's time is not of the form yyyy-MM-ddTHH:mm:ssZ.")
+    if abs(now_ns - seconds * _NS) > clock_skew_s * _NS:
+        raise ApiError(
+            "InvalidTimeStamp.Expired", f"The request's time and ours are more than {clock_skew_s} seconds apart."
+        )
+
+
+# ------------------------------------------------------------------------------------------------------------------- V3
+
+
+def _claim_v3(request: Request) -> Claim:
+    scheme, _, rest = request.headers["authorization"].partition(" ")
+    if scheme != V3:
+        raise ApiError("InvalidSignatureMethod", f"Of the ACS3 family only {V3} is taken.")
+    fields = dict(field.strip().partition("=")[::2] for field in rest.split(","))
+    credential, signed, signature = (fields.get(name, "") for name in ("Credential", "SignedHeaders", "Signature"))
+    if not (credential and signed and signature):
+        raise ApiError("IncompleteSignature", "Authorization needs Credential, SignedHeaders and Signature.")
+    headers = request.headers
+    names = signed.split(";")
+    lacking = sorted((_V3_SIGNED - set(names)) | {name for name in names if name not in headers})
+    if lacking or len(set(names)) != len(names):
+        raise ApiError("IncompleteSignature", f"These headers have to be there and signed, once: {', '.join(lacking)}.")
+    canonical = "\n".join(
+        [
+            request.method,
+            "/",
+            _canonical(request.query),
+            "".join([f"{name}:{headers[name]}\n" for name in names]),
+            signed,
+            hashlib.sha256(request.body).hexdigest(),
+        ]
+    )
+    return Claim(
+        access_key_id=credential,
+        nonce=headers["x-acs-signature-nonce"],
+        timestamp=headers["x-acs-date"],
+        signature=signature,
+        string_to_sign=f"{V3}\n{hashlib.sha256(canonical.encode('latin-1')).hexdigest()}".encode("ascii"),
+        security_token=headers.get("x-acs-security-token", ""),
+        older=b"",
+    )
+
+
+# -------------------------------------------------------------------------------------------------------- Signature 1.0
+
+
+def _claim_v1(request: Request) -> Claim:
+    parameters = request.parameters
+    signature = parameters.get("Signature", "")
+    if not signature:
+        raise ApiError("IncompleteSignature", f"The request is not signed: neither {V3} nor a Signature parameter.")
+    for name in _V1_PARAMETERS:
+        if not parameters.get(name):
+            raise missing(name)
+    if parameters["SignatureMethod"].upper() != "HMAC-SHA1" or parameters["SignatureVersion"] != "1.0":
+        raise ApiError("InvalidSignatureMethod", "SignatureMethod is HMAC-SHA1 and SignatureVersion 1.0.")
+    if parameters.get("SignatureType"):
+        raise ApiError("InvalidSignatureMethod", "SignatureType has to be empty: signatures by access key only.")
+    pairs = [pair for pair in (*request.query, *request.form) if pair[0] != "Signature"]
+    return Claim(
+        access_key_id=parameters["AccessKeyId"],
+        nonce=parameters["SignatureNonce"],
+        timestamp=parameters["Timestamp"],
+        signature=signature,
+        string_to_sign=f"{request.method}&%2F&{_encoded(_canonical(pairs))}".encode("ascii"),
+        security_token=parameters.get("SecurityToken", ""),
+        older=b"&",
+    )
+
+
+def _canonical(pairs: Iterable[tuple[str, str]]) -> str:
+    return "&".join([f"{_encoded(name)}={_encoded(value)}" for name, value in sorted(pairs)])
+
+
+def _encoded(text: str) -> str:
+    return quote(text, safe="")
