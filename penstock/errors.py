@@ -17,6 +17,10 @@ class SettingsError(PenstockError):
     """The configuration, the command line or HOME is not usable as it is; the message names the mending step."""
 
 
+class HomeExistsError(SettingsError):
+    """`init` was asked to make a HOME where there is something already; nothing was changed."""
+
+
 class HomeInUseError(SettingsError):
     """Another service, or a mover of one that has just died, still holds HOME."""
 

@@ -26,12 +26,6 @@ def add_file_system(home: Home, file_system: FileSystem) -> None:
         )
 
 
-def remove_file_system(home: Home, file_system_id: str) -> None:
-    """Forgets a file system; its files are not touched. Raises SettingsError when it is not registered."""
-    with edit_lock(home):
-        change_settings(home, lambda document: drop_entry(document, "file_system", file_system_id))
-
-
 def add_bucket(home: Home, bucket: Bucket, credentials: Credentials) -> None:
     """Registers a bucket with its credentials. Raises SettingsError when its name is taken."""
     with edit_lock(home):
@@ -45,18 +39,6 @@ def add_bucket(home: Home, bucket: Bucket, credentials: Credentials) -> None:
 
         change_secrets(home, keep)
         change_settings(home, lambda document: put_entry(document, "bucket", bucket.name, bucket_values(bucket)))
-
-
-def remove_bucket(home: Home, name: str) -> None:
-    """Forgets a bucket and its credentials; its objects are not touched. Raises SettingsError when it is not registered."""
-    with edit_lock(home):
-        change_settings(home, lambda document: drop_entry(document, "bucket", name))
-
-        def forget(document: TOMLDocument) -> None:
-            if name in document.get("bucket", {}):
-                drop_entry(document, "bucket", name)
-
-        change_secrets(home, forget)
 
 
 def add_access_key(home: Home, key: AccessKey) -> None:

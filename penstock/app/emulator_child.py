@@ -1,0 +1,89 @@
+"""The embedded bucket server's own process: `python -m penstock.app.emulator_child HOME FD PARENT REGION`.
+
+Serves HOME/emulator on the listening socket that it was given, prints one line when it answers, and dies with its parent:
+by the kernel's signal, and by the end of the pipe that is its stdin. Reads the access keys from HOME, anew when they change.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+from penstock import telemetry
+from penstock.app.registry import Stamp, opens_buckets, stamp_of
+from penstock.emulator import create_app, serve
+from penstock.errors import PenstockError
+from penstock.model import BucketKind
+from penstock.settings.home import Home
+from penstock.settings.reading import load_registry
+from penstock.stores.credentials import load_credentials
+
+PR_SET_PDEATHSIG = 1
+
+
+class KeyBook:
+    """The key pairs that open the bucket server: access keys with the right `oss:*`, and the service's own."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._stamp: Stamp = ()
+        self._secrets: dict[str, str] = {}
+
+    def secret_of(self, access_key_id: str) -> str | None:
+        """The secret of a key that may come in now; None for any other."""
+        stamp = stamp_of(self._home)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                self._secrets = self._read()
+            except PenstockError as error:
+                telemetry.failure("emulator.keys_kept_as_they_were", error)
+        return self._secrets.get(access_key_id)
+
+    def _read(self) -> dict[str, str]:
+        registry = load_registry(self._home)
+        secrets = {key.access_key_id: key.secret for key in registry.access_keys.values() if opens_buckets(key)}
+        for bucket in registry.buckets.values():
+            if bucket.kind is BucketKind.EMBEDDED:
+                own = load_credentials(self._home.secrets_file, bucket.name)
+                secrets[own.access_key_id] = own.access_key_secret
+        return secrets
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Has the kernel kill this process when its parent ends, and ends it at once if that has happened already."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent_pid:
+        os._exit(1)
+    threading.Thread(target=_end_with_pipe, name="watchdog", daemon=True).start()
+
+
+def _end_with_pipe() -> None:
+    while os.read(0, 4096):
+        pass
+    os._exit(1)
+
+
+def main(arguments: list[str]) -> int:
+    """Serves until SIGTERM."""
+    directory, descriptor, parent_pid, region = arguments
+    die_with_parent(int(parent_pid))
+    telemetry.configure(sys.stderr)
+    home = Home(path=Path(directory))
+    keys = KeyBook(home)
+    app = create_app(root=home.emulator, credentials=keys.secret_of, region=region)
+    try:
+        serve(app, sock=socket.socket(fileno=int(descriptor)), on_ready=lambda: print("ready", flush=True))
+    except PenstockError as error:
+        telemetry.failure("emulator.not_started", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

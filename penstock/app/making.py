@@ -1,0 +1,158 @@
+"""`penstock init`: makes a HOME with all that the first steps need.
+
+One access key, one file system over an empty directory, one embedded bucket with the tag and the versioning that dataflows ask
+for, and on demand a local CA. penstock.toml is written last: HOME is made once it is there. What fails half-way is removed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import tomlkit
+
+from penstock.app.certificates import write_certificates
+from penstock.app.registering import EMBEDDED_ABILITIES, TAGS, describe_root
+from penstock.emulator import create_bucket
+from penstock.errors import HomeExistsError, SettingsError
+from penstock.model import AccessKey, AddressingStyle, Bucket, BucketKind, Credentials, FileSystem
+from penstock.settings.choices import Settings
+from penstock.settings.entries import access_key_values, bucket_values, file_system_values
+from penstock.settings.home import Home
+from penstock.settings.naming import new_access_key, new_embedded_credentials, new_file_system_id
+from penstock.settings.writing import SECRETS_HEAD, first_settings, put_entry, replace_file, sync_directory
+from penstock.stores.base import Versioning
+
+FIRST_BUCKET = "examplebucket"
+
+
+class Tls(StrEnum):
+    """Whether the new service speaks https with a certificate of its own making."""
+
+    NONE = "none"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What `init` made."""
+
+    home: Home
+    key: AccessKey
+    file_system: FileSystem
+    bucket: str
+    region: str
+
+    def as_json(self) -> dict[str, str]:
+        """What scripts read."""
+        return {
+            "access_key_id": self.key.access_key_id,
+            "access_key_secret": self.key.secret,
+            "file_system_id": self.file_system.file_system_id,
+            "root": self.file_system.root,
+            "bucket": self.bucket,
+            "region": self.region,
+        }
+
+
+def make_home(path: Path, *, tls: Tls, now_ns: int, entropy: Callable[[int], bytes]) -> Made:
+    """Makes HOME at `path`, which must not exist or be an empty directory. Raises HomeExistsError, SettingsError."""
+    home = Home(path=Path(os.path.abspath(os.path.expanduser(path))))
+    descriptor = _empty_directory(home)
+    try:
+        try:
+            return _fill(home, tls=tls, now_ns=now_ns, entropy=entropy)
+        except BaseException:
+            _clear(home)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _empty_directory(home: Home) -> int:
+    """HOME, empty, 0700 and locked: a second `init` at the same moment comes too late. Raises HomeExistsError, SettingsError."""
+    try:
+        os.makedirs(home.path.parent, exist_ok=True)
+        if not home.path.is_dir():
+            os.mkdir(home.path, 0o700)
+        descriptor = os.open(home.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileExistsError as error:
+        raise HomeExistsError(f"{home.path} is there already and is no directory") from error
+    except OSError as error:
+        raise SettingsError(f"{home.path} cannot be made: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if home.settings_file.exists():
+            raise HomeExistsError(
+                f"{home.path} was made already; nothing was changed. Start it with: penstock serve {home.path}"
+            )
+        if os.listdir(descriptor):
+            raise HomeExistsError(f"{home.path} is not empty, and not a HOME of Penstock; nothing was changed")
+        os.fchmod(descriptor, 0o700)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _fill(home: Home, *, tls: Tls, now_ns: int, entropy: Callable[[int], bytes]) -> Made:
+    region = Settings().region
+    key = new_access_key(entropy, created_ns=now_ns, description="made by init")
+    os.mkdir(home.file_system_root, 0o755)
+    mount_type, mount_source = describe_root(home.file_system_root)
+    file_system = FileSystem(
+        file_system_id=new_file_system_id(entropy),
+        root=os.fspath(home.file_system_root),
+        description="made by init",
+        region=region,
+        created_ns=now_ns,
+        mount_type=mount_type,
+        mount_source=mount_source,
+    )
+    changed: dict[str, str] = {}
+    if tls is Tls.LOCAL:
+        write_certificates(home, now_ns=now_ns, entropy=entropy)
+        changed = {"tls_certificate": "tls/server.pem", "tls_key": "tls/server.key"}
+    create_bucket(home.emulator, FIRST_BUCKET, tags=TAGS, versioning=Versioning.ENABLED.value)
+    replace_file(home.secrets_file, _secrets(key, new_embedded_credentials(entropy)))
+    replace_file(home.settings_file, _settings(changed, file_system, region))
+    sync_directory(home.path.parent)
+    return Made(home=home, key=key, file_system=file_system, bucket=FIRST_BUCKET, region=region)
+
+
+def _secrets(key: AccessKey, embedded: Credentials) -> bytes:
+    document = tomlkit.parse(SECRETS_HEAD)
+    put_entry(document, "access_key", key.access_key_id, access_key_values(key))
+    values = {"access_key_id": embedded.access_key_id, "access_key_secret": embedded.access_key_secret}
+    put_entry(document, "bucket", FIRST_BUCKET, values)
+    return document.as_string().encode()
+
+
+def _settings(changed: dict[str, str], file_system: FileSystem, region: str) -> bytes:
+    document = tomlkit.parse(first_settings(changed))
+    bucket = Bucket(
+        name=FIRST_BUCKET,
+        kind=BucketKind.EMBEDDED,
+        endpoint="",
+        region=region,
+        addressing_style=AddressingStyle.PATH,
+        abilities=EMBEDDED_ABILITIES,
+    )
+    put_entry(document, "file_system", file_system.file_system_id, file_system_values(file_system))
+    put_entry(document, "bucket", FIRST_BUCKET, bucket_values(bucket))
+    return document.as_string().encode()
+
+
+def _clear(home: Home) -> None:
+    """HOME was empty when we began: all that is in it is ours."""
+    for name in os.listdir(home.path):
+        inner = home.path / name
+        if inner.is_dir() and not inner.is_symlink():
+            shutil.rmtree(inner, ignore_errors=True)
+        else:
+            inner.unlink(missing_ok=True)

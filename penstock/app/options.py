@@ -1,0 +1,29 @@
+"""From the settings of a person to the options of each room. Pure: reads nothing, knows every room's options."""
+
+from __future__ import annotations
+
+from penstock.api.options import ApiOptions, Fidelity, PathBase
+from penstock.engine.options import DAY_S, EngineOptions, KeeperOptions, RetryOptions
+from penstock.settings.choices import Settings
+
+HOUR_S = 3600
+
+
+def api_options(settings: Settings) -> ApiOptions:
+    """What the API is told."""
+    return ApiOptions(
+        subtask_path_base=PathBase(settings.subtask_path_base),
+        fidelity=Fidelity(settings.fidelity),
+        api_time_zone=settings.api_time_zone,
+    )
+
+
+def engine_options(settings: Settings) -> EngineOptions:
+    """What the engine is told."""
+    return EngineOptions(
+        retry=RetryOptions(attempts_max=settings.attempts_max, deadline_s=settings.attempts_deadline_h * HOUR_S),
+        keeper=KeeperOptions(
+            subtask_expiry_s=settings.subtask_expiry_days * DAY_S,
+            history_retention_s=settings.history_retention_days * DAY_S,
+        ),
+    )

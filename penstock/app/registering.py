@@ -1,0 +1,198 @@
+"""`penstock filesystem add` and `penstock bucket add`: look at what is to be registered, then put it into HOME's files.
+
+Nothing is registered that cannot be reached. What a dataflow will miss later is said now, with the command that mends it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from penstock.app.reaching import reach
+from penstock.emulator import create_bucket
+from penstock.errors import NotSupportedError, PenstockError, PermissionDeniedError, SettingsError
+from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials, FileSystem
+from penstock.settings.editing import add_bucket, add_file_system
+from penstock.settings.entries import default_style, is_endpoint
+from penstock.settings.home import Home
+from penstock.settings.naming import (
+    REGION,
+    VERSION,
+    check_bucket_name,
+    check_file_system_id,
+    new_embedded_credentials,
+    new_file_system_id,
+)
+from penstock.settings.reading import load_registry, load_settings
+from penstock.stores.abilities import abilities_to_mapping
+from penstock.stores.base import Abilities, Store, Versioning
+from penstock.transfer.root import describe_mount
+
+TAG_NAME, TAG_VALUE = "cpfs-dataflow", "true"
+TAGS: Mapping[str, str] = {TAG_NAME: TAG_VALUE}
+EMBEDDED_ABILITIES: Mapping[str, str | bool | int] = abilities_to_mapping(
+    # What probing finds on an embedded bucket; known beforehand, because its server lets in only keys of registered buckets.
+    Abilities(crc64=True, part_etag_is_md5=True, bucket_tags=True, versioning=Versioning.ENABLED)
+)
+
+
+class Check(StrEnum):
+    """Whether a prerequisite of the vendor is asked for."""
+
+    ON = "on"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFileSystem:
+    """A file system to register; an empty id is made up."""
+
+    path: Path
+    file_system_id: str
+    version: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBucket:
+    """A bucket to register. Empty region, addressing: chosen. No credentials: kind embedded, they are made up."""
+
+    name: str
+    kind: BucketKind
+    endpoint: str
+    region: str
+    addressing: str
+    ca_file: str
+    tag_check: Check
+    versioning_check: Check
+    credentials: Credentials | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """A bucket that is registered now, and what a person should know about it."""
+
+    bucket: Bucket
+    warnings: tuple[str, ...]
+
+
+def describe_root(path: Path) -> tuple[str, str]:
+    """Type and source of what is mounted there. Raises SettingsError unless it is a directory."""
+    if not path.is_dir():
+        raise SettingsError(f"{path} is no directory; make it, or mount what belongs there, and try again")
+    try:
+        return describe_mount(os.fspath(path))
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be looked at: {error.strerror}") from error
+
+
+def register_file_system(home: Home, new: NewFileSystem, *, now_ns: int, entropy: Callable[[int], bytes]) -> FileSystem:
+    """Registers an existing directory. Raises SettingsError."""
+    if new.file_system_id:
+        check_file_system_id(new.file_system_id)
+    if VERSION.fullmatch(new.version) is None:
+        raise SettingsError(f"{new.version!r} is no version; write it like 2.7.0")
+    root = Path(os.path.realpath(os.path.expanduser(new.path)))
+    mount_type, mount_source = describe_root(root)
+    file_system = FileSystem(
+        file_system_id=new.file_system_id or new_file_system_id(entropy),
+        root=os.fspath(root),
+        version=new.version,
+        description=new.description,
+        region=load_settings(home).region,
+        created_ns=now_ns,
+        mount_type=mount_type,
+        mount_source=mount_source,
+    )
+    add_file_system(home, file_system)
+    return file_system
+
+
+def register_bucket(home: Home, new: NewBucket, *, entropy: Callable[[int], bytes]) -> Registered:
+    """Tries the bucket out and registers it. Raises SettingsError, StoreError; then nothing is registered."""
+    bucket = _judged(home, new)
+    if new.name in load_registry(home).buckets:
+        raise SettingsError(f"bucket {new.name} is registered already; see: penstock bucket list {home.path}")
+    if bucket.kind is BucketKind.EMBEDDED:
+        create_bucket(home.emulator, new.name, tags=TAGS, versioning=Versioning.ENABLED.value)
+        bucket = replace(bucket, abilities=EMBEDDED_ABILITIES)
+        add_bucket(home, bucket, new_embedded_credentials(entropy))
+        return Registered(bucket=bucket, warnings=())
+    if new.credentials is None:
+        raise SettingsError(f"a bucket of kind {bucket.kind} needs a key pair")
+    with reach(home, bucket, new.credentials) as store:
+        bucket = replace(bucket, abilities=abilities_to_mapping(store.probe()))
+        warnings = tuple(_warnings(bucket, store))
+    add_bucket(home, bucket, new.credentials)
+    return Registered(bucket=bucket, warnings=warnings)
+
+
+def _judged(home: Home, new: NewBucket) -> Bucket:
+    """The bucket as it will be registered, without what only trying can tell. Raises SettingsError."""
+    check_bucket_name(new.name, new.kind)
+    endpoint, region = new.endpoint.rstrip("/"), new.region
+    if new.kind is BucketKind.EMBEDDED:
+        if endpoint:
+            raise SettingsError("a bucket of kind embedded has no --endpoint: the service serves it itself")
+        region = load_settings(home).region
+    elif not is_endpoint(endpoint):
+        raise SettingsError(f"--endpoint has to be http[s]://host[:port], without a path; not {new.endpoint!r}")
+    if REGION.fullmatch(region) is None:
+        raise SettingsError("--region is missing; it is part of every signature (cn-hangzhou, us-east-1, ...)")
+    style = AddressingStyle(new.addressing) if new.addressing else default_style(new.kind, endpoint)
+    return Bucket(
+        name=new.name,
+        kind=new.kind,
+        endpoint=endpoint,
+        region=region,
+        addressing_style=style,
+        tag_check=new.tag_check is Check.ON,
+        versioning_check=new.versioning_check is Check.ON,
+        ca_file=new.ca_file,
+    )
+
+
+def _warnings(bucket: Bucket, store: Store) -> list[str]:
+    """What will stand in the way of dataflows on this bucket, each with its mending command."""
+    warnings: list[str] = []
+    if bucket.tag_check and (trouble := _tag_trouble(store)):
+        warnings.append(f"{trouble}: CreateDataFlow will be refused. Set it with: {_tag_command(bucket)}")
+    if bucket.versioning_check and bucket.abilities["versioning"] != Versioning.ENABLED.value:
+        warnings.append(
+            "the bucket has no versioning: a second dataflow on it will be refused. Enable it with: "
+            + _versioning_command(bucket)
+        )
+    return warnings
+
+
+def _tag_trouble(store: Store) -> str:
+    try:
+        tags = store.bucket_tags()
+    except NotSupportedError:
+        return "this store has no bucket tags (add the bucket with --no-tag-check)"
+    except PermissionDeniedError:
+        return "the key pair may not read the bucket's tags"
+    except PenstockError as error:
+        return f"the bucket's tags cannot be read ({error})"
+    return "" if tags.get(TAG_NAME) == TAG_VALUE else f"the bucket lacks the tag {TAG_NAME}={TAG_VALUE}"
+
+
+def _tag_command(bucket: Bucket) -> str:
+    if bucket.kind is BucketKind.OSS:
+        return f"ossutil bucket-tagging --method put oss://{bucket.name} {TAG_NAME}#{TAG_VALUE}"
+    return (
+        f"aws s3api put-bucket-tagging --endpoint-url {bucket.endpoint} --bucket {bucket.name} "
+        f"--tagging 'TagSet=[{{Key={TAG_NAME},Value={TAG_VALUE}}}]'"
+    )
+
+
+def _versioning_command(bucket: Bucket) -> str:
+    if bucket.kind is BucketKind.OSS:
+        return f"ossutil bucket-versioning --method put oss://{bucket.name} enabled"
+    return (
+        f"aws s3api put-bucket-versioning --endpoint-url {bucket.endpoint} --bucket {bucket.name} "
+        "--versioning-configuration Status=Enabled"
+    )

@@ -1,0 +1,222 @@
+"""`penstock serve`: everything put together, in one process with one event loop, and brought to an end in order.
+
+Lock, sockets, registry, emulator (a child process), catalog, engine with its movers (child processes), API. The ready line is
+printed when all of it accepts. A part that ends by itself ends the service, so that whoever watches it can start it anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import uvloop
+
+from penstock import telemetry
+from penstock.api.application import create_api
+from penstock.app.addresses import Addresses, publish_addresses, withdraw_addresses
+from penstock.app.embedded import listen, url_of
+from penstock.app.emulator_process import EmulatorProcess
+from penstock.app.lock import service_lock
+from penstock.app.options import api_options, catalog_bounds, engine_options, executor_options
+from penstock.app.registry import LiveRegistry
+from penstock.app.web import WebServer, web_server
+from penstock.catalog.catalog import Catalog
+from penstock.catalog.sqlite import SqliteDatabase
+from penstock.engine.engine import Engine
+from penstock.engine.local import LocalExecutor
+from penstock.errors import PenstockError
+from penstock.model import Bucket
+from penstock.settings.choices import Settings
+from penstock.settings.home import Home
+from penstock.settings.reading import beneath, load_settings
+from penstock.stores.base import Store
+from penstock.stores.credentials import load_credentials
+from penstock.stores.opening import open_store
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """What the command line says; None leaves it to the settings."""
+
+    port: int | None = None
+    emulator_port: int | None = None
+
+
+class ServiceEndedError(PenstockError):
+    """A part of the service ended by itself; the log has the details."""
+
+
+def serve_home(home: Home, options: ServeOptions) -> None:
+    """Serves until SIGTERM or SIGINT. Raises HomeInUseError, SettingsError, ServiceEndedError, CatalogError."""
+    settings = load_settings(home)
+    with service_lock(home), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_Service(home, settings, options).run())
+
+
+class _Service:
+    """One run of the service."""
+
+    def __init__(self, home: Home, settings: Settings, options: ServeOptions) -> None:
+        """Takes the API's port. Raises SettingsError."""
+        self._home = home
+        self._settings = settings
+        self._emulator_port = settings.emulator_port if options.emulator_port is None else options.emulator_port
+        port = settings.port if options.port is None else options.port
+        self._registry = LiveRegistry(home, region=settings.region, on_change=self._registry_changed)
+        self._socket = listen(settings.listen, port, setting="port", option="--port")
+        self._emulator: EmulatorProcess | None = None
+        self._engine: Engine | None = None
+        self._stopping = asyncio.Event()
+        self._emulator_wanted = asyncio.Event()
+
+    async def run(self) -> None:
+        """Up, until a signal or the end of a part, and down."""
+        loop = asyncio.get_running_loop()
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, self._stopping.set)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._socket.close)
+            stack.push_async_callback(self._stop_emulator)
+            if self._registry.wants_emulator():
+                await self._start_emulator()
+            catalog = await Catalog.open(
+                SqliteDatabase(self._home.catalog_file),
+                now_ns=time.time_ns,
+                entropy=os.urandom,
+                bounds=catalog_bounds(self._settings),
+            )
+            stack.push_async_callback(catalog.close)
+            self._engine = engine = self._make_engine(catalog)
+            await engine.start()
+            await self._serve(engine, self._web(catalog))
+
+    def _make_engine(self, catalog: Catalog) -> Engine:
+        return Engine(
+            catalog=catalog,
+            executor=LocalExecutor(options=executor_options(self._settings, self._home)),
+            registry=self._registry.current,
+            open_bucket=self._open_bucket,
+            options=engine_options(self._settings),
+            now_ns=time.time_ns,
+            jitter=random.SystemRandom().random,
+        )
+
+    def _web(self, catalog: Catalog) -> WebServer:
+        api = create_api(
+            catalog=catalog,
+            registry=self._registry.current,
+            open_bucket=self._open_bucket,
+            options=api_options(self._settings),
+            now_ns=time.time_ns,
+            entropy=os.urandom,
+        )
+        return web_server(
+            api,
+            certificate=beneath(self._home, self._settings.tls_certificate),
+            key=beneath(self._home, self._settings.tls_key),
+        )
+
+    async def _serve(self, engine: Engine, web: WebServer) -> None:
+        """From the ready line to the last part's end. Raises ServiceEndedError when a part ended unasked."""
+        parts = {
+            asyncio.create_task(engine.run(), name="engine"),
+            asyncio.create_task(web.serve(sockets=[self._socket]), name="API"),
+            asyncio.create_task(self._registry.run(), name="registry"),
+            asyncio.create_task(self._watch_emulator(), name="embedded bucket server"),
+        }
+        signals = asyncio.create_task(self._stopping.wait(), name="signals")
+        ready = asyncio.create_task(self._ready(web), name="ready line")
+        ended, _ = await asyncio.wait({signals, *parts}, return_when=asyncio.FIRST_COMPLETED)
+        withdraw_addresses(self._home)
+        web.should_exit = True
+        await self._bring_down(engine, parts | {signals, ready})
+        unasked = [part for part in ended if part is not signals]
+        if unasked:
+            raise ServiceEndedError(f"{'; '.join(map(_why, unasked))}. The service ends; start it again")
+
+    async def _bring_down(self, engine: Engine, parts: set[asyncio.Task[Any]]) -> None:
+        """Drains the engine while the API ends, then cancels what never ends by itself."""
+        telemetry.event("service.stopping")
+        await engine.drain(deadline_s=self._settings.drain_s)
+        for part in parts:
+            if part.get_name() not in {"engine", "API"}:
+                part.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)
+        telemetry.event("service.stopped")
+
+    async def _ready(self, web: WebServer) -> None:
+        await web.accepting.wait()
+        addresses = self._publish()
+        sys.stdout.write(addresses.ready_line() + "\n")
+        sys.stdout.flush()
+
+    def _publish(self) -> Addresses:
+        scheme = "https" if self._settings.tls_certificate else "http"
+        local_ca = scheme == "https" and self._home.ca_file.exists()
+        addresses = Addresses(
+            api=url_of(self._socket, scheme),
+            console=None,
+            oss=self._emulator.url if self._emulator else None,
+            ca_file=os.fspath(self._home.ca_file) if local_ca else "",
+            pid=os.getpid(),
+        )
+        publish_addresses(self._home, addresses)
+        return addresses
+
+    # ------------------------------------------------------------------------------------------------- the embedded bucket
+
+    async def _start_emulator(self) -> None:
+        sock = listen(self._settings.listen, self._emulator_port, setting="emulator_port", option="--emulator-port")
+        emulator = EmulatorProcess(self._home, sock, region=self._settings.region, clock_s=time.monotonic)
+        try:
+            await emulator.start()
+        except BaseException:
+            sock.close()
+            raise
+        self._emulator = emulator
+        self._registry.emulator_at(emulator.url)
+
+    async def _watch_emulator(self) -> None:
+        """Brings it up when the first embedded bucket is added to a running service, and keeps it up."""
+        if self._emulator is None:
+            await self._emulator_wanted.wait()
+            await self._start_emulator()
+            self._publish()
+        assert self._emulator is not None
+        await self._emulator.watch()
+
+    async def _stop_emulator(self) -> None:
+        if self._emulator is not None:
+            await self._emulator.stop()
+            self._emulator.close()
+
+    # -------------------------------------------------------------------------------------------------------- the registry
+
+    def _registry_changed(self) -> None:
+        if self._registry.wants_emulator():
+            self._emulator_wanted.set()
+        if self._engine is not None:
+            self._engine.registry_changed()
+
+    def _open_bucket(self, bucket: Bucket) -> Store:
+        return open_store(bucket, load_credentials(self._home.secrets_file, bucket.name))
+
+
+def _why(part: asyncio.Task[Any]) -> str:
+    """What a part that ended has to say."""
+    error = None if part.cancelled() else part.exception()
+    if error is None:
+        return f"the {part.get_name()} ended"
+    if not isinstance(error, PenstockError):
+        logging.getLogger("penstock").error("the %s failed", part.get_name(), exc_info=error)
+    return f"the {part.get_name()} failed: {error}"

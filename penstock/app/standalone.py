@@ -1,0 +1,52 @@
+"""`penstock emulator`: the bucket server alone, in this process, until SIGTERM. It knows no HOME."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from penstock import telemetry
+from penstock.app.embedded import listen, url_of
+from penstock.emulator import create_app, serve
+from penstock.errors import SettingsError
+from penstock.model import Credentials
+from penstock.settings.naming import new_embedded_credentials
+from penstock.settings.writing import replace_file
+
+KEY_FILE = "access-key.json"
+
+
+def serve_emulator(
+    directory: Path, *, port: int, region: str, given: Credentials | None, entropy: Callable[[int], bytes]
+) -> None:
+    """Serves buckets over `directory` on loopback. Raises SettingsError, HomeInUseError."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{directory} cannot be made: {error.strerror}") from error
+    keys = given or _kept_key(directory / KEY_FILE, entropy)
+    with listen("127.0.0.1", port, setting="the port", option="--port") as sock:
+        url = url_of(sock)
+        app = create_app(
+            root=directory,
+            credentials=lambda key_id: keys.access_key_secret if key_id == keys.access_key_id else None,
+            region=region,
+        )
+        serve(app, sock=sock, on_ready=lambda: print(json.dumps({"oss": url}), flush=True))
+
+
+def _kept_key(file: Path, entropy: Callable[[int], bytes]) -> Credentials:
+    """The key pair that was made for this directory before, or a new one."""
+    try:
+        kept = json.loads(file.read_bytes())
+        keys = Credentials(access_key_id=kept["access_key_id"], access_key_secret=kept["access_key_secret"])
+    except FileNotFoundError:
+        keys = new_embedded_credentials(entropy)
+        body = {"access_key_id": keys.access_key_id, "access_key_secret": keys.access_key_secret}
+        replace_file(file, json.dumps(body, indent=2).encode() + b"\n")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"{file} cannot be used; remove it, and a new key is made") from error
+    telemetry.event("emulator.key", access_key_id=keys.access_key_id, kept_in=os.path.abspath(file))
+    return keys

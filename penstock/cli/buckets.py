@@ -1,0 +1,136 @@
+"""`penstock bucket add | list`. Secrets are read from the environment at that moment, never from the command line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from penstock.app.registering import Check, NewBucket, register_bucket
+from penstock.cli.arguments import HOME
+from penstock.cli.output import note, print_json, print_table
+from penstock.errors import SettingsError
+from penstock.model import Bucket, BucketKind, Credentials
+from penstock.settings.reading import load_registry, open_home
+
+VARIABLES = {
+    BucketKind.OSS: ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN"),
+    BucketKind.S3: ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+}
+
+
+@click.group()
+def bucket() -> None:
+    """Buckets: the far end of every dataflow."""
+
+
+@bucket.command()
+@HOME
+@click.argument("name")
+@click.option(
+    "--kind", type=click.Choice([kind.value for kind in BucketKind]), required=True, help="The protocol it speaks."
+)
+@click.option("--endpoint", default="", help="http[s]://host[:port]; not for kind embedded.")
+@click.option("--region", default="", help="Its region; not needed for kind embedded.")
+@click.option(
+    "--addressing",
+    type=click.Choice(["path", "virtual"]),
+    help="Where requests name the bucket. [default: path for s3, IP addresses and bare host names; else virtual]",
+)
+@click.option("--ca-file", type=click.Path(exists=True, dir_okay=False), help="PEM file that verifies the endpoint.")
+@click.option("--no-tag-check", is_flag=True, help="Do not ask for the tag cpfs-dataflow=true.")
+@click.option(
+    "--no-versioning-check", is_flag=True, help="Do not ask for versioning where two dataflows share the bucket."
+)
+def add(
+    *,
+    home: Path,
+    name: str,
+    kind: str,
+    endpoint: str,
+    region: str,
+    addressing: str | None,
+    ca_file: str | None,
+    no_tag_check: bool,
+    no_versioning_check: bool,
+) -> None:
+    """Register the bucket NAME, after trying out what it can do.
+
+    The key pair is read now, from OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET (kind oss) or AWS_ACCESS_KEY_ID and
+    AWS_SECRET_ACCESS_KEY (kind s3), and kept in HOME/secrets.toml. Kind embedded makes a new bucket in HOME; it needs no
+    keys. A running service sees it within a second.
+    """
+    added = register_bucket(
+        open_home(home),
+        NewBucket(
+            name=name,
+            kind=BucketKind(kind),
+            endpoint=endpoint,
+            region=region,
+            addressing=addressing or "",
+            ca_file=os.path.abspath(ca_file) if ca_file else "",
+            tag_check=Check.OFF if no_tag_check else Check.ON,
+            versioning_check=Check.OFF if no_versioning_check else Check.ON,
+            credentials=_credentials(BucketKind(kind)),
+        ),
+        entropy=os.urandom,
+    )
+    click.echo(f"{added.bucket.scheme}://{name}")
+    for warning in added.warnings:
+        note(click.style("warning: ", fg="yellow") + warning)
+
+
+def _credentials(kind: BucketKind) -> Credentials | None:
+    if kind not in VARIABLES:
+        return None
+    key_id, secret, token = (os.environ.get(variable, "") for variable in VARIABLES[kind])
+    if not key_id or not secret:
+        wanted = " and ".join(VARIABLES[kind][:2])
+        raise SettingsError(f"the bucket's key pair is read from the environment: set {wanted}, then try again")
+    return Credentials(access_key_id=key_id, access_key_secret=secret, security_token=token)
+
+
+@bucket.command(name="list")
+@HOME
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(*, home: Path, as_json: bool) -> None:
+    """List the registered buckets and what was found about them."""
+    found = load_registry(open_home(home)).buckets.values()
+    if as_json:
+        print_json([_as_json(each) for each in found])
+        return
+    print_table(
+        ["BUCKET", "KIND", "ENDPOINT", "REGION", "ADDRESSING", "WAIVED", "VERSIONING"],
+        [
+            [
+                f"{each.scheme}://{each.name}",
+                each.kind.value,
+                each.endpoint or "-",
+                each.region,
+                each.addressing_style.value,
+                _waived(each) or "-",
+                each.abilities.get("versioning", "-"),
+            ]
+            for each in found
+        ],
+    )
+
+
+def _waived(bucket: Bucket) -> str:
+    checks = {"tag": bucket.tag_check, "versioning": bucket.versioning_check}
+    return ", ".join(name for name, wanted in checks.items() if not wanted)
+
+
+def _as_json(bucket: Bucket) -> dict[str, object]:
+    return {
+        "name": bucket.name,
+        "kind": bucket.kind.value,
+        "source_storage": f"{bucket.scheme}://{bucket.name}",
+        "endpoint": bucket.endpoint or None,
+        "region": bucket.region,
+        "addressing_style": bucket.addressing_style.value,
+        "tag_check": bucket.tag_check,
+        "versioning_check": bucket.versioning_check,
+        "abilities": dict(bucket.abilities),
+    }

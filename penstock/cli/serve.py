@@ -1,0 +1,31 @@
+"""`penstock serve`: run the service."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from penstock import telemetry
+from penstock.app.service import ServeOptions, serve_home
+from penstock.cli.arguments import HOME
+from penstock.settings.reading import open_home
+
+
+@click.command()
+@HOME
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the API; 0 = any free one. [default: 8680]")
+@click.option(
+    "--emulator-port",
+    type=click.IntRange(0, 65535),
+    help="Port of the embedded bucket server; 0 = any free one. [default: 8681]",
+)
+def serve(*, home: Path, port: int | None, emulator_port: int | None) -> None:
+    """Run the service of HOME until SIGTERM or Ctrl-C.
+
+    When everything accepts, one JSON line is printed on stdout: {"api": URL, "console": URL or null, "oss": URL or null}.
+    The log goes to stderr. The ports' defaults are in HOME/penstock.toml (8680 and 8681).
+    """
+    telemetry.configure(sys.stderr)
+    serve_home(open_home(home), ServeOptions(port=port, emulator_port=emulator_port))

@@ -1,0 +1,197 @@
+"""`penstock subtask create | list | show | cancel`: one file each."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from penstock.cli.answers import Thing, page, print_raw, show_page, the_one, things, value_at
+from penstock.cli.arguments import AS_JSON, LIMIT, NEXT_TOKEN, STATUS
+from penstock.cli.connection import Service, with_service
+from penstock.cli.output import byte_bar, note, print_facts, size
+from penstock.cli.tasks import TASK, find_task
+
+LIVE = frozenset({"CREATED", "RUNNING", "CANCELING"})
+LOOKS_S = (0.05, 0.1, 0.2, 0.4)
+SUB_TASK = click.argument("sub_task_id", metavar="SUBTASK")
+
+
+@click.group()
+def subtask() -> None:
+    """Sub-tasks: each moves one file, whole or not at all."""
+
+
+@subtask.command()
+@TASK
+@click.argument("source")
+@click.argument("target", default="")
+@click.option("--size", "size_bytes", type=click.IntRange(min=0), help="Move it only if the source has this size.")
+@click.option(
+    "--modified", "modified_ns", type=int, help="Move it only if the source was modified then (ns since 1970)."
+)
+@click.option("--wait", is_flag=True, help="Wait until it is done; exit with 1 unless it is COMPLETE.")
+@AS_JSON
+@with_service
+def create(
+    service: Service,
+    *,
+    task_id: str,
+    source: str,
+    target: str,
+    size_bytes: int | None,
+    modified_ns: int | None,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Move the file SOURCE to TARGET on the stream TASK; prints the sub-task's id.
+
+    SOURCE is relative to the task's directory, TARGET (the same name where not given) to its target directory.
+    """
+    stream = find_task(service, task_id)
+    condition = {"Size": size_bytes, "ModifyTime": modified_ns}
+    answer = service.call(
+        "CreateDataFlowSubTask",
+        DataFlowId=stream["DataFlowId"],
+        DataFlowTaskId=task_id,
+        SrcFilePath=beneath(stream["Directory"], source),
+        DstFilePath=beneath(stream["DstDirectory"], target or source),
+        Condition={name: value for name, value in condition.items() if value is not None} or None,
+    )
+    sub_task_id = str(answer["DataFlowSubTaskId"])
+    if not wait:
+        if as_json:
+            print_raw(answer)
+        else:
+            click.echo(sub_task_id)
+        return
+    found = await_sub_task(service, sub_task_id)
+    if as_json:
+        print_raw(found)
+    else:
+        print_sub_task(found)
+    if found["Status"] != "COMPLETE":
+        raise click.exceptions.Exit(1)
+
+
+def beneath(directory: str, relative: str) -> str:
+    """The directory with the relative path: the one form that has one meaning under every setting of the service."""
+    return f"{directory.rstrip('/')}/{relative.lstrip('/')}"
+
+
+def find_sub_task(service: Service, sub_task_id: str) -> Thing:
+    """The sub-task of that id. Raises SettingsError when there is none."""
+    answer = page(service, "DescribeDataFlowSubTasks", filters={"DataFlowSubTaskIds": sub_task_id})
+    return the_one(things(answer, "DataFlowSubTask", "DataFlowSubTask"), "sub-task", sub_task_id)
+
+
+def await_sub_task(service: Service, sub_task_id: str) -> Thing:
+    """The sub-task when it is final; shows progress meanwhile."""
+    looks = 0
+    with byte_bar(sub_task_id, None) as tell:
+        while True:
+            found = find_sub_task(service, sub_task_id)
+            stats = found["ProgressStats"]
+            tell(stats["BytesDone"], stats["BytesTotal"] or None)
+            if found["Status"] not in LIVE:
+                return found
+            time.sleep(LOOKS_S[min(looks, len(LOOKS_S) - 1)])
+            looks += 1
+
+
+@subtask.command(name="list")
+@click.option("--task", "task_id", help="Only of this task.")
+@click.option("--flow", "flow_id", help="Only of this dataflow.")
+@click.option("--source", help="Only with exactly this source, as it is listed.")
+@click.option("--target", help="Only with exactly this target, as it is listed.")
+@STATUS
+@LIMIT
+@NEXT_TOKEN
+@AS_JSON
+@with_service
+def list_(
+    service: Service,
+    *,
+    task_id: str | None,
+    flow_id: str | None,
+    source: str | None,
+    target: str | None,
+    status: str | None,
+    limit: int,
+    next_token: str,
+    as_json: bool,
+) -> None:
+    """List sub-tasks, newest first."""
+    filters = {
+        "DataFlowTaskIds": task_id,
+        "DataFlowIds": flow_id,
+        "SrcFilePath": source,
+        "DstFilePath": target,
+        "Status": status,
+    }
+    answer = page(service, "DescribeDataFlowSubTasks", filters=filters, limit=limit, next_token=next_token)
+    if as_json:
+        print_raw(answer)
+        return
+    columns = {
+        "ID": "DataFlowSubTaskId",
+        "STATUS": "Status",
+        "PROGRESS": "Progress",
+        "BYTES": "ProgressStats.BytesTotal",
+        "SOURCE": "SrcFilePath",
+        "TARGET": "DstFilePath",
+        "CREATED": "CreateTime",
+        "ERROR": "ErrorMsg",
+    }
+    show_page(answer, things(answer, "DataFlowSubTask", "DataFlowSubTask"), columns)
+
+
+@subtask.command()
+@SUB_TASK
+@AS_JSON
+@with_service
+def show(service: Service, *, sub_task_id: str, as_json: bool) -> None:
+    """Show one sub-task."""
+    found = find_sub_task(service, sub_task_id)
+    if as_json:
+        print_raw(found)
+    else:
+        print_sub_task(found)
+
+
+def print_sub_task(found: Thing) -> None:
+    """What is known of a sub-task, a line each."""
+    stats = found["ProgressStats"]
+    print_facts(
+        {
+            "sub-task": found["DataFlowSubTaskId"],
+            "task": found["DataFlowTaskId"],
+            "status": found["Status"],
+            "progress": f"{found['Progress'] / 100:g} %",
+            "error": found.get("ErrorMsg"),
+            "source": found["SrcFilePath"],
+            "target": found["DstFilePath"],
+            "bytes": f"{stats['BytesDone']} of {stats['BytesTotal']}, {stats['ActualBytes']} moved",
+            "speed": f"{size(stats['AverageSpeed'])}/s",
+            "modified (ns)": value_at(found, "FileDetail.ModifyTime"),
+            "checksum": value_at(found, "FileDetail.Checksum"),
+            "created": found.get("CreateTime"),
+            "started": found.get("StartTime"),
+            "ended": found.get("EndTime"),
+        }
+    )
+
+
+@subtask.command()
+@SUB_TASK
+@with_service
+def cancel(service: Service, *, sub_task_id: str) -> None:
+    """Withdraw a sub-task that has not ended; nothing of it is left behind."""
+    found = find_sub_task(service, sub_task_id)
+    service.call(
+        "CancelDataFlowSubTask",
+        DataFlowId=found["DataFlowId"],
+        DataFlowTaskId=found["DataFlowTaskId"],
+        DataFlowSubTaskId=sub_task_id,
+    )
+    note(f"{sub_task_id} is being cancelled")
