@@ -1,0 +1,127 @@
+"""Is a request read as it was meant, within its bounds, whatever bytes arrive?"""
+
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.api import protocol
+from penstock.api.errors import ApiError
+from penstock.api.options import ApiOptions
+from penstock.api.protocol import Format, Request
+
+OPTIONS = ApiOptions(header_max_bytes=100, query_max_bytes=200, parameter_max_count=5)
+FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+
+
+def parse(query: bytes = b"", body: bytes = b"", headers: dict[str, str] = FORM) -> Request:
+    return protocol.parse_request(
+        method="POST", path="/", query_string=query, headers=headers, body=body, options=OPTIONS
+    )
+
+
+def code_of(**arguments: object) -> str:
+    with pytest.raises(ApiError) as refused:
+        parse(**arguments)  # type: ignore[arg-type]
+    return refused.value.code
+
+
+@pytest.mark.rule("RPC-2")
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        (b"a=b+c%2Bd", {"a": "b c+d"}),
+        (b"a=%2a~&b=", {"a": "*~", "b": ""}),
+        (b"a", {"a": ""}),
+        (b"&&a=1&", {"a": "1"}),
+        (b"a=%E4%BD%A0&%C3%BC=1", {"a": "你", "ü": "1"}),
+        ("a=你".encode(), {"a": "你"}),
+        (b"a=1=2", {"a": "1=2"}),
+    ],
+)
+def test_query_and_form_are_decoded_alike(text: bytes, meant: dict[str, str]) -> None:
+    assert parse(query=text).parameters == meant
+    assert parse(body=text).parameters == meant
+
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=5)
+
+
+@pytest.mark.rule("RPC-2")
+@given(st.dictionaries(TEXTS.filter(bool), TEXTS, max_size=5))
+def test_what_is_encoded_comes_out(pairs: dict[str, str]) -> None:
+    encoded = urlencode(pairs).encode("ascii")
+    if len(encoded) <= OPTIONS.query_max_bytes:
+        assert parse(query=encoded).parameters == pairs
+
+
+@pytest.mark.rule("RPC-2")
+def test_a_parameter_comes_once() -> None:
+    assert code_of(query=b"a=1&a=1") == "InvalidParameter.Format"
+    assert code_of(query=b"a=1", body=b"a=1") == "InvalidParameter.Format"
+    assert parse(query=b"a=1", body=b"b=2").parameters == {"a": "1", "b": "2"}
+
+
+@pytest.mark.rule("RPC-11")
+def test_text_is_utf_8() -> None:
+    assert code_of(query=b"a=%ff") == "IllegalCharacters"
+    assert code_of(body=b"\xff=1") == "IllegalCharacters"
+
+
+@pytest.mark.rule("RPC-2")
+def test_a_body_is_a_form() -> None:
+    assert code_of(body=b"{}", headers={"content-type": "application/json"}) == "InvalidParameter.Format"
+    assert parse(body=b"a=1", headers={}).parameters == {"a": "1"}
+
+
+@pytest.mark.rule("RPC-7")
+def test_everything_is_bounded() -> None:
+    assert code_of(query=b"a=" + b"1" * 199) == "RequestURITooLong"
+    assert code_of(query=b"&".join(b"%d=" % number for number in range(6))) == "InvalidParameter.Format"
+    assert code_of(query=b"a=&b=&c=", body=b"d=&e=&f=") == "InvalidParameter.Format"
+    with pytest.raises(ApiError) as refused:
+        protocol.parse_headers([(b"x", b"1" * 100)], OPTIONS)
+    assert (refused.value.code, refused.value.http_status) == ("RequestHeaderTooLarge", 431)
+
+
+def test_repeated_headers_are_sorted_and_joined() -> None:
+    found = protocol.parse_headers([(b"X-Acs-A", b" 2 "), (b"x-acs-a", b"1"), (b"host", b"h")], OPTIONS)
+    assert found == {"x-acs-a": "1,2", "host": "h"}
+
+
+@pytest.mark.rule("RPC-1")
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("PUT", "/", "UnsupportedHTTPMethod"),
+        ("HEAD", "/", "UnsupportedHTTPMethod"),
+        ("POST", "/api", "InvalidApi.NotFound"),
+        ("GET", "//", "InvalidApi.NotFound"),
+    ],
+)
+def test_one_path_two_methods(method: str, path: str, code: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        protocol.check_route(method, path)
+    assert refused.value.code == code
+
+
+@pytest.mark.rule("RPC-4")
+def test_the_format_of_the_answer() -> None:
+    assert [protocol.answer_format(asked) for asked in ({}, {"Format": "JSON"}, {"Format": "xMl"})] == [
+        Format.JSON,
+        Format.JSON,
+        Format.XML,
+    ]
+    with pytest.raises(ApiError) as refused:
+        protocol.answer_format({"Format": "yaml"})
+    assert refused.value.code == "InvalidParameter.Format"
+
+
+@given(st.binary(max_size=150), st.binary(max_size=150))
+def test_any_bytes_are_read_or_refused(query: bytes, body: bytes) -> None:
+    try:
+        request = parse(query=query, body=body)
+    except ApiError:
+        return
+    assert len(request.parameters) <= OPTIONS.parameter_max_count
