@@ -216,3 +216,10 @@ class Settlement:
     guarantee: str = ""
     note: str = ""
     checkpoint: str = ""
+
+
+class Health(StrEnum):
+    """What the keeper found when it looked at a dataflow's bucket."""
+
+    REACHABLE = "reachable"
+    UNREACHABLE = "unreachable"  # for good reasons only: no such bucket, no such tag; never a time-out

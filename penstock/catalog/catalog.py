@@ -1,0 +1,272 @@
+"""The Catalog: every durable fact of Penstock, behind verbs. API and engine meet here and nowhere else.
+
+Writes go through one writer thread with group commit, reads through a few reader threads; all verbs are awaited on the
+loop that opened the catalog. Knows no object store, no file and no HTTP. Refusals are the CatalogError family of
+`penstock.errors`; a refused call changes nothing (but its nonce is used up).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from penstock.catalog import calls, claims, dataflows, listing, rows, settling, subtasks, tasks, upkeep
+from penstock.catalog.database import Database, Durability
+from penstock.catalog.doorbell import Doorbell
+from penstock.catalog.opening import CatalogBounds, Hands, open_hands
+from penstock.catalog.session import Session
+from penstock.catalog.verbs import (
+    Call,
+    Claimed,
+    ClaimLane,
+    DataFlowQuery,
+    Health,
+    NewDataFlow,
+    NewSubTask,
+    NewTask,
+    Page,
+    ProgressUpdate,
+    ReadyTask,
+    Settlement,
+    SubTaskQuery,
+    TaskQuery,
+)
+from penstock.catalog.writer import Refused, Verb
+from penstock.model import DataFlow, SubTask, Task
+
+Result = TypeVar("Result")
+Work = Callable[[Session], Result]
+
+
+def _each(session: Session, works: Sequence[Work[Any]]) -> list[Any]:
+    return [work(session) for work in works]
+
+
+def _use_nonces(session: Session, nonces: Sequence[str]) -> list[None]:
+    calls.use_nonces(session, nonces)
+    return [None for _ in nonces]
+
+
+# A work's own result type is known where it is submitted, not here.
+_WORK: Verb[Work[Any], Any] = Verb(perform=_each)
+_UNSYNCED_WORK: Verb[Work[Any], Any] = Verb(perform=_each, durability=Durability.UNSYNCED)
+_NONCE: Verb[str, None] = Verb(perform=_use_nonces, durability=Durability.UNSYNCED)
+_CREATION: Verb[subtasks.Creation, str] = Verb(perform=subtasks.create)
+
+
+class Catalog:
+    """Made by `open`. All verbs raise CatalogUnavailableError when the database cannot take or answer anything now."""
+
+    def __init__(self, hands: Hands) -> None:
+        self.doorbell: Doorbell = hands.doorbell
+        self._hands = hands
+        self._ring = claims.Ring()
+
+    @classmethod
+    async def open(
+        cls,
+        database: Database,
+        *,
+        now_ns: Callable[[], int],
+        entropy: Callable[[int], bytes],
+        bounds: CatalogBounds = CatalogBounds(),  # noqa: B008  it is frozen
+    ) -> Catalog:
+        """Open (and bring to the newest schema) what `database` names. `entropy(n)` gives n bytes of chance."""
+        loop = asyncio.get_running_loop()
+        return cls(await asyncio.to_thread(open_hands, database, now_ns, entropy, bounds, loop))
+
+    async def close(self) -> None:
+        """Finish what is queued and close the database."""
+        await self._hands.close()
+
+    # ------------------------------------------------------------------------------------------------ the API writes
+
+    async def create_data_flow(self, call: Call, new: NewDataFlow) -> str:
+        """Make a dataflow, Running at once; its id, or "" for a dry run.
+
+        DependencyViolationError beyond `data_flows_max`, VersioningRequiredError for a second dataflow on a bucket that is
+        not versioned, ConflictError when the FileSystemPath is bound to another bucket.
+        """
+        return await self._call(call, lambda session: dataflows.create(session, new))
+
+    async def modify_data_flow(
+        self, call: Call, file_system_id: str, data_flow_id: str, *, description: str | None
+    ) -> None:
+        """Describe it otherwise (None: leave it). Running or Misconfigured, else InvalidStateError."""
+        await self._step(call, partial(dataflows.modify, description=description), file_system_id, data_flow_id)
+
+    async def start_data_flow(self, call: Call, file_system_id: str, data_flow_id: str) -> None:
+        """Stopped -> Running, else InvalidStateError."""
+        await self._step(call, dataflows.start, file_system_id, data_flow_id)
+
+    async def stop_data_flow(self, call: Call, file_system_id: str, data_flow_id: str) -> None:
+        """Running|Misconfigured -> Stopped, else InvalidStateError: no new work starts, what runs goes on."""
+        await self._step(call, dataflows.stop, file_system_id, data_flow_id)
+
+    async def delete_data_flow(self, call: Call, file_system_id: str, data_flow_id: str) -> None:
+        """Take it and its history out of sight. DependencyViolationError while tasks of it are live."""
+        await self._step(call, dataflows.delete, file_system_id, data_flow_id)
+
+    async def create_task(self, call: Call, new: NewTask) -> str:
+        """Open a stream, Executing at once (a batch task: Pending); its id, or "" for a dry run. InvalidStateError."""
+        return await self._call(call, lambda session: tasks.create(session, new))
+
+    async def cancel_task(self, call: Call, file_system_id: str, data_flow_id: str, task_id: str) -> None:
+        """Pending|Executing -> Canceled. DependencyViolationError with live sub-tasks, InvalidStateError when ended."""
+        await self._step(call, tasks.cancel, file_system_id, data_flow_id, task_id)
+
+    async def create_sub_task(self, call: Call, new: NewSubTask) -> str:
+        """Accept one file; its id, or "" for a dry run. InvalidStateError, TooManyWaitingError."""
+        return await self._hands.writer.submit(
+            _CREATION, subtasks.Creation(call=call, new=new, waiting_max=self._hands.bounds.waiting_max)
+        )
+
+    async def cancel_sub_task(
+        self, call: Call, file_system_id: str, data_flow_id: str, task_id: str, sub_task_id: str
+    ) -> None:
+        """CREATED -> CANCELED, RUNNING -> CANCELING, else InvalidStateError. In every state of dataflow and task."""
+        await self._step(call, subtasks.cancel, file_system_id, data_flow_id, task_id, sub_task_id)
+
+    async def use_nonce(self, nonce: str) -> None:
+        """Use up the nonce of a call that only reads. NonceUsedError. Not synced: a power cut may forget the last ones."""
+        await self._hands.nonces.submit(_NONCE, nonce)
+
+    # ------------------------------------------------------------------------------------------------- the API reads
+
+    async def data_flow(self, file_system_id: str, data_flow_id: str) -> DataFlow:
+        """One dataflow. DataFlowNotFoundError, also for a deleted one."""
+        return await self._read(
+            lambda session: rows.data_flow(dataflows.visible(session, file_system_id, data_flow_id))
+        )
+
+    async def task(self, file_system_id: str, data_flow_id: str, task_id: str) -> Task:
+        """One task. DataFlowNotFoundError, TaskNotFoundError."""
+
+        def work(session: Session) -> Task:
+            flow = dataflows.visible(session, file_system_id, data_flow_id)
+            return rows.task(tasks.visible(session, flow, task_id), rows.data_flow(flow))
+
+        return await self._read(work)
+
+    async def sub_task(self, file_system_id: str, data_flow_id: str, task_id: str, sub_task_id: str) -> SubTask:
+        """One sub-task. DataFlowNotFoundError, TaskNotFoundError, SubTaskNotFoundError."""
+
+        def work(session: Session) -> SubTask:
+            row = subtasks.visible(session, file_system_id, data_flow_id, task_id, sub_task_id)
+            return rows.sub_task(row, file_system_id)
+
+        return await self._read(work)
+
+    async def data_flows(self, query: DataFlowQuery, *, next_token: str, limit: int) -> Page[DataFlow]:
+        """A page of a file system's dataflows. InvalidNextTokenError."""
+        return await self._read(lambda session: listing.data_flows(session, query, next_token, limit))
+
+    async def tasks(self, query: TaskQuery, *, next_token: str, limit: int) -> Page[Task]:
+        """A page of a file system's tasks; may be short and still have a next one. InvalidNextTokenError."""
+        rows_max = self._hands.bounds.page_rows_max
+        return await self._read(lambda session: listing.tasks(session, query, next_token, limit, rows_max))
+
+    async def sub_tasks(self, query: SubTaskQuery, *, next_token: str, limit: int) -> Page[SubTask]:
+        """A page of a file system's sub-tasks; may be short and still have a next one. InvalidNextTokenError."""
+        rows_max = self._hands.bounds.page_rows_max
+        return await self._read(lambda session: listing.sub_tasks(session, query, next_token, limit, rows_max))
+
+    # ---------------------------------------------------------------------------------------------------- the engine
+
+    async def ready_tasks(self, lane: ClaimLane, *, limit: int) -> Sequence[ReadyTask]:
+        """Tasks with sub-tasks to claim now, at most `limit`; with more of them, each call goes on behind the last."""
+        return await self._read(lambda session: self._ring.ready(session, lane, limit))
+
+    async def claim(
+        self, task_id: str, lane: ClaimLane, *, limit: int, owner: str, lease_until_ns: int
+    ) -> Sequence[Claimed]:
+        """Lease at most `limit` sub-tasks of a task to `owner` (not empty), all of whose leases end then.
+
+        CREATED becomes RUNNING; `attempt` grows by one. In the SMALL lane what a cancel or a settled outcome has left
+        comes first, then what goes again, then what is new, each in creation order.
+        """
+        return await self._work(
+            lambda session: claims.claim(
+                session, task_id, lane, limit=limit, owner=owner, lease_until_ns=lease_until_ns
+            )
+        )
+
+    async def renew(self, owner: str, lease_until_ns: int) -> None:
+        """Let all of `owner`'s leases end then. Not synced."""
+        await self._work(lambda session: claims.renew(session, owner, lease_until_ns), _UNSYNCED_WORK)
+
+    async def record_progress(self, updates: Sequence[ProgressUpdate]) -> None:
+        """Note how far running attempts are; those fenced off change nothing. Not synced."""
+        if updates:
+            await self._work(lambda session: settling.record_progress(session, updates), _UNSYNCED_WORK)
+
+    async def checkpoint(self, sub_task_id: str, attempt: int, record: str) -> None:
+        """Keep the record of an unfinished upload; it is durable when this returns. FencedError."""
+        await self._work(lambda session: settling.checkpoint(session, sub_task_id, attempt, record))
+
+    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[str]:
+        """End these attempts, in one transaction; the ids of those that were not fenced off. Durable when it returns."""
+        return await self._work(lambda session: settling.settle(session, settlements)) if settlements else []
+
+    async def rescue(self, *, now_ns: int, owner: str | None = None) -> int:
+        """Void the leases that ended before `now_ns`, or all of `owner`'s; how many sub-tasks can be claimed again."""
+        return await self._work(lambda session: claims.rescue(session, now_ns, owner))
+
+    async def rescue_all(self) -> int:
+        """Void every lease: for the start, when no mover lives. Counts no failure; how many sub-tasks it freed."""
+        return await self._work(claims.rescue_all)
+
+    async def canceling(self, owner: str) -> Sequence[tuple[str, int]]:
+        """(sub_task_id, attempt) of what `owner` holds and should withdraw."""
+        return await self._read(lambda session: claims.canceling(session, owner))
+
+    async def set_health(self, data_flow_id: str, *, health: Health) -> None:
+        """Running <-> Misconfigured, as the bucket was found; changes nothing in any other state."""
+        await self._work(lambda session: dataflows.set_health(session, data_flow_id, health))
+
+    async def watched_data_flows(self) -> Sequence[DataFlow]:
+        """Dataflows of all file systems that are Running or Misconfigured."""
+        return await self._read(dataflows.watched)
+
+    async def expire(self, *, older_than_ns: int, limit: int) -> int:
+        """End at most `limit` CREATED sub-tasks older than the duration `older_than_ns`; how many.
+
+        Their age is counted in time in which their dataflow was Running.
+        """
+        return await self._work(lambda session: upkeep.expire(session, older_than_ns, limit))
+
+    async def prune(self, *, sub_tasks_before_ns: int, tokens_before_ns: int, nonces_before_ns: int, limit: int) -> int:
+        """Remove about `limit` rows of history older than these times; how many. Call again while it answers `limit`."""
+        await self._hands.nonces.submit(_UNSYNCED_WORK, lambda session: calls.forget_nonces(session, nonces_before_ns))
+        return await self._work(
+            lambda session: upkeep.prune(session, sub_tasks_before_ns, tokens_before_ns, nonces_before_ns, limit)
+        )
+
+    async def next_due_ns(self) -> int | None:
+        """When the earliest claimable sub-task is due: 0 or past when one is due now, None when there is none."""
+        return await self._read(claims.next_due_ns)
+
+    # ------------------------------------------------------------------------------------------------------- inside
+
+    async def _call(self, call: Call, work: Callable[[Session], str]) -> str:
+        def guarded(session: Session) -> str | Refused:
+            return calls.guarded(session, call, lambda: work(session))
+
+        done: asyncio.Future[str] = self._hands.writer.submit(_WORK, guarded)
+        return await done
+
+    async def _step(self, call: Call, verb: Callable[..., None], *ids: str) -> None:
+        def work(session: Session) -> str:
+            verb(session, *ids)
+            return ""
+
+        await self._call(call, work)
+
+    async def _work(self, work: Work[Result], verb: Verb[Work[Any], Any] = _WORK) -> Result:
+        done: asyncio.Future[Result] = self._hands.writer.submit(verb, work)
+        return await done
+
+    async def _read(self, work: Work[Result]) -> Result:
+        return await self._hands.readers.read(work)

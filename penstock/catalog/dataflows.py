@@ -1,0 +1,123 @@
+"""The dataflow's verbs, each inside one transaction. Statuses change by conditional statements only."""
+
+from __future__ import annotations
+
+from penstock.catalog import identifiers, rows
+from penstock.catalog.database import Row
+from penstock.catalog.session import Session
+from penstock.catalog.verbs import Health, NewDataFlow
+from penstock.errors import (
+    ConflictError,
+    DataFlowNotFoundError,
+    DependencyViolationError,
+    InvalidStateError,
+    VersioningRequiredError,
+)
+from penstock.model import DataFlow
+
+SOURCE_UNREACHABLE = "SourceStorageUnreachable"
+
+
+def visible(session: Session, file_system_id: str, data_flow_id: str) -> Row:
+    """The dataflow's row. DataFlowNotFoundError, also when it is deleted."""
+    row = session.row(
+        "data_flows.visible",
+        number=identifiers.data_flow_number(data_flow_id),
+        data_flow_id=data_flow_id,
+        file_system_id=file_system_id,
+    )
+    if row is None:
+        raise DataFlowNotFoundError(f"file system {file_system_id} has no dataflow {data_flow_id}")
+    return row
+
+
+def create(session: Session, new: NewDataFlow) -> str:
+    """Make a dataflow; its id. The parents' rows are counted first, so that writers wait for each other there."""
+    number = session.next_number()
+    flow = rows.new_data_flow(new, number)
+    session.run("data_flows.greet_file_system", file_system_id=new.file_system_id)
+    if not session.run(
+        "data_flows.count_in_file_system", file_system_id=new.file_system_id, data_flows_max=new.data_flows_max
+    ):
+        raise DependencyViolationError(
+            f"file system {new.file_system_id} has {new.data_flows_max} dataflows already; delete one first"
+        )
+    for other in session.rows("data_flows.of_file_system", file_system_id=new.file_system_id):
+        if other["file_system_path"] == new.file_system_path and other["source_storage"] != new.source_storage:
+            raise ConflictError(
+                f"{new.file_system_path} is bound to {other['source_storage']} by dataflow {other['data_flow_id']}"
+            )
+    session.run("data_flows.greet_bucket", bucket=flow.bucket)
+    if not session.run("data_flows.count_in_bucket", bucket=flow.bucket, versioned=int(new.versioned)):
+        raise VersioningRequiredError(
+            f"bucket {flow.bucket} has a dataflow already; another one needs the bucket's versioning to be on"
+        )
+    session.run(
+        "data_flows.add",
+        number=number,
+        data_flow_id=flow.data_flow_id,
+        file_system_id=new.file_system_id,
+        file_system_path=new.file_system_path,
+        source_storage=new.source_storage,
+        source_storage_path=new.source_storage_path,
+        source_security_type=new.source_security_type,
+        description=new.description,
+        bucket=flow.bucket,
+        now_ns=session.now_ns,
+    )
+    session.ring()
+    return flow.data_flow_id
+
+
+def modify(session: Session, file_system_id: str, data_flow_id: str, description: str | None) -> None:
+    """Describe it otherwise; None leaves the description as it is."""
+    row = visible(session, file_system_id, data_flow_id)
+    text = row["description"] if description is None else description
+    if not session.run("data_flows.modify", number=row["number"], description=text, now_ns=session.now_ns):
+        raise _not_now(row)
+
+
+def start(session: Session, file_system_id: str, data_flow_id: str) -> None:
+    """Let work start again."""
+    row = visible(session, file_system_id, data_flow_id)
+    if not session.run("data_flows.start", number=row["number"], now_ns=session.now_ns):
+        raise _not_now(row)
+    session.ring()
+
+
+def stop(session: Session, file_system_id: str, data_flow_id: str) -> None:
+    """Let no new work start; what runs goes on."""
+    row = visible(session, file_system_id, data_flow_id)
+    if not session.run("data_flows.stop", number=row["number"], now_ns=session.now_ns):
+        raise _not_now(row)
+
+
+def delete(session: Session, file_system_id: str, data_flow_id: str) -> None:
+    """Take it and its history out of sight, if no task of it is live."""
+    row = visible(session, file_system_id, data_flow_id)
+    if not session.run("data_flows.delete", number=row["number"], now_ns=session.now_ns):
+        if row["live_tasks"]:
+            raise DependencyViolationError(
+                f"dataflow {data_flow_id} has {row['live_tasks']} live tasks; cancel them first"
+            )
+        raise _not_now(row)
+    session.run("data_flows.leave_file_system", file_system_id=row["file_system_id"])
+    session.run("data_flows.leave_bucket", bucket=row["bucket"])
+
+
+def set_health(session: Session, data_flow_id: str, health: Health) -> None:
+    """Note what the keeper found. Changes nothing where that is known already, or the dataflow is stopped or gone."""
+    number = identifiers.data_flow_number(data_flow_id)
+    if health is Health.UNREACHABLE:
+        session.run("data_flows.lose_source", number=number, now_ns=session.now_ns, error_message=SOURCE_UNREACHABLE)
+    elif session.run("data_flows.find_source", number=number, now_ns=session.now_ns):
+        session.ring()
+
+
+def watched(session: Session) -> list[DataFlow]:
+    """The dataflows whose buckets are to be looked at."""
+    return [rows.data_flow(row) for row in session.rows("data_flows.watched")]
+
+
+def _not_now(row: Row) -> InvalidStateError:
+    return InvalidStateError(f"dataflow {row['data_flow_id']} is {row['status']}: its status does not allow this")

@@ -1,0 +1,29 @@
+"""The bell that says "look again": it only makes things quick, looking is what finds the work.
+
+Belongs to one event loop. Knows nothing of the catalog.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Doorbell:
+    """Rings are not counted: any number of them since the last wait end one wait."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake who waits, or whoever waits next. Called on the loop's own thread."""
+        self._rung.set()
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Return True when it rang, False when `timeout_s` seconds have passed without."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._rung.wait()
+        except TimeoutError:
+            return False
+        self._rung.clear()
+        return True

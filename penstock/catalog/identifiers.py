@@ -1,0 +1,81 @@
+"""Public ids and the numbers behind them: each id begins with its time, so creation order is id order.
+
+A number is the nanosecond of creation, made strictly increasing within the process and across restarts; it is the
+primary key, and the id carries it (16 hex digits for dataflows and tasks, 12 base-36 digits and 7 of chance for
+sub-tasks). Nothing here reads a clock or chance by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+TIME_DIGITS = 12  # base 36: nanoseconds until the year 2120
+CHANCE_DIGITS = 7
+CHANCE_BYTES = 5
+
+_DATA_FLOW = re.compile(r"df-([0-9a-f]{16})", re.ASCII)
+_TASK = re.compile(r"task-([0-9a-f]{16})", re.ASCII)
+_SUB_TASK = re.compile(rf"subTaskId-([0-9a-z]{{{TIME_DIGITS}}})[0-9a-z]{{{CHANCE_DIGITS}}}", re.ASCII)
+_NUMBER_MAX = (1 << 63) - 1
+NO_NUMBER = -1
+"""The number of an id that cannot be one of ours: no row has it."""
+
+
+class NumberClock:
+    """Gives numbers: the time in nanoseconds, or one more than the last when time has not moved on (or went back)."""
+
+    def __init__(self, now_ns: Callable[[], int], last: int) -> None:
+        self._now_ns = now_ns
+        self._last = last
+
+    def next(self) -> int:
+        """The next number; called from one thread only."""
+        self._last = max(self._now_ns(), self._last + 1)
+        return self._last
+
+
+def base36(value: int, width: int) -> str:
+    """`value` in base 36, padded with zeros (or cut to its last digits) to `width`."""
+    digits: list[str] = []
+    for _ in range(width):
+        value, digit = divmod(value, 36)
+        digits.append(DIGITS[digit])
+    return "".join(reversed(digits))
+
+
+def data_flow_id(number: int) -> str:
+    """`df-` and 16 hex digits."""
+    return f"df-{number:016x}"
+
+
+def task_id(number: int) -> str:
+    """`task-` and 16 hex digits."""
+    return f"task-{number:016x}"
+
+
+def sub_task_id(number: int, chance: bytes) -> str:
+    """`subTaskId-` and 19 base-36 digits, of which the first 12 are time."""
+    return f"subTaskId-{base36(number, TIME_DIGITS)}{base36(int.from_bytes(chance, 'big'), CHANCE_DIGITS)}"
+
+
+def data_flow_number(identifier: str) -> int:
+    """The number in a dataflow's id; NO_NUMBER when it has not the shape of one."""
+    return _number(_DATA_FLOW, identifier, 16)
+
+
+def task_number(identifier: str) -> int:
+    """The number in a task's id; NO_NUMBER when it has not the shape of one."""
+    return _number(_TASK, identifier, 16)
+
+
+def sub_task_number(identifier: str) -> int:
+    """The number in a sub-task's id; NO_NUMBER when it has not the shape of one. The row must still carry the whole id."""
+    return _number(_SUB_TASK, identifier, 36)
+
+
+def _number(shape: re.Pattern[str], identifier: str, base: int) -> int:
+    match = shape.fullmatch(identifier)
+    number = int(match.group(1), base) if match else NO_NUMBER
+    return number if number <= _NUMBER_MAX else NO_NUMBER

@@ -1,0 +1,110 @@
+"""Opens a catalog: newest schema, the last number given, the writer, the writer of read nonces, the readers.
+
+Used by `Catalog.open` only; knows no verb.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from penstock.catalog import schema_versions, statements
+from penstock.catalog.database import Connection, Database
+from penstock.catalog.doorbell import Doorbell
+from penstock.catalog.identifiers import NumberClock
+from penstock.catalog.readers import Readers
+from penstock.catalog.session import Session
+from penstock.catalog.writer import Writer
+
+_LAST_NUMBERS = ("data_flows.last_number", "tasks.last_number", "sub_tasks.last_number", "calls.last_token")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogBounds:
+    """The catalog's bounds. `waiting_max` counts the CREATED sub-tasks of one dataflow.
+
+    `batch_max` calls share one commit; `queue_max` calls wait for the writer, `reads_max` for the `readers` threads.
+    `page_rows_max` rows are looked at for one page when no index answers all of its filters.
+    """
+
+    waiting_max: int = 1_000_000
+    batch_max: int = 256
+    queue_max: int = 8_192
+    readers: int = 2
+    reads_max: int = 1_024
+    page_rows_max: int = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """What a catalog works with."""
+
+    writer: Writer
+    nonces: Writer
+    readers: Readers
+    doorbell: Doorbell
+    bounds: CatalogBounds
+
+    async def close(self) -> None:
+        """Finish what is queued and close every connection; the writer last, so that it can clear its log."""
+        await self.readers.close()
+        await self.nonces.close()
+        await self.writer.close()
+
+
+def open_hands(
+    database: Database,
+    now_ns: Callable[[], int],
+    entropy: Callable[[int], bytes],
+    bounds: CatalogBounds,
+    loop: asyncio.AbstractEventLoop,
+) -> Hands:
+    """Open everything; blocks, so it is called in a thread. CatalogUnavailableError."""
+    named = statements.load(database.dialect)
+    numbers = NumberClock(now_ns, _prepare(database))
+
+    def session(connection: Connection) -> Session:
+        return Session(connection, named, now_ns=now_ns, numbers=numbers, entropy=entropy)
+
+    doorbell = Doorbell()
+
+    def writer(name: str, open_connection: Callable[[], Connection]) -> Writer:
+        return Writer(
+            open_connection=open_connection,
+            open_session=session,
+            loop=loop,
+            ring=doorbell.ring,
+            name=name,
+            batch_max=bounds.batch_max,
+            queue_max=bounds.queue_max,
+        )
+
+    return Hands(
+        writer=writer("catalog-writer", database.open_writer),
+        nonces=writer("catalog-nonces", database.open_nonces),
+        readers=Readers(
+            open_connection=database.open_reader,
+            open_session=session,
+            threads=bounds.readers,
+            queue_max=bounds.reads_max,
+        ),
+        doorbell=doorbell,
+        bounds=bounds,
+    )
+
+
+def _prepare(database: Database) -> int:
+    """Bring both stores to the newest schema; the newest number that was ever given and is still known."""
+    nonces = database.open_nonces()
+    try:
+        schema_versions.migrate(nonces, database.dialect, schema_versions.NONCES)
+    finally:
+        nonces.close()
+    ledger = database.open_writer()
+    try:
+        schema_versions.migrate(ledger, database.dialect, schema_versions.LEDGER)
+        named = statements.load(database.dialect)
+        return max(int(ledger.fetch(named[name].text, {})[0]["number"]) for name in _LAST_NUMBERS)
+    finally:
+        ledger.close()

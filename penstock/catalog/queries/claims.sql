@@ -1,0 +1,69 @@
+-- next_tasks: a dataflow's tasks with something due in one queue, in task order after a given one, each found by one seek
+WITH RECURSIVE ring (task_number) AS (
+    SELECT (SELECT MIN(task_number) FROM sub_tasks
+             WHERE queue <> '' AND queue = :queue AND data_flow_number = :data_flow_number AND task_number > :after)
+    UNION ALL
+    SELECT (SELECT MIN(sub_tasks.task_number) FROM sub_tasks
+             WHERE queue <> '' AND queue = :queue AND data_flow_number = :data_flow_number
+               AND sub_tasks.task_number > ring.task_number)
+      FROM ring WHERE ring.task_number IS NOT NULL
+)
+SELECT task_number FROM ring
+ WHERE task_number IS NOT NULL
+   AND EXISTS (SELECT 1 FROM sub_tasks
+                WHERE queue <> '' AND queue = :queue AND data_flow_number = :data_flow_number
+                  AND sub_tasks.task_number = ring.task_number AND due_ns <= :now_ns)
+ LIMIT :limit;
+
+-- next_data_flow: the next dataflow with anything in one queue
+SELECT MIN(data_flow_number) AS number FROM sub_tasks
+ WHERE queue <> '' AND queue = :queue AND data_flow_number > :after;
+
+-- first_due: when the first sub-task of a dataflow in one queue is due
+SELECT MIN(due_ns) AS due_ns FROM sub_tasks
+ WHERE queue <> '' AND queue = :queue AND data_flow_number = :data_flow_number;
+
+-- task: what a claim must know of a task and its dataflow
+SELECT data_flows.file_system_id, data_flows.data_flow_id, data_flows.file_system_path, data_flows.source_storage,
+       tasks.number, tasks.data_flow_number, tasks.task_id, tasks.action, tasks.conflict_policy,
+       CASE WHEN data_flows.status IN ({when data_flow.work}) AND tasks.status IN ({when task.take})
+            THEN 1 ELSE 0 END AS working
+  FROM tasks JOIN data_flows ON data_flows.number = tasks.data_flow_number
+ WHERE tasks.number = :task_number;
+
+-- claim: take what is due in one queue of a task
+WITH claimable AS MATERIALIZED (
+    SELECT number FROM sub_tasks
+     WHERE queue <> '' AND queue = :queue AND data_flow_number = :data_flow_number AND task_number = :task_number
+       AND due_ns <= :now_ns
+     ORDER BY due_ns, number LIMIT :limit {skip_locked}
+)
+UPDATE sub_tasks
+   SET status = CASE WHEN status IN ({before sub_task.claim}) THEN {after sub_task.claim} ELSE status END,
+       started_ns = CASE WHEN started_ns = 0 THEN :now_ns ELSE started_ns END,
+       attempt = attempt + 1, owner = :owner, queue = ''
+ WHERE number IN (SELECT number FROM claimable)
+RETURNING *;
+
+-- promise: a lease, or a longer one
+INSERT INTO leases (owner, until_ns) VALUES (:owner, :until_ns)
+ON CONFLICT (owner) DO UPDATE SET until_ns = excluded.until_ns;
+
+-- overdue: owners whose lease has ended
+SELECT owner FROM leases WHERE until_ns < :now_ns ORDER BY owner;
+
+-- owners: everybody who holds a lease
+SELECT owner FROM leases ORDER BY owner;
+
+-- release: what an owner held can be claimed again
+UPDATE sub_tasks
+   SET owner = '', due_ns = 0,
+       queue = CASE WHEN status IN ({before sub_task.fail}) THEN lane || '-again' ELSE 'clear' END
+ WHERE owner <> '' AND owner = :owner;
+
+-- end: an owner holds nothing any more
+DELETE FROM leases WHERE owner = :owner;
+
+-- canceling: what an owner should withdraw
+SELECT sub_task_id, attempt FROM sub_tasks
+ WHERE owner <> '' AND owner = :owner AND status IN ({when sub_task.withdraw}) ORDER BY number;

@@ -1,0 +1,102 @@
+-- greet_file_system: the parent row of a file system's dataflows, if it is not there yet
+INSERT INTO file_systems (file_system_id, data_flows) VALUES (:file_system_id, 0) ON CONFLICT DO NOTHING;
+
+-- greet_bucket: the parent row of a bucket's dataflows, if it is not there yet
+INSERT INTO buckets (name, data_flows) VALUES (:bucket, 0) ON CONFLICT DO NOTHING;
+
+-- count_in_file_system: one dataflow more, below the bound
+UPDATE file_systems SET data_flows = data_flows + 1
+ WHERE file_system_id = :file_system_id AND data_flows < :data_flows_max;
+
+-- count_in_bucket: one dataflow more, the second only on a versioned bucket
+UPDATE buckets SET data_flows = data_flows + 1 WHERE name = :bucket AND (data_flows = 0 OR :versioned = 1);
+
+-- leave_file_system: one dataflow less
+UPDATE file_systems SET data_flows = data_flows - 1 WHERE file_system_id = :file_system_id;
+
+-- leave_bucket: one dataflow less
+UPDATE buckets SET data_flows = data_flows - 1 WHERE name = :bucket;
+
+-- add: a new dataflow
+INSERT INTO data_flows (number, data_flow_id, file_system_id, file_system_path, source_storage, source_storage_path,
+    source_security_type, description, bucket, status, error_message, created_ns, updated_ns, live_tasks, waiting,
+    stopped_ns, stopped_since_ns)
+VALUES (:number, :data_flow_id, :file_system_id, :file_system_path, :source_storage, :source_storage_path,
+    :source_security_type, :description, :bucket, {after data_flow.create}, '', :now_ns, :now_ns, 0, 0, 0, 0);
+
+-- visible: one dataflow, unless it is deleted
+SELECT * FROM data_flows
+ WHERE number = :number AND data_flow_id = :data_flow_id AND file_system_id = :file_system_id
+   AND status NOT IN ({when data_flow.gone});
+
+-- by_number: one dataflow, deleted or not
+SELECT * FROM data_flows WHERE number = :number;
+
+-- of_file_system: all visible dataflows of a file system, newest first
+SELECT * FROM data_flows
+ WHERE file_system_id = :file_system_id AND status <> 'Deleted' ORDER BY number DESC;
+
+-- watched: dataflows whose bucket is looked after
+SELECT * FROM data_flows WHERE status IN ({when data_flow.watch}) ORDER BY number;
+
+-- working: numbers of the dataflows whose sub-tasks may be claimed
+SELECT number FROM data_flows WHERE status IN ({when data_flow.work}) ORDER BY number;
+
+-- waiting: dataflows with sub-tasks that have not started
+SELECT * FROM data_flows WHERE waiting > 0 ORDER BY number;
+
+-- modify: another description
+UPDATE data_flows SET description = :description, updated_ns = :now_ns
+ WHERE number = :number AND status IN ({when data_flow.modify});
+
+-- stop: no new work starts
+UPDATE data_flows SET status = {after data_flow.stop}, error_message = '', updated_ns = :now_ns,
+    stopped_since_ns = CASE WHEN stopped_since_ns = 0 THEN :now_ns ELSE stopped_since_ns END
+ WHERE number = :number AND status IN ({before data_flow.stop});
+
+-- start: work may start again
+UPDATE data_flows SET status = {after data_flow.start}, updated_ns = :now_ns,
+    stopped_ns = stopped_ns + (:now_ns - stopped_since_ns), stopped_since_ns = 0
+ WHERE number = :number AND status IN ({before data_flow.start});
+
+-- lose_source: the bucket cannot be reached for good reasons
+UPDATE data_flows SET status = {after data_flow.lose_source}, error_message = :error_message, updated_ns = :now_ns,
+    stopped_since_ns = :now_ns
+ WHERE number = :number AND status IN ({before data_flow.lose_source});
+
+-- find_source: the bucket is back
+UPDATE data_flows SET status = {after data_flow.find_source}, error_message = '', updated_ns = :now_ns,
+    stopped_ns = stopped_ns + (:now_ns - stopped_since_ns), stopped_since_ns = 0
+ WHERE number = :number AND status IN ({before data_flow.find_source});
+
+-- delete: out of sight, if nothing in it is live
+UPDATE data_flows SET status = {after data_flow.delete}, updated_ns = :now_ns,
+    stopped_since_ns = CASE WHEN stopped_since_ns = 0 THEN :now_ns ELSE stopped_since_ns END
+ WHERE number = :number AND live_tasks = 0 AND status IN ({before data_flow.delete});
+
+-- take_task: one live task more, if work may start
+UPDATE data_flows SET live_tasks = live_tasks + 1 WHERE number = :number AND status IN ({when data_flow.work});
+
+-- leave_task: one live task less
+UPDATE data_flows SET live_tasks = live_tasks - 1 WHERE number = :number;
+
+-- take_sub_tasks: more waiting sub-tasks, if work may start and the bound allows it
+UPDATE data_flows SET waiting = waiting + :accepted
+ WHERE number = :number AND data_flow_id = :data_flow_id AND file_system_id = :file_system_id
+   AND status IN ({when data_flow.work}) AND waiting + :accepted <= :waiting_max
+RETURNING stopped_ns;
+
+-- count_waiting: waiting sub-tasks started or gone
+UPDATE data_flows SET waiting = waiting + :waiting WHERE number = :number;
+
+-- deleted: deleted dataflows of which something is left
+SELECT number FROM data_flows WHERE status IN ({when data_flow.gone}) ORDER BY number;
+
+-- forget: remove a deleted dataflow that holds nothing any more
+DELETE FROM data_flows
+ WHERE number = :number AND status IN ({when data_flow.gone})
+   AND NOT EXISTS (SELECT 1 FROM sub_tasks WHERE sub_tasks.data_flow_number = data_flows.number)
+   AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.data_flow_number = data_flows.number);
+
+-- last_number: the newest number ever given to a dataflow that is still known
+SELECT COALESCE(MAX(number), 0) AS number FROM data_flows;

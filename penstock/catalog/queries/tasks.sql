@@ -1,0 +1,52 @@
+-- open: a new stream, executing at once
+INSERT INTO tasks (number, task_id, data_flow_number, action, data_type, conflict_policy, directory, target_directory,
+    create_dir_if_not_exist, originator, status, error_message, created_ns, started_ns, ended_ns)
+VALUES (:number, :task_id, :data_flow_number, :action, :data_type, :conflict_policy, :directory, :target_directory,
+    :create_dir_if_not_exist, :originator, {after task.open}, '', :now_ns, :now_ns, 0);
+
+-- queue: a new batch task, pending
+INSERT INTO tasks (number, task_id, data_flow_number, action, data_type, conflict_policy, directory, target_directory,
+    create_dir_if_not_exist, originator, status, error_message, created_ns, started_ns, ended_ns)
+VALUES (:number, :task_id, :data_flow_number, :action, :data_type, :conflict_policy, :directory, :target_directory,
+    :create_dir_if_not_exist, :originator, {after task.queue}, '', :now_ns, 0, 0);
+
+-- visible: one task of a dataflow
+SELECT * FROM tasks WHERE number = :number AND task_id = :task_id AND data_flow_number = :data_flow_number;
+
+-- by_numbers: tasks, in any order
+SELECT * FROM tasks WHERE number IN ({list numbers});
+
+-- cancel: the end of a task without live sub-tasks
+UPDATE tasks SET status = {after task.cancel}, ended_ns = :now_ns
+ WHERE number = :number AND created + running + canceling = 0 AND status IN ({before task.cancel});
+
+-- take_sub_tasks: more sub-tasks, if the stream is open
+UPDATE tasks SET accepted = accepted + :accepted, created = created + :accepted
+ WHERE number = :number AND task_id = :task_id AND data_flow_number = :data_flow_number
+   AND status IN ({when task.take}) AND action IN ({when task.stream});
+
+-- count: changes of the counters
+UPDATE tasks SET created = created + :created, running = running + :running, canceling = canceling + :canceling,
+    complete = complete + :complete, failed = failed + :failed, canceled = canceled + :canceled,
+    expired = expired + :expired, moved = moved + :moved, bytes_total = bytes_total + :bytes_total,
+    bytes_done = bytes_done + :bytes_done, actual_bytes = actual_bytes + :actual_bytes,
+    moving_ns = moving_ns + :moving_ns
+ WHERE number = :number;
+
+-- page_of_data_flow: numbers of a dataflow's tasks, newest first
+SELECT number FROM tasks
+ WHERE data_flow_number = :data_flow_number AND number < :before ORDER BY number DESC LIMIT :limit;
+
+-- page_by_status: numbers of a dataflow's tasks in one status, newest first
+SELECT number FROM tasks
+ WHERE data_flow_number = :data_flow_number AND status = :status AND number < :before ORDER BY number DESC LIMIT :limit;
+
+-- forget: remove ended tasks of a deleted dataflow that have no sub-task any more
+DELETE FROM tasks WHERE number IN (
+    SELECT tasks.number FROM tasks
+     WHERE tasks.data_flow_number = :data_flow_number
+       AND NOT EXISTS (SELECT 1 FROM sub_tasks WHERE sub_tasks.task_number = tasks.number)
+     ORDER BY tasks.number LIMIT :limit);
+
+-- last_number: the newest number ever given to a task that is still known
+SELECT COALESCE(MAX(number), 0) AS number FROM tasks;

@@ -1,0 +1,154 @@
+"""Rows of the ledger as values of the model, and paths as index keys. Pure functions over one row."""
+
+from __future__ import annotations
+
+import hashlib
+
+from penstock.catalog.database import Row
+from penstock.catalog.identifiers import data_flow_id, task_id
+from penstock.catalog.verbs import NewDataFlow
+from penstock.model import (
+    Condition,
+    ConflictPolicy,
+    DataFlow,
+    DataFlowStatus,
+    FileDetail,
+    SubTask,
+    SubTaskStatus,
+    Task,
+    TaskAction,
+    TaskCounters,
+    TaskStatus,
+)
+
+LINE_BYTES_MAX = 200
+_LINE_HEAD_BYTES = 160
+
+
+def digest(text: str) -> int:
+    """64 bits of `text`, as a signed integer: what an index carries instead of a long path."""
+    raw = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(raw, "big", signed=True)
+
+
+def line(target_name: str) -> str:
+    """The key under which live sub-tasks of one target stand in line: short names as they are, long ones digested."""
+    raw = target_name.encode("utf-8", "surrogatepass")
+    if len(raw) <= LINE_BYTES_MAX:
+        return target_name
+    head = raw[:_LINE_HEAD_BYTES].decode("utf-8", "ignore")
+    return f"{head}#{hashlib.blake2b(raw, digest_size=16).hexdigest()}"
+
+
+def data_flow(row: Row) -> DataFlow:
+    """A dataflow out of its row."""
+    return DataFlow(
+        file_system_id=row["file_system_id"],
+        data_flow_id=row["data_flow_id"],
+        file_system_path=row["file_system_path"],
+        source_storage=row["source_storage"],
+        source_storage_path=row["source_storage_path"],
+        source_security_type=row["source_security_type"],
+        description=row["description"],
+        status=DataFlowStatus(row["status"]),
+        error_message=row["error_message"],
+        created_ns=row["created_ns"],
+        updated_ns=row["updated_ns"],
+    )
+
+
+def task(row: Row, flow: DataFlow) -> Task:
+    """A task out of its row and its dataflow."""
+    return Task(
+        file_system_id=flow.file_system_id,
+        data_flow_id=flow.data_flow_id,
+        task_id=row["task_id"],
+        action=TaskAction(row["action"]),
+        data_type=row["data_type"],
+        conflict_policy=ConflictPolicy(row["conflict_policy"]),
+        directory=row["directory"],
+        target_directory=row["target_directory"],
+        create_dir_if_not_exist=bool(row["create_dir_if_not_exist"]),
+        originator=row["originator"],
+        status=TaskStatus(row["status"]),
+        error_message=row["error_message"],
+        created_ns=row["created_ns"],
+        started_ns=row["started_ns"] or None,
+        ended_ns=row["ended_ns"] or None,
+        counters=counters(row),
+        source_storage=flow.source_storage,
+        file_system_path=flow.file_system_path,
+    )
+
+
+def counters(row: Row) -> TaskCounters:
+    """The counters in a task's row."""
+    return TaskCounters(
+        accepted=row["accepted"],
+        created=row["created"],
+        running=row["running"],
+        canceling=row["canceling"],
+        complete=row["complete"],
+        failed=row["failed"],
+        canceled=row["canceled"],
+        expired=row["expired"],
+        moved=row["moved"],
+        bytes_total=row["bytes_total"],
+        bytes_done=row["bytes_done"],
+        actual_bytes=row["actual_bytes"],
+        moving_ns=row["moving_ns"],
+    )
+
+
+def sub_task(row: Row, file_system_id: str) -> SubTask:
+    """A sub-task out of its row."""
+    return SubTask(
+        file_system_id=file_system_id,
+        data_flow_id=data_flow_id(row["data_flow_number"]),
+        task_id=task_id(row["task_number"]),
+        sub_task_id=row["sub_task_id"],
+        source=row["source"],
+        target=row["target"],
+        status=SubTaskStatus(row["status"]),
+        attempt=row["attempt"],
+        condition=Condition(modify_time_ns=row["condition_modify_ns"], size_bytes=row["condition_size"]),
+        bytes_total=row["bytes_total"],
+        bytes_done=row["bytes_done"],
+        actual_bytes=row["actual_bytes"],
+        moving_ns=row["moving_ns"],
+        detail=detail(row),
+        error_code=row["error_code"],
+        error_message=row["error_message"],
+        guarantee=row["guarantee"],
+        note=row["note"],
+        created_ns=row["created_ns"],
+        started_ns=row["started_ns"] or None,
+        ended_ns=row["ended_ns"] or None,
+        due_ns=row["due_ns"],
+    )
+
+
+def detail(row: Row) -> FileDetail | None:
+    """What the source was, once that is known."""
+    if row["detail_modify_ns"] is None:
+        return None
+    return FileDetail(
+        modify_time_ns=row["detail_modify_ns"], size_bytes=row["detail_size"], checksum=row["detail_checksum"]
+    )
+
+
+def new_data_flow(new: NewDataFlow, number: int) -> DataFlow:
+    """A dataflow that is about to be, for what its value can say of itself."""
+    return DataFlow(
+        file_system_id=new.file_system_id,
+        data_flow_id=data_flow_id(number),
+        file_system_path=new.file_system_path,
+        source_storage=new.source_storage,
+        source_storage_path=new.source_storage_path,
+        source_security_type=new.source_security_type,
+        description=new.description,
+        status=DataFlowStatus.RUNNING,
+        error_message="",
+        created_ns=number,
+        updated_ns=number,
+    )

@@ -1,0 +1,155 @@
+"""SQLite as the catalog's database: WAL, one writer, any number of readers, in files beside each other.
+
+Calls only sqlite3. Every sqlite3 error is mapped here; nothing outside knows which database this is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from penstock.catalog.database import BrokenConnectionError, Connection, Dialect, Durability, Parameters, Row
+from penstock.errors import CatalogUnavailableError
+
+Result = TypeVar("Result")
+
+CACHE_KIB = 16 << 10
+BUSY_WAIT_MS = 5_000
+STATEMENTS_KEPT = 400
+CHECKPOINT_PAGES = 4_000  # of 4 KiB: the log is copied into the database about every 16 MiB
+LOG_BYTES_KEPT = 64 << 20
+
+DIALECT = Dialect(number_key="INTEGER PRIMARY KEY", bytewise="COLLATE BINARY", for_update="", skip_locked="")
+
+# These spoil one statement, not the connection: the surrounding savepoint undoes it.
+_STATEMENT_ERRORS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.NotSupportedError)
+
+
+class SqliteConnection:
+    """One sqlite3 connection in autocommit mode, so that transactions are only those asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._durability = Durability.SYNCED
+        self._raw = _guard(
+            lambda: sqlite3.connect(
+                path,
+                timeout=BUSY_WAIT_MS / 1000,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=STATEMENTS_KEPT,
+            )
+        )
+        self._raw.row_factory = sqlite3.Row
+        try:
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                f"cache_size=-{CACHE_KIB}",
+                f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+                f"journal_size_limit={LOG_BYTES_KEPT}",
+                "temp_store=MEMORY",
+            ):
+                self._execute(f"PRAGMA {pragma}")
+        except CatalogUnavailableError:
+            self.close()
+            raise
+
+    def begin(self, durability: Durability) -> None:
+        """Start a transaction that may write; takes the write lock at once."""
+        if durability is not self._durability:
+            self._execute(f"PRAGMA synchronous={'FULL' if durability is Durability.SYNCED else 'NORMAL'}")
+            self._durability = durability
+        self._execute("BEGIN IMMEDIATE")
+
+    def begin_read(self) -> None:
+        """Start a transaction on one snapshot."""
+        self._execute("BEGIN")
+
+    def commit(self) -> None:
+        """End the transaction. Any failure means that the connection must be replaced: a failed fsync is believed."""
+        try:
+            self._raw.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise BrokenConnectionError(f"the catalog could not commit: {error}") from error
+
+    def rollback(self) -> None:
+        """Undo the transaction; silent when there is none."""
+        if self._raw.in_transaction:
+            self._execute("ROLLBACK")
+
+    def savepoint(self, name: str) -> None:
+        """Open a nested unit of work."""
+        self._execute(f"SAVEPOINT {name}")
+
+    def release(self, name: str) -> None:
+        """Keep the nested unit's work."""
+        self._execute(f"RELEASE {name}")
+
+    def rollback_to(self, name: str) -> None:
+        """Undo the nested unit's work and close it."""
+        self._execute(f"ROLLBACK TO {name}")
+        self._execute(f"RELEASE {name}")
+
+    def change(self, text: str, parameters: Parameters) -> int:
+        """Run a statement that answers no rows; the number of rows it changed."""
+        return _guard(lambda: self._raw.execute(text, parameters).rowcount)
+
+    def fetch(self, text: str, parameters: Parameters) -> Sequence[Row]:
+        """Run a statement and answer all of its rows."""
+        return _guard(lambda: self._raw.execute(text, parameters).fetchall())
+
+    def script(self, text: str) -> None:
+        """Run several statements, one by one: `executescript` would commit first."""
+        statement = ""
+        for line in text.splitlines(keepends=True):
+            statement += line
+            if sqlite3.complete_statement(statement):
+                self._execute(statement)
+                statement = ""
+
+    def close(self) -> None:
+        """Close; silent when closed already."""
+        with suppress(sqlite3.Error):
+            self._raw.close()
+
+    def _execute(self, text: str) -> None:
+        _guard(lambda: self._raw.execute(text))
+
+
+class SqliteDatabase:
+    """The catalog in `path`, the nonces of reads in `nonces.db` beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def dialect(self) -> Dialect:
+        """SQLite's words; its own locking makes row locks needless."""
+        return DIALECT
+
+    def open_writer(self) -> Connection:
+        """The one writer's connection; makes the file when it is missing."""
+        return SqliteConnection(self.path)
+
+    def open_reader(self) -> Connection:
+        """A reader's connection."""
+        return SqliteConnection(self.path)
+
+    def open_nonces(self) -> Connection:
+        """The small database of read nonces."""
+        return SqliteConnection(self.path.with_name("nonces.db"))
+
+
+def _guard(work: Callable[[], Result]) -> Result:
+    """Run `work`, mapping what sqlite3 raises."""
+    try:
+        return work()
+    except _STATEMENT_ERRORS as error:
+        raise CatalogUnavailableError(f"the catalog refused a statement: {error}") from error
+    except sqlite3.Error as error:
+        raise BrokenConnectionError(f"the catalog cannot be used now: {error}") from error

@@ -1,0 +1,117 @@
+"""The one table of states: every status a dataflow, task or sub-task can take, and each step between them.
+
+The SQL statements take their `status IN (…)` lists and new statuses from here, docs/states.md is compared with it,
+and nothing else decides what may follow what. This module calls nobody and holds no state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from penstock.catalog.verbs import Settling
+from penstock.model import STREAM_ACTIONS, DataFlowStatus, SubTaskStatus, TaskStatus
+
+
+class Noun(StrEnum):
+    """What has a status."""
+
+    DATA_FLOW = "data_flow"
+    TASK = "task"
+    SUB_TASK = "sub_task"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One named step: from any of `before` (none: the thing comes into being) to `after`, because of `cause`."""
+
+    name: str
+    before: tuple[str, ...]
+    after: str
+    cause: str
+
+
+_FLOW, _TASK, _SUB = DataFlowStatus, TaskStatus, SubTaskStatus
+
+TRANSITIONS: Mapping[Noun, tuple[Step, ...]] = {
+    Noun.DATA_FLOW: (
+        Step(name="create", before=(), after=_FLOW.RUNNING, cause="CreateDataFlow"),
+        Step(name="stop", before=(_FLOW.RUNNING, _FLOW.MISCONFIGURED), after=_FLOW.STOPPED, cause="StopDataFlow"),
+        Step(name="start", before=(_FLOW.STOPPED,), after=_FLOW.RUNNING, cause="StartDataFlow"),
+        Step(name="lose_source", before=(_FLOW.RUNNING,), after=_FLOW.MISCONFIGURED, cause="source unreachable"),
+        Step(name="find_source", before=(_FLOW.MISCONFIGURED,), after=_FLOW.RUNNING, cause="source reachable again"),
+        Step(
+            name="delete",
+            before=(_FLOW.RUNNING, _FLOW.MISCONFIGURED, _FLOW.STOPPED),
+            after=_FLOW.DELETED,
+            cause="DeleteDataFlow",
+        ),
+    ),
+    Noun.TASK: (
+        Step(name="open", before=(), after=_TASK.EXECUTING, cause="CreateDataFlowTask, a stream"),
+        Step(name="queue", before=(), after=_TASK.PENDING, cause="CreateDataFlowTask, a batch"),
+        Step(name="cancel", before=(_TASK.PENDING, _TASK.EXECUTING), after=_TASK.CANCELED, cause="CancelDataFlowTask"),
+    ),
+    Noun.SUB_TASK: (
+        Step(name="create", before=(), after=_SUB.CREATED, cause="CreateDataFlowSubTask"),
+        Step(name="claim", before=(_SUB.CREATED,), after=_SUB.RUNNING, cause="claimed by a mover"),
+        Step(name="drop", before=(_SUB.CREATED,), after=_SUB.CANCELED, cause="CancelDataFlowSubTask"),
+        Step(name="cancel", before=(_SUB.RUNNING,), after=_SUB.CANCELING, cause="CancelDataFlowSubTask"),
+        Step(name="expire", before=(_SUB.CREATED,), after=_SUB.EXPIRED, cause="not started in time"),
+        Step(
+            name="complete",
+            before=(_SUB.RUNNING, _SUB.CANCELING),
+            after=_SUB.COMPLETE,
+            cause="published, or kept as the policy asks",
+        ),
+        Step(name="fail", before=(_SUB.RUNNING,), after=_SUB.FAILED, cause="cannot be moved"),
+        Step(name="withdraw", before=(_SUB.CANCELING,), after=_SUB.CANCELED, cause="nothing is left behind"),
+    ),
+}
+
+RESERVED_STATUSES: Mapping[Noun, frozenset[str]] = {
+    # The vendor's words for its minutes between two states, and for batch tasks: no verb writes them.
+    Noun.DATA_FLOW: frozenset({_FLOW.STARTING, _FLOW.UPDATING, _FLOW.STOPPING, _FLOW.DELETING}),
+    Noun.TASK: frozenset({_TASK.COMPLETED, _TASK.FAILED, _TASK.CANCELING}),
+    Noun.SUB_TASK: frozenset(),
+}
+
+CONDITIONS: Mapping[str, tuple[str, ...]] = {
+    # What a verb asks of a status that it does not change.
+    "data_flow.modify": (_FLOW.RUNNING, _FLOW.MISCONFIGURED),
+    "data_flow.work": (_FLOW.RUNNING,),
+    "data_flow.watch": (_FLOW.RUNNING, _FLOW.MISCONFIGURED),
+    "data_flow.gone": (_FLOW.DELETED,),
+    "task.live": (_TASK.PENDING, _TASK.EXECUTING, _TASK.CANCELING),
+    "task.take": (_TASK.EXECUTING,),
+    "task.stream": tuple(sorted(STREAM_ACTIONS)),
+    "sub_task.attempt": (_SUB.RUNNING, _SUB.CANCELING),
+    "sub_task.waiting": (_SUB.CREATED,),
+    "sub_task.withdraw": (_SUB.CANCELING,),
+}
+
+SETTLING_STEPS: Mapping[Settling, tuple[str, ...]] = {
+    # The steps that end a sub-task, in the order in which they are tried. A failed attempt leaves nothing behind, so
+    # when a cancel came meanwhile the sub-task is withdrawn as well: FAILED on a CANCELING row ends CANCELED.
+    Settling.COMPLETE: ("complete",),
+    Settling.FAILED: ("fail", "withdraw"),
+    Settling.CANCELED: ("withdraw",),
+}
+
+
+def step(noun: Noun, name: str) -> Step:
+    """The step of that name; KeyError when the table has none."""
+    for candidate in TRANSITIONS[noun]:
+        if candidate.name == name:
+            return candidate
+    raise KeyError(f"{noun}.{name}")
+
+
+def ending(settling: Settling, status: str) -> str | None:
+    """The final status that `settling` leads to from `status`; None when it ends nothing there."""
+    for name in SETTLING_STEPS.get(settling, ()):
+        candidate = step(Noun.SUB_TASK, name)
+        if status in candidate.before:
+            return candidate.after
+    return None

@@ -1,0 +1,191 @@
+"""The sub-task's verbs for callers of the API: create and cancel, each inside one transaction.
+
+Creating is done for many callers at once: a handful of statements serve the whole group.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from penstock.catalog import calls, dataflows, identifiers, rows, tasks
+from penstock.catalog.counting import Tally
+from penstock.catalog.database import Row, Value
+from penstock.catalog.session import Session
+from penstock.catalog.states import Noun, step
+from penstock.catalog.verbs import Call, CallMode, NewSubTask
+from penstock.catalog.writer import Refused
+from penstock.errors import (
+    CatalogError,
+    InvalidStateError,
+    SubTaskNotFoundError,
+    TokenMismatchError,
+    TooManyWaitingError,
+)
+from penstock.model import STREAM_ACTIONS, SubTaskStatus, TaskStatus
+
+_FIRST, _BEHIND = 1, 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Creation:
+    """One caller's wish."""
+
+    call: Call
+    new: NewSubTask
+    waiting_max: int
+
+
+def visible(session: Session, file_system_id: str, data_flow_id: str, task_id: str, sub_task_id: str) -> Row:
+    """The sub-task's row. DataFlowNotFoundError, TaskNotFoundError, SubTaskNotFoundError."""
+    flow = dataflows.visible(session, file_system_id, data_flow_id)
+    task = tasks.visible(session, flow, task_id)
+    row = session.row(
+        "sub_tasks.visible",
+        number=identifiers.sub_task_number(sub_task_id),
+        sub_task_id=sub_task_id,
+        task_number=task["number"],
+        data_flow_number=flow["number"],
+    )
+    if row is None:
+        raise SubTaskNotFoundError(f"task {task_id} has no sub-task {sub_task_id}")
+    return row
+
+
+def create(session: Session, creations: Sequence[Creation]) -> list[str | Refused]:
+    """Make sub-tasks; their ids. For several: all or an error, and then each is to be tried alone."""
+    if len(creations) == 1:
+        (one,) = creations
+        return [calls.guarded(session, one.call, lambda: _accept(session, [one])[0])]
+    if any(creation.call.mode is CallMode.DRY_RUN for creation in creations):
+        raise CatalogError("a dry run is done alone")
+    nonces = [creation.call.nonce for creation in creations if creation.call.nonce]
+    if nonces:
+        calls.use_nonces(session, nonces)
+    made = _accept(session, creations)
+    tokens = [(c.call, made_id) for c, made_id in zip(creations, made, strict=True) if c.call.client_token]
+    if tokens and not calls.claim_tokens(session, tokens):
+        raise TokenMismatchError("one of these tokens is known")
+    return list(made)
+
+
+def _accept(session: Session, creations: Sequence[Creation]) -> list[str]:
+    """Count the new ones at their parents, put them in line at their targets, write them down."""
+    stopped_ns = {
+        task: _take(session, task, [creation for creation in creations if _task_of(creation) == task])
+        for task in Counter(_task_of(creation) for creation in creations)
+    }
+    lines = [rows.line(creation.new.target_name) for creation in creations]
+    taken = {row["line"] for row in session.rows_in("sub_tasks.firsts", lines, list_name="lines")}
+    made: list[str] = []
+    values: list[dict[str, Value]] = []
+    for creation, line in zip(creations, lines, strict=True):
+        number = session.next_number()
+        identifier = identifiers.sub_task_id(number, session.entropy(identifiers.CHANCE_BYTES))
+        made.append(identifier)
+        turn = _BEHIND if line in taken else _FIRST
+        taken.add(line)
+        values.append(
+            _values(
+                creation.new,
+                number=number,
+                identifier=identifier,
+                line=line,
+                turn=turn,
+                created_ns=session.now_ns,
+                stopped_ns=stopped_ns[_task_of(creation)],
+            )
+        )
+    session.add("sub_tasks.add", values)
+    session.ring()
+    return made
+
+
+def _task_of(creation: Creation) -> tuple[str, str, str]:
+    return creation.new.file_system_id, creation.new.data_flow_id, creation.new.task_id
+
+
+def _values(
+    new: NewSubTask, *, number: int, identifier: str, line: str, turn: int, created_ns: int, stopped_ns: int
+) -> dict[str, Value]:
+    return {
+        "number": number,
+        "sub_task_id": identifier,
+        "data_flow_number": identifiers.data_flow_number(new.data_flow_id),
+        "task_number": identifiers.task_number(new.task_id),
+        "queue": "small" if turn == _FIRST else "",
+        "turn": turn,
+        "line": line,
+        "source": new.source,
+        "source_digest": rows.digest(new.source),
+        "target": new.target,
+        "target_digest": rows.digest(new.target),
+        "rival": new.rival,
+        "condition_modify_ns": new.condition.modify_time_ns,
+        "condition_size": new.condition.size_bytes,
+        "created_ns": created_ns,
+        "stopped_before_ns": stopped_ns,
+    }
+
+
+def _take(session: Session, task: tuple[str, str, str], creations: Sequence[Creation]) -> int:
+    """Count `creations` at their dataflow and task, both of which must be open; the time the dataflow was stopped."""
+    file_system_id, data_flow_id, task_id = task
+    data_flow_number = identifiers.data_flow_number(data_flow_id)
+    waiting_max = creations[0].waiting_max
+    taken = session.row(
+        "data_flows.take_sub_tasks",
+        number=data_flow_number,
+        data_flow_id=data_flow_id,
+        file_system_id=file_system_id,
+        accepted=len(creations),
+        waiting_max=waiting_max,
+    )
+    if taken is None or not session.run(
+        "tasks.take_sub_tasks",
+        number=identifiers.task_number(task_id),
+        task_id=task_id,
+        data_flow_number=data_flow_number,
+        accepted=len(creations),
+    ):
+        raise _why_not(session, file_system_id, data_flow_id, task_id, waiting_max)
+    return int(taken["stopped_ns"])
+
+
+def _why_not(session: Session, file_system_id: str, data_flow_id: str, task_id: str, waiting_max: int) -> CatalogError:
+    """The error that says why these parents take no more sub-tasks."""
+    flow = dataflows.visible(session, file_system_id, data_flow_id)
+    task = tasks.visible(session, flow, task_id)
+    if flow["stopped_since_ns"]:
+        return InvalidStateError(f"dataflow {data_flow_id} is {flow['status']}: sub-tasks need it Running")
+    if task["action"] not in STREAM_ACTIONS:
+        return InvalidStateError(f"task {task_id} is {task['action']}: only streams take sub-tasks")
+    if task["status"] != TaskStatus.EXECUTING:
+        return InvalidStateError(f"task {task_id} is {task['status']}: sub-tasks need it Executing")
+    return TooManyWaitingError(f"dataflow {data_flow_id} has {waiting_max} sub-tasks waiting; come back later")
+
+
+def cancel(session: Session, file_system_id: str, data_flow_id: str, task_id: str, sub_task_id: str) -> None:
+    """End a waiting sub-task at once; have a running one withdrawn."""
+    row = visible(session, file_system_id, data_flow_id, task_id, sub_task_id)
+    tally = Tally()
+    if session.run("sub_tasks.drop", number=row["number"], now_ns=session.now_ns):
+        tally.moved_on(row["data_flow_number"], row["task_number"], row["status"], step(Noun.SUB_TASK, "drop").after)
+        if row["turn"] == _FIRST:
+            step_up(session, [row["line"]])
+    elif session.run("sub_tasks.cancel", number=row["number"]):
+        tally.moved_on(
+            row["data_flow_number"], row["task_number"], SubTaskStatus.RUNNING, step(Noun.SUB_TASK, "cancel").after
+        )
+        session.ring()
+    else:
+        raise InvalidStateError(f"sub-task {sub_task_id} is {row['status']}: it cannot be cancelled")
+    tally.write(session)
+
+
+def step_up(session: Session, lines: Iterable[str]) -> None:
+    """At each of these targets the first sub-task is final: let the next in line be claimed."""
+    for row in session.rows_in("sub_tasks.behind", sorted(set(lines)), list_name="lines"):
+        if session.run("sub_tasks.step_up", number=row["number"]):
+            session.ring()

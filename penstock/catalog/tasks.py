@@ -1,0 +1,61 @@
+"""The task's verbs, each inside one transaction."""
+
+from __future__ import annotations
+
+from penstock.catalog import dataflows, identifiers
+from penstock.catalog.database import Row
+from penstock.catalog.session import Session
+from penstock.catalog.verbs import NewTask
+from penstock.errors import DependencyViolationError, InvalidStateError, TaskNotFoundError
+from penstock.model import STREAM_ACTIONS
+
+ORIGINATOR = "User"
+
+
+def visible(session: Session, flow: Row, task_id: str) -> Row:
+    """The task's row. TaskNotFoundError."""
+    row = session.row(
+        "tasks.visible",
+        number=identifiers.task_number(task_id),
+        task_id=task_id,
+        data_flow_number=flow["number"],
+    )
+    if row is None:
+        raise TaskNotFoundError(f"dataflow {flow['data_flow_id']} has no task {task_id}")
+    return row
+
+
+def create(session: Session, new: NewTask) -> str:
+    """Open a stream (or queue a batch task); its id."""
+    flow = dataflows.visible(session, new.file_system_id, new.data_flow_id)
+    if not session.run("data_flows.take_task", number=flow["number"]):
+        raise InvalidStateError(f"dataflow {new.data_flow_id} is {flow['status']}: tasks need it Running")
+    number = session.next_number()
+    task_id = identifiers.task_id(number)
+    session.run(
+        "tasks.open" if new.action in STREAM_ACTIONS else "tasks.queue",
+        number=number,
+        task_id=task_id,
+        data_flow_number=flow["number"],
+        action=new.action,
+        data_type=new.data_type,
+        conflict_policy=new.conflict_policy,
+        directory=new.directory,
+        target_directory=new.target_directory,
+        create_dir_if_not_exist=int(new.create_dir_if_not_exist),
+        originator=ORIGINATOR,
+        now_ns=session.now_ns,
+    )
+    return task_id
+
+
+def cancel(session: Session, file_system_id: str, data_flow_id: str, task_id: str) -> None:
+    """End a task that has no live sub-task."""
+    flow = dataflows.visible(session, file_system_id, data_flow_id)
+    row = visible(session, flow, task_id)
+    if not session.run("tasks.cancel", number=row["number"], now_ns=session.now_ns):
+        live = row["created"] + row["running"] + row["canceling"]
+        if live:
+            raise DependencyViolationError(f"task {task_id} has {live} live sub-tasks; cancel or await them first")
+        raise InvalidStateError(f"task {task_id} is {row['status']}: it cannot be cancelled")
+    session.run("data_flows.leave_task", number=flow["number"])

@@ -1,0 +1,71 @@
+"""What time does to the ledger: waiting sub-tasks expire, old history is removed. Small batches, in one transaction each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from penstock.catalog import calls
+from penstock.catalog.counting import Tally
+from penstock.catalog.database import Row
+from penstock.catalog.session import Session
+from penstock.catalog.states import Noun, step
+from penstock.catalog.subtasks import step_up
+from penstock.model import SubTaskStatus
+
+
+def expire(session: Session, older_than_ns: int, limit: int) -> int:
+    """End sub-tasks that have waited longer than `older_than_ns` of their dataflow's Running time; how many.
+
+    A dataflow's Running time only grows, so its waiting sub-tasks stand in the order in which they expire.
+    """
+    tally = Tally()
+    lines: list[str] = []
+    left = limit
+    for flow in session.rows("data_flows.waiting"):
+        pause_ns = session.now_ns - flow["stopped_since_ns"] if flow["stopped_since_ns"] else 0
+        running_until_ns = session.now_ns - flow["stopped_ns"] - pause_ns
+        for row in session.rows("sub_tasks.oldest_waiting", data_flow_number=flow["number"], limit=left):
+            if running_until_ns - (row["created_ns"] - row["stopped_before_ns"]) <= older_than_ns:
+                break
+            if session.run("sub_tasks.expire", number=row["number"], now_ns=session.now_ns):
+                left -= 1
+                tally.moved_on(
+                    flow["number"], row["task_number"], SubTaskStatus.CREATED, step(Noun.SUB_TASK, "expire").after
+                )
+                if row["turn"] == 1:
+                    lines.append(row["line"])
+        if left <= 0:
+            break
+    tally.write(session)
+    if lines:
+        step_up(session, lines)
+    return limit - left
+
+
+def prune(session: Session, sub_tasks_before_ns: int, tokens_before_ns: int, nonces_before_ns: int, limit: int) -> int:
+    """Remove at most about `limit` old rows; how many. Nothing live, and nothing that is still to be tidied, is touched."""
+    removed = _forget(session, session.rows("sub_tasks.ended_before", before_ns=sub_tasks_before_ns, limit=limit))
+    for flow in session.rows("data_flows.deleted"):
+        if removed >= limit:
+            break
+        removed += _prune_deleted(session, flow["number"], limit - removed)
+    if removed < limit:
+        removed += session.run("calls.forget_tokens", before=tokens_before_ns, limit=limit - removed)
+    calls.forget_nonces(session, nonces_before_ns)
+    return removed
+
+
+def _prune_deleted(session: Session, data_flow_number: int, limit: int) -> int:
+    """Remove what a deleted dataflow has left: sub-tasks, then tasks, in the end itself."""
+    ended = session.rows("sub_tasks.ended_in", data_flow_number=data_flow_number, limit=limit)
+    removed = _forget(session, ended)
+    if removed < limit:
+        removed += session.run("tasks.forget", data_flow_number=data_flow_number, limit=limit - removed)
+    if removed < limit:
+        removed += session.run("data_flows.forget", number=data_flow_number)
+    return removed
+
+
+def _forget(session: Session, ended: Sequence[Row]) -> int:
+    numbers = [row["number"] for row in ended]
+    return session.run_in("sub_tasks.forget", numbers, list_name="numbers")

@@ -1,0 +1,186 @@
+"""The one writer thread: everybody who waits is served by one transaction and one fsync (group commit).
+
+Each piece of work runs in a savepoint of its own, so that a refusal touches nobody else; futures are resolved after
+COMMIT. When the database fails, all who wait get CatalogUnavailableError and the connection is replaced: a failed
+fsync is believed once. Knows no verb and no table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+from penstock.catalog.database import BrokenConnectionError, Connection, Durability
+from penstock.catalog.session import Session
+from penstock.errors import CatalogError, CatalogUnavailableError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A verb's refusal that leaves something to keep (a used nonce): the caller gets `error`, the rest is committed."""
+
+    error: CatalogError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Verb(Generic[Item, Result]):
+    """Work that can be done for several callers at once.
+
+    `perform` gets their items in order and answers a result (or Refused) for each. When it raises for more than one
+    item it is undone and called again for each item alone.
+    """
+
+    perform: Callable[[Session, Sequence[Item]], Sequence[Result | Refused]]
+    durability: Durability = Durability.SYNCED
+
+
+class _Job:
+    """One caller's item on its way."""
+
+    __slots__ = ("future", "item", "verb")
+
+    def __init__(self, verb: Verb[Any, Any], item: object, future: asyncio.Future[Any]) -> None:
+        self.verb = verb
+        self.item = item
+        self.future = future
+
+
+class Writer:
+    """A thread with one connection. `submit` is called on the loop; at most `queue_max` callers wait."""
+
+    def __init__(
+        self,
+        *,
+        open_connection: Callable[[], Connection],
+        open_session: Callable[[Connection], Session],
+        loop: asyncio.AbstractEventLoop,
+        ring: Callable[[], None],
+        name: str,
+        batch_max: int,
+        queue_max: int,
+    ) -> None:
+        self._open_connection = open_connection
+        self._open_session = open_session
+        self._loop = loop
+        self._ring = ring
+        self._batch_max = batch_max
+        self._queue_max = queue_max
+        self._jobs: deque[_Job] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._idle = False
+        self._connection: Connection | None = open_connection()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, verb: Verb[Item, Result], item: Item) -> asyncio.Future[Result]:
+        """Queue `item`; the future gets the verb's result once it is committed. CatalogUnavailableError when full."""
+        with self._wake:
+            if self._closing:
+                raise CatalogUnavailableError("the catalog is closed")
+            if len(self._jobs) >= self._queue_max:
+                raise CatalogUnavailableError("too many calls wait for the catalog; try again")
+            future: asyncio.Future[Result] = self._loop.create_future()
+            self._jobs.append(_Job(verb, item, future))
+            if self._idle:
+                self._wake.notify()
+        return future
+
+    async def close(self) -> None:
+        """Finish what is queued, then end the thread."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            try:
+                rings, answers = self._commit(batch)
+            except Exception as error:  # noqa: BLE001  nobody may be left waiting: every caller gets the error
+                self._replace_connection()
+                failure = error if isinstance(error, CatalogUnavailableError) else _surprise(error)
+                rings, answers = False, [(job.future, None, failure) for job in batch]
+            self._loop.call_soon_threadsafe(self._deliver, rings, answers)
+        if self._connection is not None:
+            self._connection.close()
+
+    def _next_batch(self) -> list[_Job]:
+        """Wait for work and take what is there, up to the bound; empty when closing and all is done."""
+        with self._wake:
+            while not self._jobs and not self._closing:
+                self._idle = True
+                self._wake.wait()
+            self._idle = False
+            batch = list(islice(self._jobs, self._batch_max))
+            for _ in batch:
+                self._jobs.popleft()
+            return batch
+
+    def _commit(self, batch: list[_Job]) -> tuple[bool, list[_Answer]]:
+        """Do the whole batch in one transaction; what each caller gets, valid only because COMMIT has returned."""
+        if self._connection is None:
+            self._connection = self._open_connection()
+        synced = any(job.verb.durability is Durability.SYNCED for job in batch)
+        self._connection.begin(Durability.SYNCED if synced else Durability.UNSYNCED)
+        session = self._open_session(self._connection)
+        answers: list[_Answer] = []
+        start = 0
+        while start < len(batch):
+            end = start + 1
+            while end < len(batch) and batch[end].verb is batch[start].verb:
+                end += 1
+            answers += self._perform(session, batch[start:end])
+            start = end
+        self._connection.commit()
+        return session.rings, answers
+
+    def _perform(self, session: Session, jobs: list[_Job]) -> list[_Answer]:
+        """One verb for its callers: together if that works, else one by one."""
+        session.start()
+        try:
+            with session.all_or_nothing("verb"):
+                results = jobs[0].verb.perform(session, [job.item for job in jobs])
+        except BrokenConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001  it belongs to this caller alone and is handed to it
+            if len(jobs) == 1:
+                return [(jobs[0].future, None, error)]
+            return [answer for job in jobs for answer in self._perform(session, [job])]
+        return [
+            (job.future, None, result.error) if isinstance(result, Refused) else (job.future, result, None)
+            for job, result in zip(jobs, results, strict=True)
+        ]
+
+    def _replace_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None  # the next batch opens another one
+
+    def _deliver(self, rings: bool, answers: list[_Answer]) -> None:  # noqa: FBT001  called by the loop
+        for future, result, error in answers:
+            if future.done():
+                continue  # the caller has gone away
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+        if rings:
+            self._ring()
+
+
+_Answer = tuple["asyncio.Future[Any]", Any, BaseException | None]
+
+
+def _surprise(error: Exception) -> CatalogUnavailableError:
+    failure = CatalogUnavailableError(f"the catalog failed: {error!r}")
+    failure.__cause__ = error
+    return failure
