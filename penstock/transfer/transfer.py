@@ -142,6 +142,13 @@ class Hooks(Protocol):
         ...
 
 
+class Lane(StrEnum):
+    """Which kind of slot an attempt runs in: small files in one request each, large ones part by part through the pool."""
+
+    SMALL = "small"
+    LARGE = "large"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferLimits:
     """The bounds of one mover's transfers, in bytes, counts and seconds."""

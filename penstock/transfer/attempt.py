@@ -1,0 +1,207 @@
+"""One running attempt: what it was given, what it has learned, when it must stop, and how often a step is tried.
+
+Handed to every step of import, export and withdrawal. Calls hooks; touches neither store nor file by itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from penstock.errors import FencedError, StoppedError, StoreError
+from penstock.model import FileDetail, Guarantee
+from penstock.stores.base import Store
+from penstock.transfer.meter import Meter
+from penstock.transfer.parts import PartJob, PartPool, Workspace
+from penstock.transfer.root import Root
+from penstock.transfer.transfer import (
+    Checkpoint,
+    Hooks,
+    Lane,
+    Outcome,
+    StopReason,
+    Transfer,
+    TransferLimits,
+    Verdict,
+)
+
+NOT_COMPARED = "not compared"
+"""The note of a file for which the store tells no checksum."""
+
+_PATIENCE_S = 5.0  # a store that asks for a longer pause gets it from the engine
+_LOOK_EVERY_S = 0.05
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """Everything one attempt needs. `checkpoint` is the export record that is durable now; None when nothing is unfinished."""
+
+    transfer: Transfer
+    root: Root
+    store: Store
+    hooks: Hooks
+    limits: TransferLimits
+    pool: PartPool
+    lane: Lane
+    now_ns: Callable[[], int]
+    jitter: Callable[[], float]
+    meter: Meter
+    checkpoint: Checkpoint | None
+    stopped: StopReason | None = None
+    note: str = ""
+    _withdraws: bool = False
+    _broken: threading.Event = field(default_factory=threading.Event)
+    _never: threading.Event = field(default_factory=threading.Event)
+
+    # -------------------------------------------------------------------------------------------------------- stopping
+
+    def begin_withdrawal(self) -> None:
+        """From now on the work is to leave nothing behind: cancel and drain do not stop it, only a fence does."""
+        self._withdraws = True
+        self.check_fence()
+
+    def check_stop(self) -> None:
+        """Raises StoppedError (cancel, drain, a sibling part that failed) or FencedError."""
+        if self._withdraws:
+            self.check_fence()
+            return
+        if self._broken.is_set():
+            raise StoppedError("another part of this file failed")
+        reason = self.hooks.stop_reason()
+        if reason is not None:
+            self._stop(reason)
+
+    def check_cancel(self) -> None:
+        """As `check_stop`, but a drain lets the step end: small files are finished."""
+        if self._withdraws:
+            self.check_fence()
+            return
+        reason = self.hooks.stop_reason()
+        if reason is not None and reason is not StopReason.DRAIN:
+            self._stop(reason)
+
+    def check_fence(self) -> None:
+        """Raises FencedError only: for what must be ended once it is begun."""
+        reason = self.hooks.stop_reason()
+        if reason is StopReason.FENCED:
+            self._stop(reason)
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether this attempt was seen to have lost its sub-task: nothing that others may see is touched any more."""
+        return self.stopped is StopReason.FENCED
+
+    def _stop(self, reason: StopReason) -> None:
+        self.stopped = reason
+        if reason is StopReason.FENCED:
+            raise FencedError("this attempt no longer owns its sub-task")
+        raise StoppedError(f"stopped: {reason.value}")
+
+    # ---------------------------------------------------------------------------------------------------------- trying
+
+    def persist(self, step: Callable[[], _Result], *, check: Callable[[], None] | None = None) -> _Result:
+        """Do `step`, and again while its StoreError says that waiting helps, `part_tries` times in all.
+
+        `check` is looked at before each try and while waiting (default: `check_stop`).
+        """
+        check = check or self.check_stop
+        tries = 0
+        while True:
+            check()
+            try:
+                return step()
+            except StoreError as error:
+                tries += 1
+                if not self.may_try_again(error, tries):
+                    raise
+                self.pause(tries, error, check)
+
+    def may_try_again(self, error: StoreError, tries: int) -> bool:
+        """Whether this room tries again after `tries` tries, or hands the wait to the engine."""
+        if not error.waiting_helps or tries >= self.limits.part_tries:
+            return False
+        return (error.retry_after_s or 0.0) <= _PATIENCE_S
+
+    def pause(self, tries: int, error: StoreError, check: Callable[[], None]) -> None:
+        """Wait before the next try: doubled each time, jittered, at least what the store asks; ends when stopped."""
+        wait_s = self.limits.part_try_wait_s * 2 ** (tries - 1) * (0.5 + self.jitter())
+        self.rest(max(wait_s, error.retry_after_s or 0.0), check)
+
+    def rest(self, left_s: float, check: Callable[[], None]) -> None:
+        """Wait, but not longer than until stopped."""
+        while left_s > 0:
+            check()
+            slice_s = min(left_s, _LOOK_EVERY_S)
+            self._never.wait(slice_s)
+            left_s -= slice_s
+
+    def run_parts(self, jobs: Iterable[PartJob]) -> None:
+        """Do all parts in the pool; when one fails the others end at their next look, and its error is raised."""
+        self.pool.run([PartJob(size_bytes=job.size_bytes, work=self._watched(job.work)) for job in jobs])
+
+    def _watched(self, work: Callable[[Workspace], None]) -> Callable[[Workspace], None]:
+        def watched(workspace: Workspace) -> None:
+            try:
+                work(workspace)
+            except BaseException:
+                self._broken.set()
+                raise
+
+        return watched
+
+    # --------------------------------------------------------------------------------------------------------- telling
+
+    def save(self, record: Checkpoint) -> None:
+        """Make an export's record durable. Raises FencedError."""
+        self.hooks.checkpoint(record)
+        self.checkpoint = record
+
+    def add_note(self, words: str) -> None:
+        """Say something about how the file was verified; once."""
+        if words not in self.note:
+            self.note = f"{self.note}; {words}" if self.note else words
+
+    def outcome(self, verdict: Verdict, *, guarantee: Guarantee | None = None, tidy: bool = False) -> Outcome:
+        """The end of this attempt with what was learned so far."""
+        moved = verdict is not Verdict.SKIPPED
+        if verdict in {Verdict.COMPLETE, Verdict.SKIPPED}:
+            self.meter.finish()
+        return Outcome(
+            sub_task_id=self.transfer.sub_task_id,
+            attempt=self.transfer.attempt,
+            verdict=verdict,
+            bytes_total=self.meter.bytes_total,
+            bytes_done=self.meter.bytes_done,
+            actual_bytes=self.meter.bytes_done if moved else 0,
+            moving_ns=self.meter.moving_ns(),
+            detail=self.meter.detail,
+            guarantee=guarantee,
+            note=self.note,
+            checkpoint=self.checkpoint,
+            tidy=tidy,
+        )
+
+    def published(self, detail: FileDetail, guarantee: Guarantee, *, tidy: bool = False) -> Outcome:
+        """The file is at its target, verified and durable."""
+        self.meter.learn(detail)
+        self.checkpoint = None
+        return self.outcome(Verdict.COMPLETE, guarantee=guarantee, tidy=tidy)
+
+    def skipped(self, detail: FileDetail, guarantee: Guarantee) -> Outcome:
+        """The target stays."""
+        self.meter.learn(detail)
+        return self.outcome(Verdict.SKIPPED, guarantee=guarantee)
+
+    def large(self, size_bytes: int) -> Outcome:
+        """Too large for the small lane: not begun."""
+        return Outcome(
+            sub_task_id=self.transfer.sub_task_id,
+            attempt=self.transfer.attempt,
+            verdict=Verdict.LARGE,
+            bytes_total=size_bytes,
+            checkpoint=self.checkpoint,
+        )

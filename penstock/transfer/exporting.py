@@ -1,0 +1,70 @@
+"""Export of one file: what is refused, what the source must look like, and which lane goes on.
+
+Calls the source file, and the two lanes.
+"""
+
+from __future__ import annotations
+
+from penstock.errors import FailureCode, TransferError
+from penstock.model import FileDetail
+from penstock.transfer import names, policy, uploads
+from penstock.transfer.attempt import Attempt
+from penstock.transfer.large_export import export_large
+from penstock.transfer.objects import ambiguous
+from penstock.transfer.small_export import export_small
+from penstock.transfer.source_file import FRESH_NS, SourceFile, exists
+from penstock.transfer.transfer import Lane, Outcome
+
+
+def export_file(attempt: Attempt) -> Outcome:
+    """Move one file to its key. Raises StoreError, TransferError, StoppedError, FencedError."""
+    check_export_names(attempt)
+    attempt.root.check()
+    attempt.check_stop()
+    _check_rival(attempt)
+    try:
+        with SourceFile(attempt.root, attempt.transfer.path) as source:
+            return _export(attempt, source)
+    except TransferError as error:
+        raise _hinted(attempt, error) from error
+
+
+def check_export_names(attempt: Attempt) -> None:
+    """Raises TransferError for names that are refused."""
+    transfer = attempt.transfer
+    names.check_path(transfer.path, directory_code=FailureCode.SOURCE_IS_DIRECTORY)
+    names.check_key(transfer.key, length_max_bytes=attempt.store.limits.key_length_max_bytes)
+
+
+def _export(attempt: Attempt, source: SourceFile) -> Outcome:
+    size = source.state.size_bytes
+    is_large = size > min(attempt.limits.small_file_max_bytes, attempt.store.limits.put_size_max_bytes)
+    if is_large and attempt.lane is Lane.SMALL:
+        return attempt.large(size)
+    if is_large and source.is_fresh(attempt.now_ns()):
+        # Its time stamps could not tell a change of this very moment; a large file can wait for that moment to pass.
+        attempt.rest(FRESH_NS / 1e9, attempt.check_stop)
+        source.look_again()
+    state = source.state
+    policy.check_condition(attempt.transfer.condition, modify_ns=state.modify_ns, size_bytes=state.size_bytes)
+    attempt.meter.learn(FileDetail(modify_time_ns=state.modify_ns, size_bytes=state.size_bytes))
+    if is_large:
+        return export_large(attempt, source)
+    uploads.clear(attempt)  # of an attempt that met a larger file
+    return export_small(attempt, source)
+
+
+def _check_rival(attempt: Attempt) -> None:
+    transfer = attempt.transfer
+    if not transfer.rival or transfer.rival == transfer.path:
+        return
+    if exists(attempt.root, transfer.rival) and exists(attempt.root, transfer.path):
+        raise ambiguous(transfer.path, transfer.rival)
+
+
+def _hinted(attempt: Attempt, error: TransferError) -> TransferError:
+    """A missing source, with the other reading if that one exists."""
+    rival = attempt.transfer.rival
+    if error.code is not FailureCode.SOURCE_NOT_FOUND or not rival or not exists(attempt.root, rival):
+        return error
+    return TransferError(error.code, f"{error}; there is /{rival}: did you mean that?")

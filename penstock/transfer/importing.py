@@ -1,0 +1,103 @@
+"""Import of one file: what is refused, what an earlier attempt has finished already, and which lane goes on.
+
+Calls `place`, `objects`, and the two lanes.
+"""
+
+from __future__ import annotations
+
+from penstock.errors import FailureCode, TransferError
+from penstock.model import ConflictPolicy, FileDetail, Guarantee
+from penstock.transfer import names, objects
+from penstock.transfer.attempt import NOT_COMPARED, Attempt
+from penstock.transfer.journal import Publishing
+from penstock.transfer.large_import import import_large
+from penstock.transfer.place import Place
+from penstock.transfer.small_import import import_small
+from penstock.transfer.transfer import Lane, Outcome
+
+
+def import_file(attempt: Attempt) -> Outcome:
+    """Move one object to its path. Raises StoreError, TransferError, StoppedError, FencedError."""
+    check_import_names(attempt)
+    attempt.root.check()
+    attempt.check_stop()
+    with Place(attempt.root, attempt.transfer) as place:
+        if attempt.transfer.attempt > 1 or attempt.lane is Lane.LARGE:
+            earlier = finished_earlier(attempt, place)
+            if earlier is not None:
+                return earlier
+        objects.check_rival_object(attempt)
+        is_there = place.target() is not None
+        if is_there and attempt.transfer.conflict_policy is ConflictPolicy.SKIP_THE_FILE:
+            return _skip(attempt, place)
+        if attempt.lane is Lane.LARGE:
+            info = objects.require(attempt)
+            if info.size_bytes > attempt.limits.small_file_max_bytes:
+                return import_large(attempt, place, info)
+        if attempt.transfer.attempt > 1 or attempt.lane is Lane.LARGE:
+            _remove_helpers(place)  # of attempts that met a larger object
+        return import_small(attempt, place)
+
+
+def check_import_names(attempt: Attempt) -> None:
+    """Raises TransferError for names that are refused."""
+    transfer = attempt.transfer
+    names.check_path(transfer.path, directory_code=FailureCode.TARGET_IS_DIRECTORY)
+    names.check_key(transfer.key, length_max_bytes=attempt.store.limits.key_length_max_bytes)
+    if transfer.key.endswith("/"):
+        raise TransferError(FailureCode.SOURCE_IS_DIRECTORY, f"/{transfer.key} names a directory, not an object")
+
+
+def finished_earlier(attempt: Attempt, place: Place) -> Outcome | None:
+    """The outcome, if an earlier attempt published the file and died before it could say so.
+
+    Its partial file is gone and its journal promised the publishing: it is COMPLETE, whatever has become of the target since.
+    Raises TransferError.
+    """
+    try:
+        recorded = place.read_journal()
+        if recorded is None or recorded.publishing is None:
+            return None
+        partial = place.reopen_partial()
+        if partial is not None:
+            try:
+                # Published by a hard link, and the partial name was still to be removed?
+                target = place.target()
+                if target is None or target.inode != partial.state().inode:
+                    return None
+                partial.discard()
+            finally:
+                partial.close()
+        place.sync()
+    except OSError as error:
+        raise place.refusal(error) from error
+    return _published(attempt, recorded.publishing)
+
+
+def _published(attempt: Attempt, publishing: Publishing) -> Outcome:
+    if not publishing.compared:
+        attempt.add_note(NOT_COMPARED)
+    detail = FileDetail(
+        modify_time_ns=publishing.modify_ns,
+        size_bytes=publishing.size_bytes,
+        checksum=objects.checksum_text(publishing.crc64),
+    )
+    # How the rename went was not written down: say no more than is known.
+    replaces = attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING
+    guarantee = Guarantee.ATOMIC if replaces else Guarantee.BEST_EFFORT
+    return attempt.published(detail, guarantee, tidy=True)
+
+
+def _skip(attempt: Attempt, place: Place) -> Outcome:
+    """The target exists and stays; the source is only looked at."""
+    info = objects.require(attempt)
+    objects.check_source_object(attempt, info)
+    _remove_helpers(place)
+    return attempt.skipped(objects.detail_of(info, info.crc64), Guarantee.ATOMIC)
+
+
+def _remove_helpers(place: Place) -> None:
+    try:
+        place.remove_helpers()
+    except OSError as error:
+        raise place.refusal(error) from error

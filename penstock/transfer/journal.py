@@ -1,0 +1,183 @@
+"""The journal beside a partial file: what is known to be in it, and that it is about to be published.
+
+Append-only lines, each with its own CRC, so that a torn or damaged line is passed over. Parts are a hint (they are read again
+before they are trusted: after a power cut the journal may know more than the disk); `Publishing` is a promise and therefore
+fsynced. Calls the kernel only, relative to a held directory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from penstock.transfer import crc64
+
+FORMAT = 1
+_READ_MAX_BYTES = 16 << 20  # 10,000 parts take about 0.6 MB
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceIdentity:
+    """The object whose bytes are in the partial file, and how it is cut."""
+
+    key: str
+    etag: str
+    version_id: str
+    size_bytes: int
+    part_size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publishing:
+    """Written right before the rename: this inode, whole and verified, is to take the target's name."""
+
+    inode: int
+    size_bytes: int
+    crc64: int
+    modify_ns: int
+    compared: int  # 1: the store told a checksum and it was the same
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What a journal says. `parts` maps part numbers to CRC-64 values."""
+
+    source: SourceIdentity | None = None
+    parts: Mapping[int, int] = field(default_factory=dict)
+    publishing: Publishing | None = None
+
+
+class Journal:
+    """An open journal. Appending is safe from several threads."""
+
+    def __init__(self, directory: int, name: bytes, descriptor: int) -> None:
+        self._directory = directory
+        self._name = name
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    @classmethod
+    def create(cls, directory: int, name: bytes, source: SourceIdentity) -> Journal:
+        """A new journal in place of any older one; its name is durable on return. Raises OSError."""
+        remove(directory, name)
+        journal = cls(directory, name, os.open(name, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory))
+        try:
+            journal._append({"format": FORMAT, "source": asdict(source)})
+            os.fsync(journal._descriptor)
+        except BaseException:
+            journal.close()
+            raise
+        return journal
+
+    @classmethod
+    def reopen(cls, directory: int, name: bytes) -> tuple[Journal, Recorded] | None:
+        """An existing journal and what it says; None if there is none. Raises OSError."""
+        try:
+            descriptor = os.open(name, _FLAGS | os.O_NONBLOCK, dir_fd=directory)
+        except FileNotFoundError:
+            return None
+        journal = cls(directory, name, descriptor)
+        try:
+            text = _read(descriptor)
+            if text and not text.endswith(b"\n"):
+                os.write(descriptor, b"\n")  # ends a torn line, so that the next one stands alone
+            return journal, parse(text)
+        except BaseException:
+            journal.close()
+            raise
+
+    def record_part(self, number: int, crc: int) -> None:
+        """Say that a part's bytes were written. Raises OSError."""
+        self._append({"part": number, "crc64": crc})
+
+    def record_publishing(self, publishing: Publishing) -> None:
+        """Promise the rename; on stable storage on return. Raises OSError."""
+        self._append({"publishing": asdict(publishing)})
+        os.fsync(self._descriptor)
+
+    def sync(self) -> None:
+        """Put what was recorded on stable storage. Raises OSError."""
+        os.fdatasync(self._descriptor)
+
+    def remove(self) -> None:
+        """Take the name away; the journal stays open until `close`. Raises OSError."""
+        remove(self._directory, self._name)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        payload = json.dumps(record, separators=(",", ":")).encode()
+        line = memoryview(b"%016x %s\n" % (crc64.update(payload), payload))
+        with self._lock:
+            while line:
+                line = line[os.write(self._descriptor, line) :]
+
+
+def read(directory: int, name: bytes) -> Recorded | None:
+    """What the journal `name` says, without keeping it open; None if there is none. Raises OSError."""
+    found = Journal.reopen(directory, name)
+    if found is None:
+        return None
+    found[0].close()
+    return found[1]
+
+
+def remove(directory: int, name: bytes) -> None:
+    """Remove a journal if it is there. Raises OSError."""
+    try:
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        return
+
+
+def parse(text: bytes) -> Recorded:
+    """What sound lines say; the last word on a part counts. Unsound lines are passed over."""
+    source: SourceIdentity | None = None
+    publishing: Publishing | None = None
+    parts: dict[int, int] = {}
+    for line in text.split(b"\n"):
+        record = _sound(line)
+        if record is None:
+            continue
+        try:
+            if "source" in record and record.get("format") == FORMAT:
+                source = SourceIdentity(**record["source"])
+            elif "publishing" in record:
+                publishing = Publishing(**record["publishing"])
+            elif "part" in record:
+                parts[int(record["part"])] = int(record["crc64"])
+        except (TypeError, ValueError, KeyError):
+            continue  # written by another version of Penstock
+    return Recorded(source=source, parts=parts, publishing=publishing)
+
+
+def _sound(line: bytes) -> dict[str, Any] | None:
+    checksum, separator, payload = line.partition(b" ")
+    try:
+        if not separator or len(checksum) != 16 or int(checksum, 16) != crc64.update(payload):
+            return None
+        record = json.loads(payload)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _read(descriptor: int) -> bytes:
+    chunks: list[bytes] = []
+    length = 0
+    while length < _READ_MAX_BYTES:
+        chunk = os.pread(descriptor, 1 << 20, length)
+        if not chunk:
+            break
+        chunks.append(chunk)
+        length += len(chunk)
+    return b"".join(chunks)

@@ -1,0 +1,47 @@
+"""The last step of an import: the conflict policy is asked again, and the sealed file takes its name.
+
+Calls `place` and `publish`.
+"""
+
+from __future__ import annotations
+
+from penstock.errors import FailureCode, TransferError
+from penstock.model import ConflictPolicy, Guarantee
+from penstock.transfer import publish
+from penstock.transfer.attempt import Attempt
+from penstock.transfer.mtime import ModifyTime, of_file
+from penstock.transfer.place import Place
+from penstock.transfer.policy import Decision, decide
+from penstock.transfer.posix import FileState
+
+_RACES_MAX = 32
+
+
+def wanted(attempt: Attempt, place: Place, source: ModifyTime) -> Decision:
+    """What the policy asks as things are now. Raises TransferError (TargetIsDirectory, TargetNotRegular)."""
+    target = place.target()
+    return decide(attempt.transfer.conflict_policy, source, None if target is None else of_file(target.modify_ns))
+
+
+def land(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) -> Guarantee | None:
+    """Publish the sealed partial file; None when the policy keeps what has appeared at the target meanwhile.
+
+    The caller fsyncs the directory. Raises OSError, TransferError, StoppedError, FencedError.
+    """
+    replaces = attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING
+    for _ in range(_RACES_MAX):
+        decision = wanted(attempt, place, source)
+        attempt.check_cancel()
+        if decision is Decision.KEEP:
+            return None
+        if decision is Decision.REPLACE:
+            publish.publish_over(place.directory, place.partial_name, place.name, sealed.inode)
+            return Guarantee.ATOMIC if replaces else Guarantee.BEST_EFFORT
+        guarantee = publish.publish_new(place.directory, place.partial_name, place.name, sealed.inode)
+        if guarantee is not None:
+            return guarantee
+    raise TransferError(
+        FailureCode.FILE_SYSTEM_UNAVAILABLE,
+        f"/{attempt.transfer.path} appeared and vanished again and again while it was to be published",
+        waiting_helps=True,
+    )

@@ -1,0 +1,294 @@
+"""Export of a large file: a multipart upload whose intent and id are durable, parts checked one by one, completed at the end.
+
+Calls the store, the part pool, `uploads`, `standing` and the source file. Parts that an earlier attempt sent are listed, read
+again locally and compared before they are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+
+from penstock.errors import (
+    FailureCode,
+    PreconditionFailedError,
+    StoreError,
+    TransferError,
+    UploadNotFoundError,
+)
+from penstock.model import FileDetail, Guarantee
+from penstock.stores.base import ObjectInfo, Part, PutResult
+from penstock.transfer import crc64, standing, uploads
+from penstock.transfer.attempt import NOT_COMPARED, Attempt
+from penstock.transfer.meter import PartMeter
+from penstock.transfer.mtime import of_file
+from penstock.transfer.objects import checksum_text, head_or_none
+from penstock.transfer.parts import PartJob, Workspace
+from penstock.transfer.plan import Plan, PlannedPart, plan_export
+from penstock.transfer.policy import Decision
+from penstock.transfer.posix import drop_behind, read_full
+from penstock.transfer.source_file import SourceFile
+from penstock.transfer.transfer import Checkpoint, Outcome
+
+
+def export_large(attempt: Attempt, source: SourceFile) -> Outcome:
+    """Move one file part by part. Raises StoreError, TransferError, StoppedError, FencedError."""
+    work = _LargeExport(attempt, source)
+    outcome = work.run()
+    if outcome is None:  # the whole object came out bad: overwrite it at once
+        outcome = work.run()
+    if outcome is None:
+        raise TransferError(
+            FailureCode.BAD_OBJECT_LEFT,
+            f"the object {attempt.transfer.key!r} in bucket {attempt.store.bucket} is damaged and could not be mended:"
+            " remove it",
+        )
+    return outcome
+
+
+class _LargeExport:
+    """One upload: its parts so far, and what is known of the target key."""
+
+    def __init__(self, attempt: Attempt, source: SourceFile) -> None:
+        self._attempt = attempt
+        self._source = source
+        self._time = of_file(source.state.modify_ns)
+        self._able = attempt.store.abilities.create_only_complete
+        self._decision = Decision.CREATE
+        self._parts: dict[int, Part] = {}
+        self._crcs: dict[int, int] = {}
+        self._leaves_bad = False
+
+    def run(self) -> Outcome | None:
+        """None: the object that was completed is bad, is ours, and cannot be deleted exactly."""
+        attempt = self._attempt
+        found = standing.stand(attempt, self._time)
+        if found.decision is Decision.KEEP:
+            uploads.clear(attempt)
+            return attempt.skipped(self._detail(None), Guarantee.BEST_EFFORT)
+        self._decision = found.decision
+        attempt.meter.learn(self._detail(None))
+        if found.mine is not None and not self._leaves_bad:
+            outcome = self._completed_earlier(found.mine)
+            if outcome is not None:
+                return outcome
+        plan, record, listed = self._resume()
+        if isinstance(record, Outcome):
+            return record
+        self._send(plan, record, listed)
+        self._source.check_unchanged()
+        crc = self._combined(plan)
+        return self._complete(plan, record, crc)
+
+    # ------------------------------------------------------------------------------------------------------- beginning
+
+    def _resume(self) -> tuple[Plan, Checkpoint | Outcome, Mapping[int, Part]]:
+        """The upload to go on with and its listed parts, or a new one, or the outcome if it was completed already."""
+        attempt, state = self._attempt, self._source.state
+        record = attempt.checkpoint
+        plan = plan_export(state.size_bytes, attempt.limits.part_size_bytes, attempt.store.limits)
+        if record is not None and uploads.fits(record, attempt.transfer.key, state):
+            kept = Plan(size_bytes=state.size_bytes, part_size_bytes=record.part_size_bytes)
+            upload_id = record.upload_id
+            try:
+                listed = attempt.persist(lambda: list(attempt.store.list_parts(record.key, upload_id)))
+                return kept, record, {part.number: part for part in listed}
+            except UploadNotFoundError:
+                info = head_or_none(attempt, record.key)
+                if info is not None and standing.is_mine(attempt, info):
+                    outcome = self._completed_earlier(info)
+                    if outcome is not None:
+                        return plan, outcome, {}
+        uploads.clear(attempt)
+        metadata = standing.metadata(attempt, state.modify_ns, None)
+        return plan, uploads.begin(attempt, state, plan, metadata), {}
+
+    def _completed_earlier(self, info: ObjectInfo) -> Outcome | None:
+        """The object is our own: compare it with the file, which is read once more for that. None if it is another file's."""
+        attempt = self._attempt
+        if info.size_bytes != self._source.state.size_bytes:
+            return None
+        plan = plan_export(info.size_bytes, attempt.limits.part_size_bytes, attempt.store.limits)
+        attempt.run_parts(
+            [PartJob(size_bytes=part.length_bytes, work=self._job(self._read_only, part)) for part in plan.parts()]
+        )
+        self._source.check_unchanged()
+        crc = self._combined(plan)
+        if not standing.holds(info, size_bytes=self._source.state.size_bytes, crc64=crc):
+            return None
+        uploads.clear(attempt)
+        return self._published(info.crc64, crc, self._guarantee())
+
+    # ----------------------------------------------------------------------------------------------------------- parts
+
+    def _send(self, plan: Plan, record: Checkpoint, listed: Mapping[int, Part]) -> None:
+        def move(part: PlannedPart, workspace: Workspace) -> None:
+            self._move(part, workspace, record.upload_id, listed.get(part.number))
+
+        self._attempt.run_parts(
+            [PartJob(size_bytes=part.length_bytes, work=self._job(move, part)) for part in plan.parts()]
+        )
+
+    @staticmethod
+    def _job(work: Callable[[PlannedPart, Workspace], None], part: PlannedPart) -> Callable[[Workspace], None]:
+        return lambda workspace: work(part, workspace)
+
+    def _move(self, part: PlannedPart, workspace: Workspace, upload_id: str, listed: Part | None) -> None:
+        """Read one part and send it, or find that the store has these very bytes. Runs in the pool."""
+        attempt = self._attempt
+        attempt.check_stop()
+        body, crc = self._read(part, workspace)
+        if listed is None or not self._is_same(listed, part, body, crc):
+            listed = attempt.persist(lambda: self._put_part(part, upload_id, body, crc))
+        self._parts[part.number] = listed
+        self._crcs[part.number] = crc
+        drop_behind(self._source.descriptor, part.offset, part.length_bytes)
+        PartMeter(attempt.meter).reach(part.length_bytes)
+
+    def _put_part(self, part: PlannedPart, upload_id: str, body: list[memoryview], crc: int) -> Part:
+        store, key = self._attempt.store, self._attempt.transfer.key
+        with self._attempt.meter.moving():
+            return store.put_part(key, upload_id, part.number, body, crc64=crc)
+
+    def _read_only(self, part: PlannedPart, workspace: Workspace) -> None:
+        """Learn one part's checksum without sending it."""
+        self._attempt.check_stop()
+        _, self._crcs[part.number] = self._read(part, workspace)
+
+    def _read(self, part: PlannedPart, workspace: Workspace) -> tuple[list[memoryview], int]:
+        body = workspace.buffers(part.length_bytes)
+        crc = crc64.EMPTY
+        offset = part.offset
+        for piece in body:
+            try:
+                count = read_full(self._source.descriptor, piece, offset)
+            except OSError as error:
+                raise self._source.refusal(error) from error
+            if count < len(piece):
+                raise self._source.changed()
+            crc = crc64.update(piece, crc)
+            offset += count
+        return body, crc
+
+    def _is_same(self, listed: Part, part: PlannedPart, body: list[memoryview], crc: int) -> bool:
+        """Whether the store's part holds these bytes, as far as the store can prove it."""
+        if listed.size_bytes != part.length_bytes:
+            return False
+        if listed.crc64 is not None:
+            return listed.crc64 == crc
+        if not self._attempt.store.abilities.part_etag_is_md5:
+            return False
+        digest = hashlib.md5(usedforsecurity=False)
+        for piece in body:
+            digest.update(piece)
+        return listed.etag.lower() == digest.hexdigest()
+
+    def _combined(self, plan: Plan) -> int:
+        return crc64.combine_all((self._crcs[part.number], part.length_bytes) for part in plan.parts())
+
+    # ------------------------------------------------------------------------------------------------------ completing
+
+    def _complete(self, plan: Plan, record: Checkpoint, crc: int) -> Outcome | None:
+        attempt = self._attempt
+        parts = [self._parts[part.number] for part in plan.parts()]
+        tries = 0
+        while True:
+            attempt.check_cancel()
+            if self._decision is not Decision.REPLACE and not self._able:
+                kept = self._keeps(crc)  # the store will not refuse: look once more, right before
+                if kept is not None:
+                    return kept
+            try:
+                result = attempt.store.complete(
+                    record.key,
+                    record.upload_id,
+                    parts,
+                    precondition=standing.precondition(self._decision, able=self._able),
+                )
+            except PreconditionFailedError as error:
+                tries += 1
+                kept = self._keeps(crc)
+                if kept is not None:
+                    return kept
+                if tries >= attempt.limits.part_tries:
+                    raise self._restless() from error
+            except UploadNotFoundError as error:
+                return self._lost(crc, error)
+            except StoreError as error:  # whether it was completed is unknown; the next try finds out
+                tries += 1
+                if not attempt.may_try_again(error, tries):
+                    raise
+                attempt.pause(tries, error, attempt.check_cancel)
+            else:
+                attempt.checkpoint = None
+                return self._verify(result, crc)
+
+    def _keeps(self, crc: int) -> Outcome | None:
+        """The outcome, if what has appeared at the key stays or is our own; None to go on."""
+        attempt = self._attempt
+        found = standing.stand(attempt, self._time)
+        if found.mine is not None and standing.holds(found.mine, size_bytes=self._source.state.size_bytes, crc64=crc):
+            uploads.clear(attempt)
+            return self._published(found.mine.crc64, crc, self._guarantee())
+        if found.decision is Decision.KEEP:
+            uploads.clear(attempt)
+            return attempt.skipped(self._detail(None), self._guarantee())
+        self._decision = found.decision
+        return None
+
+    def _lost(self, crc: int, error: UploadNotFoundError) -> Outcome:
+        """The upload is gone: completed by a try whose answer was lost, or aborted by somebody else."""
+        attempt = self._attempt
+        attempt.checkpoint = None
+        info = head_or_none(attempt, attempt.transfer.key)
+        if (
+            info is not None
+            and standing.is_mine(attempt, info)
+            and standing.holds(info, size_bytes=self._source.state.size_bytes, crc64=crc)
+        ):
+            return self._published(info.crc64, crc, self._guarantee())
+        raise error
+
+    def _verify(self, result: PutResult, crc: int) -> Outcome | None:
+        """Compare the whole object's checksum, and make room for a foreign version that came in between."""
+        attempt, key = self._attempt, self._attempt.transfer.key
+        told, version_id = result.crc64, result.version_id
+        if told is None:
+            info = head_or_none(attempt, key)
+            if info is not None and standing.is_mine(attempt, info):
+                told, version_id = info.crc64, version_id or info.version_id
+        if told not in {None, crc}:
+            if version_id in {"", "null"}:
+                self._leaves_bad = True
+                return None
+            attempt.persist(lambda: attempt.store.delete(key, version_id=version_id), check=attempt.check_fence)
+            raise TransferError(
+                FailureCode.CHECKSUM_MISMATCH,
+                f"{key!r} was sent with crc64 {crc}, the store put together {told}; that version was deleted",
+                waiting_helps=True,
+            )
+        held = self._guarantee()
+        if held is Guarantee.BEST_EFFORT and standing.yields_to_foreign(attempt, version_id, self._time):
+            return attempt.skipped(self._detail(None), held)
+        return self._published(told, crc, held)
+
+    def _restless(self) -> TransferError:
+        return TransferError(
+            FailureCode.STORE_UNAVAILABLE,
+            f"{self._attempt.transfer.key!r} appeared and vanished again and again",
+            waiting_helps=True,
+        )
+
+    # ------------------------------------------------------------------------------------------------------ describing
+
+    def _guarantee(self) -> Guarantee:
+        return standing.guarantee(self._attempt, self._decision, able=self._able)
+
+    def _detail(self, crc: int | None) -> FileDetail:
+        state = self._source.state
+        return FileDetail(modify_time_ns=state.modify_ns, size_bytes=state.size_bytes, checksum=checksum_text(crc))
+
+    def _published(self, told: int | None, crc: int, held: Guarantee) -> Outcome:
+        if told is None:
+            self._attempt.add_note(NOT_COMPARED)
+        return self._attempt.published(self._detail(crc), held)

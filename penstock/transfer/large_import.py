@@ -1,0 +1,251 @@
+"""Import of a large file: parallel ranged GETs into the partial file, journaled part by part, verified whole, published.
+
+Calls the store, the part pool and `place`. What an earlier attempt left is read again before it is believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from penstock.errors import (
+    FailureCode,
+    IntegrityError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+    RangeNotSatisfiableError,
+    TransferError,
+)
+from penstock.model import FileDetail, Guarantee
+from penstock.stores.base import ByteRange, ObjectInfo
+from penstock.transfer import crc64, objects, posix
+from penstock.transfer.attempt import Attempt
+from penstock.transfer.flusher import Flusher, Span
+from penstock.transfer.journal import Journal, Publishing, Recorded, SourceIdentity
+from penstock.transfer.landing import land, wanted
+from penstock.transfer.meter import PartMeter
+from penstock.transfer.mtime import of_object
+from penstock.transfer.partial import PartialFile
+from penstock.transfer.parts import PartJob, Workspace
+from penstock.transfer.place import Place
+from penstock.transfer.plan import Plan, PlannedPart, plan_import
+from penstock.transfer.policy import Decision
+from penstock.transfer.transfer import Outcome
+
+_CHANGED = (PreconditionFailedError, RangeNotSatisfiableError, ObjectNotFoundError)
+
+
+def import_large(attempt: Attempt, place: Place, info: ObjectInfo) -> Outcome:
+    """Move one object part by part. Raises StoreError, TransferError, StoppedError, FencedError."""
+    objects.check_source_object(attempt, info)
+    attempt.meter.learn(objects.detail_of(info, None))
+    if wanted(attempt, place, of_object(info)) is Decision.KEEP:
+        return attempt.skipped(objects.detail_of(info, info.crc64), Guarantee.ATOMIC)
+    place.make()
+    work = _LargeImport(attempt, place, info)
+    try:
+        return work.run()
+    except OSError as error:  # after such an error nothing of this inode is believed: the next attempt starts anew
+        work.discard()
+        raise place.refusal(error) from error
+    except _CHANGED as error:
+        work.discard()
+        raise objects.changed(info.key) from error
+    except IntegrityError:
+        work.discard()
+        raise
+    except TransferError as error:
+        if error.code is FailureCode.SOURCE_CHANGED:
+            work.discard()
+        raise
+    finally:
+        work.close()
+
+
+class _LargeImport:
+    """The partial file and its journal while they grow."""
+
+    def __init__(self, attempt: Attempt, place: Place, info: ObjectInfo) -> None:
+        self._attempt = attempt
+        self._place = place
+        self._info = info
+        self._partial: PartialFile | None = None
+        self._journal: Journal | None = None
+        self._recorded = Recorded()
+        self._crcs: dict[int, int] = {}
+        self._is_published = False
+
+    def run(self) -> Outcome:
+        partial, journal, plan = self._open()
+        flusher = Flusher(partial.descriptor, dirty_bytes_max=self._attempt.limits.dirty_bytes_max, synced=journal.sync)
+        self._attempt.run_parts(
+            [
+                PartJob(size_bytes=part.length_bytes, work=_bound(self, part, partial, journal, flusher))
+                for part in plan.parts()
+            ]
+        )
+        crc = crc64.combine_all((self._crcs[part.number], part.length_bytes) for part in plan.parts())
+        objects.compare(self._attempt, self._info, crc)
+        objects.check_unchanged(self._attempt, self._info)
+        return self._publish(partial, journal, objects.detail_of(self._info, crc), crc)
+
+    def discard(self) -> None:
+        """Remove what was begun, unless it is published or this attempt has lost its sub-task."""
+        if self._is_published or self._attempt.is_fenced:
+            return
+        try:
+            if self._journal is not None:
+                self._journal.remove()  # first: a journal without its partial file means "published"
+            if self._partial is not None:
+                self._partial.discard()
+        except OSError as error:
+            raise self._place.refusal(error) from error
+
+    def close(self) -> None:
+        """Let go of both files and of the lock."""
+        if self._journal is not None:
+            self._journal.close()
+        if self._partial is not None:
+            self._partial.close()
+
+    # ------------------------------------------------------------------------------------------------------- beginning
+
+    def _open(self) -> tuple[PartialFile, Journal, Plan]:
+        """Take over what fits this very object, else start anew."""
+        resumed = self._resume()
+        if resumed is not None:
+            return resumed
+        plan = plan_import(self._info.size_bytes, self._attempt.limits.part_size_bytes)
+        self._place.remove_helpers()
+        partial = self._partial = PartialFile.create(self._place.directory, self._place.partial_name)
+        posix.reserve(partial.descriptor, self._info.size_bytes)
+        journal = self._journal = Journal.create(
+            self._place.directory, self._place.journal_name, _identity(self._info, plan.part_size_bytes)
+        )
+        self._place.sync()
+        return partial, journal, plan
+
+    def _resume(self) -> tuple[PartialFile, Journal, Plan] | None:
+        partial = self._partial = self._place.reopen_partial()
+        if partial is None:
+            return None
+        found = self._place.reopen_journal()
+        if found is not None:
+            self._journal, recorded = found
+            source = recorded.source
+            if source is not None and source == _identity(self._info, source.part_size_bytes):
+                self._recorded = recorded
+                plan = Plan(size_bytes=source.size_bytes, part_size_bytes=source.part_size_bytes)
+                return partial, self._journal, plan
+            self._journal.close()
+            self._journal = None
+        partial.close()
+        self._partial = None
+        return None
+
+    # ----------------------------------------------------------------------------------------------------------- parts
+
+    def move_part(
+        self, part: PlannedPart, workspace: Workspace, partial: PartialFile, journal: Journal, flusher: Flusher
+    ) -> None:
+        """Bring one part into the partial file, or find that it is there. Runs in the pool."""
+        counted = PartMeter(self._attempt.meter)
+        recorded = self._recorded.parts.get(part.number)
+        if recorded is not None and recorded == self._read_again(part, workspace, partial):
+            self._crcs[part.number] = recorded
+            counted.reach(part.length_bytes)
+            return
+        crc = self._fetch(part, workspace, partial, Span(flusher, part.offset), counted)
+        self._crcs[part.number] = crc
+        journal.record_part(part.number, crc)
+
+    def _read_again(self, part: PlannedPart, workspace: Workspace, partial: PartialFile) -> int | None:
+        """The checksum of what the disk holds of a part; None if it is not all there."""
+        buffer = workspace.buffer()
+        crc = crc64.EMPTY
+        done = 0
+        while done < part.length_bytes:
+            self._attempt.check_stop()
+            piece = buffer[: part.length_bytes - done]
+            if posix.read_full(partial.descriptor, piece, part.offset + done) < len(piece):
+                return None
+            crc = crc64.update(piece, crc)
+            done += len(piece)
+        return crc
+
+    def _fetch(
+        self, part: PlannedPart, workspace: Workspace, partial: PartialFile, span: Span, counted: PartMeter
+    ) -> int:
+        """Read a range into its place; a try that breaks off is continued where it ended."""
+        buffer = workspace.buffer()
+        info, store, attempt = self._info, self._attempt.store, self._attempt
+        crc = crc64.EMPTY
+        done = 0
+
+        def read_on() -> None:
+            nonlocal crc, done
+            wanted_range = ByteRange(offset=part.offset + done, length_bytes=part.length_bytes - done)
+            version_id = info.version_id if objects.is_pinned(info) else ""
+            with (
+                attempt.meter.moving(),
+                store.get(info.key, version_id=version_id, byte_range=wanted_range, if_match=info.etag) as stream,
+            ):
+                while done < part.length_bytes:
+                    attempt.check_stop()
+                    piece = buffer[: part.length_bytes - done]
+                    count = stream.readinto(piece)
+                    if count == 0:
+                        raise objects.ended_early(info, done, part.length_bytes)
+                    crc = crc64.update(piece[:count], crc)
+                    posix.write_all(partial.descriptor, piece[:count], part.offset + done)
+                    done += count
+                    span.grow(count)
+                    counted.reach(done)
+
+        attempt.persist(read_on)
+        span.flush()
+        return crc
+
+    # ------------------------------------------------------------------------------------------------------ publishing
+
+    def _publish(self, partial: PartialFile, journal: Journal, detail: FileDetail, crc: int) -> Outcome:
+        attempt, place = self._attempt, self._place
+        posix.drop_behind(partial.descriptor, 0, 0)
+        sealed = partial.seal(detail.modify_time_ns)
+        if sealed.size_bytes != detail.size_bytes:
+            raise TransferError(
+                FailureCode.SOURCE_CHANGED, f"the partial file of /{attempt.transfer.path} was changed by somebody else",
+                waiting_helps=True,
+            )  # fmt: skip
+        journal.record_publishing(
+            Publishing(
+                inode=sealed.inode,
+                size_bytes=detail.size_bytes,
+                crc64=crc,
+                modify_ns=detail.modify_time_ns,
+                compared=int(self._info.crc64 is not None),
+            )
+        )
+        guarantee = land(attempt, place, sealed, of_object(self._info))
+        if guarantee is None:
+            self.discard()
+            place.sync()
+            return attempt.skipped(detail, Guarantee.ATOMIC)
+        self._is_published = True
+        place.sync()
+        return attempt.published(detail, guarantee, tidy=True)
+
+
+def _bound(
+    work: _LargeImport, part: PlannedPart, partial: PartialFile, journal: Journal, flusher: Flusher
+) -> Callable[[Workspace], None]:
+    return lambda workspace: work.move_part(part, workspace, partial, journal, flusher)
+
+
+def _identity(info: ObjectInfo, part_size_bytes: int) -> SourceIdentity:
+    return SourceIdentity(
+        key=info.key,
+        etag=info.etag,
+        version_id=info.version_id,
+        size_bytes=info.size_bytes,
+        part_size_bytes=part_size_bytes,
+    )

@@ -1,0 +1,120 @@
+"""The gate's one door: `move` does one attempt at one file and says how it ended. It does not raise for expected trouble.
+
+Calls import, export and withdrawal; decides what is cleaned up after a failure, and turns errors into outcomes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from penstock.errors import FencedError, StoppedError, StoreError, TransferError
+from penstock.model import Direction
+from penstock.stores.base import Store
+from penstock.transfer import withdraw as withdrawal
+from penstock.transfer.attempt import Attempt
+from penstock.transfer.exporting import export_file
+from penstock.transfer.importing import import_file
+from penstock.transfer.meter import Meter
+from penstock.transfer.parts import PartPool
+from penstock.transfer.refusals import from_store
+from penstock.transfer.root import Root
+from penstock.transfer.transfer import (
+    Hooks,
+    Intent,
+    Lane,
+    Outcome,
+    StopReason,
+    Transfer,
+    TransferLimits,
+    Verdict,
+)
+
+
+def move(
+    transfer: Transfer,
+    *,
+    root: Root,
+    store: Store,
+    hooks: Hooks,
+    limits: TransferLimits,
+    parts: PartPool,
+    lane: Lane,
+    now_ns: Callable[[], int],
+    jitter: Callable[[], float],
+) -> Outcome:
+    """Do one attempt (or withdraw, or tidy up after one), blocking until it ended.
+
+    `now_ns` is the clock in UTC nanoseconds, `jitter` gives 0.0..1.0 for waits. Whatever store, file system or a stop signal
+    do is told by the outcome: a verdict, a failure code, and a sentence a person can act on.
+    """
+    attempt = Attempt(
+        transfer=transfer,
+        root=root,
+        store=store,
+        hooks=hooks,
+        limits=limits,
+        pool=parts,
+        lane=lane,
+        now_ns=now_ns,
+        jitter=jitter,
+        meter=Meter(sub_task_id=transfer.sub_task_id, attempt=transfer.attempt, now_ns=now_ns, tell=hooks.progress),
+        checkpoint=transfer.checkpoint,
+    )
+    try:
+        return _STEPS[transfer.intent](attempt)
+    except (StoreError, TransferError) as error:
+        return _later(attempt, _known(error))
+    except FencedError as error:
+        return _returned(attempt, str(error))
+
+
+def _move(attempt: Attempt) -> Outcome:
+    try:
+        if attempt.transfer.direction is Direction.IMPORT:
+            return import_file(attempt)
+        return export_file(attempt)
+    except StoppedError as error:
+        if attempt.stopped is StopReason.CANCEL:
+            return withdrawal.withdraw(attempt)
+        return _returned(attempt, str(error))
+    except (StoreError, TransferError) as error:
+        known = _known(error)
+        if known.waiting_helps:
+            return _later(attempt, known)
+        return _fail(attempt, known)
+
+
+def _fail(attempt: Attempt, error: TransferError) -> Outcome:
+    """FAILED is final, so nothing may be left behind; while that cannot be done yet, it is tried again."""
+    try:
+        withdrawal.leave_nothing(attempt)
+    except (StoreError, TransferError) as caught:
+        left = _known(caught)
+        words = f"{error}; what was begun could not be removed: {left}"
+        verdict = Verdict.RETRY if left.waiting_helps else Verdict.FAILED
+        return replace(attempt.outcome(verdict), code=error.code, message=words, retry_after_s=left.retry_after_s)
+    return _described(attempt.outcome(Verdict.FAILED), error)
+
+
+_STEPS: dict[Intent, Callable[[Attempt], Outcome]] = {
+    Intent.MOVE: _move,
+    Intent.WITHDRAW: withdrawal.withdraw,
+    Intent.TIDY: withdrawal.tidy,
+}
+
+
+def _known(error: StoreError | TransferError) -> TransferError:
+    return from_store(error) if isinstance(error, StoreError) else error
+
+
+def _later(attempt: Attempt, error: TransferError) -> Outcome:
+    return _described(attempt.outcome(Verdict.RETRY), error)
+
+
+def _returned(attempt: Attempt, words: str) -> Outcome:
+    return replace(attempt.outcome(Verdict.RETURNED), message=words)
+
+
+def _described(outcome: Outcome, error: TransferError) -> Outcome:
+    return replace(outcome, code=error.code, message=str(error), retry_after_s=error.retry_after_s)

@@ -1,0 +1,164 @@
+"""The object that an import reads: what it is, whether it is the one that is meant, whether it is still the same.
+
+Calls the store; touches no file but to see whether one of that name exists, for a better sentence.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+from penstock.errors import (
+    FailureCode,
+    IntegrityError,
+    ObjectNotFoundError,
+    StoreError,
+    StoreUnavailableError,
+    TransferError,
+)
+from penstock.model import FileDetail
+from penstock.stores.base import ObjectInfo
+from penstock.transfer import names, policy
+from penstock.transfer.attempt import NOT_COMPARED, Attempt
+from penstock.transfer.mtime import of_object
+
+_GUESSES_MAX = 32
+
+
+def checksum_text(crc: int | None) -> str:
+    """A checksum as FileDetail carries it; empty when it is not known."""
+    return "" if crc is None else f"crc64:{crc}"
+
+
+def detail_of(info: ObjectInfo, crc: int | None) -> FileDetail:
+    """An object as the source of an import."""
+    return FileDetail(modify_time_ns=of_object(info).ns, size_bytes=info.size_bytes, checksum=checksum_text(crc))
+
+
+def head_or_none(attempt: Attempt, key: str) -> ObjectInfo | None:
+    """Describe an object; None if there is none. Raises StoreError."""
+    try:
+        return attempt.persist(lambda: attempt.store.head(key), check=attempt.check_cancel)
+    except ObjectNotFoundError:
+        return None
+
+
+def require(attempt: Attempt) -> ObjectInfo:
+    """Describe the source. Raises StoreError, TransferError (SourceNotFound, SourceIsDirectory)."""
+    info = head_or_none(attempt, attempt.transfer.key)
+    if info is None:
+        raise explain_missing(attempt)
+    return info
+
+
+def check_source_object(attempt: Attempt, info: ObjectInfo) -> None:
+    """Raises TransferError (ConditionNotMet)."""
+    policy.check_condition(attempt.transfer.condition, modify_ns=of_object(info).ns, size_bytes=info.size_bytes)
+
+
+def check_rival_object(attempt: Attempt) -> None:
+    """Raises TransferError (AmbiguousSource) when both readings of the source exist."""
+    transfer = attempt.transfer
+    if not transfer.rival or transfer.rival == transfer.key:
+        return
+    if head_or_none(attempt, transfer.rival) is not None and head_or_none(attempt, transfer.key) is not None:
+        raise ambiguous(transfer.key, transfer.rival)
+
+
+def ambiguous(one: str, other: str) -> TransferError:
+    """Both readings of a source path exist."""
+    return TransferError(
+        FailureCode.AMBIGUOUS_SOURCE,
+        f"the source path can be read as /{one} and as /{other}, and both exist: name it relative to the task's directory,"
+        " or set subtask_path_base",
+    )
+
+
+def compare(attempt: Attempt, info: ObjectInfo, crc: int) -> None:
+    """Compare what was read with what the store tells of the whole object. Raises IntegrityError."""
+    if info.crc64 is None:
+        attempt.add_note(NOT_COMPARED)
+    elif info.crc64 != crc:
+        raise IntegrityError(
+            f"{info.key!r} was read with crc64 {crc}, the store tells {info.crc64}",
+            bucket=attempt.store.bucket,
+            key=info.key,
+        )
+
+
+def is_pinned(info: ObjectInfo) -> bool:
+    """Whether a version id names these very bytes for good (`null` can be overwritten)."""
+    return info.version_id not in {"", "null"}
+
+
+def check_unchanged(attempt: Attempt, info: ObjectInfo) -> None:
+    """Raises TransferError (SourceChanged, waiting helps) when the key has another object now than `info`."""
+    if is_pinned(info):
+        return
+    now = head_or_none(attempt, info.key)
+    same = now is not None and (now.etag, now.size_bytes, now.last_modified_ns) == (
+        info.etag,
+        info.size_bytes,
+        info.last_modified_ns,
+    )
+    if not same:
+        raise changed(info.key)
+
+
+def changed(key: str) -> TransferError:
+    """The object was overwritten or removed while it was read."""
+    return TransferError(
+        FailureCode.SOURCE_CHANGED,
+        f"the object {key!r} was overwritten or removed while it was read",
+        waiting_helps=True,
+    )
+
+
+def ended_early(info: ObjectInfo, got: int, wanted: int) -> StoreUnavailableError:
+    """The body of a GET stopped short without an error."""
+    return StoreUnavailableError(f"the body of {info.key!r} ended after {got} of {wanted} bytes", key=info.key)
+
+
+def explain_missing(attempt: Attempt) -> TransferError:
+    """Why there may be no such object: it is a directory, the other reading was meant, or the other direction."""
+    key, rival = attempt.transfer.key, attempt.transfer.rival
+    if _is_prefix(attempt, key):
+        return TransferError(
+            FailureCode.SOURCE_IS_DIRECTORY,
+            f"/{key} is a directory of the bucket {attempt.store.bucket}, not an object",
+        )
+    words = f"there is no object {key!r} in bucket {attempt.store.bucket}"
+    if rival and rival != key and head_or_none(attempt, rival) is not None:
+        words += f"; there is {rival!r}: did you mean that?"
+    if any(_is_file(attempt, guess) for guess in _guesses(attempt)):
+        words += "; this task is StreamImport; did you mean StreamExport?"
+    return TransferError(FailureCode.SOURCE_NOT_FOUND, words)
+
+
+def _is_prefix(attempt: Attempt, key: str) -> bool:
+    try:
+        return bool(attempt.store.list_objects(prefix=f"{key}/", limit=1).objects)
+    except StoreError:
+        return False  # without the right to list, the plain sentence has to do
+
+
+def _guesses(attempt: Attempt) -> Iterator[bytes]:
+    """Where a file would lie if an export had been meant: the key, or the end of it, below the root or the base."""
+    base = attempt.transfer.base.strip("/")
+    parts = attempt.transfer.key.split("/")
+    yield names.to_bytes(attempt.transfer.key)
+    for count in range(min(len(parts), _GUESSES_MAX)):
+        below = "/".join(parts[count:])
+        yield names.to_bytes(f"{base}/{below}" if base else below)
+
+
+def _is_file(attempt: Attempt, path: bytes) -> bool:
+    try:
+        descriptor = attempt.root.open_beneath(path, os.O_PATH | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return False
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,125 @@
+"""The partial file: a sub-task's unfinished bytes beside the target, held by exactly one mover.
+
+Made anew with O_EXCL or taken over as it is, never truncated; locked while it is held; 0600 until it is sealed for publishing.
+Calls the kernel only, relative to a held directory.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from penstock.errors import FailureCode, TransferError
+from penstock.transfer import posix
+from penstock.transfer.posix import FileState
+
+_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_RACES_MAX = 8
+
+
+class PartialFile:
+    """One partial file, open and locked. `close` keeps it for the next attempt, `discard` removes it."""
+
+    def __init__(self, directory: int, name: bytes, descriptor: int) -> None:
+        self._directory = directory
+        self._name = name
+        self._descriptor = descriptor
+        self._lock_descriptor = -1
+
+    @classmethod
+    def create(cls, directory: int, name: bytes) -> PartialFile:
+        """A new, empty one; an older one is unlinked, not truncated. Raises OSError, TransferError if another holds it."""
+        for _ in range(_RACES_MAX):
+            try:
+                descriptor = os.open(name, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
+            except FileExistsError:
+                older = cls.reopen(directory, name)
+                if older is not None:
+                    older.discard()
+                continue
+            if posix.try_lock(descriptor):
+                return cls(directory, name, descriptor)
+            os.close(descriptor)
+            break
+        raise _held()
+
+    @classmethod
+    def reopen(cls, directory: int, name: bytes) -> PartialFile | None:
+        """The one that an earlier attempt left; None if there is none. Raises OSError, TransferError if another holds it."""
+        for _ in range(_RACES_MAX):
+            try:
+                descriptor = os.open(name, _FLAGS, dir_fd=directory)
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                if error.errno != errno.ELOOP:
+                    raise
+                os.unlink(name, dir_fd=directory)  # a link under our own reserved name: not ours, never followed
+                continue
+            found = cls(directory, name, descriptor)
+            if not posix.try_lock(descriptor):
+                found.close()
+                raise _held()
+            if found.is_named():
+                return found
+            found.close()  # it was removed or published between open and lock
+        raise _held()
+
+    @property
+    def descriptor(self) -> int:
+        """For pread and pwrite; -1 once sealed."""
+        return self._descriptor
+
+    @property
+    def name(self) -> bytes:
+        """Its name in the directory."""
+        return self._name
+
+    def is_named(self) -> bool:
+        """Whether its name still leads to the very file that is held."""
+        there = posix.look_or_none(self._directory, self._name)
+        return there is not None and there.inode == os.fstat(self._descriptor).st_ino
+
+    def state(self) -> FileState:
+        """What it looks like now."""
+        return posix.look_open(self._descriptor if self._descriptor >= 0 else self._lock_descriptor)
+
+    def seal(self, modify_ns: int) -> FileState:
+        """Set time and mode, fsync, close: on stable storage on return. The lock stays held.
+
+        Raises OSError: then nothing may be believed of this inode any more, discard it.
+        """
+        descriptor = self._descriptor
+        os.fchmod(descriptor, 0o666 & ~posix.umask())
+        os.utime(descriptor, ns=(os.fstat(descriptor).st_atime_ns, modify_ns))
+        os.fsync(descriptor)
+        sealed = posix.look_open(descriptor)
+        # close() is where network file systems tell their last errors; a duplicate keeps the lock.
+        self._lock_descriptor = os.dup(descriptor)
+        self._descriptor = -1
+        os.close(descriptor)
+        return sealed
+
+    def discard(self) -> None:
+        """Remove it and let go. Raises OSError if it cannot be removed."""
+        try:
+            os.unlink(self._name, dir_fd=self._directory)
+        except FileNotFoundError:
+            pass
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of it and of its lock."""
+        for descriptor in (self._descriptor, self._lock_descriptor):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._descriptor = self._lock_descriptor = -1
+
+
+def _held() -> TransferError:
+    return TransferError(
+        FailureCode.FILE_SYSTEM_UNAVAILABLE,
+        "another mover still holds this sub-task's partial file",
+        waiting_helps=True,
+    )

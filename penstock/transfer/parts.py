@@ -1,0 +1,145 @@
+"""The part pool: a few threads shared by all large files of a mover, handed out part by part so that no file starves another.
+
+The file that has been served the fewest bytes is served next (deficit round robin by bytes, without a quantum). Each thread
+owns buffers that are made once and used again, so memory is workers times buffers whatever the sizes of files. Knows nothing
+of stores and files: a job is a size and a callable.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from penstock.errors import StoppedError
+
+
+class Workspace:
+    """A worker's own buffers. Only valid within the job that they are handed to."""
+
+    def __init__(self, buffer_bytes: int) -> None:
+        self._buffer_bytes = buffer_bytes
+        self._buffers: list[memoryview] = []
+
+    def buffer(self) -> memoryview:
+        """One buffer of the pool's `buffer_bytes`."""
+        return self.buffers(self._buffer_bytes)[0]
+
+    def buffers(self, length_bytes: int) -> list[memoryview]:
+        """Buffers of `length_bytes` together, each of `buffer_bytes` but the last. They are kept for the next job."""
+        count = max(1, -(-length_bytes // self._buffer_bytes))
+        while len(self._buffers) < count:
+            self._buffers.append(memoryview(bytearray(self._buffer_bytes)))
+        chosen = self._buffers[:count]
+        chosen[-1] = chosen[-1][: length_bytes - (count - 1) * self._buffer_bytes]
+        return chosen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartJob:
+    """One part's work; `size_bytes` is what fairness counts."""
+
+    size_bytes: int
+    work: Callable[[Workspace], None]
+
+
+class _Line:
+    """The jobs of one file that wait, and what has been served of it. Guarded by the pool's lock."""
+
+    def __init__(self, jobs: Iterable[PartJob], served_bytes: int) -> None:
+        self.waiting = deque(jobs)
+        self.served_bytes = served_bytes
+        self.running = 0
+        self.error: BaseException | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return not self.waiting and not self.running
+
+
+class PartPool:
+    """`workers` threads. `run` may be called from many threads at once, one call a file."""
+
+    def __init__(self, workers: int, *, buffer_bytes: int = 1 << 20, name: str = "part") -> None:
+        self._changed = threading.Condition()
+        self._lines: list[_Line] = []
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._serve, args=(Workspace(buffer_bytes),), name=f"{name}-{index}", daemon=True)
+            for index in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def workers(self) -> int:
+        """How many parts can move at the same time."""
+        return len(self._threads)
+
+    def run(self, jobs: Iterable[PartJob]) -> None:
+        """Do all jobs of one file; returns when none of them runs any more.
+
+        After the first job that raises, those still waiting are dropped, and its error is raised here. A job is expected to
+        look now and then whether a sibling failed. Raises StoppedError when the pool was closed meanwhile.
+        """
+        with self._changed:
+            floor = min((line.served_bytes for line in self._lines), default=0)
+            line = _Line(jobs, floor)  # a newcomer has no claim on the past
+            if self._closed:
+                raise StoppedError("the part pool is closed")
+            self._lines.append(line)
+            self._changed.notify_all()
+            try:
+                self._changed.wait_for(lambda: line.is_over)
+            finally:
+                self._lines.remove(line)
+        if line.error is not None:
+            raise line.error
+
+    def close(self) -> None:
+        """Drop what waits, let what runs end, end the threads."""
+        with self._changed:
+            self._closed = True
+            for line in self._lines:
+                self._drop(line, StoppedError("the part pool is closed"))
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self, workspace: Workspace) -> None:
+        while (taken := self._take()) is not None:
+            line, job = taken
+            error: BaseException | None = None
+            try:
+                job.work(workspace)
+            except BaseException as caught:  # noqa: BLE001  (carried to the file's own thread, raised there)
+                error = caught
+            with self._changed:
+                line.running -= 1
+                if error is not None:
+                    self._drop(line, error)
+                if line.is_over:
+                    self._changed.notify_all()
+            del line, job, taken, error
+
+    def _take(self) -> tuple[_Line, PartJob] | None:
+        with self._changed:
+            while True:
+                line = min(
+                    (line for line in self._lines if line.waiting), key=lambda line: line.served_bytes, default=None
+                )
+                if line is not None:
+                    job = line.waiting.popleft()
+                    line.served_bytes += job.size_bytes
+                    line.running += 1
+                    return line, job
+                if self._closed:
+                    return None
+                self._changed.wait()
+
+    @staticmethod
+    def _drop(line: _Line, error: BaseException) -> None:
+        line.waiting.clear()
+        if line.error is None:
+            line.error = error

@@ -1,0 +1,112 @@
+"""The place where an imported file is to appear: its directory, held open, its name, and the helper files beside it.
+
+Calls root, partial, journal and publish; knows no store.
+"""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import Self
+
+from penstock.errors import TransferError
+from penstock.transfer import journal, names, policy
+from penstock.transfer.journal import Journal, Recorded
+from penstock.transfer.partial import PartialFile
+from penstock.transfer.posix import FileState, look_or_none
+from penstock.transfer.refusals import Side, from_os
+from penstock.transfer.root import Root, sync_directory
+from penstock.transfer.transfer import Transfer
+
+
+class Place:
+    """A context: the directory is closed at its end. Every method raises TransferError for what the kernel refuses."""
+
+    def __init__(self, root: Root, transfer: Transfer) -> None:
+        self._root = root
+        self._path = transfer.path
+        self._base = transfer.base
+        self._directory = -1
+        _, self.name = names.split(transfer.path)
+        self.partial_name = names.partial_name(transfer.sub_task_id)
+        self.journal_name = names.journal_name(transfer.sub_task_id)
+
+    def __enter__(self) -> Self:
+        try:
+            self._directory, _ = self._root.resolve_parent(self._path)
+        except FileNotFoundError:
+            self._root.require_base(self._base)  # the rest is made when there is something to put into it
+        except OSError as error:
+            raise self.refusal(error) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._directory >= 0:
+            os.close(self._directory)
+            self._directory = -1
+
+    @property
+    def directory(self) -> int:
+        """The directory's descriptor, -1 while it does not exist."""
+        return self._directory
+
+    def refusal(self, error: OSError) -> TransferError:
+        """What the kernel refused, as a sentence about the target."""
+        return from_os(error, side=Side.TARGET, path=self._path)
+
+    def target(self) -> FileState | None:
+        """What has the target's name now; links are not followed. Refuses directories and devices."""
+        if self._directory < 0:
+            return None
+        try:
+            found = look_or_none(self._directory, self.name)
+        except OSError as error:
+            raise self.refusal(error) from error
+        policy.check_replaceable(found, self._path)
+        return found
+
+    def make(self) -> int:
+        """The directory's descriptor; missing levels are made, all are durable."""
+        try:
+            if self._directory < 0:
+                self._directory, _ = self._root.make_parents(self._path, base=self._base)
+            self._root.make_durable(self._directory, self._path, base=self._base)
+        except OSError as error:
+            raise self.refusal(error) from error
+        return self._directory
+
+    def sync(self) -> None:
+        """fsync the directory: names published or removed in it stay so. Raises OSError."""
+        sync_directory(self._directory)
+
+    def read_journal(self) -> Recorded | None:
+        """What the journal says; None if there is none. Raises OSError."""
+        return journal.read(self._directory, self.journal_name) if self._directory >= 0 else None
+
+    def reopen_journal(self) -> tuple[Journal, Recorded] | None:
+        """The journal itself. Raises OSError."""
+        return Journal.reopen(self._directory, self.journal_name) if self._directory >= 0 else None
+
+    def reopen_partial(self) -> PartialFile | None:
+        """The partial file an earlier attempt left, locked. Raises OSError, TransferError if another mover holds it."""
+        return PartialFile.reopen(self._directory, self.partial_name) if self._directory >= 0 else None
+
+    def remove_helpers(self) -> None:
+        """Remove journal and partial file; the journal goes first, for without its partial file it means "published".
+
+        Raises OSError, TransferError if another mover holds the partial file.
+        """
+        if self._directory < 0:
+            return
+        partial = self.reopen_partial()
+        if partial is None:
+            journal.remove(self._directory, self.journal_name)
+            return
+        try:
+            journal.remove(self._directory, self.journal_name)
+        except BaseException:
+            partial.close()
+            raise
+        partial.discard()

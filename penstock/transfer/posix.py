@@ -1,0 +1,371 @@
+"""Kernel calls that Python lacks, as plain functions over file descriptors: openat2, renameat2, statx, fallocate, …
+
+Calls libc only. Everything fails with `OSError`, as Python's own `os` does; `refusals` turns those into sentences. No path
+policy lives here, but for one: `open_beneath` and `walk_beneath` never lead out of the directory they start from.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import functools
+import os
+import stat
+import struct
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+LINKS_MAX = 40
+"""Symbolic links followed in one resolution, as the kernel's own limit."""
+
+_AGAIN_MAX = 64  # openat2 answers EAGAIN while something beneath is being renamed
+_OPENAT2 = 437
+_RENAMEAT2 = {"x86_64": 316, "ppc64le": 357, "s390x": 347}
+_RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_BENEATH = 0x08
+_RENAME_NOREPLACE = 0x01
+_AT_EMPTY_PATH = 0x1000
+_AT_NO_AUTOMOUNT = 0x0800
+_AT_STATX_FORCE_SYNC = 0x2000
+_STATX_BASIC = 0x07FF
+_STATX_MNT_ID = 0x1000
+_SYNC_FILE_RANGE_WRITE = 2
+_OPEN_HOW = struct.Struct("=QQQ")
+_STATX = struct.Struct("=IIQIIIHHQQQQ" + "qII" * 4 + "IIII" + "QQ")
+_STATX_SIZE = 256
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_syscall = _libc.syscall
+_syscall.restype = ctypes.c_long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileState:
+    """What the kernel says of one name or descriptor. `mount_id` is 0 where the kernel does not tell it."""
+
+    mode: int
+    device: int
+    inode: int
+    links: int
+    size_bytes: int
+    modify_ns: int
+    change_ns: int
+    mount_id: int = 0
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether it is a plain file."""
+        return stat.S_ISREG(self.mode)
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is a directory."""
+        return stat.S_ISDIR(self.mode)
+
+    @property
+    def is_symlink(self) -> bool:
+        """Whether it is a symbolic link."""
+        return stat.S_ISLNK(self.mode)
+
+
+Opener = Callable[[int, bytes, int], int]
+"""Opens a relative path with flags beneath a directory descriptor: `open_beneath` or `walk_beneath`."""
+
+
+def _fail(number: int, path: bytes = b"") -> OSError:
+    return OSError(number, os.strerror(number), os.fsdecode(path) if path else None)
+
+
+# ------------------------------------------------------------------------------------------------------------- resolving
+
+
+@functools.cache
+def has_openat2() -> bool:
+    """Whether this kernel (and its sandbox) offers openat2."""
+    try:
+        os.close(_openat2(-100, b".", os.O_PATH | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def _openat2(directory: int, path: bytes, flags: int) -> int:
+    if b"\0" in path:
+        raise _fail(errno.EINVAL, path.replace(b"\0", b"?"))
+    how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
+    descriptor = _syscall(
+        ctypes.c_long(_OPENAT2), ctypes.c_int(directory), ctypes.c_char_p(path), ctypes.c_char_p(how),
+        ctypes.c_size_t(len(how)),
+    )  # fmt: skip
+    if descriptor < 0:
+        raise _fail(ctypes.get_errno(), path)
+    return int(descriptor)
+
+
+def open_beneath(directory: int, path: bytes, flags: int) -> int:
+    """Open `path` with openat2, never leaving `directory`: EXDEV if it would, ELOOP for too many or magic links."""
+    for _ in range(_AGAIN_MAX):
+        try:
+            return _openat2(directory, path, flags)
+        except OSError as error:
+            if error.errno not in {errno.EAGAIN, errno.EINTR}:
+                raise
+    raise _fail(errno.EAGAIN, path)
+
+
+def walk_beneath(directory: int, path: bytes, flags: int) -> int:
+    """The same without openat2: one component at a time over held descriptors, links read and resolved by hand."""
+    if b"\0" in path:
+        raise _fail(errno.EINVAL, path.replace(b"\0", b"?"))
+    if path.startswith(b"/"):
+        raise _fail(errno.EXDEV, path)
+    if not path:
+        raise _fail(errno.ENOENT, path)
+    walk = _Walk(directory, path, flags | os.O_CLOEXEC)
+    try:
+        return walk.run()
+    finally:
+        walk.close()
+
+
+class _Walk:
+    """One resolution: the descriptors of the levels passed, the components still to come."""
+
+    def __init__(self, directory: int, path: bytes, flags: int) -> None:
+        self.path = path
+        self.flags = flags
+        self.levels = [os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)]
+        self.ahead: deque[bytes] = deque(path.split(b"/"))
+        self.links = 0
+
+    def close(self) -> None:
+        for level in self.levels:
+            os.close(level)
+
+    def run(self) -> int:
+        while self.ahead:
+            name = self.ahead.popleft()
+            last = not any(self.ahead)  # empty components ("a/", "a//b") name nothing, but ask for a directory
+            if name in {b"", b"."}:
+                continue
+            if name == b"..":
+                self._up()
+                continue
+            child = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.levels[-1])
+            kept = False
+            try:
+                mode = os.fstat(child).st_mode
+                if stat.S_ISLNK(mode) and not (last and not self.ahead and self.flags & os.O_NOFOLLOW):
+                    self._follow(child)
+                elif last:
+                    return self._open_last(name, mode)
+                elif not stat.S_ISDIR(mode):
+                    raise _fail(errno.ENOTDIR, self.path)
+                else:
+                    self.levels.append(child)
+                    kept = True
+            finally:
+                if not kept:
+                    os.close(child)
+        return os.open(".", self.flags & ~os.O_NOFOLLOW, dir_fd=self.levels[-1])
+
+    def _up(self) -> None:
+        if len(self.levels) == 1:
+            raise _fail(errno.EXDEV, self.path)
+        os.close(self.levels.pop())
+
+    def _follow(self, link: int) -> None:
+        self.links += 1
+        if self.links > LINKS_MAX:
+            raise _fail(errno.ELOOP, self.path)
+        target = os.readlink(b"", dir_fd=link)
+        if target.startswith(b"/"):
+            raise _fail(errno.EXDEV, self.path)
+        self.ahead.extendleft(reversed(target.split(b"/")))
+
+    def _open_last(self, name: bytes, mode: int) -> int:
+        wants_directory = bool(self.ahead) or bool(self.flags & os.O_DIRECTORY)
+        if wants_directory and not stat.S_ISDIR(mode):
+            raise _fail(errno.ENOTDIR, self.path)
+        # O_NOFOLLOW: should a link slip in now, it is refused instead of followed.
+        return os.open(name, self.flags | os.O_NOFOLLOW, dir_fd=self.levels[-1])
+
+
+# -------------------------------------------------------------------------------------------------------------- looking
+
+
+@functools.cache
+def has_statx() -> bool:
+    """Whether libc and the kernel offer statx."""
+    try:
+        _statx(-100, b".", 0)
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
+def _statx(directory: int, name: bytes, flags: int) -> FileState:
+    buffer = ctypes.create_string_buffer(_STATX_SIZE)
+    done = _libc.statx(
+        ctypes.c_int(directory), ctypes.c_char_p(name), ctypes.c_int(flags | _AT_NO_AUTOMOUNT),
+        ctypes.c_uint(_STATX_BASIC | _STATX_MNT_ID), buffer,
+    )  # fmt: skip
+    if done != 0:
+        raise _fail(ctypes.get_errno(), name)
+    (mask, _, _, links, _, _, mode, _, inode, size, _, _, _, _, _, _, _, _, change_s, change_ns, _, modify_s, modify_ns, _,
+     _, _, major, minor, mount_id, _) = _STATX.unpack_from(buffer)  # fmt: skip
+    return FileState(
+        mode=mode,
+        device=os.makedev(major, minor),
+        inode=inode,
+        links=links,
+        size_bytes=size,
+        modify_ns=modify_s * 1_000_000_000 + modify_ns,
+        change_ns=change_s * 1_000_000_000 + change_ns,
+        mount_id=mount_id if mask & _STATX_MNT_ID else 0,
+    )
+
+
+def _from_stat(found: os.stat_result) -> FileState:
+    return FileState(
+        mode=found.st_mode,
+        device=found.st_dev,
+        inode=found.st_ino,
+        links=found.st_nlink,
+        size_bytes=found.st_size,
+        modify_ns=found.st_mtime_ns,
+        change_ns=found.st_ctime_ns,
+    )
+
+
+def look_open(descriptor: int) -> FileState:
+    """Describe an open file, asking a network file system's server instead of its cache."""
+    if has_statx():
+        return _statx(descriptor, b"", _AT_EMPTY_PATH | _AT_STATX_FORCE_SYNC)
+    return _from_stat(os.fstat(descriptor))
+
+
+def look(directory: int, name: bytes) -> FileState:
+    """Describe `name` in `directory` itself (links are not followed), asking the server. FileNotFoundError if absent."""
+    if has_statx():
+        return _statx(directory, name, 0x100 | _AT_STATX_FORCE_SYNC)  # AT_SYMLINK_NOFOLLOW
+    return _from_stat(os.stat(name, dir_fd=directory, follow_symlinks=False))
+
+
+def look_or_none(directory: int, name: bytes) -> FileState | None:
+    """As `look`; None where there is no such name."""
+    try:
+        return look(directory, name)
+    except FileNotFoundError:
+        return None
+
+
+def look_path(path: bytes) -> FileState:
+    """Describe an absolute path, links followed."""
+    if has_statx():
+        return _statx(-100, path, 0)
+    return _from_stat(os.stat(path))
+
+
+# -------------------------------------------------------------------------------------------------------------- changing
+
+
+def rename_without_replacing(directory: int, name: bytes, new_name: bytes) -> None:
+    """renameat2(RENAME_NOREPLACE). FileExistsError when `new_name` exists; EINVAL or ENOSYS where it is not offered."""
+    number = _RENAMEAT2.get(os.uname().machine, 276)  # by number: older C libraries have no wrapper
+    done = _syscall(
+        ctypes.c_long(number), ctypes.c_int(directory), ctypes.c_char_p(name), ctypes.c_int(directory),
+        ctypes.c_char_p(new_name), ctypes.c_uint(_RENAME_NOREPLACE),
+    )  # fmt: skip
+    if done != 0:
+        raise _fail(ctypes.get_errno(), new_name)
+
+
+def reserve(descriptor: int, size_bytes: int) -> bool:
+    """Reserve space with fallocate; False where the file system cannot. ENOSPC, EDQUOT and the like are raised.
+
+    Never posix_fallocate: it falls back to writing zeros.
+    """
+    call = getattr(_libc, "fallocate", None)
+    if size_bytes <= 0 or call is None:
+        return False
+    while call(ctypes.c_int(descriptor), ctypes.c_int(0), ctypes.c_int64(0), ctypes.c_int64(size_bytes)) != 0:
+        number = ctypes.get_errno()
+        if number == errno.EINTR:
+            continue
+        if number in {errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EINVAL}:
+            return False
+        raise _fail(number)
+    return True
+
+
+def start_writeback(descriptor: int, offset: int, length_bytes: int) -> None:
+    """Ask the kernel to begin writing that range to disk. A hint: where it is not offered nothing happens."""
+    call = getattr(_libc, "sync_file_range", None)
+    if call is None:
+        return
+    done = call(
+        ctypes.c_int(descriptor), ctypes.c_int64(offset), ctypes.c_int64(length_bytes),
+        ctypes.c_uint(_SYNC_FILE_RANGE_WRITE),
+    )  # fmt: skip
+    if done != 0 and ctypes.get_errno() in {errno.EIO, errno.ENOSPC, errno.EDQUOT}:
+        raise _fail(ctypes.get_errno())  # an error told here is told nowhere else again
+
+
+def drop_behind(descriptor: int, offset: int, length_bytes: int) -> None:
+    """Let go of cached pages of that range (0 length: to the end). A hint."""
+    os.posix_fadvise(descriptor, offset, length_bytes, os.POSIX_FADV_DONTNEED)
+
+
+def write_all(descriptor: int, data: memoryview, offset: int) -> None:
+    """pwrite the whole of `data` at `offset`."""
+    while data:
+        count = os.pwrite(descriptor, data, offset)
+        data = data[count:]
+        offset += count
+
+
+def read_full(descriptor: int, buffer: memoryview, offset: int) -> int:
+    """pread until `buffer` is full or the file ends; returns the count."""
+    filled = 0
+    while filled < len(buffer):
+        count = os.preadv(descriptor, [buffer[filled:]], offset + filled)
+        if count == 0:
+            break
+        filled += count
+    return filled
+
+
+def try_lock(descriptor: int) -> bool:
+    """Take the exclusive flock if nobody holds it. True also where the file system has no locks at all."""
+    try:
+        must_lock(descriptor)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in {errno.ENOSYS, errno.EOPNOTSUPP}:  # Lustre without -o flock: `attempt` still fences
+            return True
+        raise
+    return True
+
+
+def must_lock(descriptor: int) -> None:
+    """Take the exclusive flock. BlockingIOError if another holds it, OSError where there are no locks."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@functools.cache
+def umask() -> int:
+    """This process's umask, read without changing it."""
+    try:
+        with open("/proc/self/status", "rb") as status:
+            for line in status:
+                if line.startswith(b"Umask:"):
+                    return int(line.split()[1], 8)
+    except OSError:
+        pass
+    current = os.umask(0o022)  # /proc is not there: the classical way, once
+    os.umask(current)
+    return current

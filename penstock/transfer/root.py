@@ -1,0 +1,314 @@
+"""The root of a file system, held open: every path is resolved beneath it by the kernel, and it is re-checked before use.
+
+Calls `posix` only. Nothing is ever read or written through an absolute path, so nothing lands under an unmounted mount point.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+from penstock.errors import FailureCode, TransferError
+from penstock.model import FileSystem
+from penstock.transfer import posix
+from penstock.transfer.names import split, to_bytes
+
+DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DURABLE_LEVELS_MAX = 4096
+_MOUNTINFO = "/proc/self/mountinfo"
+
+
+class Root:
+    """One file system's root directory. Safe to share between threads; `close` it when no transfer uses it any more."""
+
+    def __init__(self, file_system: FileSystem, descriptor: int, opener: posix.Opener) -> None:
+        self._file_system = file_system
+        self._path = to_bytes(file_system.root)
+        self._descriptor = descriptor
+        self._opener = opener
+        self._state = posix.look_open(descriptor)
+        self._lock = threading.Lock()
+        self._durable: OrderedDict[tuple[int, int], None] = OrderedDict()
+
+    @classmethod
+    def open(cls, file_system: FileSystem, *, opener: posix.Opener | None = None) -> Root:
+        """Open and check the root. Raises TransferError (FileSystemUnavailable, waiting helps).
+
+        `opener` is how paths are resolved: openat2 where the kernel has it, else a walk.
+        """
+        descriptor = _open_root(file_system)
+        try:
+            _check_mount(file_system, descriptor)
+            return cls(file_system, descriptor, opener or default_opener())
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    @property
+    def file_system(self) -> FileSystem:
+        """What was opened."""
+        return self._file_system
+
+    @property
+    def descriptor(self) -> int:
+        """The root directory's descriptor."""
+        return self._descriptor
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        with self._lock:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
+    def check(self) -> None:
+        """Make sure that the path still leads to this directory of this mount.
+
+        Where it leads elsewhere but the recorded mount type and source still hold (the file system was mounted again),
+        the new directory is taken. Raises TransferError (FileSystemUnavailable, waiting helps).
+        """
+        try:
+            now = posix.look_path(self._path)
+        except OSError as error:
+            raise _unavailable(self._file_system, error.strerror or str(error)) from error
+        if _same(now, self._state):
+            return
+        if not self._file_system.mount_type:
+            raise _unavailable(self._file_system, "the path leads to another directory or mount than before")
+        self._take_anew()
+
+    def open_beneath(self, path: bytes, flags: int) -> int:
+        """Open a relative path without ever leaving the root. Raises OSError (EXDEV: it would have left)."""
+        return self._opener(self._descriptor, path, flags)
+
+    def open_directory(self, path: bytes) -> int:
+        """Open a directory below the root for use with the `*at` calls. Raises OSError."""
+        return self.open_beneath(path, DIRECTORY_FLAGS)
+
+    def resolve_parent(self, path: str) -> tuple[int, bytes]:
+        """The opened parent directory of a checked path, and the last component. The caller closes. Raises OSError."""
+        parent, name = split(path)
+        return self.open_directory(parent), name
+
+    def make_parents(self, path: str, *, base: str) -> tuple[int, bytes]:
+        """As `resolve_parent`, making missing directories below `base`. The caller closes, and calls `make_durable`.
+
+        Raises TransferError (FileSystemPathNotFound, TargetParentIsNotDirectory) and OSError.
+        """
+        parent, name = split(path)
+        try:
+            return self.open_directory(parent), name
+        except FileNotFoundError:
+            self.require_base(base)
+            return self._make(parent, base), name
+
+    def make_durable(self, descriptor: int, path: str, *, base: str) -> None:
+        """fsync the levels from `base` down to the parent directory of `path`, once per directory and process.
+
+        `descriptor` is that parent. Not only levels made here: another mover may have made one and be just before its own
+        fsync. Raises OSError.
+        """
+        parent, _ = split(path)
+        found = os.fstat(descriptor)
+        identity = (found.st_dev, found.st_ino)
+        with self._lock:
+            if identity in self._durable:
+                self._durable.move_to_end(identity)
+                return
+        components = [part for part in parent.split(b"/") if part != b"."]
+        depth = len([part for part in base.split("/") if part])
+        for count in range(depth, len(components)):
+            level = self.open_directory(b"/".join(components[:count]) or b".")
+            try:
+                sync_directory(level)
+            finally:
+                os.close(level)
+        with self._lock:
+            self._durable[identity] = None
+            while len(self._durable) > _DURABLE_LEVELS_MAX:
+                self._durable.popitem(last=False)
+
+    def require_base(self, base: str) -> None:
+        """Raises TransferError (FileSystemPathNotFound) with the command that mends it, if `base` is not a directory."""
+        try:
+            os.close(self.open_directory(to_bytes(base.strip("/")) or b"."))
+        except (FileNotFoundError, NotADirectoryError):
+            full = f"{self._file_system.root.rstrip('/')}/{base.strip('/')}"
+            raise TransferError(
+                FailureCode.BASE_NOT_FOUND,
+                f"the dataflow's FileSystemPath does not exist in the file system; make it: mkdir -p '{full}'",
+            ) from None
+
+    def _make(self, parent: bytes, base: str) -> int:
+        """Open `parent`, making each level that is missing."""
+        components = parent.split(b"/")
+        depth = len([part for part in base.split("/") if part])
+        for count in range(depth + 1, len(components) + 1):
+            level = b"/".join(components[:count])
+            try:
+                descriptor = self.open_directory(level)
+            except FileNotFoundError:
+                self._make_level(b"/".join(components[: count - 1]) or b".", components[count - 1])
+                try:
+                    descriptor = self.open_directory(level)
+                except FileNotFoundError:  # a dangling link holds the name
+                    raise TransferError(
+                        FailureCode.TARGET_NOT_DIRECTORY,
+                        f"/{os.fsdecode(level)} is a symbolic link that leads nowhere: remove it or make its target",
+                    ) from None
+            if count == len(components):
+                return descriptor
+            os.close(descriptor)
+        return self.open_directory(parent)
+
+    def _make_level(self, above: bytes, name: bytes) -> None:
+        descriptor = self.open_directory(above)
+        try:
+            os.mkdir(name, 0o777, dir_fd=descriptor)
+        except FileExistsError:
+            pass  # another mover was quicker
+        finally:
+            os.close(descriptor)
+
+    def _take_anew(self) -> None:
+        descriptor = _open_root(self._file_system)
+        try:
+            _check_mount(self._file_system, descriptor)
+            state = posix.look_open(descriptor)
+            with self._lock:
+                # In place, because other threads hold the number: they go on beneath the newly mounted root.
+                os.dup2(descriptor, self._descriptor, inheritable=False)
+                self._state = state
+                self._durable.clear()
+        finally:
+            os.close(descriptor)
+
+
+def default_opener() -> posix.Opener:
+    """openat2 where the kernel has it, else the walk."""
+    return posix.open_beneath if posix.has_openat2() else posix.walk_beneath
+
+
+def sync_directory(descriptor: int) -> None:
+    """fsync a directory; file systems that know no such thing (EINVAL) keep names durable by other means."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+
+
+def describe_mount(path: str) -> tuple[str, str]:
+    """The type and source of the mount that `path` lies on (`ext4`, `/dev/vda`); empty strings where they are not told.
+
+    Raises OSError if there is no such path.
+    """
+    state = posix.look_path(to_bytes(path))
+    return _mount_of(state) or ("", "")
+
+
+def probe_root(root: Root) -> Mapping[str, str | bool | int]:
+    """Find out by trying what the file system can do; the helper files are removed again. Raises OSError.
+
+    Keys: rename_no_replace, hard_links, file_locks, fallocate, directory_fsync, statx, openat2 (bool), mount_type,
+    mount_source (str), name_max_bytes (int).
+    """
+    directory = root.descriptor
+    names = [f".penstock-probe-{os.getpid()}-{letter}".encode() for letter in "abc"]
+    _remove(directory, names)
+    descriptor = os.open(names[0], os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    try:
+        mount_type, mount_source = describe_mount(root.file_system.root)
+        return {
+            "hard_links": _works(lambda: os.link(names[0], names[1], src_dir_fd=directory, dst_dir_fd=directory)),
+            "rename_no_replace": _works(lambda: posix.rename_without_replacing(directory, names[0], names[2])),
+            "file_locks": _works(lambda: posix.must_lock(descriptor)),
+            "fallocate": posix.reserve(descriptor, 4096),
+            "directory_fsync": _works(lambda: os.fsync(directory)),
+            "statx": posix.has_statx(),
+            "openat2": posix.has_openat2(),
+            "mount_type": mount_type,
+            "mount_source": mount_source,
+            "name_max_bytes": os.fpathconf(directory, "PC_NAME_MAX"),
+        }
+    finally:
+        os.close(descriptor)
+        _remove(directory, names)
+
+
+def _remove(directory: int, names: list[bytes]) -> None:
+    for name in names:
+        try:
+            os.unlink(name, dir_fd=directory)
+        except FileNotFoundError:
+            continue
+
+
+def _works(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except OSError:
+        return False
+    return True
+
+
+def _open_root(file_system: FileSystem) -> int:
+    try:
+        return os.open(file_system.root, DIRECTORY_FLAGS)
+    except OSError as error:
+        raise _unavailable(file_system, error.strerror or str(error)) from error
+
+
+def _same(now: posix.FileState, before: posix.FileState) -> bool:
+    alike = (now.device, now.inode, now.mount_id) == (before.device, before.inode, before.mount_id)
+    return alike and stat.S_ISDIR(now.mode)
+
+
+def _check_mount(file_system: FileSystem, descriptor: int) -> None:
+    """Compare the mount below `descriptor` with what was recorded when the file system was added."""
+    if not file_system.mount_type:
+        return
+    found = _mount_of(posix.look_open(descriptor))
+    if found is None or found == (file_system.mount_type, file_system.mount_source):
+        return
+    raise _unavailable(
+        file_system,
+        f"the path lies on {found[0]} from {found[1]}, not on {file_system.mount_type} from {file_system.mount_source}:"
+        " is it mounted?",
+    )
+
+
+def _mount_of(state: posix.FileState) -> tuple[str, str] | None:
+    """Type and source of a mount; None where this kernel does not tell mount ids or has no mount table."""
+    if not state.mount_id:
+        return None
+    wanted = str(state.mount_id)
+    try:
+        with open(_MOUNTINFO, encoding="utf-8", errors="surrogateescape") as table:
+            for line in table:
+                fields = line.split()
+                if fields and fields[0] == wanted:
+                    kind, source = fields[fields.index("-") + 1 :][:2]
+                    return kind, _unescape(source)
+    except OSError:
+        return None
+    return None
+
+
+def _unescape(field: str) -> str:
+    """The mount table writes blanks and backslashes as octal."""
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        field = field.replace(code, character)
+    return field
+
+
+def _unavailable(file_system: FileSystem, why: str) -> TransferError:
+    return TransferError(
+        FailureCode.FILE_SYSTEM_UNAVAILABLE,
+        f"the root of {file_system.file_system_id} ({file_system.root}) is not usable: {why}",
+        waiting_helps=True,
+    )

@@ -1,0 +1,191 @@
+"""Export of a small file: read whole into one buffer, looked at again, PUT in one request, compared.
+
+Calls the store, `standing` and the source file.
+"""
+
+from __future__ import annotations
+
+from penstock.errors import FailureCode, IntegrityError, PreconditionFailedError, StoreError, TransferError
+from penstock.model import ConflictPolicy, FileDetail, Guarantee
+from penstock.stores.base import ObjectInfo, PutResult
+from penstock.transfer import crc64, standing
+from penstock.transfer.attempt import NOT_COMPARED, Attempt
+from penstock.transfer.mtime import of_file
+from penstock.transfer.objects import checksum_text, head_or_none
+from penstock.transfer.policy import Decision
+from penstock.transfer.posix import read_full
+from penstock.transfer.source_file import SourceFile
+from penstock.transfer.transfer import Outcome
+
+_JUST_SEND_MAX_BYTES = 64 << 10  # up to here sending costs no more than asking first
+
+
+def export_small(attempt: Attempt, source: SourceFile) -> Outcome:
+    """Move one file that fits one buffer. Raises StoreError, TransferError, StoppedError, FencedError."""
+    return _SmallExport(attempt, source).run()
+
+
+class _SmallExport:
+    """The file's bytes, and what is known of the target key."""
+
+    def __init__(self, attempt: Attempt, source: SourceFile) -> None:
+        self._attempt = attempt
+        self._source = source
+        self._time = of_file(source.state.modify_ns)
+        self._able = attempt.store.abilities.create_only_put
+        self._content = bytearray()
+        self._crc = crc64.EMPTY
+        self._decision = Decision.CREATE
+
+    def run(self) -> Outcome:
+        attempt = self._attempt
+        mine: ObjectInfo | None = None
+        if not self._may_just_send():
+            found = standing.stand(attempt, self._time)
+            if found.decision is Decision.KEEP:
+                return attempt.skipped(self._detail(None), self._guarantee(Decision.CREATE))
+            self._decision, mine = found.decision, found.mine
+        self._read()
+        attempt.check_cancel()
+        if mine is not None and self._holds(mine):
+            return self._published(mine.crc64, self._guarantee(Decision.CREATE))
+        return self._put()
+
+    def _may_just_send(self) -> bool:
+        """Under SKIP a store that refuses atomically needs not be asked first."""
+        return (
+            self._able
+            and self._attempt.transfer.conflict_policy is ConflictPolicy.SKIP_THE_FILE
+            and self._source.state.size_bytes <= _JUST_SEND_MAX_BYTES
+        )
+
+    # --------------------------------------------------------------------------------------------------------- reading
+
+    def _read(self) -> None:
+        """The whole file, as it was at one moment. Raises TransferError (SourceChanged)."""
+        source = self._source
+        was_fresh = source.is_fresh(self._attempt.now_ns())
+        self._content = bytearray(source.state.size_bytes)
+        try:
+            self._fill(self._content)
+            self._crc = crc64.update(self._content)
+            if was_fresh:  # time stamps cannot tell yet: a second reading can
+                again = bytearray(len(self._content))
+                self._fill(again)
+                if again != self._content:
+                    raise source.changed()
+        except OSError as error:
+            raise source.refusal(error) from error
+        source.check_unchanged()
+
+    def _fill(self, content: bytearray) -> None:
+        if read_full(self._source.descriptor, memoryview(content), 0) < len(content):
+            raise self._source.changed()
+
+    # --------------------------------------------------------------------------------------------------------- sending
+
+    def _put(self) -> Outcome:
+        attempt = self._attempt
+        tries = 0
+        while True:
+            attempt.check_cancel()
+            try:
+                result = self._send()
+            except PreconditionFailedError as error:
+                tries += 1
+                outcome = self._refused()
+                if outcome is not None:
+                    return outcome
+                if tries >= attempt.limits.part_tries:
+                    raise self._restless() from error
+            except IntegrityError as error:
+                tries += 1
+                outcome = self._bad(error, tries)
+                if outcome is not None:
+                    return outcome
+            except StoreError as error:
+                tries += 1
+                if not attempt.may_try_again(error, tries):
+                    raise
+                attempt.pause(tries, error, attempt.check_cancel)
+            else:
+                return self._finish(result)
+
+    def _send(self) -> PutResult:
+        store, key = self._attempt.store, self._attempt.transfer.key
+        with self._attempt.meter.moving():
+            result = store.put(
+                key,
+                [memoryview(self._content)],
+                crc64=self._crc,
+                metadata=standing.metadata(self._attempt, self._source.state.modify_ns, self._crc),
+                precondition=standing.precondition(self._decision, able=self._able),
+            )
+        if result.crc64 not in {None, self._crc}:
+            raise IntegrityError(
+                f"{key!r} was sent with crc64 {self._crc}, the store has {result.crc64}", bucket=store.bucket, key=key
+            )
+        return result
+
+    def _finish(self, result: PutResult) -> Outcome:
+        held = self._guarantee(self._decision)
+        if held is Guarantee.BEST_EFFORT and standing.yields_to_foreign(self._attempt, result.version_id, self._time):
+            return self._attempt.skipped(self._detail(None), held)
+        return self._published(result.crc64, held)
+
+    def _refused(self) -> Outcome | None:
+        """Something is there: ours, of a try whose answer was lost, or foreign. None: send again."""
+        found = standing.stand(self._attempt, self._time)
+        if found.mine is not None and self._holds(found.mine):
+            return self._published(found.mine.crc64, Guarantee.ATOMIC)
+        if found.decision is Decision.KEEP:
+            return self._attempt.skipped(self._detail(None), Guarantee.ATOMIC)
+        self._decision = found.decision
+        return None
+
+    def _bad(self, error: IntegrityError, tries: int) -> Outcome | None:
+        """A damaged object may be there under our name: found sound after all, removed, or overwritten at once (None)."""
+        attempt, key = self._attempt, self._attempt.transfer.key
+        info = head_or_none(attempt, key)
+        is_left = info is not None and standing.is_mine(attempt, info)
+        if info is not None and is_left:
+            if self._holds(info):
+                return self._published(info.crc64, self._guarantee(self._decision))
+            if standing.can_delete_exactly(info):
+                version_id = info.version_id
+                attempt.persist(lambda: attempt.store.delete(key, version_id=version_id), check=attempt.check_fence)
+                is_left = False
+        if tries < attempt.limits.part_tries:
+            if is_left:
+                self._decision = Decision.REPLACE
+            return None
+        if is_left:
+            raise TransferError(
+                FailureCode.BAD_OBJECT_LEFT,
+                f"the object {key!r} in bucket {attempt.store.bucket} is damaged and could not be mended: remove it; {error}",
+            )
+        raise error
+
+    def _restless(self) -> TransferError:
+        return TransferError(
+            FailureCode.STORE_UNAVAILABLE,
+            f"{self._attempt.transfer.key!r} appeared and vanished again and again",
+            waiting_helps=True,
+        )
+
+    # ------------------------------------------------------------------------------------------------------ describing
+
+    def _holds(self, info: ObjectInfo) -> bool:
+        return standing.holds(info, size_bytes=len(self._content), crc64=self._crc)
+
+    def _guarantee(self, decision: Decision) -> Guarantee:
+        return standing.guarantee(self._attempt, decision, able=self._able)
+
+    def _detail(self, crc: int | None) -> FileDetail:
+        state = self._source.state
+        return FileDetail(modify_time_ns=state.modify_ns, size_bytes=state.size_bytes, checksum=checksum_text(crc))
+
+    def _published(self, told: int | None, held: Guarantee) -> Outcome:
+        if told is None:
+            self._attempt.add_note(NOT_COMPARED)
+        return self._attempt.published(self._detail(self._crc), held)

@@ -1,0 +1,136 @@
+"""A multipart upload's beginning and its removal, so that none is ever left behind and no foreign one is touched.
+
+Calls the store and the checkpoint hook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice, takewhile
+
+from penstock.errors import FailureCode, StoreError, StoreUnavailableError, TransferError, UploadNotFoundError
+from penstock.stores.base import Upload
+from penstock.transfer.attempt import Attempt
+from penstock.transfer.plan import Plan
+from penstock.transfer.posix import FileState
+from penstock.transfer.transfer import Checkpoint
+
+KNOWN_MAX = 1000
+"""Unfinished uploads on one key that a checkpoint can hold."""
+
+_CLOCK_SLACK_NS = 5_000_000_000  # stores tell whole seconds, and clocks differ a little
+_ABORTS_MAX = 10
+
+
+def begin(attempt: Attempt, source: FileState, plan: Plan, metadata: Mapping[str, str]) -> Checkpoint:
+    """Make the intent durable, initiate, make the id durable. Raises StoreError, FencedError, TransferError."""
+    key = attempt.transfer.key
+    known = attempt.persist(lambda: tuple(upload.upload_id for upload in _unfinished(attempt)))
+    if len(known) > KNOWN_MAX:
+        raise TransferError(
+            FailureCode.STORE_REFUSED,
+            f"more than {KNOWN_MAX} unfinished multipart uploads lie on {key!r}: abort them first",
+            waiting_helps=True,
+        )
+    intent = Checkpoint(
+        key=key,
+        intent_ns=attempt.now_ns(),
+        known_upload_ids=known,
+        part_size_bytes=plan.part_size_bytes,
+        source_size_bytes=source.size_bytes,
+        source_modify_ns=source.modify_ns,
+        source_change_ns=source.change_ns,
+        source_inode=source.inode,
+    )
+    attempt.save(intent)
+    record = replace(intent, upload_id=_initiate(attempt, intent, metadata))
+    attempt.save(record)
+    return record
+
+
+def _initiate(attempt: Attempt, intent: Checkpoint, metadata: Mapping[str, str]) -> str:
+    """Initiate; a try whose answer was lost may have begun an upload, which is removed before the next try."""
+    tries = 0
+    while True:
+        attempt.check_stop()
+        try:
+            return attempt.store.initiate(intent.key, metadata=metadata)
+        except StoreError as error:
+            tries += 1
+            if not attempt.may_try_again(error, tries):
+                raise
+            attempt.pause(tries, error, attempt.check_stop)
+            _abort_orphans(attempt, intent)
+
+
+def fits(record: Checkpoint, key: str, source: FileState) -> bool:
+    """Whether the record's parts were read from this very file, unchanged since."""
+    return (
+        bool(record.upload_id)
+        and record.part_size_bytes > 0
+        and record.key == key
+        and (record.source_inode, record.source_size_bytes, record.source_modify_ns, record.source_change_ns)
+        == (source.inode, source.size_bytes, source.modify_ns, source.change_ns)
+    )
+
+
+def clear(attempt: Attempt) -> None:
+    """Remove whatever upload this sub-task began; when it returns nothing of it is left. Raises StoreError, FencedError."""
+    record = attempt.checkpoint
+    if record is None:
+        return
+    if record.upload_id:
+        _abort_until_gone(attempt, record.key, record.upload_id)
+    else:
+        _abort_orphans(attempt, record)
+    attempt.checkpoint = None
+
+
+def _abort_until_gone(attempt: Attempt, key: str, upload_id: str) -> None:
+    """Parts in flight may arrive after an abort (S3 says so), so it is repeated until the store knows no such upload."""
+    store = attempt.store
+
+    def is_gone() -> bool:
+        store.abort(key, upload_id)
+        try:
+            next(iter(store.list_parts(key, upload_id)), None)
+        except UploadNotFoundError:
+            return True
+        return False
+
+    for count in range(_ABORTS_MAX):
+        if attempt.persist(is_gone, check=attempt.check_fence):
+            return
+        attempt.pause(count + 1, StoreUnavailableError("the upload is still there"), attempt.check_fence)
+    raise StoreUnavailableError(f"the upload {upload_id} of {key!r} is still there after {_ABORTS_MAX} aborts")
+
+
+def _abort_orphans(attempt: Attempt, intent: Checkpoint) -> None:
+    """Remove the upload of an intent whose id was never learned.
+
+    Ours is on that exact key, was not there before the intent, began after it, and has no parts: parts are only sent once the
+    id is durable. An upload that shows anything else belongs to somebody else and is left alone.
+    """
+    for upload in attempt.persist(lambda: _unfinished(attempt), check=attempt.check_fence):
+        if upload.upload_id in intent.known_upload_ids or upload.initiated_ns < intent.intent_ns - _CLOCK_SLACK_NS:
+            continue
+        if not _has_parts(attempt, upload):
+            _abort_until_gone(attempt, upload.key, upload.upload_id)
+
+
+def _has_parts(attempt: Attempt, upload: Upload) -> bool:
+    def look() -> bool:
+        try:
+            return next(iter(attempt.store.list_parts(upload.key, upload.upload_id)), None) is not None
+        except UploadNotFoundError:
+            return True  # gone meanwhile: nothing to do either
+
+    return attempt.persist(look, check=attempt.check_fence)
+
+
+def _unfinished(attempt: Attempt) -> list[Upload]:
+    """Unfinished uploads on exactly our key: listings are in key order, so it comes before the keys it begins."""
+    key = attempt.transfer.key
+    same = takewhile(lambda upload: upload.key == key, attempt.store.list_uploads(prefix=key))
+    return list(islice(same, KNOWN_MAX + 1))

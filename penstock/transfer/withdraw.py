@@ -1,0 +1,116 @@
+"""Withdrawal: leave nothing behind, or find that the file was published already.
+
+Also TIDY, and the cleaning up after a failure that is final. Calls `place`, `uploads` and the store.
+"""
+
+from __future__ import annotations
+
+from penstock.errors import BucketNotFoundError, FailureCode, TransferError
+from penstock.model import ConflictPolicy, Direction, FileDetail, Guarantee
+from penstock.stores.base import ObjectInfo
+from penstock.transfer import standing, uploads
+from penstock.transfer.attempt import NOT_COMPARED, Attempt
+from penstock.transfer.exporting import check_export_names
+from penstock.transfer.importing import check_import_names, finished_earlier
+from penstock.transfer.mtime import of_object
+from penstock.transfer.objects import checksum_text, head_or_none
+from penstock.transfer.place import Place
+from penstock.transfer.transfer import Outcome, Verdict
+
+
+def withdraw(attempt: Attempt) -> Outcome:
+    """CANCELED with nothing left behind, or COMPLETE. Raises StoreError, TransferError (the reason why not yet), FencedError."""
+    attempt.begin_withdrawal()
+    if _was_refused(attempt):
+        return attempt.outcome(Verdict.CANCELED)
+    remove = _remove_local if attempt.transfer.direction is Direction.IMPORT else _remove_remote
+    finished = remove(attempt)
+    return finished or attempt.outcome(Verdict.CANCELED)
+
+
+def tidy(attempt: Attempt) -> Outcome:
+    """The outcome is settled: remove what was kept for recovery only. Raises as `withdraw`."""
+    leave_nothing(attempt)
+    return attempt.outcome(Verdict.TIDIED)
+
+
+def leave_nothing(attempt: Attempt) -> None:
+    """Remove partial file and journal, or the unfinished upload; never anything published. Raises as `withdraw`."""
+    attempt.begin_withdrawal()
+    if _was_refused(attempt):
+        return
+    if attempt.transfer.direction is Direction.EXPORT:
+        _clear_upload(attempt)
+        return
+    attempt.root.check()
+    try:
+        with Place(attempt.root, attempt.transfer) as place:
+            _remove_helpers(place)
+    except TransferError as error:
+        if error.code not in _NOWHERE:
+            raise
+
+
+_NOWHERE = frozenset({FailureCode.BASE_NOT_FOUND, FailureCode.TARGET_NOT_DIRECTORY, FailureCode.OUTSIDE_FILE_SYSTEM})
+"""Where no directory of the target exists, no helper file of ours can lie beside it."""
+
+
+def _was_refused(attempt: Attempt) -> bool:
+    """Refused names were never begun."""
+    check = check_import_names if attempt.transfer.direction is Direction.IMPORT else check_export_names
+    try:
+        check(attempt)
+    except TransferError:
+        return True
+    return False
+
+
+def _remove_local(attempt: Attempt) -> Outcome | None:
+    """The outcome, if the file was published before the withdrawal."""
+    attempt.root.check()
+    try:
+        with Place(attempt.root, attempt.transfer) as place:
+            finished = finished_earlier(attempt, place)
+            if finished is None:
+                _remove_helpers(place)
+            return finished
+    except TransferError as error:
+        if error.code not in _NOWHERE:
+            raise
+        return None
+
+
+def _remove_remote(attempt: Attempt) -> Outcome | None:
+    """The outcome, if the object was published before the withdrawal."""
+    _clear_upload(attempt)  # first, so that nothing can be completed after the look
+    try:
+        info = head_or_none(attempt, attempt.transfer.key)
+    except BucketNotFoundError:
+        return None
+    if info is not None and standing.is_mine(attempt, info):
+        return _published(attempt, info)
+    return None
+
+
+def _clear_upload(attempt: Attempt) -> None:
+    try:
+        uploads.clear(attempt)
+    except BucketNotFoundError:
+        attempt.checkpoint = None  # with the bucket everything in it is gone
+
+
+def _remove_helpers(place: Place) -> None:
+    try:
+        place.remove_helpers()
+    except OSError as error:
+        raise place.refusal(error) from error
+
+
+def _published(attempt: Attempt, info: ObjectInfo) -> Outcome:
+    if info.crc64 is None:
+        attempt.add_note(NOT_COMPARED)
+    detail = FileDetail(
+        modify_time_ns=of_object(info).ns, size_bytes=info.size_bytes, checksum=checksum_text(info.crc64)
+    )
+    replaces = attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING
+    return attempt.published(detail, Guarantee.ATOMIC if replaces else Guarantee.BEST_EFFORT)
