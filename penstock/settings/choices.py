@@ -123,7 +123,7 @@ class Settings:
     )
     waiting_max: int = _whole(
         1_000_000,
-        "How many sub-tasks may wait; beyond, CreateDataFlowSubTask answers Throttling.User.",
+        "How many sub-tasks of one dataflow may wait; beyond, CreateDataFlowSubTask answers Throttling.User.",
         least=1,
         most=100_000_000,
         heading="What is kept, and how long",
