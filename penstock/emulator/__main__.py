@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from penstock.emulator.application import create_app, serve
+from penstock.errors import PenstockError
 
 
 def main(arguments: list[str]) -> int:
@@ -36,7 +37,11 @@ def main(arguments: list[str]) -> int:
     sock = socket.create_server((options.host, options.port), backlog=512)
     url = f"http://{options.host}:{sock.getsockname()[1]}"
     app = create_app(root=options.root, credentials=secret_of, region=options.region, domain=options.domain)
-    serve(app, sock=sock, on_ready=lambda: print(json.dumps({"oss": url}), flush=True))
+    try:
+        serve(app, sock=sock, on_ready=lambda: print(json.dumps({"oss": url}), flush=True))
+    except PenstockError as error:
+        print(f"emulator: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -10,6 +10,7 @@ import contextlib
 import secrets
 import signal
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -24,7 +25,7 @@ from penstock.emulator.protocol import names
 from penstock.emulator.service import INDEX, Service, open_service
 from penstock.emulator.storage import buckets, schema
 from penstock.emulator.storage.buckets import Versioning
-from penstock.errors import SettingsError
+from penstock.errors import PenstockError, SettingsError
 
 KEEP_ALIVE_S = 75
 GRACE_S = 10
@@ -50,10 +51,18 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        loop = asyncio.get_running_loop()
-        service = await asyncio.to_thread(
-            open_service, root, region=region, clock=clock, new_token=_new_token, loop=loop
-        )
+        try:
+            service = await asyncio.to_thread(
+                open_service,
+                root,
+                region=region,
+                clock=clock,
+                new_token=_new_token,
+                loop=asyncio.get_running_loop(),
+            )
+        except PenstockError as error:
+            app.state.failure = error  # the server only says that starting failed; `serve` says why
+            raise
         opened.append(service)
         try:
             yield
@@ -62,7 +71,8 @@ def create_app(
             await asyncio.to_thread(service.close)
 
     gateway = Gateway(lambda: opened[0], Access(secret_of=credentials, region=region, domain=domain))
-    return Starlette(routes=[Mount("/", app=gateway)], lifespan=lifespan)
+    app = Starlette(routes=[Mount("/", app=gateway)], lifespan=lifespan)
+    return app
 
 
 def _new_token() -> str:
@@ -82,12 +92,11 @@ def create_bucket(root: Path, name: str, *, tags: Mapping[str, str], versioning:
     except ValueError:
         raise SettingsError(f"versioning is Enabled, Suspended or nothing, not {versioning!r}") from None
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = schema.connect(root / INDEX)
     try:
-        try:
-            schema.prepare(database)
-        except ValueError as error:
-            raise SettingsError(f"{root}: {error}") from error
+        database = schema.open_ledger(root / INDEX)
+    except (ValueError, sqlite3.DatabaseError) as error:
+        raise SettingsError(f"{root} is no bucket directory of this emulator: {error}") from error
+    try:
         database.execute("BEGIN IMMEDIATE")
         if buckets.find(database, name) is None:
             buckets.create(database, name=name, created_ns=time.time_ns(), storage="Standard", redundancy="LRS")
@@ -131,7 +140,7 @@ class _Server(uvicorn.Server):
 def serve(app: Starlette, *, sock: socket.socket, on_ready: Callable[[], None]) -> None:
     """Serve `app` on the listening (or bound) `sock` until SIGTERM or SIGINT; `on_ready` is called once it answers.
 
-    Requests under way get 10 seconds. Raises SettingsError if the application does not start.
+    Requests under way get 10 seconds. Raises what starting raised (see `create_app`).
     """
     config = uvicorn.Config(
         app,
@@ -149,4 +158,6 @@ def serve(app: Starlette, *, sock: socket.socket, on_ready: Callable[[], None]) 
     server = _Server(config, on_ready)
     server.run(sockets=[sock])
     if not server.started:
+        if isinstance(failure := getattr(app.state, "failure", None), PenstockError):
+            raise failure
         raise SettingsError("the emulator did not start; its log says why")

@@ -61,7 +61,7 @@ class Gateway:
         try:
             answer = await self._answer(service, scope, body, request_id=request_id, host=host)
             try:
-                close = expects and not body.touched
+                close = _must_close(scope["method"], body, expects=expects)
                 await _send(answer, scope, receive, send, request_id=request_id, begun=begun, close=close)
             finally:
                 if answer.release is not None:
@@ -109,6 +109,16 @@ class Gateway:
             body=body,
             received_ns=service.clock(),
         )
+
+
+def _must_close(method: str, body: Body, *, expects: bool) -> bool:
+    """Whether the connection cannot serve another request: a body was announced that may never come.
+
+    The rest of a body that is on its way is read and thrown away, so that the client can read the answer.
+    """
+    if body.touched or not (expects or body.length_bytes):
+        return False
+    return expects or method not in {"PUT", "POST"}
 
 
 def _header(scope: Scope, wanted: bytes) -> str:

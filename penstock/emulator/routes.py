@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from penstock.emulator.operations import buckets, copying, deleting, listing, multipart, objects, reading
+from penstock.emulator.operations import buckets, copying, deleting, listing, multipart, objects, partcopy, reading
 from penstock.emulator.operations.metadata import USER_PREFIX
 from penstock.emulator.protocol.answer import Answer
 from penstock.emulator.protocol.call import Call
@@ -28,6 +28,7 @@ _BUCKET: dict[tuple[str, str], Operation] = {
     ("GET", "location"): buckets.get_bucket_location,
     ("GET", "stat"): buckets.get_bucket_stat,
     ("GET", "acl"): buckets.get_bucket_acl,
+    ("GET", "live"): buckets.list_live_channels,
     ("GET", "versioning"): buckets.get_bucket_versioning,
     ("GET", "tagging"): buckets.get_bucket_tags,
     ("PUT", ""): buckets.put_bucket,
@@ -42,6 +43,7 @@ _OBJECT: dict[tuple[str, str], Operation] = {
     ("PUT", ""): objects.put_object,
     ("PUT", "copy"): copying.copy_object,
     ("PUT", "uploadId"): multipart.upload_part,
+    ("PUT", "uploadId copy"): partcopy.upload_part_copy,
     ("GET", ""): reading.get_object,
     ("GET", "uploadId"): multipart.list_parts,
     ("HEAD", ""): reading.head_object,
@@ -92,6 +94,7 @@ _HEADERS = frozenset(
         "x-oss-content-sha256",
         "x-oss-copy-source",
         "x-oss-copy-source-if-match",
+        "x-oss-copy-source-range",
         "x-oss-copy-source-if-modified-since",
         "x-oss-copy-source-if-none-match",
         "x-oss-copy-source-if-unmodified-since",
@@ -116,7 +119,7 @@ def find(call: Call) -> Operation:
     if not call.key and call.bucket and call.method == "GET" and call.parameter("list-type") == "2" and not asked:
         asked = asked | {"list-type"}
     if call.key and call.method == "PUT" and "x-oss-copy-source" in call.headers:
-        asked = asked | {"copy"}
+        asked = {" ".join([*sorted(asked), "copy"])}
     if len(asked) > 1:
         raise not_implemented(f"a request for {' and '.join(sorted(asked))}")
     subresource = next(iter(asked), "")
@@ -124,6 +127,6 @@ def find(call: Call) -> Operation:
     if operation is None:
         if call.method not in {"GET", "PUT", "HEAD", "DELETE", "POST", "OPTIONS"}:
             raise OssFault(405, "MethodNotAllowed", "The method is not allowed.", elements={"Method": call.method})
-        what = "object" if call.key else "bucket" if call.bucket else "service"
-        raise not_implemented(f"{call.method} {f'?{subresource} ' if subresource else ''}on a {what}")
+        what = "an object" if call.key else "a bucket" if call.bucket else "the service"
+        raise not_implemented(f"{call.method} {f'?{subresource} ' if subresource else ''}on {what}")
     return operation

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,7 @@ def open_service(
     try:
         ledger.open(loop)
         vault.open(ledger.file_blobs())
-    except ValueError as error:
+    except (ValueError, sqlite3.DatabaseError) as error:
         os.close(lock_fd)
-        raise SettingsError(f"{root}: {error}") from error
+        raise SettingsError(f"{root} is no bucket directory of this emulator: {error}") from error
     return Service(ledger=ledger, vault=vault, region=region, clock=clock, new_token=new_token, lock_fd=lock_fd)

@@ -23,6 +23,14 @@ BUCKETS_MAX = 1000
 TAGS_MAX = 20
 TAG_NAME_MAX_BYTES = 64
 TAG_VALUE_MAX_BYTES = 128
+# The order and the names of GetBucketStat; classes that are not emulated are told as empty.
+_STAT_NAMES = {
+    "Standard": "Standard",
+    "IA": "InfrequentAccess",
+    "Archive": "Archive",
+    "ColdArchive": "ColdArchive",
+    "DeepColdArchive": "DeepColdArchive",
+}
 T = TypeVar("T")
 
 
@@ -146,19 +154,42 @@ async def put_bucket_acl(service: Service, call: Call) -> Answer:
     return Answer()
 
 
+async def list_live_channels(service: Service, call: Call) -> Answer:
+    """ListLiveChannel: none, because none can be made here. Clients that clean a bucket up ask for them."""
+    await _read(service, call, lambda _, found: found)
+    root = Element(
+        "ListLiveChannelResult",
+        [
+            Element("Prefix", call.parameter("prefix")),
+            Element("Marker", call.parameter("marker")),
+            Element("MaxKeys", call.number("max-keys", default=BUCKETS_DEFAULT, least=1, most=BUCKETS_MAX)),
+            Element("IsTruncated", "false"),
+        ],
+    )
+    return document(root)
+
+
 async def get_bucket_stat(service: Service, call: Call) -> Answer:
     """GetBucketStat: counted now, not hourly."""
     usage = await _read(service, call, buckets.usage)
+    objects = sum(count for count, _ in usage.classes.values())
+    size_bytes = sum(size for _, size in usage.classes.values())
+    by_class: list[Element] = []
+    for storage, name in _STAT_NAMES.items():
+        count, size = usage.classes.get(storage, (0, 0))
+        by_class.append(Element(f"{name}Storage", size))
+        if storage != "Standard":
+            by_class.append(Element(f"{name}RealStorage", size))
+        by_class.append(Element(f"{name}ObjectCount", count))
     root = Element(
         "BucketStat",
         [
-            Element("Storage", usage.size_bytes),
-            Element("ObjectCount", usage.objects),
+            Element("Storage", size_bytes),
+            Element("ObjectCount", objects),
             Element("MultipartUploadCount", usage.uploads),
             Element("LiveChannelCount", 0),
             Element("LastModifiedTime", service.clock() // 10**9),
-            Element("StandardStorage", usage.size_bytes),
-            Element("StandardObjectCount", usage.objects),
+            *by_class,
             Element("MultipartPartCount", usage.parts),
             Element("DeleteMarkerCount", usage.delete_markers),
         ],
@@ -218,7 +249,9 @@ async def put_bucket_tags(service: Service, call: Call) -> Answer:
 
 
 def _check_tag(name: str, value: str) -> None:
-    if not 1 <= len(name.encode()) <= TAG_NAME_MAX_BYTES or name.lower().startswith(("http://", "https://", "aliyun")):
+    if not 1 <= len(name.encode()) <= TAG_NAME_MAX_BYTES or name.lower().startswith(
+        ("http://", "https://", "aliyun", "acs:")
+    ):
         raise OssFault(400, "InvalidTag", "The tag's key is not valid.", elements={"Key": name[:256]})
     if len(value.encode()) > TAG_VALUE_MAX_BYTES:
         raise OssFault(400, "InvalidTag", "The tag's value is too long.", elements={"Key": name[:256]})

@@ -59,11 +59,8 @@ async def copy_object(service: Service, call: Call) -> Answer:
             versions.refuse_overwrite(transaction.database, bucket, call.key)
         assert source.content is not None
         contents.join(transaction, content, [source.content])
-        headers = dict(source.headers)
-        if directive == "REPLACE":
-            headers = replacement
-        if call.header("x-oss-storage-class"):
-            headers["x-oss-storage-class"] = replacement["x-oss-storage-class"]
+        headers = dict(replacement if directive == "REPLACE" else source.headers)
+        headers[metadata.STORAGE_CLASS] = replacement.get(metadata.STORAGE_CLASS, bucket.storage)
         draft = Draft(
             kind=source.kind,
             size_bytes=source.size_bytes,

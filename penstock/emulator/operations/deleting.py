@@ -78,7 +78,7 @@ async def delete_objects(service: Service, call: Call) -> Answer:
 def _wanted(node: Node) -> tuple[bytes, str | None]:
     key = documents.text_of(node, "Key").encode("utf-8", "surrogatepass")
     names.check_object_key(key)
-    version_id = node.findtext("VersionId")
+    version_id = node.findtext("VersionId") or None
     if version_id is not None:
         check_version_id(version_id)
     return key, version_id

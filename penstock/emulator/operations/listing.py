@@ -116,8 +116,8 @@ async def list_objects(service: Service, call: Call) -> Answer:
 async def list_objects_v2(service: Service, call: Call) -> Answer:
     """ListObjectsV2: continuation tokens, start-after, fetch-owner."""
     asked, start_after = _asked(call, "max-keys", KEYS_DEFAULT), _text(call, "start-after")
-    token = call.query.get("continuation-token")
-    marker = start_after if token is None else _from_token(token)
+    token = call.parameter("continuation-token")
+    marker = _from_token(token) if token else start_after
     fetch_owner = call.parameter("fetch-owner", "false").lower() == "true"
     page = await _objects(service, call, asked, marker)
     write = asked.encoding.text
@@ -131,7 +131,7 @@ async def list_objects_v2(service: Service, call: Call) -> Answer:
             Element("MaxKeys", asked.limit),
             Element("Delimiter", write(asked.delimiter)),
             Element("IsTruncated", _flag(page.truncated)),
-            Element("ContinuationToken", token) if token is not None else None,
+            Element("ContinuationToken", token) if token else None,
             Element("NextContinuationToken", _token(_key_of(page.last))) if page.truncated else None,
             Element("KeyCount", page.count),
             *(

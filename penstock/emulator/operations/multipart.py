@@ -40,18 +40,14 @@ async def initiate(service: Service, call: Call) -> Answer:
     """InitiateMultipartUpload."""
     encoding = Encoding.of(call.parameter("encoding-type"))
     forbid = call.flag("x-oss-forbid-overwrite")
-    upload = Upload(
-        id=service.ordered_id(),
-        key=call.key,
-        initiated_ns=service.clock(),
-        headers=metadata.from_request(call),
-    )
+    headers, upload_id, now_ns = metadata.from_request(call), service.ordered_id(), service.clock()
 
     def commit(transaction: Transaction) -> None:
         bucket = service.require(call, transaction)
         if forbid:
             versions.refuse_overwrite(transaction.database, bucket, call.key)
-        uploads.create(transaction, bucket, upload)
+        kept = metadata.in_bucket(headers, bucket)
+        uploads.create(transaction, bucket, Upload(id=upload_id, key=call.key, initiated_ns=now_ns, headers=kept))
 
     await service.ledger.write(commit)
     return document(
@@ -61,7 +57,7 @@ async def initiate(service: Service, call: Call) -> Answer:
                 *encoding.note(),
                 Element("Bucket", call.bucket),
                 Element("Key", encoding.text(call.key)),
-                Element("UploadId", upload.id),
+                Element("UploadId", upload_id),
             ],
         )
     )
@@ -268,7 +264,7 @@ async def list_parts(service: Service, call: Call) -> Answer:
             Element("Bucket", call.bucket),
             Element("Key", encoding.text(call.key)),
             Element("UploadId", upload.id),
-            Element("StorageClass", upload.headers["x-oss-storage-class"]),
+            Element("StorageClass", upload.headers[metadata.STORAGE_CLASS]),
             Element("PartNumberMarker", marker),
             Element("NextPartNumberMarker", page[-1].number if page else marker),
             Element("MaxParts", limit),

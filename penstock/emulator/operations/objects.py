@@ -40,7 +40,7 @@ async def put_object(service: Service, call: Call) -> Answer:
             size_bytes=blob.size_bytes,
             etag=blob.md5.hex().upper(),
             crc64=blob.crc64,
-            headers=headers,
+            headers=metadata.in_bucket(headers, bucket),
             content=content,
         )
         return bucket, versions.add(transaction, bucket, call.key, draft, token=token, modified_ns=service.clock())

@@ -9,8 +9,6 @@ from penstock.emulator.storage import versions
 from penstock.emulator.storage.buckets import Bucket, Versioning
 from penstock.emulator.storage.versions import Version
 
-VERSION_ID_MAX = 1024
-
 
 def version_header(bucket: Bucket, version_id: str) -> dict[str, str]:
     """`x-oss-version-id`, once the bucket has had versioning."""
@@ -19,7 +17,7 @@ def version_header(bucket: Bucket, version_id: str) -> dict[str, str]:
 
 def check_version_id(version_id: str) -> None:
     """Raises OssFault 400 InvalidArgument for what can be no version id."""
-    if not version_id or len(version_id) > VERSION_ID_MAX or not version_id.isascii() or not version_id.isprintable():
+    if not versions.may_be_id(version_id):
         raise invalid_argument("The version id is not valid.", name="versionId", value=version_id)
 
 

@@ -34,7 +34,7 @@ def document(root: Element, *, status: int = 200, headers: Mapping[str, str] | N
 
 
 def refusal(fault: OssFault, *, request_id: str, host: str, method: str) -> Answer:
-    """The error document; where no body may follow (HEAD, 304) it travels in `x-oss-err`."""
+    """The error document; a HEAD's travels in `x-oss-err`, and a 304 has none."""
     root = Element(
         "Error",
         [
@@ -45,8 +45,10 @@ def refusal(fault: OssFault, *, request_id: str, host: str, method: str) -> Answ
             *(Element(tag, text) for tag, text in fault.elements.items()),
         ],
     )
+    if fault.status == 304:
+        return Answer(status=304, headers=fault.headers)
     body = render(root)
-    if method == "HEAD" or fault.status == 304:
+    if method == "HEAD":
         headers = {"x-oss-err": base64.b64encode(body).decode("ascii"), **fault.headers}
         return Answer(status=fault.status, headers=headers)
     return Answer(status=fault.status, headers={"Content-Type": "application/xml", **fault.headers}, body=body)
@@ -58,6 +60,5 @@ def http_time(time_ns: int) -> str:
 
 
 def xml_time(time_ns: int) -> str:
-    """`2023-01-02T15:04:05.000Z`."""
-    moment = datetime.fromtimestamp(time_ns // 10**9, tz=UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ns // 10**6 % 1000:03d}Z"
+    """`2023-01-02T15:04:05.000Z`: whole seconds, and the three zeros that clients expect."""
+    return f"{datetime.fromtimestamp(time_ns // 10**9, tz=UTC):%Y-%m-%dT%H:%M:%S}.000Z"

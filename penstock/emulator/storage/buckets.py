@@ -32,6 +32,7 @@ class Bucket:
     redundancy: str
 
 
+_CLASS = "json_extract(headers, '$.x-oss-storage-class')"
 _COLUMNS = "bucket, name, created_ns, versioning, storage, redundancy"
 
 
@@ -105,11 +106,10 @@ def replace_tags(database: sqlite3.Connection, bucket: Bucket, replacement: Mapp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What GetBucketStat tells: live objects only count under `live_*`, older versions and markers under `objects`."""
+    """What GetBucketStat tells."""
 
-    size_bytes: int
-    objects: int
-    live_objects: int
+    classes: Mapping[str, tuple[int, int]]
+    """Objects (all versions, no markers) and their bytes by storage class; parts count as bytes of their upload's."""
     delete_markers: int
     uploads: int
     parts: int
@@ -117,21 +117,24 @@ class Usage:
 
 def usage(database: sqlite3.Connection, bucket: Bucket) -> Usage:
     """Count what the bucket holds, now."""
-    size, objects, markers, live = database.execute(
-        "SELECT coalesce(sum(size_bytes), 0), count(*), count(*) FILTER (WHERE kind = 'DeleteMarker'),"
-        " count(*) FILTER (WHERE latest = 1 AND kind <> 'DeleteMarker') FROM versions WHERE bucket = ?",
+    classes = {
+        storage: (count, size)
+        for storage, count, size in database.execute(
+            f"SELECT {_CLASS}, count(*), sum(size_bytes) FROM versions"
+            " WHERE bucket = ? AND kind <> 'DeleteMarker' GROUP BY 1",
+            (bucket.id,),
+        )
+    }
+    parts = 0
+    for storage, count, size in database.execute(
+        f"SELECT {_CLASS}, count(*), sum(size_bytes) FROM parts JOIN uploads USING (upload) WHERE bucket = ? GROUP BY 1",
         (bucket.id,),
-    ).fetchone()
+    ):
+        objects, object_bytes = classes.get(storage, (0, 0))
+        classes[storage] = (objects, object_bytes + size)
+        parts += count
     (uploads,) = database.execute("SELECT count(*) FROM uploads WHERE bucket = ?", (bucket.id,)).fetchone()
-    parts, parts_size = database.execute(
-        "SELECT count(*), coalesce(sum(size_bytes), 0) FROM parts JOIN uploads USING (upload) WHERE bucket = ?",
-        (bucket.id,),
+    (markers,) = database.execute(
+        "SELECT count(*) FROM versions WHERE bucket = ? AND kind = 'DeleteMarker'", (bucket.id,)
     ).fetchone()
-    return Usage(
-        size_bytes=size + parts_size,
-        objects=objects - markers,
-        live_objects=live,
-        delete_markers=markers,
-        uploads=uploads,
-        parts=parts,
-    )
+    return Usage(classes=classes, delete_markers=markers, uploads=uploads, parts=parts)

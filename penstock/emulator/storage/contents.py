@@ -52,10 +52,10 @@ def drop(transaction: Transaction, content: str | None) -> None:
     for blob in dict.fromkeys(blobs):
         gone = database.execute(
             "DELETE FROM blobs WHERE blob = ?1 AND NOT EXISTS (SELECT 1 FROM segments WHERE blob = ?1)"
-            " RETURNING bytes IS NULL",
+            " RETURNING typeof(bytes)",  # not `bytes IS NULL`: SQLite 3.40 answers 0 to that here
             (blob,),
         ).fetchone()
-        if gone and gone[0]:
+        if gone and gone[0] == "null":
             transaction.freed.append(blob)
 
 

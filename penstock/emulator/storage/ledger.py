@@ -54,8 +54,7 @@ class Ledger:
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         """Blocking: make the tables, start the threads. Raises ValueError, sqlite3.Error, OSError."""
         self._loop = loop
-        self._writer = schema.connect(self._path)
-        schema.prepare(self._writer)
+        self._writer = schema.open_ledger(self._path)
         self._last_version = int(self._writer.execute("SELECT coalesce(max(version), 0) FROM versions").fetchone()[0])
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="emulator-read")
         self._thread = threading.Thread(target=self._run, name="emulator-write", daemon=True)

@@ -171,9 +171,6 @@ def _begin(marker: bytes, prefix: bytes, delimiter: bytes) -> tuple[bytes, bytes
     """Where to start behind `marker`, and the folded prefix to skip if the marker is one."""
     if not marker:
         return b"", b""
-    folded = (
-        bool(delimiter)
-        and marker.startswith(prefix)
-        and marker.find(delimiter, len(prefix)) == (len(marker) - len(delimiter))
-    )
+    cut = marker.find(delimiter, len(prefix)) if delimiter and marker.startswith(prefix) else -1
+    folded = cut >= 0 and cut + len(delimiter) == len(marker)
     return marker + b"\0", marker if folded else b""

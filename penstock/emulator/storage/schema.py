@@ -83,21 +83,35 @@ CREATE TABLE IF NOT EXISTS blobs (
 def connect(path: Path) -> sqlite3.Connection:
     """A connection that commits durably (WAL, synchronous=FULL) and only when told to."""
     connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables if they are not there. Raises ValueError for a ledger of a newer layout."""
+def open_ledger(path: Path) -> sqlite3.Connection:
+    """A connection to a ledger whose tables are there. Raises ValueError, sqlite3.DatabaseError."""
+    connection = connect(path)
+    try:
+        _prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
     found = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if found > LAYOUT:
         raise ValueError(f"the bucket directory has layout {found}; this emulator reads up to {LAYOUT}")
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statement in _statements():
+        for statement in statements():
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {LAYOUT}")
     except BaseException:
@@ -106,6 +120,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
-def _statements() -> list[str]:
+def statements() -> list[str]:
+    """The statements that make the tables, one by one."""
     plain = "\n".join(line.partition("--")[0] for line in TABLES.splitlines())
     return [statement for statement in plain.split(";") if statement.strip()]

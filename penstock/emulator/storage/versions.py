@@ -95,6 +95,11 @@ def by_id(database: sqlite3.Connection, bucket: Bucket, key: bytes, version_id: 
     return from_row(row) if row else None
 
 
+def may_be_id(version_id: str) -> bool:
+    """Whether a version could have this id."""
+    return version_id == NULL or _ID.match(version_id) is not None
+
+
 def number_behind(database: sqlite3.Connection, bucket: Bucket, key: bytes, version_id: str) -> int:
     """A number such that the key's versions below it are those behind the version of this id, in a listing.
 
