@@ -91,12 +91,22 @@ class Invocation:
 
     def call(self) -> Call:
         """The call as the catalog's writing verbs want it; made for the very call of the verb, which keeps the nonce."""
+        return self._call(self.nonce.hand_over())
+
+    async def answered_before(self, catalog: Catalog) -> bool:
+        """Whether this ClientToken was answered before, so that nothing but the catalog need be asked again.
+
+        Raises TokenMismatchError.
+        """
+        return bool(self.values[CLIENT_TOKEN]) and await catalog.remembered(self._call("")) is not None
+
+    def _call(self, nonce: str) -> Call:
         token = self.values[CLIENT_TOKEN]
         action = self.operation.name
         return Call(
             access_key_id=self.principal.access_key_id,
             action=action,
-            nonce=self.nonce.hand_over(),
+            nonce=nonce,
             client_token=token,
             fingerprint=fingerprint(action, self.operation.parameters, self.values) if token else "",
             mode=CallMode.DRY_RUN if self.values[DRY_RUN] else CallMode.COMMIT,

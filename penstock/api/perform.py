@@ -9,6 +9,7 @@ from penstock.api import rights
 from penstock.api.errors import ApiError, from_penstock
 from penstock.api.operation import Desk, Effect, Invocation, Nonce, Operation, Reply
 from penstock.api.parameters import Wire, parse
+from penstock.catalog.verbs import Call
 from penstock.errors import CatalogError, NonceUsedError, PenstockError
 from penstock.model import AccessKey
 
@@ -31,7 +32,7 @@ async def perform(desk: Desk, operation: Operation, *, principal: AccessKey, wir
     except ApiError as error:
         refused = error
     if nonce.text and operation.effect is Effect.WRITE and not nonce.handed_over:
-        await _use_up(desk, nonce.text)
+        await _use_up(desk, Call(access_key_id=principal.access_key_id, action=operation.name, nonce=nonce.text))
     raise refused
 
 
@@ -41,10 +42,10 @@ async def _run(desk: Desk, operation: Operation, *, principal: AccessKey, wire: 
     return await operation.run(desk, Invocation(operation=operation, principal=principal, nonce=nonce, values=values))
 
 
-async def _use_up(desk: Desk, nonce: str) -> None:
+async def _use_up(desk: Desk, call: Call) -> None:
     """Raises ApiError SignatureNonceUsed: a replay is told so, and nothing else."""
     try:
-        await desk.catalog.use_nonce(nonce)
+        await desk.catalog.refuse(call)
     except NonceUsedError as error:
         raise ApiError("SignatureNonceUsed", str(error)) from error
     except CatalogError:

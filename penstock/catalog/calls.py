@@ -65,6 +65,16 @@ def _remembered(session: Session, call: Call, verb: Callable[[], str]) -> str:
     return result
 
 
+def remembered(session: Session, call: Call) -> str | None:
+    """The result that a call's token stands for; None when it is new. TokenMismatchError."""
+    known = session.row("calls.token", access_key_id=call.access_key_id, client_token=call.client_token)
+    if known is None:
+        return None
+    if known["fingerprint"] != _fingerprint(call):
+        raise TokenMismatchError("this ClientToken was used before with other parameters; use a new one")
+    return str(known["result"])
+
+
 def _fingerprint(call: Call) -> str:
     return f"{call.action}:{call.fingerprint}"
 

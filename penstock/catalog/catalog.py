@@ -36,6 +36,8 @@ from penstock.catalog.verbs import (
 from penstock.catalog.writer import Refused, Verb
 from penstock.model import DataFlow, SubTask, Task
 
+__all__ = ["Catalog", "CatalogBounds"]
+
 Result = TypeVar("Result")
 Work = Callable[[Session], Result]
 
@@ -133,7 +135,18 @@ class Catalog:
         """Use up the nonce of a call that only reads. NonceUsedError. Not synced: a power cut may forget the last ones."""
         await self._hands.nonces.submit(_NONCE, nonce)
 
+    async def refuse(self, call: Call) -> None:
+        """Use up the nonce of a write that was refused before it came here, so that it cannot be replayed later.
+
+        NonceUsedError. Not synced.
+        """
+        await self._work(lambda session: calls.use_nonces(session, [call.nonce]), _UNSYNCED_WORK)
+
     # ------------------------------------------------------------------------------------------------- the API reads
+
+    async def remembered(self, call: Call) -> str | None:
+        """What the first call with this ClientToken was answered; None if there was none. TokenMismatchError."""
+        return await self._read(lambda session: calls.remembered(session, call))
 
     async def data_flow(self, file_system_id: str, data_flow_id: str) -> DataFlow:
         """One dataflow. DataFlowNotFoundError, also for a deleted one."""
@@ -231,9 +244,9 @@ class Catalog:
         return await self._read(dataflows.watched)
 
     async def expire(self, *, older_than_ns: int, limit: int) -> int:
-        """End at most `limit` CREATED sub-tasks older than the duration `older_than_ns`; how many.
+        """End at most `limit` CREATED sub-tasks that have waited since before the time `older_than_ns`; how many.
 
-        Their age is counted in time in which their dataflow was Running.
+        The clock stands still while their dataflow is not Running.
         """
         return await self._work(lambda session: upkeep.expire(session, older_than_ns, limit))
 

@@ -113,8 +113,10 @@ async def create_data_flow(desk: Desk, invocation: Invocation) -> Reply:
             "InvalidSourceSecurityType.NotSupport",
             f"SSL was asked for, but the bucket {bucket.name} is registered with an http:// endpoint.",
         )
-    await _look_at_directory(desk, file_system, values[_FILE_SYSTEM_PATH])
-    versioned = await _look_at_bucket(desk, bucket)
+    versioned = False
+    if not await invocation.answered_before(desk.catalog):
+        await _look_at_directory(desk, file_system, values[_FILE_SYSTEM_PATH])
+        versioned = await _look_at_bucket(desk, bucket)
     data_flow_id = await desk.catalog.create_data_flow(
         invocation.call(),
         NewDataFlow(

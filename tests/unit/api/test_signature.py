@@ -1,23 +1,27 @@
 """Is a request that the vendor's SDK signed taken, and every other one refused with its code?"""
 
+from urllib.parse import urlencode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.api import signature
 from penstock.api.errors import ApiError
-from penstock.api.protocol import Request
+from penstock.api.options import ApiOptions
+from penstock.api.protocol import Request, parse_headers, parse_request
 from penstock.model import AccessKey
-from tests.unit.api.signing import KEY_ID, NOW_NS, SECRET, arriving, stamp, v1_parameters, v3_headers
+from tests.fixtures.signing import NOW_NS, SIGNER, Signer, stamp, v1_parameters, v3_headers
 
 KEYS = {
-    KEY_ID: AccessKey(access_key_id=KEY_ID, secret=SECRET),
-    "off": AccessKey(access_key_id="off", secret=SECRET, active=False),
+    SIGNER.key_id: AccessKey(access_key_id=SIGNER.key_id, secret=SIGNER.secret),
+    "off": AccessKey(access_key_id="off", secret=SIGNER.secret, active=False),
     "bare": AccessKey(access_key_id="bare", secret=""),
 }
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
 QUERIES = st.dictionaries(st.from_regex(r"\A[A-Z][A-Za-z0-9.]{0,12}\Z"), TEXTS, max_size=5)
 SKEW_S = 900
+OPTIONS = ApiOptions()
 
 
 def verify(request: Request, now_ns: int = NOW_NS) -> tuple[AccessKey, signature.Claim]:
@@ -30,12 +34,29 @@ def refusal(request: Request, now_ns: int = NOW_NS) -> ApiError:
     return refused.value
 
 
-def v3(query: dict[str, str] | None = None, **changes: str) -> Request:
-    return arriving(v3_headers(query or {}, **changes), query or {})
+def arriving(headers: dict[str, str], query: dict[str, str], body: bytes = b"") -> Request:
+    """The request as the server reads it from the wire."""
+    raw = [(name.encode("latin-1"), value.encode("utf-8")) for name, value in headers.items()]
+    return parse_request(
+        method="POST",
+        path="/",
+        query_string=urlencode(query).encode("ascii"),
+        headers=parse_headers(raw, OPTIONS),
+        body=body,
+        options=OPTIONS,
+    )
 
 
-def v1(parameters: dict[str, str] | None = None, **changes: str) -> Request:
-    return arriving({"host": "nas.example"}, v1_parameters(parameters or {}, **changes))
+def v3(query: dict[str, str] | None = None, signer: Signer = SIGNER, **changes: str) -> Request:
+    named = {name.replace("_", "-"): value for name, value in changes.items()}
+    return arriving(v3_headers(query or {}, signer=signer, changes=named), query or {})
+
+
+def v1(parameters: dict[str, str] | None = None, signer: Signer = SIGNER, **changes: str) -> Request:
+    return arriving({"host": "nas.example"}, v1_parameters({**(parameters or {}), **changes}, signer=signer))
+
+
+WRONG = Signer(secret="other")
 
 
 @pytest.mark.rule("SIG-1")
@@ -43,7 +64,7 @@ def v1(parameters: dict[str, str] | None = None, **changes: str) -> Request:
 @given(QUERIES)
 def test_v3_as_the_sdk_signs_it(query: dict[str, str]) -> None:
     key, claim = verify(v3(query))
-    assert (key.access_key_id, claim.nonce) == (KEY_ID, "n-1")
+    assert (key.access_key_id, claim.nonce) == (SIGNER.key_id, "n-1")
     assert signature.called(v3(query)) == ("DescribeDataFlows", "2017-06-26")
 
 
@@ -52,7 +73,7 @@ def test_v3_as_the_sdk_signs_it(query: dict[str, str]) -> None:
 @given(QUERIES.map(lambda query: {f"X{name}": value for name, value in query.items()}))
 def test_signature_1_as_the_sdk_signs_it(parameters: dict[str, str]) -> None:
     key, claim = verify(v1(parameters))
-    assert (key.access_key_id, claim.nonce) == (KEY_ID, "n-1")
+    assert (key.access_key_id, claim.nonce) == (SIGNER.key_id, "n-1")
 
 
 @pytest.mark.rule("SIG-2")
@@ -78,15 +99,13 @@ def test_the_body_counts_whatever_the_header_claims() -> None:
 
 
 @pytest.mark.rule("SIG-6")
-@pytest.mark.parametrize(
-    "request_", [v3({"Description": "a:b"}, secret="other"), v1({"Description": "a:b"}, secret="other")]
-)
+@pytest.mark.parametrize("request_", [v3({"Description": "a:b"}, WRONG), v1({"Description": "a:b"}, WRONG)])
 def test_a_wrong_signature_names_the_string_that_was_signed(request_: Request) -> None:
     error = refusal(request_)
     ours = signature.read_claim(request_).string_to_sign.decode()
     assert (error.code, error.http_status) == ("SignatureDoesNotMatch", 400)
     assert error.message.split(":")[1] == ours
-    assert SECRET not in error.message
+    assert SIGNER.secret not in error.message
 
 
 @pytest.mark.rule("SIG-4")
