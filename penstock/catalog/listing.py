@@ -24,7 +24,7 @@ def data_flows(session: Session, query: DataFlowQuery, next_token: str, limit: i
         for row in session.rows("data_flows.of_file_system", file_system_id=query.file_system_id)
         if _is_wanted(rows.data_flow(row), query)
     }
-    walk = Walk(branches=[_given(wanted)], limit=limit, rows_max=max(1, len(wanted)))
+    walk = Walk(branches=[_given(wanted)], limit=limit, rows_max=len(wanted) + 1)
     return fill(walk, next_token, query, lambda numbers: {number: wanted[number] for number in numbers})
 
 
