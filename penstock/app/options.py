@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from penstock.api.options import ApiOptions, Fidelity, PathBase
+from penstock.catalog.catalog import CatalogBounds
+from penstock.engine.local import LocalExecutorOptions
+from penstock.engine.messages import MoverLimits
 from penstock.engine.options import DAY_S, EngineOptions, KeeperOptions, RetryOptions
 from penstock.settings.choices import Settings
+from penstock.settings.home import Home
 
 HOUR_S = 3600
 
@@ -25,5 +29,23 @@ def engine_options(settings: Settings) -> EngineOptions:
         keeper=KeeperOptions(
             subtask_expiry_s=settings.subtask_expiry_days * DAY_S,
             history_retention_s=settings.history_retention_days * DAY_S,
+        ),
+    )
+
+
+def catalog_bounds(settings: Settings) -> CatalogBounds:
+    """What the catalog is told."""
+    return CatalogBounds(waiting_max=settings.waiting_max)
+
+
+def executor_options(settings: Settings, home: Home) -> LocalExecutorOptions:
+    """What the executor is told."""
+    return LocalExecutorOptions(
+        lock_path=home.movers_lock,
+        secrets_path=home.secrets_file,
+        movers=settings.movers,
+        limits=MoverLimits(
+            small_threads=settings.mover_small_files,
+            large_files=settings.mover_large_files,
         ),
     )
