@@ -1,7 +1,8 @@
 """XML documents of object stores, parsed safely: bounded in size, without DTD or entities, namespaces ignored.
 
-Stores quote object names in their documents, and names may hold characters that XML cannot carry; those are replaced
-here (names that matter are asked for URL-encoded). Never opens anything a document refers to.
+Stores quote object names in their documents, and names may hold control characters, which XML cannot carry; servers send
+them all the same, raw or as character references. They are carried through the parser as Unicode noncharacters (U+FDD0 and
+up: there are 32 of them, set aside for internal use) and turned back afterwards. Never opens anything a document refers to.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from xml.sax.saxutils import escape
 from penstock.errors import StoreUnavailableError
 
 DOCUMENT_MAX_BYTES = 16 << 20
-_UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\r(?!\n)")
+_CARRIED = {0xFDD0 + code: code for code in range(0x20)}
 _REFERENCE = re.compile(r"&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,10}));")
 
 
@@ -31,7 +33,7 @@ class Document:
     def text(self, name: str, default: str = "") -> str:
         """Text of the first child called `name`; `default` where there is none."""
         child = self._child(name)
-        return default if child is None else (child.text or "")
+        return default if child is None else (child.text or "").translate(_CARRIED)
 
     def number(self, name: str) -> int:
         """A child's text as a number that is not negative. Raises StoreUnavailableError: the document is broken."""
@@ -82,12 +84,16 @@ def _quoted(etag: str) -> str:
 
 
 def _fit(text: str) -> str:
-    """Replace what XML cannot carry, raw or as a character reference; and the encoding declared in front."""
-    text = _UNFIT.sub("\ufffd", _REFERENCE.sub(_fit_reference, text))
-    return re.sub(r"^<\?xml[^>]*\?>", "", text)
+    """Put carriers in the place of what XML cannot hold; drop the declaration in front with its encoding."""
+    text = re.sub(r"^<\?xml[^>]*\?>", "", text).strip(" \t\r\n")
+    return _UNFIT.sub(lambda match: _carrier(ord(match[0])), _REFERENCE.sub(_fit_reference, text))
 
 
 def _fit_reference(match: re.Match[str]) -> str:
     code = int(match[1], 16) if match[1] else int(match[2])
-    legal = code in {0x9, 0xA, 0xD} or 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or 0x10000 <= code <= 0x10FFFF
-    return match[0] if legal else "\ufffd"
+    legal = 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or 0x10000 <= code <= 0x10FFFF
+    return match[0] if legal else _carrier(code)
+
+
+def _carrier(code: int) -> str:
+    return chr(0xFDD0 + code) if code < 0x20 else "\ufffd"

@@ -30,6 +30,7 @@ def probe(store: Store, random_name: str) -> Abilities:
         first = _put(store, key, Overwrite())
     except PermissionDeniedError:
         return Abilities(bucket_tags=bucket_tags, versioning=versioning or Versioning.NEVER)
+    versioning = versioning or _versioning_by(first)
     try:
         create_only_put = _refuses_second_put(store, key)
         part_etag_is_md5, create_only_complete = _try_multipart(store, key)
@@ -40,10 +41,10 @@ def probe(store: Store, random_name: str) -> Abilities:
             crc64=first.crc64 == crc64 and store.head(key).crc64 == crc64,
             part_etag_is_md5=part_etag_is_md5,
             bucket_tags=bucket_tags,
-            versioning=versioning or _versioning_by(first),
+            versioning=versioning,
         )
     finally:
-        _clean(store, key, first)
+        _clean(store, key, versioning)
 
 
 def _answers_tags(store: Store) -> bool:
@@ -97,9 +98,9 @@ def _try_multipart(store: Store, key: str) -> tuple[bool, bool]:
         store.abort(key, upload_id)
 
 
-def _clean(store: Store, key: str, first: PutResult) -> None:
+def _clean(store: Store, key: str, versioning: Versioning) -> None:
     """Remove the object; where versions are kept, each version made here (the name is random, so all of them are)."""
-    if not first.version_id:
+    if versioning is Versioning.NEVER:
         store.delete(key)
         return
     for version in list(store.list_versions(prefix=key)):

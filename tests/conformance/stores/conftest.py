@@ -1,0 +1,156 @@
+"""Every store's server, one after the other, and a fresh bucket on it for each test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from penstock.model import AddressingStyle, BucketKind, Credentials
+from penstock.stores.base import Abilities, Store, Versioning
+from penstock.stores.opening import OssSignature
+from tests.conformance.stores.shores import Address, Difference, Shore
+from tests.fixtures.ceph import CephServer, ceph  # noqa: F401 - a fixture
+from tests.fixtures.emulator import EmulatorServer, emulator  # noqa: F401 - a fixture
+from tests.fixtures.moto import MotoServer, moto  # noqa: F401 - a fixture
+
+MIB = 1 << 20
+_numbers = itertools.count(1)
+
+
+def memory_shore(_request: pytest.FixtureRequest) -> Shore:
+    return Shore(
+        name="memory",
+        expected=Abilities(
+            create_only_put=True, create_only_complete=True, crc64=True, part_etag_is_md5=True, bucket_tags=True
+        ),
+        part_size_bytes=1000,
+        make_bucket=lambda _versioning: f"memory-{next(_numbers)}",
+    )
+
+
+def moto_shore(request: pytest.FixtureRequest) -> Shore:
+    server: MotoServer = request.getfixturevalue("moto")
+    return Shore(
+        name="moto",
+        expected=Abilities(create_only_put=True, create_only_complete=True, part_etag_is_md5=True, bucket_tags=True),
+        part_size_bytes=5 * MIB,
+        make_bucket=lambda versioning: server.make_bucket(versioning=_wire(versioning)),
+        address=Address(
+            kind=BucketKind.S3,
+            endpoint=server.endpoint,
+            region=server.region,
+            credentials=_credentials(server.access_key_id, server.access_key_secret),
+        ),
+        differences=frozenset(
+            {
+                Difference.CHECKS_NO_CREDENTIALS,
+                Difference.COMPLETE_TELLS_NULL_VERSION,
+                Difference.REFUSES_NEWLINES,
+                Difference.PART_OF_UNKNOWN_UPLOAD_IS_SERVER_ERROR,
+                Difference.COMPLETE_OF_UNKNOWN_UPLOAD_IS_SERVER_ERROR,
+                Difference.MAKES_UP_WHEN_UPLOADS_BEGAN,
+            }
+        ),
+    )
+
+
+def ceph_shore(request: pytest.FixtureRequest) -> Shore:
+    server: CephServer = request.getfixturevalue("ceph")
+    return Shore(
+        name="ceph",
+        expected=Abilities(create_only_put=True, part_etag_is_md5=True, bucket_tags=True),
+        part_size_bytes=5 * MIB,
+        make_bucket=lambda versioning: server.make_bucket(versioning=_wire(versioning)),
+        address=Address(
+            kind=BucketKind.S3,
+            endpoint=server.endpoint,
+            region=server.region,
+            credentials=_credentials(server.access_key_id, server.access_key_secret),
+        ),
+        differences=frozenset(
+            {
+                Difference.COMPLETE_IGNORES_CREATE_ONLY,
+                Difference.COMPLETE_TELLS_NO_ETAG,
+                Difference.COMPLETE_OF_UNKNOWN_UPLOAD_IS_SERVER_ERROR,
+                Difference.CREATE_ONLY_FAILS_WITH_VERSIONS,
+                Difference.REFUSES_A_SUBSET_OF_PARTS,
+            }
+        ),
+    )
+
+
+def ceph_virtual_shore(request: pytest.FixtureRequest) -> Shore:
+    server: CephServer = request.getfixturevalue("ceph")
+    shore = ceph_shore(request)
+    shore.name = "ceph-virtual"
+    shore.address = Address(
+        kind=BucketKind.S3,
+        endpoint=server.virtual_host_endpoint,
+        region=server.region,
+        credentials=_credentials(server.access_key_id, server.access_key_secret),
+        addressing_style=AddressingStyle.VIRTUAL_HOST,
+    )
+    return shore
+
+
+def emulator_shore(request: pytest.FixtureRequest, signature: OssSignature) -> Shore:
+    server: EmulatorServer = request.getfixturevalue("emulator")
+    return Shore(
+        name=f"oss-{signature.value}",
+        expected=Abilities(
+            create_only_put=True, create_only_complete=True, crc64=True, part_etag_is_md5=True, bucket_tags=True
+        ),
+        part_size_bytes=100 * 1024,
+        make_bucket=lambda versioning: server.bucket(versioning=_wire(versioning)),
+        address=Address(
+            kind=BucketKind.OSS,
+            endpoint=server.endpoint,
+            region=server.region,
+            credentials=_credentials(server.access_key_id, server.access_key_secret),
+            oss_signature=signature,
+        ),
+        differences=frozenset(
+            {Difference.CREATE_ONLY_FAILS_WITH_VERSIONS, Difference.CREATE_ONLY_FAILS_WHEN_SUSPENDED}
+        ),
+    )
+
+
+SHORES = {
+    "memory": memory_shore,
+    "moto": moto_shore,
+    "oss-v4": lambda request: emulator_shore(request, OssSignature.V4),
+    "oss-v1": lambda request: emulator_shore(request, OssSignature.V1),
+    "ceph": ceph_shore,
+    "ceph-virtual": ceph_virtual_shore,
+}
+CEPH = (pytest.mark.ceph, pytest.mark.xdist_group("ceph"))
+
+
+@pytest.fixture(params=[pytest.param(name, marks=CEPH if name.startswith("ceph") else ()) for name in SHORES])
+def shore(request: pytest.FixtureRequest) -> Iterator[Shore]:
+    """One of the servers."""
+    made = SHORES[request.param](request)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(shore: Shore) -> Store:
+    """A fresh bucket on which versioning was never set."""
+    return shore.open(shore.make_bucket(Versioning.NEVER))
+
+
+@pytest.fixture
+def versioned(shore: Shore) -> Store:
+    """A fresh bucket that keeps versions."""
+    return shore.open(shore.make_bucket(Versioning.ENABLED), versioning=Versioning.ENABLED)
+
+
+def _credentials(access_key_id: str, access_key_secret: str) -> Credentials:
+    return Credentials(access_key_id=access_key_id, access_key_secret=access_key_secret)
+
+
+def _wire(versioning: Versioning) -> str:
+    return "" if versioning is Versioning.NEVER else versioning.value
