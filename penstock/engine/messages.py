@@ -1,28 +1,78 @@
 """The messages between the runner and its movers: plain values, the same for threads, processes and other machines.
 
-Down go `Lease` and `Control`; up comes `Report`. Callbacks, stores and secrets never cross: credentials go by the bucket's name.
+Down go `Hello`, `Places`, `Lease` and `Control`; up come `Ready` and `Report`. Callbacks, stores and secrets never cross:
+credentials go by the bucket's name.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
-from penstock.transfer.transfer import Checkpoint, Outcome, Progress, Transfer
+from penstock.model import Bucket, FileSystem
+from penstock.transfer.transfer import Checkpoint, Outcome, Progress, Transfer, TransferLimits
+
+
+class Lane(StrEnum):
+    """Which of a mover's threads take a transfer.
+
+    SMALL: whole files in one go. LARGE: coordinators of parts. SWEEP: withdrawals and tidying, so that a cancel never waits
+    behind files that move.
+    """
+
+    SMALL = "small"
+    LARGE = "large"
+    SWEEP = "sweep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The file systems and buckets that a mover may touch: one whole snapshot, no access keys, no secrets."""
+
+    file_systems: tuple[FileSystem, ...] = ()
+    buckets: tuple[Bucket, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoverLimits:
+    """The bounds of one mover: threads by lane, when a file's progress is told, and what one transfer may take."""
+
+    small_threads: int = 8
+    large_files: int = 8
+    sweep_threads: int = 2
+    progress_after_s: float = 0.3
+    progress_every_s: float = 1.0
+    transfer: TransferLimits = field(default_factory=TransferLimits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """The first message to a mover: who it is, where secrets are kept (a path), what it may touch, its bounds."""
+
+    mover: str
+    secrets_path: str
+    places: Places
+    limits: MoverLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """A batch of work for one mover, bounded by count and bytes."""
+    """A batch of work for one lane of one mover, bounded by count and bytes."""
 
     transfers: tuple[Transfer, ...]
+    lane: Lane = Lane.SMALL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """What a mover should know now. `canceled` and `fenced` name (sub_task_id, attempt) pairs."""
+    """What a mover should know now. `canceled`, `fenced` and `yielded` name (sub_task_id, attempt) pairs.
+
+    A yielded attempt stops after its current buffer and is returned, so that another task's file gets its place.
+    """
 
     canceled: tuple[tuple[str, int], ...] = ()
     fenced: tuple[tuple[str, int], ...] = ()
+    yielded: tuple[tuple[str, int], ...] = ()
     checkpointed: tuple[int, ...] = ()  # sequence numbers of CheckpointRequest that are durable now
     refused: tuple[int, ...] = ()  # sequence numbers whose attempt is fenced off
     drain: bool = False
@@ -37,6 +87,14 @@ class CheckpointRequest:
     sub_task_id: str
     attempt: int
     record: Checkpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """The first message of a mover: it has its bounds and takes work from now on."""
+
+    mover: str
+    process_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

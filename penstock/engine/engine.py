@@ -1,0 +1,213 @@
+"""The engine: runner, settler, recorder, canceler and keeper around one catalog and one executor, each in its own loop.
+
+Makes accepted sub-tasks happen. Serves no HTTP, moves no byte itself, and knows the executor only by its contract.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+
+from penstock import telemetry
+from penstock.catalog.catalog import Catalog
+from penstock.catalog.verbs import ClaimLane
+from penstock.engine.canceler import Canceler
+from penstock.engine.executor import Executor
+from penstock.engine.fair import Fairness
+from penstock.engine.flights import Flights
+from penstock.engine.keeper import Keeper
+from penstock.engine.loops import Bell, Loop, Step
+from penstock.engine.messages import Control, Places
+from penstock.engine.options import EngineOptions
+from penstock.engine.owners import Owners
+from penstock.engine.recorder import Recorder
+from penstock.engine.rooms import Rooms
+from penstock.engine.runner import Runner
+from penstock.engine.settler import Settler
+from penstock.engine.tags import TagWatch
+from penstock.model import Bucket, Registry
+from penstock.stores.base import Store
+
+BELL_LIMIT_S = 5.0
+KILL_GRACE_S = 2.0
+SETTLE_LIMIT_S = 5.0
+
+
+def places_of(registry: Registry) -> Places:
+    """What movers are told of the registry: no access keys, no secrets."""
+    return Places(file_systems=tuple(registry.file_systems.values()), buckets=tuple(registry.buckets.values()))
+
+
+class Engine:
+    """`start`, then `run` until `drain` or `stop`. `jitter` gives numbers in [0, 1)."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        executor: Executor,
+        registry: Callable[[], Registry],
+        open_bucket: Callable[[Bucket], Store],
+        options: EngineOptions,
+        now_ns: Callable[[], int],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._catalog = catalog
+        self._executor = executor
+        self._registry = registry
+        self._open_bucket = open_bucket
+        self._options = options
+        self._now_ns = now_ns
+        self._jitter = jitter
+        self._stopping = asyncio.Event()
+        self._bells = defaultdict[str, Bell](Bell)
+        self._owners = Owners(f"engine-{now_ns():x}")
+        self.flights = Flights()
+        self.rooms = Rooms(executor=executor, flights=self.flights, options=options.claim)
+        self.fairness = {
+            ClaimLane.SMALL: Fairness(file_cost_bytes=options.claim.small_file_cost_bytes),
+            ClaimLane.LARGE: Fairness(file_cost_bytes=options.claim.large_file_cost_bytes),
+        }
+        self.tags = self._made_tags()
+        self.recorder = self._made_recorder()
+        self.settler = self._made_settler()
+        self.runner = self._made_runner()
+        self.canceler = Canceler(
+            catalog=catalog, executor=executor, flights=self.flights, runner=self.runner, owners=self._owners
+        )
+        self.keeper = Keeper(
+            catalog=catalog, flights=self.flights, owners=self._owners, options=options.keeper, now_ns=now_ns
+        )
+        self._loops = self._made_loops()
+
+    async def start(self) -> None:
+        """Take up what an earlier service left unfinished, then bring movers up. Raises HomeInUseError, CatalogError."""
+        async with self._executor.vacated():
+            taken_up = await self._catalog.rescue_all()
+        telemetry.event("engine.started", taken_up=taken_up)
+        await self._executor.start(self.settler, places_of(self._registry()))
+
+    async def run(self) -> None:
+        """Run all loops until `stop` or the end of `drain`."""
+        async with asyncio.TaskGroup() as group:
+            for loop in self._loops:
+                group.create_task(loop.run())
+            group.create_task(self._listen())
+            await self._stopping.wait()
+            for loop in self._loops:
+                loop.stop()
+            self._catalog.doorbell.ring()
+        self.tags.close()
+
+    def stop(self) -> None:
+        """End `run` after the steps that are under way. Movers are not told: `drain` ends them, or `executor.close`."""
+        self._stopping.set()
+
+    def registry_changed(self) -> None:
+        """The registry has a new snapshot: tell movers, look at buckets, and at work that waited for it."""
+        self._executor.place(places_of(self._registry()))
+        self._bucket_trouble("")
+        self._bells["runner"].ring()
+
+    async def drain(self, *, deadline_s: float = 20.0) -> None:
+        """Claim nothing more, let movers finish or hand back, settle everything, end the movers, then end `run`.
+
+        Work that is not done by the deadline is handed back when its mover has been ended; it costs no attempt.
+        """
+        telemetry.event("engine.draining", under_way=len(self.flights), deadline_s=deadline_s)
+        self.runner.close()
+        for mover in self._executor.movers():
+            self._executor.control(mover.mover, Control(drain=True))
+        within = await self._reached(lambda: not len(self.flights) and not self.settler.unsettled, deadline_s)
+        await self._executor.close(grace_s=KILL_GRACE_S)
+        settled = await self._reached(lambda: not self.settler.unsettled, SETTLE_LIMIT_S)
+        telemetry.event("engine.drained", within_deadline=within, all_settled=settled)
+        self.stop()
+
+    # --------------------------------------------------------------------------------------------------------------- parts
+
+    def _made_tags(self) -> TagWatch:
+        return TagWatch(
+            catalog=self._catalog,
+            registry=self._registry,
+            open_bucket=self._open_bucket,
+            options=self._options.keeper,
+            now_ns=self._now_ns,
+        )
+
+    def _made_recorder(self) -> Recorder:
+        return Recorder(
+            catalog=self._catalog,
+            executor=self._executor,
+            flights=self.flights,
+            progress_every_s=self._options.progress_every_s,
+            now_ns=self._now_ns,
+            wake_progress=self._bells["progress"].ring,
+            wake_checkpoints=self._bells["checkpoints"].ring,
+        )
+
+    def _made_settler(self) -> Settler:
+        return Settler(
+            catalog=self._catalog,
+            flights=self.flights,
+            fairness=self.fairness,
+            rooms=self.rooms,
+            recorder=self.recorder,
+            options=self._options.retry,
+            now_ns=self._now_ns,
+            jitter=self._jitter,
+            wake=self._bells["settler"].ring,
+            room=self._bells["runner"].ring,
+            bucket_trouble=self._bucket_trouble,
+        )
+
+    def _made_runner(self) -> Runner:
+        return Runner(
+            catalog=self._catalog,
+            executor=self._executor,
+            flights=self.flights,
+            fairness=self.fairness,
+            rooms=self.rooms,
+            settler=self.settler,
+            owners=self._owners,
+            registry=self._registry,
+            options=self._options,
+            now_ns=self._now_ns,
+        )
+
+    def _made_loops(self) -> list[Loop]:
+        steps: dict[str, Step] = {
+            "runner": self.runner.step,
+            "settler": self.settler.step,
+            "progress": self.recorder.progress_step,
+            "checkpoints": self.recorder.checkpoint_step,
+            "canceler": self.canceler.step,
+            "keeper": self.keeper.step,
+            "tags": self.tags.step,
+        }
+        wait_s = self._options.trouble_wait_s
+        return [Loop(name, step, self._bells[name], trouble_wait_s=wait_s) for name, step in steps.items()]
+
+    # ------------------------------------------------------------------------------------------------------------- running
+
+    def _bucket_trouble(self, _bucket: str) -> None:
+        self.tags.ask()
+        self._bells["tags"].ring()
+
+    async def _listen(self) -> None:
+        """The doorbell: something is claimable, or canceled."""
+        while not self._stopping.is_set():
+            await self._catalog.doorbell.wait(BELL_LIMIT_S)
+            self._bells["runner"].ring()
+            self._bells["canceler"].ring()
+
+    async def _reached(self, condition: Callable[[], bool], limit_s: float) -> bool:
+        """Wait until `condition` holds; False when it did not within the limit."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + limit_s
+        while not condition():
+            if loop.time() >= end:
+                return False
+            await asyncio.sleep(0.01)
+        return True

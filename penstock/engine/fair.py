@@ -1,0 +1,88 @@
+"""Who may claim next, and how much: deficit round robin whose deficits are kept as what each task was served.
+
+A file's size is mostly unknown before the first contact, so a task is charged a fixed cost a file when it claims and the bytes
+as they become known. The least served task goes first; a task that (re)appears starts level with the least served one that is
+active, so neither past idleness nor past solitude is held for or against it. Pure: no clock, no catalog, no randomness.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A task may claim up to `count` files now."""
+
+    task_id: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """The room there is: `free` places of which the last `reserved` are only for tasks with fewer than that under way."""
+
+    free: int
+    reserved: int
+
+    def must_leave(self, under_way: int) -> int:
+        """How many places a task with `under_way` files must leave free."""
+        return self.reserved if under_way >= self.reserved else 0
+
+
+class Fairness:
+    """One lane's account of what each active task was served."""
+
+    def __init__(self, *, file_cost_bytes: int) -> None:
+        self._file_cost = file_cost_bytes
+        self._served: dict[str, int] = {}
+        self._level = 0
+        self._turn = 0
+        self._last_turn: dict[str, int] = {}
+
+    def shares(self, ready: Sequence[str], floor: Floor, under_way: Mapping[str, int]) -> list[Share]:
+        """Divide the free places among the ready tasks; the answer's order is the order of service.
+
+        `under_way` counts the files of each task that hold a place. What is not claimed in the end costs nothing:
+        call `claimed` with what was.
+        """
+        self._keep_active({*ready, *(task for task, count in under_way.items() if count > 0)})
+        queue = [(self._served[task], self._last_turn.get(task, 0), position) for position, task in enumerate(ready)]
+        heapq.heapify(queue)
+        counts: dict[str, int] = {}
+        free = floor.free
+        while free > 0 and queue:
+            served, turn, position = heapq.heappop(queue)
+            task = ready[position]
+            count = counts.get(task, 0)
+            if free <= floor.must_leave(under_way.get(task, 0) + count):
+                continue
+            counts[task] = count + 1
+            free -= 1
+            heapq.heappush(queue, (served + self._file_cost, turn, position))
+        return [Share(task_id=task, count=count) for task, count in counts.items()]
+
+    def claimed(self, task_id: str, count: int) -> None:
+        """The task has claimed `count` files: charge their fixed cost."""
+        if count > 0:
+            self._turn += 1
+            self._last_turn[task_id] = self._turn
+            self.charge(task_id, count * self._file_cost)
+
+    def charge(self, task_id: str, cost_bytes: int) -> None:
+        """Charge bytes that have become known; a task that is no longer active owes nothing."""
+        if task_id in self._served:
+            self._served[task_id] += cost_bytes
+
+    def most_served(self, tasks: Iterable[str]) -> str | None:
+        """The one of `tasks` that was served most; None when there is none."""
+        return max(tasks, key=lambda task: (self._served.get(task, 0), task), default=None)
+
+    def _keep_active(self, active: set[str]) -> None:
+        """Forget idle tasks, start new ones level with the least served active one: the account stays bounded."""
+        kept = {task: served for task, served in self._served.items() if task in active}
+        self._level = max(self._level, min(kept.values(), default=self._level))
+        self._served = {task: max(kept.get(task, self._level), self._level) for task in active}
+        self._last_turn = {task: turn for task, turn in self._last_turn.items() if task in active}

@@ -1,0 +1,122 @@
+"""Flights: the attempts that this engine has claimed and not yet seen the end of, by sub-task, mover and task.
+
+The runner enters them, the settler takes them out. Memory only; the catalog holds everything that must last.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from penstock.catalog.verbs import ClaimLane
+from penstock.engine.executor import Attempt
+from penstock.engine.messages import Lane
+from penstock.engine.orders import Order
+from penstock.transfer.transfer import Checkpoint, Progress
+
+
+class Flight:
+    """One claimed attempt on its way. `mover` is empty while it is held back here."""
+
+    __slots__ = (
+        "canceling",
+        "charged_bytes",
+        "checkpoint",
+        "mover",
+        "order",
+        "owner",
+        "progress",
+        "since_ns",
+        "yielding",
+    )
+
+    def __init__(self, order: Order, *, owner: str) -> None:
+        self.order = order
+        self.owner = owner
+        self.mover = ""
+        self.since_ns = 0  # when it was handed to its mover
+        self.canceling = order.canceling
+        self.yielding = False
+        self.charged_bytes = 0  # what its task was charged for its bytes so far
+        self.progress: Progress | None = None
+        self.checkpoint: Checkpoint | None = order.transfer.checkpoint  # the newest that is durable
+
+    @property
+    def attempt(self) -> Attempt:
+        """What messages call it."""
+        return self.order.transfer.sub_task_id, self.order.transfer.attempt
+
+    @property
+    def task_id(self) -> str:
+        """The task it belongs to."""
+        return self.order.transfer.task_id
+
+
+class Flights:
+    """All flights, with the counts that the runner divides room by."""
+
+    def __init__(self) -> None:
+        self._all: dict[Attempt, Flight] = {}
+        self._by_mover: dict[str, dict[Attempt, Flight]] = {}
+        self._by_task: dict[ClaimLane, Counter[str]] = {lane: Counter() for lane in ClaimLane}
+        self._by_owner: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Flight]:
+        return iter(self._all.values())
+
+    def enter(self, flights: Iterable[Flight]) -> None:
+        """Note attempts that were claimed."""
+        for flight in flights:
+            self._all[flight.attempt] = flight
+            self._by_task[flight.order.claim_lane][flight.task_id] += 1
+            self._by_owner[flight.owner] += 1
+
+    def hand_over(self, flights: Iterable[Flight], mover: str, now_ns: int) -> None:
+        """Note that they were given to `mover`."""
+        held = self._by_mover.setdefault(mover, {})
+        for flight in flights:
+            flight.mover = mover
+            flight.since_ns = now_ns
+            held[flight.attempt] = flight
+
+    def find(self, attempt: Attempt) -> Flight | None:
+        """The flight of this attempt, if it is still under way."""
+        return self._all.get(attempt)
+
+    def at(self, mover: str) -> tuple[Flight, ...]:
+        """All that `mover` was given and has not ended."""
+        return tuple(self._by_mover.get(mover, {}).values())
+
+    def end(self, attempt: Attempt) -> Flight | None:
+        """Take a flight out: its place is free. None when it was not (or no longer) under way."""
+        flight = self._all.pop(attempt, None)
+        if flight is None:
+            return None
+        if flight.mover:
+            self._by_mover[flight.mover].pop(attempt, None)
+            if not self._by_mover[flight.mover]:
+                del self._by_mover[flight.mover]
+        tasks = self._by_task[flight.order.claim_lane]
+        tasks[flight.task_id] -= 1
+        if tasks[flight.task_id] <= 0:
+            del tasks[flight.task_id]
+        self._by_owner[flight.owner] -= 1
+        return flight
+
+    def by_task(self, lane: ClaimLane) -> Mapping[str, int]:
+        """How many flights each task has that were claimed in this lane."""
+        return self._by_task[lane]
+
+    def owners(self) -> frozenset[str]:
+        """Owners with flights under way."""
+        return frozenset(owner for owner, count in self._by_owner.items() if count > 0)
+
+    def count_at(self, mover: str, lane: Lane) -> int:
+        """How many places of `lane` are taken at `mover`; sweeps take small places."""
+        flights = self._by_mover.get(mover, {}).values()
+        if lane is Lane.LARGE:
+            return sum(1 for flight in flights if flight.order.lane is Lane.LARGE)
+        return sum(1 for flight in flights if flight.order.lane is not Lane.LARGE)

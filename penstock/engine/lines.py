@@ -1,0 +1,75 @@
+"""A line: the transfers that wait for one lane's threads inside a mover, taken in turn by task.
+
+A task with a hundred files in the line delays another task's first file by one file a thread, not by a hundred. Thread-safe.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from penstock.engine.executor import Attempt
+from penstock.engine.running import Running
+
+
+class Line:
+    """What waits for one lane. `take` blocks."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._by_task: dict[str, deque[Running]] = {}
+        self._turns: deque[str] = deque()
+        self._waiting: dict[Attempt, Running] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, items: list[Running]) -> None:
+        """Put these at the end of their tasks' queues."""
+        with self._changed:
+            for item in items:
+                task = item.transfer.task_id
+                if task not in self._by_task:
+                    self._by_task[task] = deque()
+                    self._turns.append(task)
+                self._by_task[task].append(item)
+                self._waiting[item.attempt] = item
+            self._changed.notify(len(items))
+
+    def take(self) -> Running:
+        """The next one, when there is one."""
+        with self._changed:
+            while True:
+                item = self._next()
+                if item is not None:
+                    del self._waiting[item.attempt]
+                    return item
+                self._changed.wait()
+
+    def remove(self, attempt: Attempt) -> Running | None:
+        """Take this one out, if it still waits."""
+        with self._changed:
+            return self._waiting.pop(attempt, None)
+
+    def empty(self) -> list[Running]:
+        """Take all out."""
+        with self._changed:
+            items = list(self._waiting.values())
+            self._waiting.clear()
+            self._by_task.clear()
+            self._turns.clear()
+            return items
+
+    def _next(self) -> Running | None:
+        """The head of the next task's queue; what was removed meanwhile is passed over."""
+        while self._turns:
+            task = self._turns.popleft()
+            queue = self._by_task[task]
+            item = queue.popleft()
+            if queue:
+                self._turns.append(task)
+            else:
+                del self._by_task[task]
+            if self._waiting.get(item.attempt) is item:
+                return item
+        return None

@@ -1,0 +1,245 @@
+"""The local executor: mover processes on this machine, restarted when they die, and one more for suspects when needed.
+
+Implements `Executor` with `process`. Knows no catalog; credentials are found by the movers themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from penstock import telemetry
+from penstock.engine.executor import Death, Inbox, MoverGoneError, MoverPurpose, MoverRoom
+from penstock.engine.messages import Control, Hello, Lease, MoverLimits, Places, Report
+from penstock.engine.moverslock import taken_alone
+from penstock.engine.process import MoverProcess
+
+RESTART_WAITS_S = (0.0, 0.2, 1.0, 3.0, 10.0, 30.0)
+STEADY_S = 30.0
+"""A mover that lived so long has not failed to start: the next one comes at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalExecutorOptions:
+    """Where HOME's files are, how many movers there are, and their bounds."""
+
+    lock_path: Path
+    secrets_path: Path
+    movers: int = 2
+    limits: MoverLimits = field(default_factory=MoverLimits)
+    vacate_wait_s: float = 10.0
+    quarantine_idle_s: float = 30.0
+
+
+class Seat:
+    """The place of one mover: who sits there, and how often in a row one has died early."""
+
+    def __init__(self, name: str, purpose: MoverPurpose) -> None:
+        self.purpose = purpose
+        self.early_deaths = 0
+        self.started_s = 0.0
+        self.process: MoverProcess | None = None
+        self.bringing_up: asyncio.Task[None] | None = None
+        self.waiting: list[Lease | Control] = []  # for a quarantine mover that is not up yet
+        self._name = name
+        self._generation = 1
+
+    @property
+    def mover(self) -> str:
+        """The name of who sits here, or will sit here next."""
+        return f"{self._name}.{self._generation}"
+
+    @property
+    def ready(self) -> MoverProcess | None:
+        """Who sits here, once it takes work."""
+        return self.process if self.process is not None and self.process.is_ready else None
+
+    def vacate(self) -> None:
+        """Whoever sat here, or was waited for, is gone; the next one has another name."""
+        self.process = None
+        self.waiting = []
+        self._generation += 1
+
+
+class LocalExecutor:
+    """Movers as processes of this machine. Made on the event loop that uses it."""
+
+    def __init__(self, *, options: LocalExecutorOptions) -> None:
+        self._options = options
+        self._seats = [Seat(f"mover-{number + 1}", MoverPurpose.WORK) for number in range(options.movers)]
+        self._quarantine = Seat("mover-q", MoverPurpose.QUARANTINE)
+        self._inbox: Inbox | None = None
+        self._places = Places()
+        self._closing = asyncio.Event()
+
+    def vacated(self) -> AbstractAsyncContextManager[None]:
+        """No mover of an earlier service lives while this is open."""
+        return taken_alone(self._options.lock_path, wait_s=self._options.vacate_wait_s)
+
+    async def start(self, inbox: Inbox, places: Places) -> None:
+        """Bring movers up."""
+        self._inbox = inbox
+        self._places = places
+        for seat in self._seats:
+            self._bring_up(seat)
+
+    def movers(self) -> tuple[MoverRoom, ...]:
+        """Movers that are up, and the quarantine, which comes up when it is needed."""
+        if self._closing.is_set() or self._inbox is None:
+            return ()
+        seats = [seat for seat in self._seats if seat.ready is not None]
+        limits = self._options.limits
+        return tuple(
+            MoverRoom(
+                mover=seat.mover,
+                purpose=seat.purpose,
+                small_threads=limits.small_threads,
+                large_files=limits.large_files,
+            )
+            for seat in (*seats, self._quarantine)
+        )
+
+    def submit(self, mover: str, lease: Lease) -> None:
+        """Hand a batch over. Raises MoverGoneError."""
+        seat = self._seat_of(mover)
+        if self._closing.is_set() or seat is None:
+            raise MoverGoneError(f"{mover} is gone")
+        if seat.ready is not None:
+            seat.ready.submit(lease)
+        elif seat.purpose is MoverPurpose.QUARANTINE:
+            seat.waiting.append(lease)
+            self._bring_up(seat)
+        else:
+            raise MoverGoneError(f"{mover} is not up")
+
+    def control(self, mover: str, control: Control) -> None:
+        """Tell a mover something."""
+        seat = self._seat_of(mover)
+        if seat is None:
+            return
+        if seat.ready is not None:
+            seat.ready.tell(control)
+        elif control.drain and seat.process is None:
+            self._give_up(seat)
+        elif seat.waiting:
+            seat.waiting.append(control)
+
+    def place(self, places: Places) -> None:
+        """Tell all movers what is registered now."""
+        self._places = places
+        for seat in self._all():
+            if seat.ready is not None:
+                seat.ready.tell(places)
+
+    async def close(self, *, grace_s: float) -> None:
+        """End all movers."""
+        self._closing.set()
+        await asyncio.gather(*(seat.bringing_up for seat in self._all() if seat.bringing_up is not None))
+        processes = [seat.process for seat in self._all() if seat.process is not None]
+        for process in processes:
+            process.leave()
+        endings = [asyncio.ensure_future(process.ended.wait()) for process in processes]
+        if endings:
+            _, late = await asyncio.wait(endings, timeout=grace_s)
+            if late:
+                telemetry.event("executor.killing", movers=len(late), level=telemetry.Level.WARNING)
+            for process in processes:
+                process.kill()
+            await asyncio.gather(*endings)
+        for seat in self._all():
+            self._give_up(seat)
+
+    # ------------------------------------------------------------------------------------------------------------- seats
+
+    def _all(self) -> tuple[Seat, ...]:
+        return (*self._seats, self._quarantine)
+
+    def _seat_of(self, mover: str) -> Seat | None:
+        return next((seat for seat in self._all() if seat.mover == mover), None)
+
+    def _give_up(self, seat: Seat) -> None:
+        """Hand back what waits for a mover that will not come up any more."""
+        if seat.waiting and seat.process is None and self._inbox is not None:
+            name = seat.mover
+            seat.vacate()
+            self._inbox.died(Death(mover=name, begun=frozenset(), reason="it was not up yet", ordered=True))
+
+    def _bring_up(self, seat: Seat) -> None:
+        if seat.bringing_up is None and seat.process is None and not self._closing.is_set():
+            seat.bringing_up = asyncio.get_running_loop().create_task(self._start(seat), name=f"start {seat.mover}")
+
+    async def _start(self, seat: Seat) -> None:
+        """Start a mover in this seat, with growing waits while that fails or they die early."""
+        try:
+            while not await self._is_closing_within(RESTART_WAITS_S[min(seat.early_deaths, len(RESTART_WAITS_S) - 1)]):
+                process = self._made(seat)
+                seat.started_s = asyncio.get_running_loop().time()
+                try:
+                    await process.start()
+                except Exception as error:  # noqa: BLE001  (told, counted, tried again)
+                    telemetry.failure("executor.mover_not_started", error, mover=process.name)
+                    seat.early_deaths += 1
+                    continue
+                seat.process = process
+                return
+        finally:
+            seat.bringing_up = None
+
+    async def _is_closing_within(self, wait_s: float) -> bool:
+        try:
+            async with asyncio.timeout(wait_s):
+                return await self._closing.wait()
+        except TimeoutError:
+            return self._closing.is_set()
+
+    def _made(self, seat: Seat) -> MoverProcess:
+        limits = self._options.limits
+        hello = Hello(
+            mover=seat.mover,
+            secrets_path=str(self._options.secrets_path),
+            places=self._places,
+            limits=limits,
+        )
+        return MoverProcess(
+            hello,
+            lock_path=self._options.lock_path,
+            on_ready=lambda process: self._is_up(seat, process),
+            on_report=lambda report: self._report(seat, report),
+            on_death=lambda _, death: self._died(seat, death),
+        )
+
+    def _is_up(self, seat: Seat, process: MoverProcess) -> None:
+        seat.process = process
+        telemetry.event("executor.mover_up", mover=process.name, process_id=process.process_id)
+        process.tell(self._places)
+        waiting, seat.waiting = seat.waiting, []
+        for message in waiting:
+            if isinstance(message, Lease):
+                process.submit(message)
+            else:
+                process.tell(message)
+        if self._inbox is not None:
+            self._inbox.room_changed()
+
+    def _report(self, seat: Seat, report: Report) -> None:
+        if self._inbox is not None:
+            self._inbox.report(report)
+        if seat.purpose is MoverPurpose.QUARANTINE and seat.process is not None and seat.process.is_idle:
+            asyncio.get_running_loop().call_later(self._options.quarantine_idle_s, self._dismiss, seat, seat.process)
+
+    @staticmethod
+    def _dismiss(seat: Seat, process: MoverProcess) -> None:
+        """The quarantine is not needed any more: its memory is."""
+        if seat.process is process and process.is_idle:
+            process.leave()
+
+    def _died(self, seat: Seat, death: Death) -> None:
+        seat.vacate()
+        lived_s = asyncio.get_running_loop().time() - seat.started_s
+        seat.early_deaths = 0 if lived_s >= STEADY_S or death.ordered else seat.early_deaths + 1
+        if self._inbox is not None:
+            self._inbox.died(death)
+        if seat.purpose is MoverPurpose.WORK:
+            self._bring_up(seat)

@@ -1,0 +1,240 @@
+"""A mover: threads in three lanes that carry out transfers one by one and say what came of them.
+
+Calls `transfer` (through `move`), the harbour and the outbox. Knows no catalog and no socket: leases and controls come in by
+calls of its reader, messages leave through the outbox.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from penstock import telemetry
+from penstock.engine.board import Board
+from penstock.engine.executor import Attempt
+from penstock.engine.harbour import Harbour
+from penstock.engine.lines import Line
+from penstock.engine.messages import Control, Lane, Lease, MoverLimits
+from penstock.engine.outbox import Outbox
+from penstock.engine.running import Running
+from penstock.errors import (
+    FailureCode,
+    FencedError,
+    PermissionDeniedError,
+    SettingsError,
+    StoppedError,
+    StoreError,
+    TransferError,
+)
+from penstock.stores.base import Store
+from penstock.transfer.root import Root
+from penstock.transfer.transfer import Intent, Outcome, StopReason, Transfer, Verdict
+
+
+class Mover:
+    """Carries out what it is given. `start` brings its threads up; they live as long as the process."""
+
+    def __init__(
+        self,
+        *,
+        limits: MoverLimits,
+        lines: Mapping[Lane, Line],
+        harbour: Harbour,
+        outbox: Outbox,
+        board: Board,
+        move: Move,
+        clock_s: Callable[[], float],
+    ) -> None:
+        self._limits = limits
+        self._harbour = harbour
+        self._outbox = outbox
+        self._board = board
+        self._move = move
+        self._clock_s = clock_s
+        self._lock = threading.Lock()
+        self._lines = lines
+        self._running: dict[Attempt, Running] = {}
+        self._given = 0
+        self._draining = False
+
+    def start(self) -> None:
+        """Start all threads."""
+        place = 0
+        for lane, count in threads_by_lane(self._limits).items():
+            for index in range(count):
+                threading.Thread(target=self._work, args=(lane, place), name=f"{lane}-{index}", daemon=True).start()
+                place += 1
+        threading.Thread(target=self._outbox.run, name="outbox", daemon=True).start()
+
+    def take(self, lease: Lease) -> None:
+        """Queue a batch. An attempt that is here already is not taken twice; while draining all goes back at once."""
+        taken: list[Running] = []
+        returned: list[Running] = []
+        with self._lock:
+            for transfer in lease.transfers:
+                self._given += 1
+                running = Running(transfer, number=self._given, desk=self._outbox, clock_s=self._clock_s)
+                if running.attempt in self._running:
+                    telemetry.counters.add("mover.given_twice")
+                elif self._draining:
+                    returned.append(running)
+                else:
+                    self._running[running.attempt] = running
+                    taken.append(running)
+            self._lines[lease.lane].add(taken)
+        for running in returned:
+            self._outbox.ended(running, not_begun(running.transfer))
+
+    def obey(self, control: Control) -> None:
+        """Do what the control process says, at once."""
+        self._outbox.answered(control.checkpointed, durable=True)
+        self._outbox.answered(control.refused, durable=False)
+        for attempt in control.canceled:
+            self._cancel(attempt)
+        for attempt in control.fenced:
+            self._stop(attempt, StopReason.FENCED)
+        for attempt in control.yielded:
+            self._stop(attempt, StopReason.DRAIN)
+        if control.drain:
+            self._drain()
+
+    # ------------------------------------------------------------------------------------------------------------- stopping
+
+    def _cancel(self, attempt: Attempt) -> None:
+        """What runs is stopped; what still waits is withdrawn by the sweepers, past everything that waits with it."""
+        with self._lock:
+            running = self._running.get(attempt)
+            if running is None:
+                return
+            waiting = running.begun_s is None and any(self._lines[lane].remove(attempt) for lane in Lane)
+            if not waiting:
+                running.stop(StopReason.CANCEL)
+                return
+            transfer = running.transfer
+            if transfer.intent is Intent.MOVE:
+                transfer = replace(transfer, intent=Intent.WITHDRAW)
+            sweep = Running(transfer, number=running.number, desk=self._outbox, clock_s=self._clock_s)
+            self._running[attempt] = sweep
+            self._lines[Lane.SWEEP].add([sweep])
+
+    def _stop(self, attempt: Attempt, reason: StopReason) -> None:
+        with self._lock:
+            running = self._running.get(attempt)
+            if running is None:
+                return
+            running.stop(reason)
+            waiting = any(self._lines[lane].remove(attempt) for lane in Lane)
+        if waiting:
+            self._end(running, not_begun(running.transfer))
+
+    def _drain(self) -> None:
+        """Large files stop after the buffer they are at, small ones end, what waits goes back."""
+        with self._lock:
+            self._draining = True
+            waiting = [running for line in self._lines.values() for running in line.empty()]
+            names = {running.attempt for running in waiting}
+            under_way = [running for running in self._running.values() if running.attempt not in names]
+        for running in waiting:
+            self._end(running, not_begun(running.transfer))
+        for running in under_way:
+            running.stop(StopReason.DRAIN)
+
+    # -------------------------------------------------------------------------------------------------------------- working
+
+    def _work(self, lane: Lane, place: int) -> None:
+        line = self._lines[lane]
+        while True:
+            running = line.take()
+            self._board.begin(place, running.number)
+            running.begin()
+            self._outbox.watch(running)
+            if self._draining:
+                running.stop(StopReason.DRAIN)
+            outcome = self._outcome(running, lane)
+            self._end(running, outcome)
+            self._board.end(place)
+
+    def _end(self, running: Running, outcome: Outcome) -> None:
+        with self._lock:
+            self._running.pop(running.attempt, None)
+        self._outbox.ended(running, sendable(outcome))
+
+    def _outcome(self, running: Running, lane: Lane) -> Outcome:
+        """Carry it out; whatever happens becomes an outcome."""
+        transfer = running.transfer
+        try:
+            with self._harbour.root(transfer.file_system_id) as root, self._harbour.store(transfer.bucket) as store:
+                outcome = self._move(transfer, root=root, store=store, hooks=running, lane=lane)
+        except (StoppedError, FencedError):
+            return replace(not_begun(transfer), checkpoint=running.record)
+        except TransferError as error:
+            verdict = Verdict.RETRY if error.waiting_helps else Verdict.FAILED
+            return _trouble(running, verdict, error.code, str(error), error.retry_after_s)
+        except PermissionDeniedError as error:
+            return _trouble(running, Verdict.RETRY, FailureCode.BUCKET_ACCESS_DENIED, str(error), None)
+        except StoreError as error:
+            return _trouble(running, Verdict.RETRY, FailureCode.STORE_UNAVAILABLE, str(error), error.retry_after_s)
+        except SettingsError as error:
+            return _trouble(running, Verdict.RETRY, FailureCode.STORE_REFUSED, str(error), None)
+        except Exception as error:  # noqa: BLE001  (told with its traceback, and an outcome that is tried again)
+            telemetry.failure("mover.unexpected", error, sub_task_id=transfer.sub_task_id, at=_origin(error))
+            words = f"unexpected {type(error).__name__}: {error}"
+            return _trouble(running, Verdict.RETRY, FailureCode.INTERNAL, words, None)
+        if outcome.code is FailureCode.FILE_SYSTEM_UNAVAILABLE:
+            self._harbour.doubt_root(transfer.file_system_id)
+        return outcome
+
+
+class Move(Protocol):
+    """`penstock.transfer.mover.move` with limits, parts, clock and randomness already bound."""
+
+    def __call__(self, transfer: Transfer, *, root: Root, store: Store, hooks: Running, lane: Lane) -> Outcome: ...
+
+
+def threads_by_lane(limits: MoverLimits) -> dict[Lane, int]:
+    """How many threads each lane has; places on the board are counted in this order."""
+    return {Lane.SMALL: limits.small_threads, Lane.LARGE: limits.large_files, Lane.SWEEP: limits.sweep_threads}
+
+
+def not_begun(transfer: Transfer) -> Outcome:
+    """Handed back untouched."""
+    return Outcome(
+        sub_task_id=transfer.sub_task_id,
+        attempt=transfer.attempt,
+        verdict=Verdict.RETURNED,
+        checkpoint=transfer.checkpoint,
+    )
+
+
+def sendable(outcome: Outcome) -> Outcome:
+    """Texts out of file names may hold bytes that are no UTF-8; they are shown escaped."""
+    if outcome.message.isascii() and outcome.note.isascii():
+        return outcome
+    return replace(outcome, message=_escaped(outcome.message), note=_escaped(outcome.note))
+
+
+def _escaped(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _trouble(running: Running, verdict: Verdict, code: FailureCode, words: str, retry_after_s: float | None) -> Outcome:
+    transfer = running.transfer
+    return Outcome(
+        sub_task_id=transfer.sub_task_id,
+        attempt=transfer.attempt,
+        verdict=verdict,
+        code=code,
+        message=words,
+        checkpoint=running.record,
+        retry_after_s=retry_after_s,
+    )
+
+
+def _origin(error: BaseException) -> str:
+    """File and line where it was raised: enough to find it, nothing of what was moved."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}"

@@ -1,0 +1,157 @@
+"""The mover's process: `python -m penstock.engine.mover_process SOCKET BOARD`, both numbers of inherited descriptors.
+
+Reads messages from the socket for as long as there is somebody at its other end. A watchdog ends the process at once, whatever
+its threads do, when the control process is gone. Signals that a terminal or a supervisor sends to everybody are left to the
+control process, which drains its movers first.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from penstock import telemetry
+from penstock.engine.board import Board
+from penstock.engine.harbour import Harbour
+from penstock.engine.lines import Line
+from penstock.engine.messages import Control, Hello, Lane, Lease, Places, Ready
+from penstock.engine.mover import Mover, threads_by_lane
+from penstock.engine.outbox import Outbox
+from penstock.engine.running import Running
+from penstock.engine.wire import FrameReader, Message, encode
+from penstock.stores.base import Store
+from penstock.transfer import mover as gate
+from penstock.transfer.parts import PartPool
+from penstock.transfer.root import Root
+from penstock.transfer.transfer import Lane as GateLane
+from penstock.transfer.transfer import Outcome, Transfer, TransferLimits
+
+READ_BYTES = 256 << 10
+EXIT_ABANDONED = 0
+EXIT_BROKEN = 70
+LEFT_TO_CONTROL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_GATE_LANES = {Lane.SMALL: GateLane.SMALL, Lane.LARGE: GateLane.LARGE, Lane.SWEEP: GateLane.LARGE}
+
+
+class Gate:
+    """`transfer.mover.move` with this process's part pool, bounds, clock and randomness."""
+
+    def __init__(self, limits: TransferLimits) -> None:
+        self._move = partial(
+            gate.move,
+            limits=limits,
+            parts=PartPool(limits.parts_in_flight, buffer_bytes=limits.buffer_bytes),
+            now_ns=time.time_ns,
+            jitter=random.Random().random,  # noqa: S311  (spreads waits, guards nothing)
+        )
+
+    def __call__(self, transfer: Transfer, *, root: Root, store: Store, hooks: Running, lane: Lane) -> Outcome:
+        """Carry out one attempt."""
+        return self._move(transfer, root=root, store=store, hooks=hooks, lane=_GATE_LANES[lane])
+
+
+class Connection:
+    """The socket to the control process, as messages."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self._reader = FrameReader()
+        self._buffer = memoryview(bytearray(READ_BYTES))
+
+    def read(self) -> list[Message]:
+        """The next messages; ends the process when nobody is there any more."""
+        count = self._link.recv_into(self._buffer)
+        if count == 0:
+            os._exit(EXIT_ABANDONED)
+        return self._reader.feed(self._buffer[:count])
+
+    def send(self, message: Message) -> None:
+        """Send one message; ends the process when nobody is there any more."""
+        try:
+            self._link.sendall(encode(message))
+        except OSError:
+            os._exit(EXIT_ABANDONED)
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """Serve until the control process is gone."""
+    for number in LEFT_TO_CONTROL:
+        signal.signal(number, signal.SIG_IGN)
+    telemetry.configure(sys.stderr)
+    link = socket.socket(fileno=int(arguments[0]))
+    threading.Thread(target=_watch, args=(link.fileno(),), name="watchdog", daemon=True).start()
+    try:
+        _serve(Connection(link), int(arguments[1]))
+    except BaseException as error:  # noqa: BLE001  (whatever it is: say so and end, the control process starts another)
+        telemetry.failure("mover.broken", error)
+        os._exit(EXIT_BROKEN)
+
+
+def _serve(connection: Connection, board_descriptor: int) -> NoReturn:
+    messages = connection.read()
+    while not messages:
+        messages = connection.read()
+    hello = messages.pop(0)
+    if not isinstance(hello, Hello):
+        raise TypeError(f"the first message is a {type(hello).__name__}")
+    mover, harbour = _built(hello, connection, board_descriptor)
+    connection.send(Ready(mover=hello.mover, process_id=os.getpid()))
+    mover.start()
+    while True:
+        for message in messages:
+            match message:
+                case Lease():
+                    mover.take(message)
+                case Control():
+                    mover.obey(message)
+                case Places():
+                    harbour.place(message)
+                case _:
+                    raise TypeError(f"a mover is not told {type(message).__name__}")
+        messages = connection.read()
+
+
+def _built(hello: Hello, connection: Connection, board_descriptor: int) -> tuple[Mover, Harbour]:
+    limits = hello.limits
+    lines = {lane: Line() for lane in Lane}
+    harbour = Harbour(places=hello.places, secrets_path=Path(hello.secrets_path))
+    outbox = Outbox(
+        mover=hello.mover,
+        limits=limits,
+        send=connection.send,
+        pressed=lambda: len(lines[Lane.SMALL]) > 0,
+        clock_s=time.monotonic,
+    )
+    mover = Mover(
+        limits=limits,
+        lines=lines,
+        harbour=harbour,
+        outbox=outbox,
+        board=Board(board_descriptor, sum(threads_by_lane(limits).values())),
+        move=Gate(limits.transfer),
+        clock_s=time.monotonic,
+    )
+    return mover, harbour
+
+
+def _watch(descriptor: int) -> None:
+    """End the process as soon as the other end is closed, even while unread leases lie in the socket."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLRDHUP)
+    while True:
+        for _, events in poll.poll():
+            if events & (select.POLLRDHUP | select.POLLHUP | select.POLLERR | select.POLLNVAL):
+                os._exit(EXIT_ABANDONED)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

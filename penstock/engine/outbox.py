@@ -1,0 +1,122 @@
+"""The outbox of a mover: one thread that sends outcomes and questions at once, in batches, and progress in a calm rhythm.
+
+Gets messages to the control process through `send`, which may block. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from penstock.engine.executor import Attempt
+from penstock.engine.messages import CheckpointRequest, MoverLimits, Report
+from penstock.engine.running import Answer, Running
+from penstock.transfer.transfer import Checkpoint, Outcome, Progress
+
+TICK_S = 0.25
+GATHER_S = 0.002  # under load an outcome waits that long for company
+BATCH_ENOUGH = 32
+
+
+class Outbox:
+    """What a mover has to say. `pressed` tells whether more work waits, so that a little gathering costs nobody anything."""
+
+    def __init__(
+        self,
+        *,
+        mover: str,
+        limits: MoverLimits,
+        send: Callable[[Report], None],
+        pressed: Callable[[], bool],
+        clock_s: Callable[[], float],
+    ) -> None:
+        self._mover = mover
+        self._limits = limits
+        self._send = send
+        self._pressed = pressed
+        self._clock_s = clock_s
+        self._changed = threading.Condition()
+        self._outcomes: list[Outcome] = []
+        self._requests: list[CheckpointRequest] = []
+        self._answers: dict[int, Answer] = {}
+        self._sequence = 0
+        self._running: dict[Attempt, Running] = {}
+
+    def watch(self, running: Running) -> None:
+        """Tell its progress from now on."""
+        with self._changed:
+            self._running[running.attempt] = running
+            if len(self._running) == 1:
+                self._changed.notify()
+
+    def ended(self, running: Running, outcome: Outcome) -> None:
+        """It has ended: tell the outcome."""
+        with self._changed:
+            self._running.pop(running.attempt, None)
+            self._outcomes.append(outcome)
+            self._changed.notify()
+
+    def ask(self, running: Running, record: Checkpoint) -> Answer:
+        """Ask for a record to be made durable."""
+        answer = Answer()
+        with self._changed:
+            self._sequence += 1
+            self._answers[self._sequence] = answer
+            self._requests.append(
+                CheckpointRequest(
+                    sequence=self._sequence,
+                    sub_task_id=running.transfer.sub_task_id,
+                    attempt=running.transfer.attempt,
+                    record=record,
+                )
+            )
+            self._changed.notify()
+        return answer
+
+    def answered(self, sequences: tuple[int, ...], *, durable: bool) -> None:
+        """The control process has answered these questions."""
+        for sequence in sequences:
+            with self._changed:
+                answer = self._answers.pop(sequence, None)
+            if answer is not None:
+                answer.durable = durable
+                answer.said.set()
+
+    def step(self) -> bool:
+        """Send what there is to say, if there is anything; True when something was sent."""
+        with self._changed:
+            outcomes, self._outcomes = tuple(self._outcomes), []
+            requests, self._requests = tuple(self._requests), []
+            progress = self._due_progress()
+        if not (outcomes or requests or progress):
+            return False
+        self._send(Report(mover=self._mover, progress=progress, checkpoints=requests, outcomes=outcomes))
+        return True
+
+    def run(self) -> None:
+        """Send for as long as the mover lives."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(self._has_news, TICK_S if self._running else None)
+                if self._outcomes and not self._requests and self._pressed():
+                    self._changed.wait_for(lambda: len(self._outcomes) >= BATCH_ENOUGH or self._requests, GATHER_S)
+            self.step()
+
+    def _has_news(self) -> bool:
+        return bool(self._outcomes or self._requests)
+
+    def _due_progress(self) -> tuple[Progress, ...]:
+        now_s = self._clock_s()
+        due: list[Progress] = []
+        for running in self._running.values():
+            latest = running.latest
+            if latest is None or latest is running.told or running.begun_s is None:
+                continue
+            if now_s - running.begun_s < self._limits.progress_after_s:
+                continue
+            if running.told is not None and now_s - running.told_s < self._limits.progress_every_s:
+                continue
+            running.told = latest
+            running.told_s = now_s
+            due.append(latest)
+        return tuple(due)

@@ -1,0 +1,224 @@
+"""The runner: claims what is due, shares it fairly among tasks, and hands it to movers.
+
+One `step` looks at both lanes once. Polling is the truth; bells only say when to look. The runner ends no flight and settles
+nothing itself: what it cannot hand over it gives to the settler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from penstock import telemetry
+from penstock.catalog.catalog import Catalog
+from penstock.catalog.verbs import Claimed, ClaimLane
+from penstock.engine.executor import Executor, MoverGoneError
+from penstock.engine.fair import Fairness, Share
+from penstock.engine.flights import Flight, Flights
+from penstock.engine.loops import FOREVER_S
+from penstock.engine.messages import Control, Lane, Lease
+from penstock.engine.options import NS_PER_S, EngineOptions, to_ns
+from penstock.engine.orders import Refusal, order_of
+from penstock.engine.owners import Owners
+from penstock.engine.rooms import Rooms
+from penstock.engine.settler import Settler
+from penstock.engine.settling import refused
+from penstock.model import Registry
+
+
+class Runner:
+    """Claims and hands over. `owners` is under whose name leases are taken."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        executor: Executor,
+        flights: Flights,
+        fairness: Mapping[ClaimLane, Fairness],
+        rooms: Rooms,
+        settler: Settler,
+        owners: Owners,
+        registry: Callable[[], Registry],
+        options: EngineOptions,
+        now_ns: Callable[[], int],
+    ) -> None:
+        self._catalog = catalog
+        self._executor = executor
+        self._flights = flights
+        self._fairness = fairness
+        self._rooms = rooms
+        self._settler = settler
+        self._owners = owners
+        self._registry = registry
+        self._options = options
+        self._now_ns = now_ns
+        self._held: deque[Flight] = deque()  # suspects that wait for the quarantine
+        self._waiting_since_ns: dict[str, int] = {}  # tasks whose large files find no place
+        self._seek_due_ns = 0
+        self._closed = False
+
+    async def step(self) -> float:
+        """Claim what there is room for and hand it over; returns how long nothing is due, in seconds."""
+        self._release_suspects()
+        if self._closed:
+            return FOREVER_S
+        looked_ns = self._now_ns()
+        again = await asyncio.gather(*(self._look(lane) for lane in ClaimLane), return_exceptions=True)
+        for answer in again:
+            if isinstance(answer, BaseException):
+                raise answer
+        if any(again):
+            return 0.0
+        return await self._pause_s(looked_ns)
+
+    def close(self) -> None:
+        """Claim nothing from now on; what is held back here goes back to the catalog."""
+        self._closed = True
+        self._settler.give_back(self._held)
+        self._held.clear()
+
+    def withdraw_held(self, flight: Flight) -> None:
+        """A flight that is held back here was canceled: give it back, so that it is claimed again to be withdrawn."""
+        if flight in self._held:
+            self._held.remove(flight)
+            self._settler.give_back((flight,))
+
+    # ------------------------------------------------------------------------------------------------------------- claims
+
+    async def _look(self, lane: ClaimLane) -> bool:
+        """Claim and hand over once; True when there may be more to claim at once."""
+        now_ns = self._now_ns()
+        floor = self._rooms.floor(lane, now_ns)
+        if self._settler.unsettled > self._options.claim.unsettled_max:
+            return False
+        if floor.free == 0 and (lane is ClaimLane.SMALL or now_ns < self._seek_due_ns):
+            return False
+        ready = await self._catalog.ready_tasks(lane, limit=self._options.claim.ready_tasks_max)
+        tasks = [task.task_id for task in ready]
+        if lane is ClaimLane.LARGE:
+            self._seek_places(tasks, now_ns)
+        shares = self._fairness[lane].shares(tasks, floor, self._flights.by_task(lane)) if tasks else []
+        if not shares:
+            return False
+        answers = await asyncio.gather(*(self._claim(lane, share) for share in shares), return_exceptions=True)
+        trouble: BaseException | None = None
+        more = False
+        for share, answer in zip(shares, answers, strict=True):
+            if isinstance(answer, BaseException):
+                trouble = answer
+                continue
+            self._fairness[lane].claimed(share.task_id, len(answer))
+            more = more or len(answer) >= min(share.count, self._options.claim.batch_max)
+        self._hand_over(
+            lane, [flight for answer in answers if not isinstance(answer, BaseException) for flight in answer]
+        )
+        if trouble is not None:
+            raise trouble
+        return more
+
+    async def _claim(self, lane: ClaimLane, share: Share) -> list[Flight]:
+        """Claim one task's share. What no mover can work on is settled, the rest is under way from here on."""
+        owner = self._owners.current
+        now_ns = self._now_ns()
+        try:
+            rows = await self._catalog.claim(
+                share.task_id,
+                lane,
+                limit=min(share.count, self._options.claim.batch_max),
+                owner=owner,
+                lease_until_ns=now_ns + to_ns(self._options.keeper.lease_s),
+            )
+        except BaseException:
+            if owner == self._owners.current:
+                self._owners.retire()
+            raise
+        return self._entered(rows, owner, now_ns)
+
+    def _entered(self, rows: Sequence[Claimed], owner: str, now_ns: int) -> list[Flight]:
+        registry = self._registry()
+        flights: list[Flight] = []
+        refusals: list[Refusal] = []
+        for row in rows:
+            order = order_of(row, registry, self._options.retry, now_ns=now_ns)
+            if isinstance(order, Refusal):
+                telemetry.event("engine.refused", sub_task_id=row.sub_task.sub_task_id, code=order.reason.code)
+                refusals.append(order)
+            else:
+                flights.append(Flight(order, owner=owner))
+        self._flights.enter(flights)
+        if refusals:
+            self._settler.add(refused(refusal) for refusal in refusals)
+        return flights
+
+    # ---------------------------------------------------------------------------------------------------------- hand-over
+
+    def _hand_over(self, lane: ClaimLane, flights: Sequence[Flight]) -> None:
+        if not flights:
+            return
+        if self._closed:
+            self._settler.give_back(flights)
+            return
+        self._held.extend(flight for flight in flights if flight.order.suspect)
+        innocent = [flight for flight in flights if not flight.order.suspect]
+        spread = self._rooms.spread(innocent, lane, self._now_ns())
+        if innocent and not spread:
+            self._settler.give_back(innocent)
+        for mover, given in spread.items():
+            self._submit(mover, given)
+        self._release_suspects()
+
+    def _submit(self, mover: str, flights: Sequence[Flight]) -> None:
+        self._flights.hand_over(flights, mover, self._now_ns())
+        for lane in Lane:
+            transfers = tuple(flight.order.transfer for flight in flights if flight.order.lane is lane)
+            if not transfers:
+                continue
+            try:
+                self._executor.submit(mover, Lease(transfers=transfers, lane=lane))
+            except MoverGoneError:
+                self._settler.give_back(flight for flight in flights if flight.order.lane is lane)
+
+    def _release_suspects(self) -> None:
+        """One suspect at a time, alone in a mover, so that the file that kills movers becomes known and no other suffers."""
+        while self._held:
+            mover = self._rooms.quarantine(self._now_ns())
+            if not mover:
+                return
+            self._submit(mover, [self._held.popleft()])
+
+    # ------------------------------------------------------------------------------------------------------------- waiting
+
+    def _seek_places(self, ready: Sequence[str], now_ns: int) -> None:
+        """Where a task's large files have found no place for long, ask the most served task for one of its places."""
+        self._seek_due_ns = now_ns + to_ns(self._options.claim.look_again_s)
+        under_way = self._flights.by_task(ClaimLane.LARGE)
+        waiting = [task for task in ready if not under_way.get(task)]
+        self._waiting_since_ns = {task: self._waiting_since_ns.get(task, now_ns) for task in waiting}
+        patient_ns = now_ns - to_ns(self._options.claim.patience_s)
+        starving = sum(1 for since_ns in self._waiting_since_ns.values() if since_ns <= patient_ns)
+        leaving = sum(1 for flight in self._flights if flight.yielding)
+        if starving <= leaving:
+            return
+        long_ns = now_ns - to_ns(self._options.claim.yield_after_s)
+        settled_in = [
+            flight
+            for flight in self._flights
+            if flight.order.lane is Lane.LARGE and flight.mover and not flight.yielding and flight.since_ns <= long_ns
+        ]
+        task = self._fairness[ClaimLane.LARGE].most_served({flight.task_id for flight in settled_in})
+        victims = [flight for flight in settled_in if flight.task_id == task]
+        if victims:
+            victim = min(victims, key=lambda flight: flight.charged_bytes)
+            victim.yielding = True
+            telemetry.event("engine.asked_to_yield", sub_task_id=victim.attempt[0], task_id=victim.task_id)
+            self._executor.control(victim.mover, Control(yielded=(victim.attempt,)))
+
+    async def _pause_s(self, looked_ns: int) -> float:
+        """Until the next work is due; what was due already waits for room or for its target, and both wake us."""
+        look_again_s = self._options.claim.look_again_s
+        due_ns = await self._catalog.next_due_ns()
+        if due_ns is None or due_ns <= looked_ns:
+            return look_again_s
+        return max(0.001, min(look_again_s, (due_ns - self._now_ns()) / NS_PER_S))

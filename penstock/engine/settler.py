@@ -1,0 +1,171 @@
+"""The settler: takes what movers report, ends flights, and has the catalog keep the outcomes in batches.
+
+It is the executor's `Inbox`: outcomes free their places at once and are settled right after; an outcome that the catalog cannot
+take now is kept and tried again, so it is never lost while this process lives. Claims nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+
+from penstock import telemetry
+from penstock.catalog.catalog import Catalog
+from penstock.catalog.verbs import ClaimLane, Settlement
+from penstock.engine.executor import Death
+from penstock.engine.fair import Fairness
+from penstock.engine.flights import Flight, Flights
+from penstock.engine.loops import FOREVER_S
+from penstock.engine.messages import Report
+from penstock.engine.options import RetryOptions
+from penstock.engine.orders import Amounts
+from penstock.engine.recorder import Recorder
+from penstock.engine.rooms import Rooms
+from penstock.engine.settling import Chance, Ending, mover_died, returned, settlement_of
+from penstock.errors import FailureCode
+from penstock.transfer.transfer import Outcome, Progress
+
+BATCH_MAX = 1000
+BUCKET_TROUBLES = frozenset({FailureCode.BUCKET_ACCESS_DENIED, FailureCode.BUCKET_NOT_FOUND})
+
+
+class Settler:
+    """Ends flights. `wake` is called when there is something to settle, `room` when a place came free."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        flights: Flights,
+        fairness: Mapping[ClaimLane, Fairness],
+        rooms: Rooms,
+        recorder: Recorder,
+        options: RetryOptions,
+        now_ns: Callable[[], int],
+        jitter: Callable[[], float],
+        wake: Callable[[], None],
+        room: Callable[[], None],
+        bucket_trouble: Callable[[str], None],
+    ) -> None:
+        self._catalog = catalog
+        self._flights = flights
+        self._fairness = fairness
+        self._rooms = rooms
+        self._recorder = recorder
+        self._options = options
+        self._now_ns = now_ns
+        self._jitter = jitter
+        self._wake = wake
+        self._room = room
+        self._bucket_trouble = bucket_trouble
+        self._pending: deque[Settlement] = deque()
+
+    @property
+    def unsettled(self) -> int:
+        """Outcomes that the catalog does not hold yet."""
+        return len(self._pending)
+
+    async def step(self) -> float:
+        """Settle what has come in, one batch. Raises what the catalog raises; nothing is lost then."""
+        if not self._pending:
+            return FOREVER_S
+        batch = [self._pending[index] for index in range(min(BATCH_MAX, len(self._pending)))]
+        settled = set(await self._catalog.settle(batch))
+        for _ in batch:
+            self._pending.popleft()
+        for settlement in batch:
+            if settlement.sub_task_id in settled:
+                telemetry.counters.add(f"settled.{settlement.settling}")
+            else:
+                telemetry.counters.add("settled.fenced_off")
+                telemetry.event("engine.fenced_off", sub_task_id=settlement.sub_task_id, attempt=settlement.attempt)
+        self._room()
+        return 0.0 if self._pending else FOREVER_S
+
+    def add(self, settlements: Iterable[Settlement]) -> None:
+        """Settle these too (rows that were claimed and can go nowhere)."""
+        self._pending.extend(settlements)
+        self._wake()
+
+    def give_back(self, flights: Iterable[Flight]) -> None:
+        """End flights that never reached a mover: they cost nothing."""
+        for flight in list(flights):
+            if self._flights.end(flight.attempt) is not None:
+                self._pending.append(returned(_ending(flight)))
+        self._wake()
+
+    # ----------------------------------------------------------------------------------------------- the executor's inbox
+
+    def report(self, report: Report) -> None:
+        """Take a mover's report. What speaks of no present flight (late, doubled) is counted and has no effect."""
+        now_ns = self._now_ns()
+        for progress in report.progress:
+            flight = self._flights.find((progress.sub_task_id, progress.attempt))
+            if flight is not None and flight.mover == report.mover:
+                self._charge(flight, progress)
+                flight.progress = progress
+                self._recorder.add_progress(progress)
+        for request in report.checkpoints:
+            self._recorder.add_checkpoint(report.mover, request)
+        ended = sum(self._take(report.mover, outcome, now_ns) for outcome in report.outcomes)
+        if ended:
+            self._rooms.ended(report.mover, ended, now_ns)
+            self._wake()
+            self._room()
+
+    def died(self, death: Death) -> None:
+        """A mover is gone: what was under way failed (once more), what had not begun goes back for nothing."""
+        telemetry.event(
+            "engine.mover_died", mover=death.mover, reason=death.reason, begun=len(death.begun), ordered=death.ordered
+        )
+        self._rooms.died(death.mover)
+        for flight in self._flights.at(death.mover):
+            self._flights.end(flight.attempt)
+            self._recorder.forget(flight.attempt)
+            if flight.attempt in death.begun and not death.ordered:
+                chance = Chance(now_ns=self._now_ns(), jitter=self._jitter())
+                self._pending.append(mover_died(_ending(flight), self._options, chance, words=death.reason))
+            else:
+                self._pending.append(returned(_ending(flight)))
+        self._wake()
+        self._room()
+
+    def room_changed(self) -> None:
+        """A mover came or went."""
+        self._room()
+
+    def _take(self, mover: str, outcome: Outcome, now_ns: int) -> int:
+        attempt = (outcome.sub_task_id, outcome.attempt)
+        flight = self._flights.find(attempt)
+        if flight is None or flight.mover != mover:
+            telemetry.counters.add("reports.late")
+            return 0
+        self._flights.end(attempt)
+        self._recorder.forget(attempt)
+        self._charge(flight, outcome)
+        chance = Chance(now_ns=now_ns, jitter=self._jitter())
+        self._pending.append(settlement_of(outcome, _ending(flight), self._options, chance))
+        if outcome.code in BUCKET_TROUBLES:
+            self._bucket_trouble(flight.order.transfer.bucket)
+        return 1
+
+    def _charge(self, flight: Flight, known: Progress | Outcome) -> None:
+        """Charge the task for bytes that moved since it was last charged."""
+        if known.actual_bytes > flight.charged_bytes:
+            more = known.actual_bytes - flight.charged_bytes
+            self._fairness[flight.order.claim_lane].charge(flight.task_id, more)
+            flight.charged_bytes = known.actual_bytes
+
+
+def _ending(flight: Flight) -> Ending:
+    progress = flight.progress
+    amounts = flight.order.amounts
+    if progress is not None:
+        amounts = Amounts(
+            bytes_total=progress.bytes_total,
+            bytes_done=progress.bytes_done,
+            actual_bytes=progress.actual_bytes,
+            moving_ns=progress.moving_ns,
+            detail=progress.detail,
+        )
+    return Ending(order=flight.order, canceling=flight.canceling, amounts=amounts, checkpoint=flight.checkpoint)

@@ -1,0 +1,204 @@
+"""How an attempt's end becomes what the catalog keeps: retries, their waits, their bounds, and giving up cleanly.
+
+Pure: time and randomness come in. A file is never just dropped as FAILED after its last attempt: the row is first kept as a retry
+whose failures are used up, the next claim withdraws what is left behind (see `orders`), and only then it is FAILED, for the
+reason that was kept in the row. So a crash at any point in between loses neither the reason nor the cleaning up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penstock.catalog.verbs import Settlement, Settling
+from penstock.engine.checkpoints import written
+from penstock.engine.options import RetryOptions, to_ns
+from penstock.engine.orders import Amounts, Order, Reason, Refusal
+from penstock.errors import FailureCode
+from penstock.model import FINAL_SUB_TASK_STATUSES, SubTaskStatus
+from penstock.transfer.transfer import Checkpoint, Intent, Outcome, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What is known when an attempt ends: its order, whether it is being canceled by now, the newest numbers and record."""
+
+    order: Order
+    canceling: bool
+    amounts: Amounts
+    checkpoint: Checkpoint | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chance:
+    """The moment and the throw of the dice: `jitter` lies in [0, 1)."""
+
+    now_ns: int
+    jitter: float
+
+
+def settlement_of(outcome: Outcome, ending: Ending, options: RetryOptions, chance: Chance) -> Settlement:
+    """What the catalog should keep of this outcome."""
+    transfer = ending.order.transfer
+    match outcome.verdict:
+        case Verdict.COMPLETE | Verdict.SKIPPED:
+            return _complete(outcome, transfer.sub_task_id, transfer.attempt)
+        case Verdict.TIDIED:
+            return _settlement(ending, Settling.TIDIED)
+        case Verdict.RETURNED:
+            return returned(ending, outcome)
+        case Verdict.LARGE:
+            return _settlement(ending, Settling.LARGE, outcome=outcome)
+        case Verdict.CANCELED if ending.order.farewell is not None and not ending.canceling:
+            return _settlement(ending, Settling.FAILED, reason=ending.order.farewell)
+        case Verdict.CANCELED:
+            return _settlement(ending, Settling.CANCELED)
+        case Verdict.FAILED:
+            return _failed(outcome, ending)
+        case Verdict.RETRY:
+            return _retry(_reason(outcome), outcome.retry_after_s, ending, options, chance, outcome=outcome)
+
+
+def mover_died(ending: Ending, options: RetryOptions, chance: Chance, *, words: str) -> Settlement:
+    """An attempt that was under way when its mover died: a failure, and from now on a suspect."""
+    reason = Reason(code=FailureCode.MOVER_DIED, message=f"the mover process that moved this file ended: {words}")
+    return _retry(reason, None, ending, options, chance)
+
+
+def returned(ending: Ending, outcome: Outcome | None = None) -> Settlement:
+    """An attempt that was handed back, or never begun: costs nothing."""
+    return _settlement(ending, Settling.RETURNED, outcome=outcome)
+
+
+def refused(refusal: Refusal) -> Settlement:
+    """A row that no mover can work on: it ends at once, as its status allows."""
+    row = refusal.claimed.sub_task
+    if row.status in FINAL_SUB_TASK_STATUSES:
+        return Settlement(sub_task_id=row.sub_task_id, attempt=row.attempt, settling=Settling.TIDIED)
+    canceling = row.status is SubTaskStatus.CANCELING
+    return Settlement(
+        sub_task_id=row.sub_task_id,
+        attempt=row.attempt,
+        settling=Settling.CANCELED if canceling else Settling.FAILED,
+        error_code=refusal.reason.code,
+        error_message=refusal.reason.message,
+        bytes_total=row.bytes_total,
+        bytes_done=row.bytes_done,
+        actual_bytes=row.actual_bytes,
+        moving_ns=row.moving_ns,
+        detail=row.detail,
+    )
+
+
+def wait_s(failures: int, options: RetryOptions, jitter: float) -> float:
+    """How long to wait after the `failures`-th failure (1-based), in seconds; 50..150 % of the table's value."""
+    step = min(max(failures, 1), len(options.waits_s)) - 1
+    return options.waits_s[step] * (0.5 + jitter)
+
+
+def _complete(outcome: Outcome, sub_task_id: str, attempt: int) -> Settlement:
+    return Settlement(
+        sub_task_id=sub_task_id,
+        attempt=attempt,
+        settling=Settling.COMPLETE,
+        skipped=outcome.verdict is Verdict.SKIPPED,
+        tidy=outcome.tidy,
+        bytes_total=outcome.bytes_total,
+        bytes_done=outcome.bytes_done,
+        actual_bytes=outcome.actual_bytes,
+        moving_ns=outcome.moving_ns,
+        detail=outcome.detail,
+        guarantee=outcome.guarantee or "",
+        note=outcome.note,
+    )
+
+
+def _failed(outcome: Outcome, ending: Ending) -> Settlement:
+    if ending.order.transfer.intent is Intent.TIDY:
+        return _settlement(ending, Settling.TIDIED)
+    reason = _reason(outcome)
+    if ending.canceling:
+        return _settlement(ending, Settling.CANCELED, reason=reason, outcome=outcome)
+    if ending.order.farewell is not None:
+        return _settlement(ending, Settling.FAILED, reason=_left_behind(ending.order.farewell, reason))
+    return _settlement(ending, Settling.FAILED, reason=reason, outcome=outcome)
+
+
+def _retry(
+    reason: Reason,
+    retry_after_s: float | None,
+    ending: Ending,
+    options: RetryOptions,
+    chance: Chance,
+    *,
+    outcome: Outcome | None = None,
+) -> Settlement:
+    order = ending.order
+    failures = order.failures + 1
+    pause_s = wait_s(failures, options, chance.jitter)
+    if retry_after_s is not None:
+        pause_s = max(pause_s, min(retry_after_s, options.retry_after_max_s))
+    if order.transfer.intent is Intent.TIDY:
+        too_long = chance.now_ns - (order.ended_ns or 0) > to_ns(options.deadline_s)
+        due_ns = chance.now_ns + to_ns(max(pause_s, options.tidy_wait_s))
+        return _settlement(ending, Settling.TIDIED if too_long else Settling.RETRY, due_ns=due_ns)
+    if ending.canceling:
+        pause_s = min(pause_s, options.canceling_wait_max_s)
+        due_ns = chance.now_ns + to_ns(pause_s)
+        return _settlement(ending, Settling.RETRY, reason=reason, outcome=outcome, due_ns=due_ns)
+    if order.farewell is not None:
+        if failures >= options.attempts_max + options.cleanups_max:
+            return _settlement(ending, Settling.FAILED, reason=_left_behind(order.farewell, reason))
+        due_ns = chance.now_ns + to_ns(pause_s)
+        return _settlement(ending, Settling.RETRY, reason=order.farewell, outcome=outcome, due_ns=due_ns)
+    due_ns = chance.now_ns + to_ns(pause_s)
+    given_up = _given_up(reason, failures, due_ns, ending, options)
+    if given_up is not None:
+        return _settlement(ending, Settling.RETRY, reason=given_up, outcome=outcome, due_ns=chance.now_ns)
+    return _settlement(ending, Settling.RETRY, reason=reason, outcome=outcome, due_ns=due_ns)
+
+
+def _given_up(reason: Reason, failures: int, due_ns: int, ending: Ending, options: RetryOptions) -> Reason | None:
+    """The final reason when this was the last attempt; None when there will be another one."""
+    if failures >= options.attempts_max:
+        return Reason(code=reason.code, message=f"{reason.message} (the last of {failures} attempts)")
+    if due_ns >= ending.order.transfer.first_attempt_ns + to_ns(options.deadline_s):
+        hours = options.deadline_s / 3600
+        words = f"not done within {hours:g} hours; the last attempt ended with {reason.code}: {reason.message}"
+        return Reason(code=FailureCode.DEADLINE_EXCEEDED, message=words)
+    return None
+
+
+def _left_behind(farewell: Reason, reason: Reason) -> Reason:
+    words = f"{farewell.message}; what it left behind could not be removed ({reason.code}: {reason.message})"
+    return Reason(code=farewell.code, message=words)
+
+
+def _reason(outcome: Outcome) -> Reason:
+    return Reason(code=outcome.code or FailureCode.INTERNAL, message=outcome.message)
+
+
+def _settlement(
+    ending: Ending, settling: Settling, *, reason: Reason | None = None, outcome: Outcome | None = None, due_ns: int = 0
+) -> Settlement:
+    """Everything that is known; an attempt that tells no numbers leaves the last ones standing."""
+    transfer = ending.order.transfer
+    tells = outcome is not None and (outcome.bytes_total > 0 or outcome.detail is not None)
+    numbers: Outcome | Amounts = outcome if outcome is not None and tells else ending.amounts
+    kept = outcome.checkpoint if outcome is not None else ending.checkpoint
+    return Settlement(
+        sub_task_id=transfer.sub_task_id,
+        attempt=transfer.attempt,
+        settling=settling,
+        due_ns=due_ns,
+        tidy=outcome.tidy if outcome is not None else False,
+        error_code=reason.code if reason is not None else "",
+        error_message=reason.message if reason is not None else "",
+        bytes_total=numbers.bytes_total,
+        bytes_done=numbers.bytes_done,
+        actual_bytes=numbers.actual_bytes,
+        moving_ns=numbers.moving_ns,
+        detail=numbers.detail,
+        guarantee=(outcome.guarantee or "") if outcome is not None else "",
+        note=outcome.note if outcome is not None else "",
+        checkpoint=written(kept),
+    )
