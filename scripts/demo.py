@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from penstock.client import Client, ClientOptions, Parameter
@@ -116,20 +117,18 @@ class Stage:
 
     def call(self, action: str, **parameters: Parameter) -> dict[str, Any]:
         """One signed call, shown briefly."""
-        told = "  ".join(f"{name}={_brief(value)}" for name, value in parameters.items())
+        told = escape("  ".join(f"{name}={_brief(value)}" for name, value in parameters.items()))
         say.print(f"  [bold cyan]{action}[/]  [dim]{told}[/]")
         answer = self.client.call(action, {"FileSystemId": self.init["file_system_id"], **parameters})
-        told = "  ".join(f"{name}={_brief(value)}" for name, value in answer.items() if name != "RequestId")
+        told = escape("  ".join(f"{name}={_brief(value)}" for name, value in answer.items() if name != "RequestId"))
         say.print(f"    [green]200[/]  {told}")
         return answer
 
-    def describe(self, task_id: str) -> list[dict[str, Any]]:
+    def describe(self, task_id: str) -> dict[str, Any]:
         """DescribeDataFlowSubTasks of one task, not shown: it is asked many times."""
-        parameters: Mapping[str, Parameter] = {
-            "FileSystemId": self.init["file_system_id"],
-            "Filters": [{"Key": "DataFlowTaskIds", "Value": task_id}],
-        }
-        return list(self.client.call("DescribeDataFlowSubTasks", parameters)["DataFlowSubTask"]["DataFlowSubTask"])
+        filters = [{"Key": "DataFlowTaskIds", "Value": task_id}]
+        parameters: Mapping[str, Parameter] = {"FileSystemId": self.init["file_system_id"], "Filters": filters}
+        return self.client.call("DescribeDataFlowSubTasks", parameters)
 
     def stop(self) -> None:
         """SIGTERM, and wait for the service to end."""
@@ -160,7 +159,12 @@ def write_files(directory: Path) -> None:
     (directory / "checkpoint.bin").write_bytes(os.urandom(LARGE_BYTES))
 
 
-def move(stage: Stage, route: Route) -> list[dict[str, Any]]:
+def sub_tasks(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The sub-tasks in an answer of DescribeDataFlowSubTasks."""
+    return list(answer["DataFlowSubTask"]["DataFlowSubTask"])
+
+
+def move(stage: Stage, route: Route) -> dict[str, Any]:
     """The four steps for both files; the final answer of the fourth."""
     say.print(f"\n[bold]{route.title}[/]")
     flow = stage.call(
@@ -186,14 +190,15 @@ def move(stage: Stage, route: Route) -> list[dict[str, Any]]:
             SrcFilePath=route.directory + name,
             DstFilePath=route.target_directory + name,
         )
-    found = watch(stage, task)
-    for each in found:
+    say.print(f"  [bold cyan]DescribeDataFlowSubTasks[/]  [dim]Filters=DataFlowTaskIds {task}[/]")
+    answer = watch(stage, task)
+    for each in sub_tasks(answer):
         if each["Status"] != "COMPLETE":
             raise DemoError(f"{each['SrcFilePath']} is {each['Status']}: {each['ErrorMsg']}")
-    return found
+    return answer
 
 
-def watch(stage: Stage, task_id: str) -> list[dict[str, Any]]:
+def watch(stage: Stage, task_id: str) -> dict[str, Any]:
     """Asks until every sub-task is final, with a bar."""
     until = time.monotonic() + MOVE_S
     columns = (
@@ -203,12 +208,13 @@ def watch(stage: Stage, task_id: str) -> list[dict[str, Any]]:
         TransferSpeedColumn(),
     )
     with Progress(*columns, console=say) as progress:
-        bar = progress.add_task("DescribeDataFlowSubTasks", total=sum(SIZES.values()))
+        bar = progress.add_task("moving", total=sum(SIZES.values()))
         while True:
-            found = stage.describe(task_id)
+            answer = stage.describe(task_id)
+            found = sub_tasks(answer)
             progress.update(bar, completed=sum(each["ProgressStats"]["BytesDone"] for each in found))
             if all(each["Status"] not in LIVE for each in found):
-                return found
+                return answer
             if time.monotonic() > until:
                 raise DemoError(f"not done after {MOVE_S:g} s: {found}")
             time.sleep(0.05)
@@ -222,10 +228,11 @@ def compare(names: Mapping[Path, Path]) -> None:
         say.print(f"    [green]the same bytes[/]  {one.name}, {one.stat().st_size:,} bytes")
 
 
-def show_answers(answers: list[dict[str, Any]]) -> None:
+def show_answers(answers: Mapping[str, dict[str, Any]]) -> None:
     """What DescribeDataFlowSubTasks said in the end, whole."""
-    say.print("\n[bold]The final answers of DescribeDataFlowSubTasks[/]")
-    say.print_json(json.dumps(answers))
+    for title, answer in answers.items():
+        say.print(f"\n[bold]The final answer of DescribeDataFlowSubTasks for the {title}[/]")
+        say.print_json(json.dumps(answer))
 
 
 def perform(stage: Stage) -> None:
@@ -247,7 +254,7 @@ def perform(stage: Stage) -> None:
     for name in SIZES:
         stage.run("object", "get", str(stage.home), stage.init["bucket"], f"checkpoints/run-7/{name}", str(back / name))
     compare({stage.root / "out" / "step-100" / name: back / name for name in SIZES})
-    show_answers([*imported, *exported])
+    show_answers({"import": imported, "export": exported})
 
 
 def main() -> int:
@@ -262,7 +269,7 @@ def main() -> int:
         finally:
             stage.stop()
     except (DemoError, PenstockError, OSError) as error:
-        say.print(f"\n[bold red]The demo failed:[/] {error}", markup=True)
+        say.print(f"\n[bold red]The demo failed:[/] {escape(str(error))}")
         say.print(f"Everything it made is kept in {directory} (the service's log: {directory / 'service.log'})")
         return 1
     except KeyboardInterrupt:
