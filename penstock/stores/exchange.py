@@ -58,7 +58,7 @@ class Exchange:
     ) -> Response:
         """Send one request; returns an answer whose status is expected, else raises the StoreError that it means.
 
-        An empty key asks the bucket. Bodies of more than one buffer or with a Content-MD5 are not hashed for the signature.
+        An empty key asks the bucket.
         """
         with self.naming(key):
             request = UnsignedRequest(

@@ -89,7 +89,6 @@ class Response:
         if self._chunked or not told:
             return None
         if not (told.isascii() and told.isdigit()):
-            self._finish(keep=False)
             raise StoreUnavailableError(f"{self._wire.name} told a Content-Length that is no number")
         return int(told)
 
@@ -133,6 +132,8 @@ class Response:
 
     def read_bounded(self, max_bytes: int) -> bytes:
         """The whole body if it has at most `max_bytes`, else its beginning and the connection is closed."""
+        if self._connection is None:
+            return b""
         taken = bytearray()
         piece = memoryview(bytearray(min(max_bytes + 1, READ_MAX_BYTES)))
         while len(taken) <= max_bytes:
@@ -226,12 +227,16 @@ class Wire:
     def take_back(self, connection: _Connection, *, keep: bool) -> None:
         """For `Response` only: the connection is free again (or not to be used any more)."""
         connection.used_s = time.monotonic()
+        dropped = []
         with self._lock:
-            keep = keep and not self._closed
-            if keep:
+            if keep and not self._closed:
                 self._idle.append(connection)
-        if not keep:
-            connection.close()
+            else:
+                dropped.append(connection)
+            while self._idle and connection.used_s - self._idle[0].used_s > self.timeouts.idle_s:
+                dropped.append(self._idle.popleft())
+        for each in dropped:
+            each.close()
         self._slots.release()
 
     def _attempts(self, method: str, head: bytes, views: list[memoryview], wait_s: float) -> Response:
@@ -289,11 +294,10 @@ class Wire:
         self, connection: _Connection, method: str, head: bytes, views: list[memoryview], wait_s: float
     ) -> Response:
         """One request and the head of its answer on one connection, which is closed when that fails."""
-        answer: http.client.HTTPResponse | None = None
+        answer = http.client.HTTPResponse(connection.sock, method=method)
         try:
             sent_whole = self._send(connection.sock, [memoryview(head), *views])
             connection.sock.settimeout(wait_s)
-            answer = http.client.HTTPResponse(connection.sock, method=method)
             answer.begin()
             connection.sock.settimeout(self.timeouts.read_s)
             if not sent_whole:
@@ -301,18 +305,24 @@ class Wire:
                 if answer.status < 300:
                     raise StoreUnavailableError(f"{self.name} answered {answer.status} before the body was sent")
             return Response(self, connection, answer, method=method)
-        except StoreUnavailableError:
-            _dispose(connection, answer)
-            raise
-        except TimeoutError as error:
-            _dispose(connection, answer)
-            raise StoreUnavailableError(f"{self.name} gave no answer within {wait_s:g} s") from error
-        except (http.client.RemoteDisconnected, ConnectionError) as error:
-            _dispose(connection, answer)
-            raise _StaleError from error
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            _dispose(connection, answer)
-            raise StoreUnavailableError(f"{self.name} gave a broken answer: {_words(error)}") from error
+        except BaseException as error:
+            with contextlib.suppress(OSError, ValueError):
+                answer.close()
+            connection.close()
+            meaning = self._meaning(error, wait_s)
+            if meaning is None:
+                raise
+            raise meaning from error
+
+    def _meaning(self, error: BaseException, wait_s: float) -> Exception | None:
+        """What went wrong in an exchange, in our words; None for what is not of the network."""
+        if isinstance(error, http.client.RemoteDisconnected | ConnectionError):
+            return _StaleError()
+        if isinstance(error, TimeoutError):
+            return StoreUnavailableError(f"{self.name} gave no answer within {wait_s:g} s")
+        if isinstance(error, OSError | http.client.HTTPException | ValueError):
+            return StoreUnavailableError(f"{self.name} gave a broken answer: {_words(error)}")
+        return None
 
     def _send(self, sock: socket.socket, views: list[memoryview]) -> bool:
         """Send the views in order, without copying. False when the peer answered, or stopped listening, before the end."""
@@ -361,7 +371,8 @@ def _head(method: str, target: str, headers: Mapping[str, str], length: int) -> 
         lines.append(f"content-length: {length}")
     for line in lines:
         if not line.isascii() or not line.isprintable():
-            raise StoreRefusedError(f"a header cannot carry {line.partition(':')[2].strip()!r}: only printable ASCII")
+            # The value may be a secret (a security token with a line break at its end): only its name is told.
+            raise StoreRefusedError(f"the header {line.partition(':')[0]!r} can only carry printable ASCII characters")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
 
 
@@ -376,13 +387,6 @@ def _bodiless(method: str, status: int) -> bool:
 def _resolvable(host: str) -> str:
     """`*.localhost` is this machine (RFC 6761), which not every resolver knows: virtual-host style against local servers."""
     return "127.0.0.1" if host.endswith(".localhost") else host
-
-
-def _dispose(connection: _Connection, answer: http.client.HTTPResponse | None) -> None:
-    if answer is not None:
-        with contextlib.suppress(OSError, ValueError):
-            answer.close()
-    connection.close()
 
 
 def _words(error: Exception) -> str:
