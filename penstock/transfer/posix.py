@@ -286,11 +286,15 @@ def rename_without_replacing(directory: int, name: bytes, new_name: bytes) -> No
 def reserve(descriptor: int, size_bytes: int) -> bool:
     """Reserve space with fallocate; False where the file system cannot. ENOSPC, EDQUOT and the like are raised.
 
-    Never posix_fallocate: it falls back to writing zeros.
+    Never posix_fallocate: it falls back to writing zeros. What plainly does not fit is refused before it is tried: fallocate
+    would take all the space there is, from everybody, before it said no.
     """
     call = getattr(_libc, "fallocate", None)
     if size_bytes <= 0 or call is None:
         return False
+    free = os.fstatvfs(descriptor)
+    if free.f_blocks and size_bytes > free.f_bavail * free.f_frsize:
+        raise _fail(errno.ENOSPC)
     while call(ctypes.c_int(descriptor), ctypes.c_int(0), ctypes.c_int64(0), ctypes.c_int64(size_bytes)) != 0:
         number = ctypes.get_errno()
         if number == errno.EINTR:

@@ -1,0 +1,1 @@
+"""Does the gate keep its promises on every kind of store?"""

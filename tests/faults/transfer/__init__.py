@@ -1,0 +1,1 @@
+"""What does the gate leave when stores, files, disks and movers fail?"""

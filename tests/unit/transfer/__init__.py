@@ -1,0 +1,1 @@
+"""Is each piece of the gate right by itself?"""

@@ -1,0 +1,124 @@
+"""Does the part pool serve every file, stop what failed, and use its buffers again?"""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from penstock.errors import StoppedError
+from penstock.transfer.parts import PartJob, PartPool, Workspace
+
+DEADLINE_S = 10.0
+
+
+def test_all_jobs_are_done_on_all_workers() -> None:
+    pool = PartPool(3, buffer_bytes=16)
+    meeting = threading.Barrier(3)
+    done: list[int] = []
+
+    def work(number: int) -> PartJob:
+        def run(workspace: Workspace) -> None:
+            if number < 3:
+                meeting.wait(DEADLINE_S)  # only passes when three run at the same time
+            done.append(number)
+
+        return PartJob(size_bytes=1, work=run)
+
+    pool.run([work(number) for number in range(20)])
+    assert sorted(done) == list(range(20))
+    pool.run([])
+    pool.close()
+
+
+def test_files_take_turns_by_bytes() -> None:
+    pool = PartPool(1, buffer_bytes=16)
+    order: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def job(name: str, size: int) -> PartJob:
+        def run(workspace: Workspace) -> None:
+            begun.set()
+            assert go_on.wait(DEADLINE_S)
+            order.append(name)
+
+        return PartJob(size_bytes=size, work=run)
+
+    large = threading.Thread(target=lambda: pool.run([job("L", 100) for _ in range(6)]))
+    large.start()
+    assert begun.wait(DEADLINE_S)  # the large file has the only worker, five of its parts wait
+    small = threading.Thread(target=lambda: pool.run([job("s", 25) for _ in range(6)]))
+    small.start()
+    _wait_for_lines(pool, 2)
+    go_on.set()
+    large.join(DEADLINE_S)
+    small.join(DEADLINE_S)
+    pool.close()
+    assert sorted(order) == ["L"] * 6 + ["s"] * 6
+    between = "".join(order).split("L")
+    assert max(len(run) for run in between) <= 5  # about four small parts to one large, never a long wait
+    assert "ssss" in "".join(order)
+    assert order.index("s") <= 2
+
+
+def _wait_for_lines(pool: PartPool, count: int) -> None:
+    with pool._changed:
+        assert pool._changed.wait_for(lambda: len(pool._lines) == count, DEADLINE_S)
+
+
+def test_a_failure_drops_what_waits_and_reaches_its_own_file_only() -> None:
+    pool = PartPool(1, buffer_bytes=16)
+    done: list[str] = []
+
+    def fail(workspace: Workspace) -> None:
+        raise ValueError("this part")
+
+    def fine(workspace: Workspace) -> None:
+        done.append("x")
+
+    with pytest.raises(ValueError, match="this part"):
+        pool.run([PartJob(size_bytes=1, work=fine), PartJob(size_bytes=1, work=fail), PartJob(size_bytes=1, work=fine)])
+    assert done == ["x"]
+    pool.run([PartJob(size_bytes=1, work=fine)])
+    assert done == ["x", "x"]
+    pool.close()
+
+
+def test_buffers_are_cut_to_measure_and_used_again() -> None:
+    workspace = Workspace(16)
+    first = workspace.buffers(40)
+    assert [len(piece) for piece in first] == [16, 16, 8]
+    assert [len(piece) for piece in workspace.buffers(32)] == [16, 16]
+    assert [len(piece) for piece in workspace.buffers(1)] == [1]
+    assert len(workspace.buffer()) == 16
+    again = workspace.buffers(48)
+    assert again[0].obj is first[0].obj
+    assert again[2].obj is first[2].obj
+
+
+def test_closing_ends_waiting_files() -> None:
+    pool = PartPool(1, buffer_bytes=16)
+    begun, go_on = threading.Event(), threading.Event()
+    errors: list[BaseException] = []
+
+    def hold(workspace: Workspace) -> None:
+        begun.set()
+        assert go_on.wait(DEADLINE_S)
+
+    def run() -> None:
+        try:
+            pool.run([PartJob(size_bytes=1, work=hold) for _ in range(3)])
+        except StoppedError as error:
+            errors.append(error)
+
+    file = threading.Thread(target=run)
+    file.start()
+    assert begun.wait(DEADLINE_S)
+    closing = threading.Thread(target=pool.close)
+    closing.start()
+    go_on.set()
+    closing.join(DEADLINE_S)
+    file.join(DEADLINE_S)
+    assert len(errors) == 1
+    with pytest.raises(StoppedError):
+        pool.run([PartJob(size_bytes=1, work=hold)])
