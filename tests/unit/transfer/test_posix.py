@@ -194,7 +194,7 @@ def test_a_directory_swapped_for_a_link_meanwhile_never_leads_out(tmp_path: Path
     thread = threading.Thread(target=swap)
     thread.start()
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    seen = set()
+    seen: set[object] = set()
     try:
         for _ in range(2000):
             try:

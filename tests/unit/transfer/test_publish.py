@@ -88,9 +88,8 @@ def test_a_link_at_the_target_is_replaced_and_not_followed(directory: int, tmp_p
     assert (tmp_path / "elsewhere").read_text() == "untouched"
 
 
+@pytest.mark.parametrize("offered", ["renameat2", "link"], indirect=True)
 def test_of_two_racers_exactly_one_wins_and_nothing_is_replaced(directory: int, tmp_path: Path, offered: str) -> None:
-    if offered == "neither":
-        pytest.skip("best effort, as the record says")
     barrier = threading.Barrier(2)
     foreign: list[bool] = []
 

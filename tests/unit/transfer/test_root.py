@@ -14,8 +14,8 @@ from penstock.transfer.root import Root, describe_mount, probe_root
 from tests.fixtures.gate import Gate
 
 
-def a_file_system(root: Path, **recorded: str) -> FileSystem:
-    return FileSystem(file_system_id="fs-1", root=str(root), **recorded)
+def a_file_system(root: Path, mount_type: str = "", mount_source: str = "") -> FileSystem:
+    return FileSystem(file_system_id="fs-1", root=str(root), mount_type=mount_type, mount_source=mount_source)
 
 
 def refused(call: object) -> TransferError:
@@ -120,7 +120,12 @@ def test_a_link_on_the_way_may_stay_inside_but_not_lead_out(tmp_path: Path) -> N
 def test_levels_are_made_durable_once(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     plain = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(os.fstat(descriptor).st_ino), plain(descriptor)))
+
+    def remember(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        plain(descriptor)
+
+    monkeypatch.setattr(os, "fsync", remember)
     descriptor, _ = gate.root.make_parents("base/a/b/c", base="base")
     gate.root.make_durable(descriptor, "base/a/b/c", base="base")
     wanted = [os.stat(gate.base / level).st_ino for level in ("", "a")]
