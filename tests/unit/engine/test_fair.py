@@ -1,0 +1,139 @@
+"""Does every task get its turn, by bytes and by files, whatever the others do?"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.engine.fair import Fairness, Floor
+
+COST = 256 << 10
+OPEN = Floor(free=64, reserved=0)
+
+
+def serve(fairness: Fairness, sizes: dict[str, int], *, steps: int, room: int = 8) -> Counter[str]:
+    """Let backlogged tasks claim again and again; every file ends, and is charged, before the next step."""
+    bytes_of: Counter[str] = Counter()
+    for _ in range(steps):
+        for share in fairness.shares(sorted(sizes), Floor(free=room, reserved=0), {}):
+            fairness.claimed(share.task_id, share.count)
+            fairness.charge(share.task_id, share.count * sizes[share.task_id])
+            bytes_of[share.task_id] += share.count * (COST + sizes[share.task_id])
+    return bytes_of
+
+
+def test_one_ready_task_gets_all_the_room() -> None:
+    shares = Fairness(file_cost_bytes=COST).shares(["a"], OPEN, {})
+    assert [(share.task_id, share.count) for share in shares] == [("a", 64)]
+
+
+def test_equal_tasks_get_equal_shares() -> None:
+    shares = Fairness(file_cost_bytes=COST).shares(["a", "b", "c", "d"], OPEN, {})
+    assert {share.task_id: share.count for share in shares} == dict.fromkeys("abcd", 16)
+
+
+def test_a_task_with_large_files_claims_fewer_of_them() -> None:
+    served = serve(Fairness(file_cost_bytes=COST), {"large": 8 << 20, "small": 0}, steps=400)
+    assert served["large"] <= served["small"] + 8 * (COST + (8 << 20))
+    assert served["small"] <= served["large"] + 8 * (COST + (8 << 20))
+
+
+@given(
+    sizes=st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 8 << 20), min_size=1),
+    room=st.integers(1, 40),
+)
+def test_backlogged_tasks_stay_within_one_step_of_each_other(sizes: dict[str, int], room: int) -> None:
+    served = serve(Fairness(file_cost_bytes=COST), sizes, steps=60, room=room)
+    largest_step = room * (COST + max(sizes.values()))
+    assert max(served[task] for task in sizes) - min(served[task] for task in sizes) <= 2 * largest_step
+
+
+@given(
+    arrivals=st.lists(st.sets(st.sampled_from("abcdef"), min_size=1), min_size=1, max_size=80),
+    sizes=st.dictionaries(st.sampled_from("abcdefp"), st.integers(0, 1 << 30)),
+    room=st.integers(1, 6),
+)
+def test_no_ready_task_starves(arrivals: list[set[str]], sizes: dict[str, int], room: int) -> None:
+    """While "p" is ready all the time, nobody gets more than p's own last helping and one step before p's next turn."""
+    fairness = Fairness(file_cost_bytes=COST)
+    step = room * (COST + max(sizes.values(), default=0))
+    since: Counter[str] = Counter()
+    for ready in arrivals:
+        for share in fairness.shares(sorted(ready | {"p"}), Floor(free=room, reserved=0), {}):
+            fairness.claimed(share.task_id, share.count)
+            fairness.charge(share.task_id, share.count * sizes.get(share.task_id, 0))
+            since[share.task_id] += share.count * (COST + sizes.get(share.task_id, 0))
+        if since["p"]:
+            since.clear()
+        assert max(since.values(), default=0) <= 2 * step
+
+
+def test_the_task_with_the_longest_lead_waits_for_all_others() -> None:
+    fairness = Fairness(file_cost_bytes=COST)
+    under_way = {"a": 1, "b": 1}
+    fairness.shares(["a", "b"], Floor(free=0, reserved=0), under_way)
+    fairness.charge("a", 1 << 40)
+    assert [share.task_id for share in fairness.shares(["a", "late"], OPEN, under_way)] == ["late"]
+
+
+def test_a_newcomer_owes_nothing_and_is_owed_nothing() -> None:
+    fairness = Fairness(file_cost_bytes=COST)
+    fairness.shares(["old"], OPEN, {})
+    fairness.claimed("old", 1)
+    fairness.charge("old", 1 << 40)
+    shares = fairness.shares(["new", "old"], OPEN, {"old": 1})
+    assert {share.task_id: share.count for share in shares} == {"new": 32, "old": 32}
+
+
+def test_a_task_that_was_idle_saves_nothing_up() -> None:
+    fairness = Fairness(file_cost_bytes=COST)
+    fairness.shares(["idle", "busy"], OPEN, {})
+    for _ in range(100):
+        fairness.shares(["busy"], OPEN, {"busy": 1})
+        fairness.claimed("busy", 8)
+    shares = fairness.shares(["busy", "idle"], OPEN, {"busy": 1})
+    assert {share.task_id: share.count for share in shares} == {"busy": 32, "idle": 32}
+
+
+def test_reserved_places_are_for_those_who_have_little() -> None:
+    fairness = Fairness(file_cost_bytes=COST)
+    greedy = fairness.shares(["greedy"], Floor(free=10, reserved=4), {"greedy": 20})
+    assert [(share.task_id, share.count) for share in greedy] == [("greedy", 6)]
+    late = fairness.shares(["greedy", "late"], Floor(free=4, reserved=4), {"greedy": 26})
+    assert [(share.task_id, share.count) for share in late] == [("late", 4)]
+
+
+@given(
+    free=st.integers(0, 50),
+    reserved=st.integers(0, 20),
+    under_way=st.dictionaries(st.sampled_from("abcd"), st.integers(0, 60)),
+)
+def test_never_more_than_there_is(free: int, reserved: int, under_way: dict[str, int]) -> None:
+    shares = Fairness(file_cost_bytes=COST).shares(["a", "b", "c"], Floor(free=free, reserved=reserved), under_way)
+    assert sum(share.count for share in shares) <= free
+    left = free
+    for share in shares:
+        assert share.count > 0
+        left -= share.count
+    hungry = [task for task in "abc" if under_way.get(task, 0) < reserved]
+    if free and (hungry or free > reserved):
+        assert shares
+
+
+def test_the_account_does_not_grow_with_tasks_that_are_gone() -> None:
+    fairness = Fairness(file_cost_bytes=COST)
+    for number in range(1000):
+        fairness.shares([f"task-{number}"], OPEN, {})
+        fairness.claimed(f"task-{number}", 1)
+    assert len(fairness._served) == 1
+    assert len(fairness._last_turn) <= 1
+
+
+def test_the_most_served_task_is_known() -> None:
+    fairness = Fairness(file_cost_bytes=COST)
+    fairness.shares(["a", "b"], OPEN, {})
+    fairness.charge("b", 5)
+    assert fairness.most_served(["a", "b"]) == "b"
+    assert fairness.most_served([]) is None
