@@ -6,10 +6,11 @@ A plain callable, because one route needs no router. Calls `protocol`, `signatur
 from __future__ import annotations
 
 import asyncio
-import logging
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+from penstock import telemetry
 from penstock.api import answers, dispatch, protocol, signature
 from penstock.api.answers import Answer
 from penstock.api.errands import Errands
@@ -29,7 +30,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_log = logging.getLogger("penstock.api")
+_FRAMES_LOGGED = 4
 
 
 class _GoneError(Exception):
@@ -139,15 +140,17 @@ class Api:
         try:
             operation, reply = await run()
         except ApiError as error:
-            _log.info("%s refused: %s", request_id, error.code)
+            telemetry.event("api.refused", request_id=request_id, code=error.code)
             return answers.refusal(error, action="", request_id=request_id, host=host)
-        except Exception:  # noqa: BLE001 - the one place where a fault of ours becomes an answer
-            _log.exception("%s failed", request_id)
+        except Exception as error:  # noqa: BLE001 - the one place where a fault of ours becomes an answer
+            frames = "".join(traceback.format_tb(error.__traceback__)[-_FRAMES_LOGGED:])
+            telemetry.failure("api.failed", error, request_id=request_id, frames=frames)
             fault = ApiError(
                 "InternalError", "Something went wrong here; the service's log tells more by this RequestId."
             )
             return answers.refusal(fault, action="", request_id=request_id, host=host)
-        _log.debug("%s %s %s", request_id, operation.name, reply.headers)
+        if reply.headers:
+            telemetry.event("api.marked", request_id=request_id, action=operation.name, headers=dict(reply.headers))
         return answers.success(operation.name, request_id, reply.fields, reply.headers)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

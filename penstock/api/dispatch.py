@@ -21,9 +21,12 @@ ALIASES: Mapping[str, Operation] = {
     alias: operation for operation in OPERATIONS.values() for alias in operation.aliases
 }
 
+AUTO_REFRESH = frozenset({"ApplyDataFlowAutoRefresh", "CancelDataFlowAutoRefresh", "ModifyDataFlowAutoRefresh"})
+"""Documented for the general-purpose flavour only."""
+
 
 def find(action: str, version: str, fidelity: Fidelity) -> Operation:
-    """The operation called so. Raises ApiError InvalidApi.NotFound or NotImplemented."""
+    """The operation called so. Raises ApiError InvalidApi.NotFound, NotImplemented or (strict) DataFlowNotSupported."""
     operation = OPERATIONS.get(action)
     if operation is not None and version == VERSION:
         return operation
@@ -34,6 +37,8 @@ def find(action: str, version: str, fidelity: Fidelity) -> Operation:
         if fidelity is Fidelity.STRICT:
             raise ApiError("InvalidApi.NotFound", f"There is no such action; it is called {operation.name}.")
         return operation
+    if action in AUTO_REFRESH and fidelity is Fidelity.STRICT:
+        raise ApiError("OperationDenied.DataFlowNotSupported", f"{action} is not for this kind of file system.")
     if action in NOT_BUILT:
         raise ApiError("NotImplemented", f"The action {action} is not built.")
     raise ApiError("InvalidApi.NotFound", "There is no such action.")
