@@ -14,18 +14,18 @@ from penstock.model import SubTaskStatus
 
 
 def expire(session: Session, older_than_ns: int, limit: int) -> int:
-    """End sub-tasks that have waited longer than `older_than_ns` of their dataflow's Running time; how many.
+    """End sub-tasks that have waited since before `older_than_ns`, pauses of their dataflow not counted; how many.
 
-    A dataflow's Running time only grows, so its waiting sub-tasks stand in the order in which they expire.
+    A dataflow's pauses only grow, so its waiting sub-tasks stand in the order in which they expire.
     """
     tally = Tally()
     lines: list[str] = []
     left = limit
     for flow in session.rows("data_flows.waiting"):
         pause_ns = session.now_ns - flow["stopped_since_ns"] if flow["stopped_since_ns"] else 0
-        running_until_ns = session.now_ns - flow["stopped_ns"] - pause_ns
+        paused_ns = flow["stopped_ns"] + pause_ns
         for row in session.rows("sub_tasks.oldest_waiting", data_flow_number=flow["number"], limit=left):
-            if running_until_ns - (row["created_ns"] - row["stopped_before_ns"]) <= older_than_ns:
+            if row["created_ns"] + paused_ns - row["stopped_before_ns"] >= older_than_ns:
                 break
             if session.run("sub_tasks.expire", number=row["number"], now_ns=session.now_ns):
                 left -= 1
