@@ -189,7 +189,7 @@ def test_a_cancel_of_running_work_leaves_nothing(world: World) -> None:
     for flow, target in ((importing, world.root / "in/big"), (exporting, None)):
         sub_task = flow.move("/big", "/big")
         until = time.monotonic() + DEADLINE_S
-        while flow.describe(sub_task)["ProgressStats"]["BytesDone"] == 0:
+        while not world.leftovers():  # a partial file, or an upload: bytes are on their way
             assert time.monotonic() < until
         flow.cancel(sub_task)
         canceled = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 
 import boto3
 import pytest
+from alibabacloud_nas20170626 import models as nas
+from alibabacloud_nas20170626.client import Client
+from alibabacloud_tea_openapi.exceptions import ClientException
 from botocore.config import Config as BotoConfig
 from fastcrc import crc64
 
@@ -62,7 +66,7 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningS
 def ceph_shore(service: RunningService, ceph: CephServer) -> Shore:
     """A bucket on Ceph RGW, tagged and versioned, registered with the running service."""
     bucket = f"walk{os.urandom(4).hex()}"
-    ceph.make_bucket(bucket, tags={"cpfs-dataflow": "true"}, versioning=True)
+    ceph.make_bucket(bucket, tags={"cpfs-dataflow": "true"}, versioning="Enabled")
     run_cli(
         "bucket", "add", str(service.home), bucket, "--kind", "s3", "--endpoint", ceph.endpoint, "--region", ceph.region,
         environment={"AWS_ACCESS_KEY_ID": ceph.access_key_id, "AWS_SECRET_ACCESS_KEY": ceph.access_key_secret},
@@ -71,7 +75,36 @@ def ceph_shore(service: RunningService, ceph: CephServer) -> Shore:
         "s3", endpoint_url=ceph.endpoint, region_name=ceph.region, aws_access_key_id=ceph.access_key_id,
         aws_secret_access_key=ceph.access_key_secret, config=BotoConfig(s3={"addressing_style": "path"}),
     )  # fmt: skip
+    added = time.monotonic()
+    while not is_known(service, f"s3://{bucket}"):
+        assert time.monotonic() - added < 1.0, "a running service sees a new bucket within a second"
     return Shore(storage=f"s3://{bucket}", bucket=bucket, s3=client, home=service.home)
+
+
+def sdk_client(service: RunningService, algorithm: str | None = None) -> Client:
+    """The SDK's client for a service, over TLS with the CA that `init --tls` made."""
+    ca = str(service.home / "tls" / "ca.pem") if service.api.startswith("https") else None
+    return make_client(
+        service.api, service.init["access_key_id"], service.init["access_key_secret"], algorithm=algorithm, ca=ca
+    )
+
+
+def is_known(service: RunningService, storage: str) -> bool:
+    """Whether a dry run of CreateDataFlow passes on that bucket."""
+    request = nas.CreateDataFlowRequest(
+        file_system_id=service.init["file_system_id"],
+        file_system_path="/",
+        source_storage=storage,
+        source_storage_path="/",
+        dry_run=True,
+    )
+    try:
+        sdk_client(service).create_data_flow(request)
+    except ClientException as error:
+        if error.code == "InvalidSourceStorage.NotFound":
+            return False
+        raise
+    return True
 
 
 @pytest.fixture
@@ -83,10 +116,7 @@ def embedded_shore(service: RunningService) -> Shore:
 
 def check_walkthrough(service: RunningService, shore: Shore, algorithm: str | None, scratch: Path) -> None:
     """The published pages, step by step: one import, one export; both answers compared whole."""
-    ca = str(service.home / "tls" / "ca.pem") if service.api.startswith("https") else None
-    client = make_client(
-        service.api, service.init["access_key_id"], service.init["access_key_secret"], algorithm=algorithm, ca=ca
-    )
+    client = sdk_client(service, algorithm)
     root, file_system_id = Path(service.init["root"]), service.init["file_system_id"]
 
     (root / "oss").mkdir()
