@@ -25,7 +25,8 @@ from penstock.stores.base import Buffer
 
 READ_MAX_BYTES = 256 * 1024
 """One `readinto` takes at most this, so that a slow body gives control back often enough for a stop to be seen."""
-SEND_MAX_BYTES = 1 << 20
+TLS_SEND_MAX_BYTES = 64 * 1024
+"""One send over TLS has to be through within its time limit, however slow the line."""
 GATHER_MAX = 64
 REPEATABLE = frozenset({"GET", "HEAD"})
 
@@ -332,10 +333,10 @@ class Wire:
             if not first and self._tls is None and self._answers_early(sock):
                 return False
             try:
-                sent = sock.send(views[0][:SEND_MAX_BYTES]) if self._tls else sock.sendmsg(views[:GATHER_MAX])
+                sent = sock.send(views[0][:TLS_SEND_MAX_BYTES]) if self._tls else sock.sendmsg(views[:GATHER_MAX])
             except TimeoutError as error:
                 raise self._stuck() from error
-            except (BrokenPipeError, ConnectionResetError):
+            except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
                 if first:
                     raise
                 return False  # it may have said why before it closed: the answer is read next

@@ -1,0 +1,119 @@
+"""TLS: a certificate that is not trusted is refused, and the message says what to do about it."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from penstock.errors import PermissionDeniedError, StoreUnavailableError
+from penstock.stores.base import Buffer, Overwrite
+from tests.faults.stores.conftest import Opener
+from tests.faults.stores.test_connections import LARGE, LARGE_CRC64, read
+from tests.fixtures.scriptedserver import Peer, ScriptedServer, answer, error_body, object_answer
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1, with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    encoding = serialization.Encoding.PEM
+    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(made.public_bytes(encoding) + private)
+    return path
+
+
+@pytest.fixture
+def tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def test_a_certificate_of_a_named_ca_is_trusted(open_at: Opener, tls: ssl.SSLContext, certificate: Path) -> None:
+    received: list[int] = []
+
+    def taking(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(object_answer(b"body"))
+        peer.read_head()
+        received.append(len(peer.read_exactly(len(LARGE))))
+        peer.send(answer("200 OK", etag='"e"', x_oss_hash_crc64ecma=str(LARGE_CRC64)))
+        peer.wait_for_close()
+
+    with ScriptedServer(taking, tls=tls) as server:
+        store = open_at(server.endpoint, ca_file=str(certificate))
+        assert read(store) == b"body"
+        halves: list[Buffer] = [LARGE[: len(LARGE) // 2], memoryview(LARGE)[len(LARGE) // 2 :]]
+        store.put("key", halves, crc64=LARGE_CRC64, metadata={}, precondition=Overwrite())
+        store.close()
+    assert received == [len(LARGE)]
+    assert server.connections == 1
+
+
+def test_a_certificate_of_an_unknown_ca_is_refused_and_the_setting_named(open_at: Opener, tls: ssl.SSLContext) -> None:
+    with (
+        ScriptedServer(lambda _peer: None, tls=tls) as server,
+        pytest.raises(StoreUnavailableError, match=r"not trusted .*ca_file"),
+    ):
+        read(open_at(server.endpoint))
+
+
+def test_a_certificate_for_another_name_is_refused(open_at: Opener, tls: ssl.SSLContext, certificate: Path) -> None:
+    with (
+        ScriptedServer(lambda _peer: None, tls=tls) as server,
+        pytest.raises(StoreUnavailableError, match="not trusted"),
+    ):
+        read(open_at(server.endpoint.replace("127.0.0.1", "localhost"), ca_file=str(certificate)))
+
+
+def test_a_server_without_tls_is_said_to_have_none(open_at: Opener) -> None:
+    def plain(peer: Peer) -> None:
+        peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        peer.wait_for_close()
+
+    with ScriptedServer(plain) as server, pytest.raises(StoreUnavailableError, match="no TLS with"):
+        read(open_at(server.endpoint.replace("http:", "https:")))
+
+
+@pytest.mark.parametrize("ending", ["takes the rest", "closes"])
+def test_a_refusal_is_heard_over_tls_while_the_body_is_being_sent(
+    open_at: Opener, tls: ssl.SSLContext, certificate: Path, ending: str
+) -> None:
+    """The client cannot look for it before the end of the body, but what was said before the close is read."""
+
+    def refusing(peer: Peer) -> None:
+        peer.read_head()
+        peer.send(answer("403 Forbidden", error_body("AccessDenied")))
+        if ending == "takes the rest":
+            peer.read_exactly(len(LARGE))
+        else:
+            time.sleep(0.05)  # let the answer arrive before the reset does
+
+    with ScriptedServer(refusing, tls=tls) as server, pytest.raises(PermissionDeniedError):
+        open_at(server.endpoint, ca_file=str(certificate)).put(
+            "key", [LARGE], crc64=LARGE_CRC64, metadata={}, precondition=Overwrite()
+        )
