@@ -1,0 +1,146 @@
+"""Does the server know every parameter that the vendor's SDK sends, and fill every field that it reads?
+
+What is never filled has its reason in docs/fidelity.md; both directions are compared.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from alibabacloud_nas20170626 import models
+from alibabacloud_nas20170626.client import Client
+from alibabacloud_tea_openapi.utils import Utils
+
+from penstock.api.dispatch import OPERATIONS
+from penstock.api.notbuilt import NOT_BUILT
+from penstock.catalog.verbs import Settling
+from tests.fixtures import enginestand, ledger
+from tests.fixtures.apiserver import FILE_SYSTEM, ApiServer
+
+NAMES = sorted(OPERATIONS)
+MODEL = re.compile(r"(List\[)?main_models\.(\w+)\]?")
+
+
+def filled(name: str) -> Any:
+    """A model of the SDK with every field set, lists to one item."""
+    kind = getattr(models, name)
+    made = kind()
+    for field, parameter in inspect.signature(kind.__init__).parameters.items():
+        if field == "self":
+            continue
+        inner = MODEL.fullmatch(str(parameter.annotation))
+        if inner is None:
+            value: Any = ["x"] if str(parameter.annotation).startswith("List") else "x"
+        else:
+            value = [filled(inner[2])] if inner[1] else filled(inner[2])
+        setattr(made, field, value)
+    return made
+
+
+def leaves(value: Any, path: str = "") -> Iterator[str]:
+    """The paths of an answer's values: `A.B[].C`."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from leaves(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from leaves(inner, f"{path}[]")
+    else:
+        yield path
+
+
+def test_every_action_of_the_sdk_is_built_or_listed() -> None:
+    source = inspect.getsource(Client)
+    actions = set(re.findall(r"action = '(\w+)'", source))
+    assert len(actions) > 100
+    assert actions == set(OPERATIONS) | NOT_BUILT
+    assert not set(OPERATIONS) & NOT_BUILT
+
+
+@pytest.mark.rule("RPC-2")
+@pytest.mark.parametrize("action", NAMES)
+def test_every_parameter_of_the_sdk_is_read(action: str) -> None:
+    sent = {re.sub(r"\.\d+", ".N", name) for name in Utils.query(filled(f"{action}Request").to_map())}
+    read = {name for parameter in OPERATIONS[action].parameters for name in parameter.names}
+    assert sent == read
+
+
+def answers(server: ApiServer) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every operation's answer at least once, with all that can happen to the nouns."""
+    ids: dict[str, str] = {"FileSystemId": FILE_SYSTEM}
+
+    def ask(action: str, **parameters: str) -> tuple[str, dict[str, Any]]:
+        response = server.ask(action, ids | parameters)
+        assert response.status == 200, response.text
+        return action, response.body
+
+    flow = ask(
+        "CreateDataFlow", FileSystemPath="/data/", SourceStorage="oss://examplebucket", SourceStoragePath="/prefix/"
+    )
+    yield flow
+    ids["DataFlowId"] = flow[1]["DataFlowId"]
+    yield ask("ModifyDataFlow", Description="described")
+    yield ask("StopDataFlow")
+    yield ask("StartDataFlow")
+    task = ask("CreateDataFlowTask", TaskAction="StreamImport", ConflictPolicy="KEEP_LATEST")
+    yield task
+    ids |= {"TaskId": task[1]["TaskId"], "DataFlowTaskId": task[1]["TaskId"]}
+    for number in range(24):
+        yield ask("CreateDataFlowSubTask", SrcFilePath=f"/{number}", DstFilePath=f"/{number}")
+    first, *rest = enginestand.claim(server, ids["TaskId"])
+    enginestand.settle(server, first, Settling.COMPLETE)
+    enginestand.settle(server, rest[0], Settling.FAILED, error_code="SourceNotFound", error_message="there is none")
+    yield ask("CancelDataFlowSubTask", DataFlowSubTaskId=rest[1].sub_task.sub_task_id)
+    for claimed in rest[1:]:
+        done = Settling.CANCELED if claimed is rest[1] else Settling.COMPLETE
+        enginestand.settle(server, claimed, done)
+    yield ask("DescribeDataFlowSubTasks", MaxResults="20")
+    yield ask("CancelDataFlowTask")
+    for _ in range(10):
+        yield ask("CreateDataFlowTask", TaskAction="StreamExport", ConflictPolicy="KEEP_LATEST")
+    yield ask("DescribeDataFlowTasks", MaxResults="10")
+    yield ask("DescribeDataFlowTasks", **{"Filters.1.Key": "Status", "Filters.1.Value": "Canceled"})
+    for number in range(9):
+        yield ask(
+            "CreateDataFlow",
+            FileSystemPath="/other/",
+            SourceStorage="oss://second",
+            SourceStoragePath=f"/{number}/",
+        )
+    yield ask("DeleteDataFlow", DataFlowId=_last_flow(server))
+    yield ask("CreateDataFlow", FileSystemPath="/other/", SourceStorage="oss://second", SourceStoragePath="/again/")
+    yield ask("DescribeDataFlows", MaxResults="10")
+    yield ask("DescribeFileSystems")
+
+
+def _last_flow(server: ApiServer) -> str:
+    listed = server.ask("DescribeDataFlows", {"FileSystemId": FILE_SYSTEM}).body["DataFlowInfo"]["DataFlow"]
+    return str(listed[0]["DataFlowId"])
+
+
+@pytest.fixture(scope="module")
+def observed(shared: ApiServer) -> dict[str, set[str]]:
+    """The paths of all values that were answered, by operation."""
+    found: dict[str, set[str]] = {}
+    for action, body in answers(shared):
+        found.setdefault(action, set()).update(leaves(body))
+    return found
+
+
+@pytest.mark.parametrize("action", NAMES)
+def test_every_field_that_the_sdk_reads_is_filled_or_excused(action: str, observed: dict[str, set[str]]) -> None:
+    known = set(leaves(filled(f"{action}ResponseBody").to_map()))
+    excuses = ledger.never_filled().get(action, set())
+    unfilled = known - observed[action]
+    covered = {leaf for leaf in unfilled for excuse in excuses if _lies_below(leaf, excuse)}
+    assert unfilled == covered, "fields that are neither filled nor excused"
+    assert observed[action] <= known, "fields that the SDK does not know"
+    for excuse in excuses:
+        assert any(_lies_below(leaf, excuse) for leaf in unfilled), f"{excuse} is no field that stays empty"
+        assert not any(_lies_below(leaf, excuse) for leaf in observed[action]), f"{excuse} is filled"
+
+
+def _lies_below(leaf: str, field: str) -> bool:
+    return leaf == field or leaf.startswith((f"{field}.", f"{field}["))
