@@ -80,5 +80,6 @@ def program() -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs one command and ends the process with its exit code."""
     with ending() as outcome:
-        program.main(args=arguments, prog_name="penstock", standalone_mode=False)
+        ended = program.main(args=arguments, prog_name="penstock", standalone_mode=False)
+        outcome.code = ended if isinstance(ended, int) else outcome.code  # click hands back the code of an Exit
     sys.exit(outcome.code)

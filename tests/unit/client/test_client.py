@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -166,11 +167,13 @@ def test_a_redirect_is_not_followed(recorder: Recorder, client: Client) -> None:
     assert len(recorder.asked) == 1
 
 
-def test_nobody_there_is_said(recorder: Recorder) -> None:
-    recorder.server_close()
-    client = Client(ClientOptions(endpoint=recorder.url, access_key_id="AK", access_key_secret="SK"))
-    with pytest.raises(ApiUnreachableError, match="does not answer: Connection refused"):
-        client.call("DescribeDataFlows", {})
+def test_nobody_there_is_said() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # and not listening: nobody else can take the port meanwhile
+        endpoint = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        client = Client(ClientOptions(endpoint=endpoint, access_key_id="AK", access_key_secret="SK"))
+        with pytest.raises(ApiUnreachableError, match="does not answer: Connection refused"):
+            client.call("DescribeDataFlows", {})
 
 
 @pytest.mark.parametrize("endpoint", ["", "127.0.0.1:8680", "ftp://h", "http://h/path", "http://h:port", "http://"])

@@ -1,0 +1,31 @@
+"""Services that the tests of one module share, and HOMEs of one test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.emulator import emulator
+from tests.fixtures.moto import moto
+from tests.fixtures.service import RunningService, init_home, start_service
+
+__all__ = ["emulator", "home", "moto", "service"]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """One running service, for tests that do not stop it and use names of their own."""
+    home = tmp_path_factory.mktemp("served") / "home"
+    init_home(home)
+    running = start_service(home)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A HOME that nobody serves yet."""
+    init_home(tmp_path / "home")
+    return tmp_path / "home"

@@ -1,0 +1,219 @@
+"""Do `penstock flow | task | subtask` lead a stranger through a dataflow's whole life?"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fixtures.service import RunningService, run_cli, start_service, try_cli
+
+
+@pytest.fixture
+def place(service: RunningService) -> Mapping[str, str]:
+    """The environment that names the service."""
+    return {"PENSTOCK_HOME": str(service.home)}
+
+
+@pytest.fixture
+def name() -> str:
+    """A name that no other test uses."""
+    return f"t{os.urandom(4).hex()}"
+
+
+def put(service: RunningService, key: str, body: bytes) -> None:
+    """An object of the embedded bucket."""
+    run_cli("object", "put", str(service.home), "examplebucket", "-", key, stdin=body)
+
+
+def make_stream(
+    service: RunningService, place: Mapping[str, str], name: str, direction: str, *more: str
+) -> tuple[str, str]:
+    """A dataflow between /NAME/ and NAME/, and a stream on it."""
+    (Path(service.init["root"]) / name).mkdir()
+    flow = run_cli("flow", "create", f"/{name}/", f"oss://examplebucket/{name}/", environment=place).strip()
+    return flow, run_cli("task", "create", flow, direction, *more, environment=place).strip()
+
+
+def as_json(place: Mapping[str, str], *arguments: str) -> Any:
+    """What a command prints with --json."""
+    return json.loads(run_cli(*arguments, "--json", environment=place))
+
+
+def test_the_first_steps_of_the_help_work(service: RunningService, place: Mapping[str, str], name: str) -> None:
+    put(service, f"{name}/file.xml", b"<a/>")
+    flow, task = make_stream(service, place, name, "import")
+    said = run_cli("subtask", "create", task, "/file.xml", "--wait", environment=place)
+    assert "COMPLETE" in said
+    assert "100 %" in said
+    assert (Path(service.init["root"]) / name / "file.xml").read_bytes() == b"<a/>"
+    assert flow in run_cli("flow", "list", environment=place)
+    assert task in run_cli("task", "list", "--flow", flow, environment=place)
+    assert f"/{name}/file.xml" in run_cli("subtask", "list", "--task", task, environment=place)
+
+
+def test_an_export_comes_back_the_same(service: RunningService, place: Mapping[str, str], name: str) -> None:
+    body = os.urandom(300_000)
+    _, task = make_stream(
+        service, place, name, "export", "--directory", "/a/", "--target-directory", "/b/", "--existing", "skip"
+    )
+    source = Path(service.init["root"]) / name / "a" / "x.bin"
+    source.parent.mkdir()
+    source.write_bytes(body)
+    found = as_json(place, "subtask", "create", task, "x.bin", "c/y.bin", "--wait")
+    assert (found["Status"], found["DstFilePath"]) == ("COMPLETE", f"/{name}/b/c/y.bin")
+    assert found["FileDetail"]["ModifyTime"] == str(source.stat().st_mtime_ns)
+    run_cli("object", "get", str(service.home), "examplebucket", f"{name}/b/c/y.bin", str(source.parent / "back"))
+    assert (source.parent / "back").read_bytes() == body
+
+
+def test_a_directory_of_its_own_name_has_one_meaning(
+    service: RunningService, place: Mapping[str, str], name: str
+) -> None:
+    put(service, f"{name}/train/train/a", b"inner")
+    put(service, f"{name}/train/a", b"outer")
+    _, task = make_stream(service, place, name, "import", "--directory", "/train/")
+    found = as_json(place, "subtask", "create", task, "train/a", "--wait")
+    assert found["SrcFilePath"] == f"/{name}/train/train/a"
+
+
+def test_a_file_that_is_not_there_fails_with_1(service: RunningService, place: Mapping[str, str], name: str) -> None:
+    _, task = make_stream(service, place, name, "import")
+    done = try_cli("subtask", "create", task, "nope", "--wait", environment=place)
+    assert done.returncode == 1
+    assert "SourceNotFound" in done.stdout
+    waiting = try_cli("subtask", "create", task, "nope2", "--wait", "--json", environment=place)
+    assert (waiting.returncode, json.loads(waiting.stdout)["Status"]) == (1, "FAILED")
+
+
+def test_a_condition_is_sent(service: RunningService, place: Mapping[str, str], name: str) -> None:
+    put(service, f"{name}/a", b"12345")
+    _, task = make_stream(service, place, name, "import")
+    done = try_cli("subtask", "create", task, "a", "--size", "6", "--wait", environment=place)
+    assert (done.returncode, "ConditionNotMet" in done.stdout) == (1, True)
+    run_cli("subtask", "create", task, "a", "--size", "5", "--wait", environment=place)
+
+
+def test_a_dataflow_is_modified_stopped_started_and_deleted(
+    service: RunningService, place: Mapping[str, str], name: str
+) -> None:
+    flow, task = make_stream(service, place, name, "import")
+    run_cli("flow", "modify", flow, "--description", "another", environment=place)
+    assert "another" in run_cli("flow", "show", flow, environment=place)
+    run_cli("flow", "stop", flow, environment=place)
+    assert as_json(place, "flow", "show", flow)["Status"] == "Stopped"
+    refused = try_cli("subtask", "create", task, "a", environment=place)
+    assert refused.returncode == 1
+    assert "OperationDenied.InvalidState" in refused.stderr
+    run_cli("flow", "start", flow, environment=place)
+    busy = try_cli("flow", "delete", flow, environment=place)
+    assert (busy.returncode, "OperationDenied.DependencyViolation" in busy.stderr) == (1, True)
+    run_cli("task", "cancel", task, environment=place)
+    assert as_json(place, "task", "show", task)["Status"] == "Canceled"
+    run_cli("flow", "delete", flow, environment=place)
+    gone = try_cli("flow", "show", flow, environment=place)
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert f"there is no dataflow {flow}" in gone.stderr
+
+
+def test_a_waiting_sub_task_is_cancelled(home: Path) -> None:
+    """On a dataflow that is stopped, so that it surely waits."""
+    service = start_service(home)
+    place = {"PENSTOCK_HOME": str(home)}
+    flow, task = make_stream(service, place, "t", "import")
+    first = run_cli("subtask", "create", task, "missing", environment=place).strip()
+    assert first
+    run_cli("flow", "stop", flow, environment=place)
+    live = [each["Status"] for each in as_json(place, "subtask", "list")["DataFlowSubTask"]["DataFlowSubTask"]]
+    assert len(live) == 1
+    done = try_cli("subtask", "cancel", first, environment=place)
+    if live == ["CREATED"]:
+        assert done.returncode == 0
+        assert as_json(place, "subtask", "show", first)["Status"] == "CANCELED"
+    else:
+        assert as_json(place, "subtask", "show", first)["Status"] in {"FAILED", "CANCELED"}
+    assert service.stop() == 0
+
+
+def test_a_refusal_has_code_message_and_request_id(place: Mapping[str, str]) -> None:
+    done = try_cli("flow", "create", "/nowhere/", "oss://examplebucket/", environment=place)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "penstock: InvalidFileSystemPath.NotFound: " in done.stderr
+    assert "request id: " in done.stderr
+
+
+def test_lists_page(service: RunningService, place: Mapping[str, str], name: str) -> None:
+    flow, _ = make_stream(service, place, name, "import")
+    for _ in range(24):
+        run_cli("task", "create", flow, "import", environment=place)
+    first = as_json(place, "task", "list", "--flow", flow, "--limit", "20")
+    assert len(first["TaskInfo"]["Task"]) == 20
+    second = as_json(place, "task", "list", "--flow", flow, "--limit", "20", "--next-token", first["NextToken"])
+    assert len(second["TaskInfo"]["Task"]) == 5
+    assert "NextToken" not in second
+    printed = try_cli("task", "list", "--flow", flow, "--limit", "20", environment=place)
+    assert printed.stdout.count("StreamImport") == 20
+    assert "--next-token" in printed.stderr
+
+
+def test_address_and_key_may_be_said_outright(service: RunningService) -> None:
+    said = {
+        "PENSTOCK_ENDPOINT": service.api,
+        "PENSTOCK_ACCESS_KEY_ID": service.init["access_key_id"],
+        "PENSTOCK_ACCESS_KEY_SECRET": service.init["access_key_secret"],
+        "PENSTOCK_FILE_SYSTEM": service.init["file_system_id"],
+    }
+    assert run_cli("flow", "list", environment=said).startswith("ID")
+    wrong = try_cli("flow", "list", environment={**said, "PENSTOCK_ACCESS_KEY_SECRET": "hush"})
+    assert wrong.returncode == 1
+    assert "SignatureDoesNotMatch" in wrong.stderr
+    assert "hush" not in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "code", "said"),
+    [
+        ({}, 1, "set PENSTOCK_HOME"),
+        ({"PENSTOCK_ENDPOINT": "http://127.0.0.1:1"}, 1, "set PENSTOCK_ACCESS_KEY_ID"),
+        (
+            {
+                "PENSTOCK_ENDPOINT": "http://127.0.0.1:1",
+                "PENSTOCK_ACCESS_KEY_ID": "a",
+                "PENSTOCK_ACCESS_KEY_SECRET": "b",
+            },
+            1,
+            "--file-system ID",
+        ),
+    ],
+)
+def test_what_is_missing_is_said(environment: dict[str, str], code: int, said: str) -> None:
+    done = try_cli("flow", "list", environment=environment)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said.lower() in done.stderr.lower()
+
+
+def test_a_service_that_does_not_run_exits_with_4(home: Path) -> None:
+    done = try_cli("flow", "list", "--home", str(home))
+    assert done.returncode == 4
+    assert "penstock serve" in done.stderr
+
+
+def test_a_key_without_the_right_is_refused(service: RunningService) -> None:
+    made = json.loads(run_cli("key", "add", str(service.home), "--allow", "nas:Describe*", "--json"))
+    place = {
+        "PENSTOCK_HOME": str(service.home),
+        "PENSTOCK_ACCESS_KEY_ID": made["access_key_id"],
+        "PENSTOCK_ACCESS_KEY_SECRET": made["access_key_secret"],
+    }
+    for _ in range(100):
+        done = try_cli("flow", "list", environment=place)
+        if done.returncode == 0:
+            break
+    assert done.returncode == 0
+    refused = try_cli("flow", "create", "/", "oss://examplebucket/", environment=place)
+    assert refused.returncode == 1
+    assert "Forbidden.RAM" in refused.stderr

@@ -1,0 +1,148 @@
+"""Does `penstock init` make what it says, once, and keep it from others?"""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from penstock.app.reaching import reach_bucket
+from penstock.app.registering import EMBEDDED_ABILITIES
+from penstock.settings.home import Home
+from penstock.stores.abilities import abilities_to_mapping
+from penstock.stores.base import Versioning
+from tests.fixtures.service import init_home, run_cli, try_cli
+
+KEYS = {"access_key_id", "access_key_secret", "file_system_id", "root", "bucket", "region"}
+
+
+def contents(directory: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file's mode and bytes."""
+    return {
+        str(path.relative_to(directory)): (path.stat().st_mode, path.read_bytes())
+        for path in directory.rglob("*")
+        if path.is_file()
+    }
+
+
+def check_modes(home: Path) -> None:
+    """HOME and what holds secrets are the owner's alone."""
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    for file in (home / "penstock.toml", home / "secrets.toml", *home.glob("tls/*")):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_it_makes_what_it_prints(tmp_path: Path) -> None:
+    done = try_cli("init", str(tmp_path / "home"), "--json")
+    made = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert set(made) == KEYS
+    assert made["bucket"] == "examplebucket"
+    assert made["file_system_id"].startswith("bmcpfs-")
+    root = Path(made["root"])
+    assert root.is_absolute()
+    assert root.is_relative_to(tmp_path / "home")
+    assert os.listdir(root) == []
+    (listed,) = json.loads(run_cli("filesystem", "list", str(tmp_path / "home"), "--json"))
+    assert (listed["file_system_id"], listed["version"]) == (made["file_system_id"], "2.7.0")
+    check_modes(tmp_path / "home")
+
+
+def test_without_json_it_speaks_to_a_person(tmp_path: Path) -> None:
+    said = run_cli("init", str(tmp_path / "home"))
+    assert "access key secret" in said
+    assert "oss://examplebucket" in said
+
+
+def test_a_generous_umask_gives_nothing_away(tmp_path: Path) -> None:
+    program = f"umask 000; exec {sys.executable} -m penstock.cli init {tmp_path}/home --tls"
+    subprocess.run(["sh", "-c", program], check=True, capture_output=True)
+    check_modes(tmp_path / "home")
+
+
+def test_a_second_init_changes_nothing_and_exits_with_2(home: Path) -> None:
+    before = contents(home)
+    done = try_cli("init", str(home), "--json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "was made already; nothing was changed" in done.stderr
+    assert contents(home) == before
+
+
+def test_a_directory_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    done = try_cli("init", str(tmp_path))
+    assert done.returncode == 2
+    assert "is not empty" in done.stderr
+    assert os.listdir(tmp_path) == ["mine"]
+
+
+def test_an_empty_directory_becomes_a_home(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir(mode=0o755)
+    init_home(tmp_path / "home")
+    check_modes(tmp_path / "home")
+
+
+def test_a_place_that_cannot_be_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = try_cli("init", str(tmp_path / "file"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is no directory" in done.stderr
+
+
+def test_of_many_inits_at_once_one_makes_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "penstock.cli", "init", str(tmp_path / "home"), "--json"]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
+    printed = [process.communicate(timeout=60)[0] for process in running]
+    assert sorted(process.returncode for process in running) == [0, 2, 2, 2]
+    (made,) = [json.loads(text) for text in printed if text]
+    (listed,) = json.loads(run_cli("key", "list", str(tmp_path / "home"), "--json"))
+    assert listed["access_key_id"] == made["access_key_id"]
+
+
+def test_the_embedded_bucket_is_ready_for_two_dataflows(home: Path) -> None:
+    with reach_bucket(Home(path=home), "examplebucket") as store:
+        assert store.bucket_tags() == {"cpfs-dataflow": "true"}
+        assert store.versioning() is Versioning.ENABLED
+        assert abilities_to_mapping(store.probe()) == EMBEDDED_ABILITIES
+
+
+@pytest.fixture(scope="module")
+def tls_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made with --tls."""
+    home = tmp_path_factory.mktemp("tls") / "home"
+    init_home(home, "--tls")
+    return home
+
+
+def test_tls_makes_a_ca_and_a_certificate_for_this_machine(tls_home: Path) -> None:
+    server = x509.load_pem_x509_certificate((tls_home / "tls/server.pem").read_bytes())
+    names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["localhost"]
+    assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1", "::1"]
+    assert sorted(os.listdir(tls_home / "tls")) == ["ca.pem", "server.key", "server.pem"]
+
+
+def test_the_strictest_reading_of_certificates_accepts_them(tls_home: Path) -> None:
+    client = ssl.create_default_context(cafile=tls_home / "tls/ca.pem")
+    client.verify_flags |= ssl.VERIFY_X509_STRICT
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tls_home / "tls/server.pem", tls_home / "tls/server.key")
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    near = client.wrap_bio(to_client, to_server, server_hostname="127.0.0.1")
+    far = server.wrap_bio(to_server, to_client, server_side=True)
+    waiting = {near, far}
+    for _ in range(10):
+        for side in (near, far):
+            try:
+                side.do_handshake()
+                waiting.discard(side)
+            except ssl.SSLWantReadError:
+                continue
+    assert not waiting
