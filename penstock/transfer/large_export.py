@@ -214,11 +214,14 @@ class _LargeExport:
                     raise self._restless() from error
             except UploadNotFoundError as error:
                 return self._lost(crc, error)
-            except StoreError as error:  # whether it was completed is unknown; the next try finds out
+            except StoreError as error:  # whether it was completed is unknown
                 tries += 1
                 if not attempt.may_try_again(error, tries):
                     raise
                 attempt.pause(tries, error, attempt.check_cancel)
+                kept = self._completed_meanwhile(crc)
+                if kept is not None:
+                    return kept
             else:
                 attempt.checkpoint = None
                 return self._verify(result, crc)
@@ -238,16 +241,22 @@ class _LargeExport:
 
     def _lost(self, crc: int, error: UploadNotFoundError) -> Outcome:
         """The upload is gone: completed by a try whose answer was lost, or aborted by somebody else."""
+        self._attempt.checkpoint = None
+        completed = self._completed_meanwhile(crc)
+        if completed is None:
+            raise error
+        return completed
+
+    def _completed_meanwhile(self, crc: int) -> Outcome | None:
+        """The outcome, if the object is there, ours and whole: some stores answer a repeated Complete with a 500."""
         attempt = self._attempt
-        attempt.checkpoint = None
         info = head_or_none(attempt, attempt.transfer.key)
-        if (
-            info is not None
-            and standing.is_mine(attempt, info)
-            and standing.holds(info, size_bytes=self._source.state.size_bytes, crc64=crc)
-        ):
-            return self._published(info.crc64, crc, self._guarantee())
-        raise error
+        if info is None or not standing.is_mine(attempt, info):
+            return None
+        if not standing.holds(info, size_bytes=self._source.state.size_bytes, crc64=crc):
+            return None
+        uploads.clear(attempt)
+        return self._published(info.crc64, crc, self._guarantee())
 
     def _verify(self, result: PutResult, crc: int) -> Outcome | None:
         """Compare the whole object's checksum, and make room for a foreign version that came in between."""

@@ -1,0 +1,492 @@
+"""What does an import leave, and what does it do again, when stores, files and disks fail under it?"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from penstock.errors import FailureCode, PermissionDeniedError, StoreUnavailableError, ThrottledError
+from penstock.model import ConflictPolicy, Guarantee
+from penstock.stores.base import Abilities, Versioning
+from penstock.transfer import crc64, posix
+from penstock.transfer.transfer import Intent, Lane, Outcome, StopReason, Verdict
+from tests.fixtures.gate import KIB, Gate, RecordingHooks, transfer
+from tests.fixtures.memorystore import Damage, Fault, Hold, Meanwhile, MemoryStore, Raise, Truncate
+from tests.fixtures.memorystore import Gate as StoreGate
+
+CONTENT = random.Random(7).randbytes(5 * 64 * KIB + 123)  # six parts
+OTHER = random.Random(8).randbytes(len(CONTENT))
+SMALL = CONTENT[: 10 * KIB]
+DEADLINE_S = 20.0
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    made = MemoryStore(chunk_bytes=16 * KIB)
+    made.seed("in/data.bin", CONTENT)
+    return made
+
+
+def check_complete(outcome: Outcome, gate: Gate, content: bytes = CONTENT) -> None:
+    assert (outcome.verdict, outcome.code, outcome.message) == (Verdict.COMPLETE, None, "")
+    assert gate.target.read_bytes() == content
+    assert (outcome.bytes_total, outcome.bytes_done, outcome.actual_bytes) == (len(content),) * 3
+    assert outcome.detail is not None
+    assert outcome.detail.checksum == f"crc64:{crc64.update(content)}"
+
+
+def ranges(store: MemoryStore) -> list[tuple[int, int]]:
+    """The ranges that were asked, as (offset, length)."""
+    found = [call.byte_range for call in store.calls_of("get")]
+    return sorted((asked.offset, asked.length_bytes) for asked in found if asked is not None)
+
+
+def drain_after(gate: Gate, parts: int) -> RecordingHooks:
+    """Hooks that drain once so many parts are done."""
+    hooks = RecordingHooks()
+
+    def look(progress: object) -> None:
+        if hooks.progressed[-1].bytes_done >= parts * 64 * KIB:
+            hooks.stop = StopReason.DRAIN
+
+    hooks.on_progress = look
+    return hooks
+
+
+# ------------------------------------------------------------------------------------------------------------ the network
+
+
+def test_a_part_that_breaks_off_goes_on_where_it_ended(gate: Gate, store: MemoryStore) -> None:
+    store.script(Fault("get", nth=2, action=Truncate(20 * KIB)), Fault("get", nth=3, action=Truncate(40 * KIB)))
+    check_complete(gate.move(transfer(), store), gate)
+    asked = ranges(store)
+    assert len(asked) == 8
+    assert sum(length for _, length in asked) < len(CONTENT) + 2 * 64 * KIB
+    done = [progress.bytes_done for progress in gate.hooks.progressed]
+    assert done == sorted(done)
+    assert done[-1] == len(CONTENT)
+
+
+def test_a_store_that_stays_away_keeps_what_is_done(gate: Gate, store: MemoryStore) -> None:
+    store.script(Fault("get", nth=4, times=99, action=Raise(StoreUnavailableError("no answer"))))
+    first = gate.move(transfer(), store)
+    assert (first.verdict, first.code) == (Verdict.RETRY, FailureCode.STORE_UNAVAILABLE)
+    assert len(gate.helpers()) == 2
+    assert not gate.target.exists()
+    fresh = MemoryStore(chunk_bytes=16 * KIB)
+    fresh.seed("in/data.bin", CONTENT, modified_ns=store.head("in/data.bin").last_modified_ns)
+    check_complete(gate.move(transfer(attempt=2), fresh), gate)
+    assert len(ranges(fresh)) == 3
+
+
+def test_a_long_pause_that_the_store_asks_for_is_left_to_the_engine(gate: Gate, store: MemoryStore) -> None:
+    store.script(Fault("get", nth=1, times=99, action=Raise(ThrottledError("slow down", retry_after_s=30.0))))
+    outcome = gate.move(transfer(), store)
+    assert (outcome.verdict, outcome.code, outcome.retry_after_s) == (Verdict.RETRY, FailureCode.STORE_THROTTLED, 30.0)
+    small = gate.move(transfer(sub_task_id="s2", path="base/x"), store, lane=Lane.SMALL)
+    assert (small.verdict, small.retry_after_s) == (Verdict.RETRY, 30.0)
+
+
+def test_lacking_rights_wait(gate: Gate, store: MemoryStore) -> None:
+    store.script(Fault("head", action=Raise(PermissionDeniedError("403"))))
+    outcome = gate.move(transfer(), store)
+    assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.BUCKET_ACCESS_DENIED)
+
+
+def test_bytes_damaged_on_their_way_are_never_published(gate: Gate, store: MemoryStore) -> None:
+    store.script(Fault("get", nth=3, action=Damage(5)))
+    outcome = gate.move(transfer(), store)
+    assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.CHECKSUM_MISMATCH)
+    assert not gate.target.exists()
+    assert gate.helpers() == []
+    check_complete(gate.move(transfer(attempt=2), store), gate)
+
+
+def test_a_small_file_damaged_on_its_way_is_read_again_at_once(gate: Gate, store: MemoryStore) -> None:
+    store.seed("in/data.bin", SMALL)
+    store.script(Fault("get", action=Damage(5)), Fault("get", nth=2, action=Truncate(100)))
+    check_complete(gate.move(transfer(), store, lane=Lane.SMALL), gate, SMALL)
+    assert len(store.calls_of("get")) == 3
+
+
+def test_a_small_file_is_one_request(gate: Gate, store: MemoryStore) -> None:
+    store.seed("in/data.bin", SMALL)
+    check_complete(gate.move(transfer(), store, lane=Lane.SMALL), gate, SMALL)
+    assert [call.verb for call in store.calls] == ["get"]
+    assert gate.helpers() == []
+
+
+def test_a_large_file_in_the_small_lane_is_not_begun(gate: Gate, store: MemoryStore) -> None:
+    outcome = gate.move(transfer(path="base/new/x"), store, lane=Lane.SMALL)
+    assert (outcome.verdict, outcome.bytes_total) == (Verdict.LARGE, len(CONTENT))
+    assert [call.verb for call in store.calls] == ["get"]
+    assert list(gate.base.iterdir()) == []
+
+
+# ------------------------------------------------------------------------------------------------------- a restless source
+
+
+@pytest.mark.parametrize("verb", ["get", "head"])
+@pytest.mark.parametrize("removed", [False, True])
+def test_an_object_overwritten_while_it_is_read_is_tried_again(
+    gate: Gate, store: MemoryStore, verb: str, removed: bool
+) -> None:
+    def meanwhile() -> None:
+        if removed:
+            store.remove("in/data.bin")
+        else:
+            store.seed("in/data.bin", OTHER)
+
+    nth = 4 if verb == "get" else 2  # the second HEAD is the look right before publishing
+    store.script(Fault(verb, nth=nth, action=Meanwhile(meanwhile)))
+    outcome = gate.move(transfer(), store)
+    assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.SOURCE_CHANGED)
+    assert gate.helpers() == []
+    assert not gate.target.exists()
+    again = gate.move(transfer(attempt=2), store)
+    if removed:
+        assert (again.verdict, again.code) == (Verdict.FAILED, FailureCode.SOURCE_NOT_FOUND)
+    else:
+        check_complete(again, gate, OTHER)
+
+
+def test_a_version_is_pinned(gate: Gate) -> None:
+    store = MemoryStore(abilities=Abilities(crc64=True, versioning=Versioning.ENABLED), chunk_bytes=16 * KIB)
+    pinned = store.seed("in/data.bin", CONTENT)
+    store.script(Fault("get", nth=3, action=Meanwhile(lambda: store.seed("in/data.bin", OTHER))))
+    check_complete(gate.move(transfer(), store), gate)
+    assert {call.version_id for call in store.calls_of("get")} == {pinned.version_id}
+
+
+def test_another_object_between_attempts_is_read_from_its_beginning(gate: Gate, store: MemoryStore) -> None:
+    hooks = drain_after(gate, 3)
+    assert gate.move(transfer(), store, hooks=hooks).verdict is Verdict.RETURNED
+    store.seed("in/data.bin", OTHER)
+    before = len(ranges(store))
+    check_complete(gate.move(transfer(attempt=2), store), gate, OTHER)
+    assert len(ranges(store)) - before == 6
+
+
+# ----------------------------------------------------------------------------------------------------------------- resuming
+
+
+def test_a_drain_keeps_parts_and_the_next_attempt_fetches_the_rest(gate: Gate, store: MemoryStore) -> None:
+    outcome = gate.move(transfer(), store, hooks=drain_after(gate, 3))
+    assert outcome.verdict is Verdict.RETURNED
+    assert len(gate.helpers()) == 2
+    before = len(ranges(store))
+    check_complete(gate.move(transfer(attempt=2), store), gate)
+    assert len(ranges(store)) - before <= 3
+    assert gate.helpers() == [gate.helpers()[0]]
+    assert gate.move(transfer(attempt=2, intent=Intent.TIDY), store).verdict is Verdict.TIDIED
+    assert gate.helpers() == []
+
+
+@pytest.mark.parametrize("damage", ["byte", "hole", "short", "gone", "journal"])
+def test_what_the_journal_knows_is_read_again_before_it_is_trusted(gate: Gate, store: MemoryStore, damage: str) -> None:
+    gate.move(transfer(), store, hooks=drain_after(gate, 4))
+    partial = next(gate.base.glob(".penstock-*.partial"))
+    journal = next(gate.base.glob(".penstock-*.journal"))
+    if damage == "byte":
+        with open(partial, "rb+") as file:
+            file.seek(70 * KIB)
+            byte = file.read(1)[0]
+            file.seek(70 * KIB)
+            file.write(bytes([byte ^ 1]))
+    elif damage == "hole":
+        os.truncate(partial, 0)
+        os.truncate(partial, len(CONTENT))
+    elif damage == "short":
+        os.truncate(partial, 100 * KIB)
+    elif damage == "gone":
+        partial.unlink()
+    else:
+        journal.write_bytes(journal.read_bytes()[:-5])
+    before = len(ranges(store))
+    check_complete(gate.move(transfer(attempt=2), store), gate)
+    fetched = len(ranges(store)) - before
+    assert fetched >= 1
+    assert fetched == 6 or damage not in {"hole", "gone"}
+
+
+def test_a_mover_that_hangs_keeps_its_partial_file_to_itself(gate: Gate, store: MemoryStore) -> None:
+    held = StoreGate()
+    store.script(Fault("get", nth=2, action=Hold(held)))
+    outcomes: list[Outcome] = []
+    hung = threading.Thread(target=lambda: outcomes.append(gate.move(transfer(), store, hooks=RecordingHooks())))
+    hung.start()
+    assert held.reached.wait(DEADLINE_S)
+    for intent in (Intent.MOVE, Intent.WITHDRAW):
+        second = gate.move(transfer(attempt=2, intent=intent), store)
+        assert second.verdict is Verdict.RETRY
+        assert "another mover" in second.message
+    held.open()
+    hung.join(DEADLINE_S)
+    check_complete(outcomes[0], gate)
+
+
+# ---------------------------------------------------------------------------------------------------------------- the disk
+
+
+def failing_once(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> list[str]:
+    """Let the first os.`name` on a partial file fail, after it was really done."""
+    struck: list[str] = []
+    plain: Callable[..., object] = getattr(os, name)
+
+    def fail(descriptor: int, *rest: object) -> object:
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        result = plain(descriptor, *rest)
+        if path.endswith(".partial") and not struck:
+            struck.append(path)
+            raise OSError(number, os.strerror(number))
+        return result
+
+    monkeypatch.setattr(os, name, fail)
+    return struck
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [
+        ("fsync", errno.EIO),
+        ("fsync", errno.ENOSPC),
+        ("close", errno.EDQUOT),
+        ("pwrite", errno.ENOSPC),
+        ("pwrite", errno.EIO),
+        ("utime", errno.EIO),
+    ],
+)
+def test_an_inode_whose_error_was_told_is_not_believed_again(
+    gate: Gate, store: MemoryStore, size: str, call: str, number: int
+) -> None:
+    code = FailureCode.IO_ERROR if number == errno.EIO else FailureCode.NO_SPACE
+    content = SMALL if size == "small" else CONTENT
+    store.seed("in/data.bin", content)
+    lane = Lane.SMALL if size == "small" else Lane.LARGE
+    with pytest.MonkeyPatch.context() as patched:
+        if call == "utime":
+            plain = os.utime
+
+            def fail(*args: object, **kwargs: object) -> None:
+                patched.setattr(os, "utime", plain)
+                raise OSError(number, os.strerror(number))
+
+            patched.setattr(os, "utime", fail)
+        else:
+            failing_once(patched, call, number)
+        outcome = gate.move(transfer(), store, lane=lane)
+    assert (outcome.verdict, outcome.code) == (Verdict.RETRY, code)
+    assert gate.helpers() == []
+    assert not gate.target.exists()
+    check_complete(gate.move(transfer(attempt=2), store, lane=lane), gate, content)
+
+
+def test_a_full_disk_is_noticed_before_bytes_move(
+    gate: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, size_bytes: int) -> bool:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(posix, "reserve", full)
+    outcome = gate.move(transfer(), store)
+    assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.NO_SPACE)
+    assert store.calls_of("get") == []
+    assert gate.helpers() == []
+
+
+def test_an_error_of_the_last_directory_sync_is_told_and_then_the_file_is_found_published(
+    gate: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = os.stat(gate.base).st_ino
+    plain = os.fsync
+
+    def fail(descriptor: int) -> None:
+        plain(descriptor)
+        if os.fstat(descriptor).st_ino == directory and gate.target.exists():
+            raise OSError(errno.EIO, "journal aborted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fail)
+        outcome = gate.move(transfer(), store)
+    assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.IO_ERROR)
+    check_complete(gate.move(transfer(attempt=2), store), gate)
+    assert len(ranges(store)) == 6  # nothing was moved again
+
+
+def test_dirty_bytes_are_bounded(gate: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    plain = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: (synced.append(descriptor), plain(descriptor))[1])
+    gate.limits = replace(gate.limits, dirty_bytes_max=128 * KIB)
+    check_complete(gate.move(transfer(), store), gate)
+    assert len(synced) >= 4  # the data twice or more, the journal each time
+
+
+# --------------------------------------------------------------------------------------------------- cancel, fence, withdraw
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_a_cancel_leaves_nothing_but_directories(gate: Gate, store: MemoryStore, size: str) -> None:
+    store.seed("in/data.bin", SMALL if size == "small" else CONTENT)
+    gate.hooks.on_progress = lambda progress: setattr(gate.hooks, "stop", StopReason.CANCEL)
+    lane = Lane.SMALL if size == "small" else Lane.LARGE
+    outcome = gate.move(transfer(path="base/new/x"), store, lane=lane)
+    assert outcome.verdict is Verdict.CANCELED
+    assert gate.helpers() == []
+    assert not (gate.base / "new/x").exists()
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_a_fenced_attempt_publishes_nothing(gate: Gate, store: MemoryStore, size: str) -> None:
+    store.seed("in/data.bin", SMALL if size == "small" else CONTENT)
+    gate.hooks.on_progress = lambda progress: setattr(gate.hooks, "stop", StopReason.FENCED)
+    outcome = gate.move(transfer(), store, lane=Lane.SMALL if size == "small" else Lane.LARGE)
+    assert outcome.verdict is Verdict.RETURNED
+    assert not gate.target.exists()
+
+
+def test_a_small_file_is_finished_on_a_drain_but_not_begun(gate: Gate, store: MemoryStore) -> None:
+    store.seed("in/data.bin", SMALL)
+    gate.hooks.on_progress = lambda progress: setattr(gate.hooks, "stop", StopReason.DRAIN)
+    check_complete(gate.move(transfer(), store, lane=Lane.SMALL), gate, SMALL)
+    assert gate.move(transfer(), store, lane=Lane.SMALL).verdict is Verdict.RETURNED
+
+
+def test_withdrawing_what_was_published_finds_it_complete(gate: Gate, store: MemoryStore) -> None:
+    gate.move(transfer(), store)
+    gate.target.write_text("changed since")
+    outcome = gate.move(transfer(attempt=2, intent=Intent.WITHDRAW), store)
+    assert (outcome.verdict, outcome.tidy) == (Verdict.COMPLETE, True)
+    assert outcome.detail is not None
+    assert outcome.detail.checksum == f"crc64:{crc64.update(CONTENT)}"
+    assert gate.target.read_text() == "changed since"
+    again = gate.move(transfer(attempt=3), store)
+    assert again.verdict is Verdict.COMPLETE
+    assert gate.target.read_text() == "changed since"
+
+
+def test_withdrawing_what_was_begun_leaves_nothing(gate: Gate, store: MemoryStore) -> None:
+    gate.move(transfer(), store, hooks=drain_after(gate, 2))
+    assert len(gate.helpers()) == 2
+    gate.hooks.stop = StopReason.CANCEL
+    store.bucket_exists = False  # an import is withdrawn without its store
+    outcome = gate.move(transfer(attempt=2, intent=Intent.WITHDRAW), store)
+    assert outcome.verdict is Verdict.CANCELED
+    assert gate.helpers() == []
+
+
+@pytest.mark.parametrize("path", ["base/none/x", "elsewhere/x", "../x", "base/.penstock-x", "base/x/"])
+def test_withdrawing_what_was_never_begun_is_canceled(gate: Gate, store: MemoryStore, path: str) -> None:
+    outcome = gate.move(transfer(path=path, base=path.split("/", maxsplit=1)[0], intent=Intent.WITHDRAW), store)
+    assert outcome.verdict is Verdict.CANCELED
+    assert list(gate.base.iterdir()) == []
+
+
+def test_a_root_that_is_gone_keeps_a_cancel_waiting(gate: Gate, store: MemoryStore) -> None:
+    gate.path.rename(gate.path.with_name("away"))
+    for intent in Intent:
+        outcome = gate.move(transfer(intent=intent), store)
+        assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.FILE_SYSTEM_UNAVAILABLE)
+    gate.path.with_name("away").rename(gate.path)
+
+
+# ------------------------------------------------------------------------------------------------------------ at the target
+
+
+@pytest.mark.parametrize("policy", [ConflictPolicy.SKIP_THE_FILE, ConflictPolicy.KEEP_LATEST])
+@pytest.mark.parametrize("there", ["file", "dangling link"])
+def test_a_name_that_appears_while_bytes_move_is_kept(
+    gate: Gate, store: MemoryStore, policy: ConflictPolicy, there: str
+) -> None:
+    def appear() -> None:
+        if there == "file":
+            gate.target.write_text("theirs")
+        else:
+            gate.target.symlink_to("nowhere")
+
+    store.script(Fault("head", nth=2, action=Meanwhile(appear)))
+    outcome = gate.move(transfer(conflict_policy=policy), store)
+    assert (outcome.verdict, outcome.actual_bytes, outcome.bytes_done) == (Verdict.SKIPPED, 0, len(CONTENT))
+    assert gate.helpers() == []
+    assert gate.target.is_symlink() or gate.target.read_text() == "theirs"
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_racing_for_a_name_under_skip_never_replaces(gate: Gate, store: MemoryStore, size: str) -> None:
+    """Another program makes the same name at the same instant, many times over."""
+    content, lane, races = (SMALL, Lane.SMALL, 150) if size == "small" else (CONTENT[: 100 * KIB], Lane.LARGE, 60)
+    store.seed("in/data.bin", content)
+    barrier = threading.Barrier(2)
+    theirs: list[bool] = []
+
+    def race() -> None:
+        for number in range(races):
+            barrier.wait(DEADLINE_S)
+            for _ in range(number % 40):  # vary the moment
+                os.path.exists(gate.base)
+            try:
+                descriptor = os.open(gate.base / f"n{number}", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+                os.write(descriptor, b"theirs")
+                os.close(descriptor)
+                theirs.append(True)
+            except FileExistsError:
+                theirs.append(False)
+            barrier.wait(DEADLINE_S)
+
+    racer = threading.Thread(target=race)
+    racer.start()
+    for number in range(races):
+        what = transfer(sub_task_id=f"s{number}", path=f"base/n{number}", conflict_policy=ConflictPolicy.SKIP_THE_FILE)
+        barrier.wait(DEADLINE_S)
+        outcome = gate.move(what, store, lane=lane)
+        barrier.wait(DEADLINE_S)
+        assert outcome.guarantee is Guarantee.ATOMIC
+        assert outcome.verdict is (Verdict.SKIPPED if theirs[number] else Verdict.COMPLETE)
+        assert (gate.base / f"n{number}").read_bytes() == (b"theirs" if theirs[number] else content)
+        gate.move(replace(what, intent=Intent.TIDY), store)
+    racer.join(DEADLINE_S)
+    assert gate.helpers() == []
+
+
+def test_a_published_hard_link_whose_partial_name_is_still_there_is_complete(
+    gate: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between link and unlink, where there is no renameat2."""
+
+    def cannot(*args: object) -> None:
+        raise OSError(errno.EINVAL, "NFS")
+
+    monkeypatch.setattr(posix, "rename_without_replacing", cannot)
+    monkeypatch.setattr(os, "unlink", kill_instead(os.unlink))
+    with pytest.raises(KeyboardInterrupt):
+        gate.move(transfer(conflict_policy=ConflictPolicy.SKIP_THE_FILE), store)
+    monkeypatch.undo()
+    assert len(gate.helpers()) == 2
+    assert gate.target.exists()
+    outcome = gate.move(transfer(attempt=2, conflict_policy=ConflictPolicy.SKIP_THE_FILE), store)
+    check_complete(outcome, gate)
+    assert [name[-8:] for name in gate.helpers()] == [".journal"]
+    assert os.stat(gate.target).st_nlink == 1
+
+
+def kill_instead(plain: Callable[..., None]) -> Callable[..., None]:
+    def unlink(path: bytes, **kwargs: object) -> None:
+        if path.endswith(b".partial"):
+            raise KeyboardInterrupt
+        plain(path, **kwargs)
+
+    return unlink
+
+
+def test_the_target_directory_appears_only_with_a_sound_file(gate: Gate, store: MemoryStore, tmp_path: Path) -> None:
+    missing = gate.move(transfer(key="none", path="base/a/b/x"), store, lane=Lane.SMALL)
+    assert (missing.verdict, missing.code) == (Verdict.FAILED, FailureCode.SOURCE_NOT_FOUND)
+    assert list(gate.base.iterdir()) == []
