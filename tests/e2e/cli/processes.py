@@ -7,8 +7,15 @@ from pathlib import Path
 
 def descendants(pid: int) -> set[int]:
     """Every process that descends from this one."""
-    found = {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+    found = {int(child) for thread in Path(f"/proc/{pid}/task").glob("*/children") for child in _words(thread)}
     return found.union(*map(descendants, found))
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text().split()
+    except (FileNotFoundError, ProcessLookupError):  # the thread has ended meanwhile
+        return []
 
 
 def alive(pids: set[int]) -> list[str]:
