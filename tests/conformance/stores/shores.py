@@ -21,6 +21,7 @@ class Difference(StrEnum):
     """Where a server departs from what the contract, or the service it stands for, promises."""
 
     CHECKS_NO_CREDENTIALS = "accepts any credentials"
+    CHECKS_NO_MD5 = "stores a body whose Content-MD5 is another"
     COMPLETE_TELLS_NO_ETAG = "answers Complete with an empty ETag"
     COMPLETE_TELLS_NULL_VERSION = "answers Complete with the version id null where versions were never kept"
     COMPLETE_IGNORES_CREATE_ONLY = "completes over an existing object although told not to"

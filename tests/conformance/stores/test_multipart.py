@@ -99,9 +99,9 @@ def test_list_parts_tells_what_was_uploaded_by_number(shore: Shore, store: Store
     assert list(store.list_parts(KEY, upload_id)) == sorted(sent, key=lambda part: part.number)
 
 
-def test_list_parts_goes_on_over_pages(shore: Shore, store: Store) -> None:
+def test_list_parts_goes_on_over_pages(store: Store, small_pages: int) -> None:
     upload_id = store.initiate(KEY, metadata={})
-    count = 1003
+    count = 2 * small_pages + 1
     for number in range(1, count + 1):
         store.put_part(KEY, upload_id, number, [b"x"], crc64=crc64(b"x"))
     assert [part.number for part in store.list_parts(KEY, upload_id)] == list(range(1, count + 1))
@@ -124,6 +124,16 @@ def test_list_uploads_finds_the_unfinished_of_a_prefix(shore: Shore, store: Stor
     store.complete("b", other, [part], precondition=Overwrite())
     assert {u.upload_id for u in store.list_uploads(prefix="")} == {second, space}
     assert list(store.list_uploads(prefix="nothing")) == []
+
+
+def test_list_uploads_goes_on_over_pages(store: Store, small_pages: int) -> None:
+    begun = {
+        (key, store.initiate(key, metadata={})) for key in ("a 1", "a 1", "a+2", "中", "中", "中", "z%41", "z", "zz")
+    }
+    assert len(begun) == 2 * small_pages + 1
+    found = [(upload.key, upload.upload_id) for upload in store.list_uploads(prefix="")]
+    assert len(found) == len(begun)
+    assert set(found) == begun
 
 
 def test_an_unfinished_upload_leaves_the_object_alone(store: Store) -> None:

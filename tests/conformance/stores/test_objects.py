@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import time
 
 import pytest
 
 from penstock.errors import IntegrityError, ObjectNotFoundError, StoreRefusedError, StoreUnavailableError
 from penstock.stores.base import Buffer, Overwrite, Store
+from penstock.stores.httpstore import HttpStore
 from tests.conformance.stores.driving import crc64, listed, noise, put, read
 from tests.conformance.stores.shores import Difference, Shore
 
@@ -130,6 +132,21 @@ def test_a_crc64_that_differs_from_the_stores_is_an_integrity_error(store: Store
     else:  # nothing to compare with: such a store gets an MD5 of the body instead
         result = store.put("object", [b"content"], crc64=wrong, metadata={}, precondition=Overwrite())
         assert result.crc64 is None
+
+
+def test_a_body_that_is_not_what_its_md5_says_is_an_integrity_error(shore: Shore, store: Store) -> None:
+    """Where there is no crc64 this is what guards the way: the server has to compare."""
+    if not isinstance(store, HttpStore):
+        return
+    wrong = {"content-md5": base64.b64encode(bytes(16)).decode()}
+    if shore.differs(Difference.CHECKS_NO_MD5):
+        store._exchange.ask("PUT", "object", headers=wrong, body=[b"content"]).close()
+        return
+    with pytest.raises(IntegrityError) as caught:
+        store._exchange.ask("PUT", "object", headers=wrong, body=[b"content"])
+    assert caught.value.status == 400
+    with pytest.raises(ObjectNotFoundError):
+        store.head("object")
 
 
 def test_metadata_comes_back_with_names_in_lower_case(store: Store) -> None:

@@ -110,11 +110,12 @@ def test_list_versions_without_versioning_tells_the_objects(store: Store) -> Non
     ]
 
 
-def test_list_versions_goes_on_over_pages(versioned: Store) -> None:
-    keys = [f"key {number:04d}" for number in range(503)]
+def test_list_versions_goes_on_over_pages(versioned: Store, small_pages: int) -> None:
+    keys = [f"key {number}" for number in range(small_pages + 1)]
     for key in keys:
-        put(versioned, key, b"1")
-        put(versioned, key, b"2")
+        for content in (b"1", b"22", b"333"):
+            put(versioned, key, content)
     found = list(versioned.list_versions(prefix="key"))
-    assert [version.key for version in found] == [key for key in keys for _ in range(2)]
-    assert [version.is_latest for version in found] == [True, False] * len(keys)
+    assert [version.key for version in found] == [key for key in keys for _ in range(3)]
+    assert [version.size_bytes for version in found] == [3, 2, 1] * len(keys)
+    assert [version.is_latest for version in found] == [True, False, False] * len(keys)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Callable, Iterator
 
@@ -59,7 +58,6 @@ def no_socket_is_left() -> Iterator[None]:
     """Whatever went wrong, the connections are closed: after `close()` this process has no socket more than before."""
     before = _sockets()
     yield
-    gc.collect()
     assert _sockets() <= before
 
 
