@@ -1,0 +1,302 @@
+"""Who may work on what: order, lanes, targets, leases, rescue, and what a stop or a cancel does to the queues."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from penstock.catalog.verbs import ClaimLane, Settling
+from penstock.errors import InvalidStateError
+from penstock.model import SubTaskStatus
+from tests.fixtures.ledger import FS, SECOND_NS, Book, settlement
+
+pytestmark = pytest.mark.anyio
+SMALL, LARGE = ClaimLane.SMALL, ClaimLane.LARGE
+
+
+async def ready(book: Book, lane: ClaimLane = SMALL, limit: int = 100) -> list[str]:
+    return [task.task_id for task in await book.catalog.ready_tasks(lane, limit=limit)]
+
+
+async def claimed_ids(book: Book, task: str, lane: ClaimLane = SMALL, *, limit: int = 100) -> list[str]:
+    return [claimed.sub_task.sub_task_id for claimed in await book.claim(task, lane, limit=limit)]
+
+
+async def test_a_claim_starts_the_oldest_and_says_all_that_a_transfer_needs(book: Book) -> None:
+    flow = await book.flow("/data/", "bucket")
+    task = await book.stream(flow)
+    ids = [await book.file(flow, task, f"{i}") for i in range(5)]
+    assert ids == sorted(ids)
+    assert await ready(book) == [task]
+    book.clock.pass_s(3)
+    first, second = await book.claim(task, limit=2)
+    assert [first.sub_task.sub_task_id, second.sub_task.sub_task_id] == ids[:2]
+    assert (first.sub_task.status, first.sub_task.attempt, first.sub_task.started_ns) == (
+        SubTaskStatus.RUNNING,
+        1,
+        book.clock.ns,
+    )
+    assert (first.lane, first.file_system_path, first.source_storage) == (SMALL, "/data/", "oss://bucket")
+    assert (first.checkpoint, first.tidy, first.failures, first.sub_task.source) == ("", False, 0, "/train/0")
+    assert await claimed_ids(book, task) == ids[2:]
+    assert await ready(book) == []
+    assert await claimed_ids(book, task) == []
+    counters = await book.counters(flow, task)
+    assert (counters.created, counters.running) == (0, 5)
+
+
+async def test_nothing_is_claimed_twice_by_many_at_once(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    ids = [await book.file(flow, task, f"{i}") for i in range(40)]
+    batches = await asyncio.gather(*(book.claim(task, limit=7, owner=f"m{i}") for i in range(8)))
+    assert sorted(claimed.sub_task.sub_task_id for batch in batches for claimed in batch) == ids
+
+
+async def test_a_stopped_dataflow_starts_nothing_and_a_started_one_rings(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    sub_task = await book.file(flow, task)
+    await book.catalog.stop_data_flow(book.call(), FS, flow)
+    assert await ready(book) == []
+    assert await claimed_ids(book, task) == []
+    assert await book.catalog.next_due_ns() is None
+    while await book.catalog.doorbell.wait(0):
+        pass
+    await book.catalog.start_data_flow(book.call(), FS, flow)
+    assert await book.catalog.doorbell.wait(5)
+    assert await claimed_ids(book, task) == [sub_task]
+
+
+async def test_withdrawals_and_tidying_go_on_in_a_stopped_dataflow(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    canceled, tidied = await book.file(flow, task, "c"), await book.file(flow, task, "t")
+    first, second = await book.claim(task)
+    await book.settle(second, tidy=True)
+    await book.cancel(flow, task, canceled)
+    await book.catalog.stop_data_flow(book.call(), FS, flow)
+    await book.settle(first, Settling.RETURNED)
+    assert await ready(book) == [task]
+    assert await book.catalog.next_due_ns() == 0
+    assert await claimed_ids(book, task, LARGE) == []
+    withdrawal, tidying = await book.claim(task)
+    assert (withdrawal.sub_task.status, withdrawal.sub_task.attempt, withdrawal.tidy) == (
+        SubTaskStatus.CANCELING,
+        2,
+        False,
+    )
+    assert (tidying.sub_task.sub_task_id, tidying.sub_task.status, tidying.tidy) == (
+        tidied,
+        SubTaskStatus.COMPLETE,
+        True,
+    )
+    assert await book.settle(withdrawal, Settling.CANCELED)
+    assert await book.settle(tidying, Settling.TIDIED)
+    assert await ready(book) == []
+    assert await book.status(canceled) is SubTaskStatus.CANCELED
+
+
+async def test_one_target_is_written_by_one_at_a_time_in_creation_order_across_dataflows(book: Book) -> None:
+    one, two = await book.flow("/1/", "one"), await book.flow("/2/", "two")
+    task, other = await book.stream(one), await book.stream(two)
+    first = await book.file(one, task, "1", target_name="same")
+    second = await book.file(two, other, "2", target_name="same")
+    third = await book.file(one, task, "3", target_name="same")
+    free = await book.file(two, other, "4", target_name="another")
+    assert set(await ready(book)) == {task, other}
+    holder = await book.claim_one(task)
+    assert holder.sub_task.sub_task_id == first
+    assert await claimed_ids(book, other) == [free]
+    await book.settle(holder, Settling.RETRY, due_ns=0)
+    assert await claimed_ids(book, other) == []  # between attempts the target is still taken
+    await book.settle(await book.claim_one(task), Settling.FAILED)
+    assert await claimed_ids(book, task) == []
+    await book.cancel(two, other, second)  # waiting first in line: the third steps up
+    assert await claimed_ids(book, task) == [third]
+
+
+async def test_one_that_waits_behind_can_be_cancelled_without_letting_others_pass(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    first, second, third = [await book.file(flow, task, f"{i}", target_name="same") for i in range(3)]
+    await book.cancel(flow, task, second)
+    assert await claimed_ids(book, task) == [first]
+    await book.cancel(flow, task, first)
+    assert await book.status(first) is SubTaskStatus.CANCELING
+    assert await claimed_ids(book, task) == []
+    assert await book.catalog.canceling("mover") == [(first, 1)]
+    await book.catalog.rescue_all()
+    await book.settle(await book.claim_one(task), Settling.CANCELED)
+    assert await claimed_ids(book, task) == [third]
+
+
+async def test_many_long_target_names_that_begin_alike_do_not_block_each_other(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    long = "目录/" * 300
+    ids = [await book.file(flow, task, f"{i}", target_name=f"{long}{i}") for i in range(3)]
+    same = await book.file(flow, task, "again", target_name=f"{long}1")
+    assert await claimed_ids(book, task) == ids
+    assert await book.status(same) is SubTaskStatus.CREATED
+
+
+async def test_what_goes_again_comes_before_what_is_new_and_only_when_it_is_due(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    ids = [await book.file(flow, task, f"{i}") for i in range(4)]
+    first, second = await book.claim(task, limit=2)
+    due_ns = book.clock.ns + 10 * SECOND_NS
+    await book.settle(first, Settling.RETRY, due_ns=due_ns, error_code="StoreUnavailable", error_message="no answer")
+    await book.settle(second, Settling.RETURNED)
+    assert await claimed_ids(book, task, limit=2) == [ids[1], ids[2]]
+    again = await book.sub_task(ids[0])
+    assert (again.status, again.error_code, again.due_ns) == (SubTaskStatus.RUNNING, "StoreUnavailable", due_ns)
+    assert await claimed_ids(book, task) == [ids[3]]
+    assert await book.catalog.next_due_ns() == due_ns
+    assert await ready(book) == []
+    book.clock.pass_s(10)
+    assert await ready(book) == [task]
+    more = [await book.file(flow, task, f"more{i}") for i in range(2)]
+    rows = await book.claim(task)
+    assert [row.sub_task.sub_task_id for row in rows] == [ids[0], *more]
+    assert (rows[0].failures, rows[0].sub_task.attempt) == (1, 2)
+    assert (await book.sub_task(ids[1])).attempt == 2
+    assert rows[0].sub_task.started_ns == first.sub_task.started_ns
+
+
+async def test_a_large_file_stands_in_the_other_lane_from_then_on(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    sub_task = await book.file(flow, task)
+    assert await ready(book, LARGE) == []
+    await book.settle(await book.claim_one(task), Settling.LARGE, bytes_total=1 << 40)
+    assert await ready(book) == []
+    assert await ready(book, LARGE) == [task]
+    assert await claimed_ids(book, task) == []
+    large = await book.claim_one(task, LARGE)
+    assert (large.lane, large.failures, large.sub_task.bytes_total) == (LARGE, 0, 1 << 40)
+    assert (await book.counters(flow, task)).bytes_total == 1 << 40
+    await book.settle(large, Settling.RETRY, due_ns=0)
+    assert (await book.claim_one(task, LARGE)).failures == 1
+    await book.catalog.rescue_all()
+    assert await ready(book) == []
+    await book.cancel(flow, task, sub_task)  # withdrawing is small work
+    assert await claimed_ids(book, task, LARGE) == []
+    assert await claimed_ids(book, task) == [sub_task]
+
+
+async def test_leases_that_end_free_their_work_and_renewed_ones_do_not(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    ids = [await book.file(flow, task, f"{i}") for i in range(3)]
+    dead = (await book.claim(task, limit=2, owner="dead"))[0]
+    await book.claim(task, limit=1, owner="alive")
+    book.clock.pass_s(50)
+    await book.catalog.renew("alive", book.clock.ns + 60 * SECOND_NS)
+    assert await book.catalog.rescue(now_ns=book.clock.ns) == 0
+    book.clock.pass_s(11)
+    assert await book.catalog.rescue(now_ns=book.clock.ns) == 2
+    assert await book.catalog.rescue(now_ns=book.clock.ns) == 0
+    assert await book.status(ids[0]) is SubTaskStatus.RUNNING
+    again = await book.claim(task, owner="other")
+    assert [(row.sub_task.sub_task_id, row.sub_task.attempt, row.failures) for row in again] == [
+        (ids[0], 2, 0),
+        (ids[1], 2, 0),
+    ]
+    assert not await book.settle(dead)  # fenced off: somebody else has it now
+    assert await book.settle(again[0])
+
+
+async def test_one_owners_leases_can_be_voided_at_once(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    for i in range(4):
+        await book.file(flow, task, f"{i}")
+    await book.claim(task, limit=3, owner="one")
+    await book.claim(task, limit=1, owner="two")
+    assert await book.catalog.rescue(now_ns=book.clock.ns, owner="one") == 3
+    assert await book.catalog.rescue(now_ns=book.clock.ns, owner="nobody") == 0
+    assert len(await book.claim(task)) == 3
+
+
+async def test_a_restart_takes_everything_up_again_and_rings(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    ids = [await book.file(flow, task, f"{i}") for i in range(3)]
+    running, canceling, tidy = await book.claim(task)
+    await book.cancel(flow, task, ids[1])
+    await book.settle(tidy, tidy=True)
+    await book.claim(task)  # the tidying
+    await book.reopen()
+    assert await ready(book) == []
+    assert await book.catalog.rescue_all() == 3
+    assert await book.catalog.doorbell.wait(5)
+    rows = await book.claim(task)
+    assert [(row.sub_task.status, row.tidy) for row in rows] == [
+        (SubTaskStatus.CANCELING, False),
+        (SubTaskStatus.COMPLETE, True),
+        (SubTaskStatus.RUNNING, False),
+    ]
+    assert not any([await book.settle(old) for old in (running, canceling)])
+
+
+async def test_a_rescued_attempt_is_over_even_before_the_next_one_begins(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    await book.file(flow, task)
+    claimed = await book.claim_one(task)
+    await book.catalog.rescue_all()
+    assert not await book.settle(claimed)
+    assert (await book.counters(flow, task)).running == 1
+
+
+async def test_with_more_ready_tasks_than_asked_for_all_get_their_turn(book: Book) -> None:
+    flows = [await book.flow(f"/{i}/", f"b{i}") for i in range(3)]
+    tasks = [await book.stream(flow) for flow in flows for _ in range(5)]
+    for number, task in enumerate(tasks):
+        await book.file(flows[number // 5], task, f"{number}")
+    seen: set[str] = set()
+    for _ in range(5):
+        some = await ready(book, limit=4)
+        assert len(set(some)) == 4
+        assert len({number // 5 for number, task in enumerate(tasks) if task in some}) == 3  # of each dataflow
+        seen |= set(some)
+    assert seen == set(tasks)
+    assert sorted(await ready(book, limit=100)) == sorted(tasks)
+
+
+async def test_a_cancelled_sub_task_cannot_be_cancelled_again(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    waiting, running = await book.file(flow, task, "w"), await book.file(flow, task, "r")
+    await book.cancel(flow, task, waiting)
+    ended = await book.sub_task(waiting)
+    assert (ended.status, ended.started_ns, ended.ended_ns) == (SubTaskStatus.CANCELED, None, book.clock.ns)
+    claimed = await book.claim_one(task)
+    await book.cancel(flow, task, running)
+    assert await book.catalog.doorbell.wait(5)
+    for sub_task in (waiting, running):
+        with pytest.raises(InvalidStateError):
+            await book.cancel(flow, task, sub_task)
+    await book.catalog.settle([settlement(claimed, Settling.CANCELED)])
+    with pytest.raises(InvalidStateError, match="CANCELED"):
+        await book.cancel(flow, task, running)
+
+
+async def test_one_between_attempts_is_withdrawn_at_once(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    sub_task = await book.file(flow, task)
+    far_ns = book.clock.ns + 3600 * SECOND_NS
+    await book.settle(await book.claim_one(task), Settling.RETRY, due_ns=far_ns, checkpoint='{"upload_id": "u"}')
+    await book.cancel(flow, task, sub_task)
+    assert await book.catalog.next_due_ns() == 0
+    withdrawal = await book.claim_one(task)
+    assert (withdrawal.sub_task.status, withdrawal.checkpoint) == (SubTaskStatus.CANCELING, '{"upload_id": "u"}')
+
+
+async def test_an_unknown_task_has_nothing_to_claim(book: Book) -> None:
+    assert await book.claim("task-0000000000000000") == []
+    assert await book.claim("nonsense") == []
