@@ -156,7 +156,11 @@ def serve(app: Starlette, *, sock: socket.socket, on_ready: Callable[[], None]) 
         timeout_graceful_shutdown=GRACE_S,
     )
     server = _Server(config, on_ready)
-    server.run(sockets=[sock])
+    try:
+        server.run(sockets=[sock])
+    except SystemExit:  # how uvicorn says that starting failed
+        if server.started:
+            raise
     if not server.started:
         if isinstance(failure := getattr(app.state, "failure", None), PenstockError):
             raise failure

@@ -74,7 +74,10 @@ async def upload_part(service: Service, call: Call) -> Answer:
 
 def part_number(call: Call) -> int:
     """Raises OssFault 400 InvalidArgument."""
-    return call.number("partNumber", default=0, least=1, most=PART_NUMBER_MAX)
+    number = call.number("partNumber", default=0, least=1, most=PART_NUMBER_MAX)
+    if number == 0:
+        raise invalid_argument("A part needs a partNumber.", name="partNumber", value="")
+    return number
 
 
 def require_upload(service: Service, call: Call, database: sqlite3.Connection) -> Upload:
