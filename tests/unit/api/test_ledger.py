@@ -10,7 +10,7 @@ from tests.fixtures import ledger
 
 TESTS = ledger.ROOT / "tests"
 MARK = re.compile(r'mark\.rule\("([^"]+)"\)')
-CODE = re.compile(r"(\d{3}) ([A-Z]\w+(?:\.\w+)?|Missing\*Parameter\*)")
+CODE = re.compile(r"(\d{3}) (Missing\*Parameter\*|[A-Z]\w+(?:\.\w+)?)")
 
 
 def named_in_tests() -> set[str]:
