@@ -12,6 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
+AHEAD_KEPT = 1024
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
     """A task may claim up to `count` files now."""
@@ -49,7 +52,7 @@ class Fairness:
         call `claimed` with what was.
         """
         self._keep_active({*ready, *(task for task, count in under_way.items() if count > 0)})
-        queue = [(self._served[task], self._last_turn.get(task, 0), position) for position, task in enumerate(ready)]
+        queue = [(self._served[task], self._last_turn[task], position) for position, task in enumerate(ready)]
         heapq.heapify(queue)
         counts: dict[str, int] = {}
         free = floor.free
@@ -72,7 +75,7 @@ class Fairness:
             self.charge(task_id, count * self._file_cost)
 
     def charge(self, task_id: str, cost_bytes: int) -> None:
-        """Charge bytes that have become known; a task that is no longer active owes nothing."""
+        """Charge bytes that have become known; a task that has been forgotten owes nothing."""
         if task_id in self._served:
             self._served[task_id] += cost_bytes
 
@@ -81,8 +84,15 @@ class Fairness:
         return max(tasks, key=lambda task: (self._served.get(task, 0), task), default=None)
 
     def _keep_active(self, active: set[str]) -> None:
-        """Forget idle tasks, start new ones level with the least served active one: the account stays bounded."""
-        kept = {task: served for task, served in self._served.items() if task in active}
-        self._level = max(self._level, min(kept.values(), default=self._level))
-        self._served = {task: max(kept.get(task, self._level), self._level) for task in active}
-        self._last_turn = {task: turn for task, turn in self._last_turn.items() if task in active}
+        """Start newcomers level with the least served active task; forget who is gone and not ahead of that level.
+
+        A task that goes while it is ahead is remembered, else coming and going would beat waiting; at most AHEAD_KEPT are.
+        """
+        present = [self._served[task] for task in active if task in self._served]
+        self._level = max(self._level, min(present, default=self._level))
+        gone = [task for task, served in self._served.items() if task not in active]
+        ahead = [task for task in gone if self._served[task] > self._level][-AHEAD_KEPT:]
+        kept = {task: self._served[task] for task in ahead}
+        kept.update({task: max(self._served.get(task, self._level), self._level) for task in active})
+        self._served = kept
+        self._last_turn = {task: self._last_turn.get(task, self._turn) for task in kept}

@@ -95,7 +95,7 @@ class Keeper:
 
     async def expire(self) -> int:
         """End sub-tasks that were not started in time."""
-        older_than_ns = to_ns(self._options.subtask_expiry_s)  # of its dataflow's running time
+        older_than_ns = self._now_ns() - to_ns(self._options.subtask_expiry_s)
         return await self._in_batches(
             lambda: self._catalog.expire(older_than_ns=older_than_ns, limit=self._options.batch_max)
         )

@@ -1,0 +1,101 @@
+"""An engine whose loops nobody runs: a real catalog on a clock that stands still, and movers that do what tests say."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from penstock.engine.engine import Engine
+from penstock.engine.options import EngineOptions
+from penstock.model import AddressingStyle, Bucket, BucketKind, FileSystem, Registry, SubTask
+from penstock.stores.base import Store
+from penstock.transfer.transfer import Transfer
+from tests.fixtures.fakeexecutor import FakeExecutor
+from tests.fixtures.ledger import FS, Book
+from tests.fixtures.memorystore import MemoryStore
+
+BUCKET = Bucket(
+    name="bucket",
+    kind=BucketKind.OSS,
+    endpoint="http://127.0.0.1:1",
+    region="cn-hangzhou",
+    addressing_style=AddressingStyle.PATH,
+)
+REGISTRY = Registry(
+    file_systems={FS: FileSystem(file_system_id=FS, root="/mnt")}, buckets={"bucket": BUCKET}, access_keys={}
+)
+
+
+@dataclass(slots=True)
+class Rig:
+    """An engine to turn by hand."""
+
+    book: Book
+    executor: FakeExecutor
+    engine: Engine
+    registry: Registry
+    stores: dict[str, MemoryStore]
+
+    async def turn(self, times: int = 1) -> None:
+        """Every loop steps once (or more often)."""
+        for _ in range(times):
+            await self.engine.canceler.step()
+            await self.engine.recorder.checkpoint_step()
+            await self.engine.recorder.progress_step()
+            await self.engine.settler.step()
+            await self.engine.runner.step()
+            await self.engine.settler.step()
+
+    async def pass_s(self, seconds: float) -> None:
+        """Let time pass, then turn."""
+        self.book.clock.pass_s(seconds)
+        await self.turn(2)
+
+    async def row(self, sub_task: str) -> SubTask:
+        return await self.book.sub_task(sub_task)
+
+    def moved(self) -> list[Transfer]:
+        """All transfers in the order in which they were submitted."""
+        return [transfer for _, lease in self.executor.leases for transfer in lease.transfers]
+
+    async def restart(self, *, executor: FakeExecutor | None = None, options: EngineOptions | None = None) -> None:
+        """A new engine over the same catalog, as after a crash (or with other options)."""
+        self.executor = executor or FakeExecutor()
+        self.engine = Engine(
+            catalog=self.book.catalog,
+            executor=self.executor,
+            registry=lambda: self.registry,
+            open_bucket=self._open,
+            options=options or EngineOptions(),
+            now_ns=self.book.clock,
+            jitter=lambda: 0.5,
+        )
+        await self.engine.start()
+
+    def without_bucket(self) -> None:
+        """The bucket is not registered any more."""
+        self.registry = replace(self.registry, buckets={})
+
+    def _open(self, bucket: Bucket) -> Store:
+        return self.stores[bucket.name]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def rig(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Rig]:
+    book = await Book(tmp_path / "catalog.db").open()
+    memory = MemoryStore(bucket="bucket")
+    rig = Rig(book, FakeExecutor(), None, REGISTRY, {"bucket": memory})  # type: ignore[arg-type]  (made right below)
+    await rig.restart()
+    try:
+        yield rig
+    finally:
+        rig.engine.tags.close()
+        await book.close()

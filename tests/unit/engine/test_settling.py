@@ -1,0 +1,259 @@
+"""Does every attempt's end become what the catalog should keep: retries, their bounds, and giving up without leftovers?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.catalog.verbs import ClaimLane, Settlement, Settling
+from penstock.engine.checkpoints import written
+from penstock.engine.messages import Lane
+from penstock.engine.options import NS_PER_S, RetryOptions
+from penstock.engine.orders import Amounts, Order, Reason
+from penstock.engine.settling import Chance, Ending, mover_died, returned, settlement_of, wait_s
+from penstock.errors import FailureCode
+from penstock.model import FileDetail, Guarantee
+from penstock.transfer.transfer import Checkpoint, Intent, Outcome, Verdict
+from tests.fixtures.gate import transfer
+
+OPTIONS = RetryOptions()
+NOW_NS = 1_800_000_000 * NS_PER_S
+CHANCE = Chance(now_ns=NOW_NS, jitter=0.5)
+DETAIL = FileDetail(modify_time_ns=1, size_bytes=100, checksum="crc64:1")
+RECORD = Checkpoint(key="k", intent_ns=1, upload_id="u")
+FAREWELL = Reason(code=FailureCode.STORE_UNAVAILABLE, message="no answer (the last of 8 attempts)")
+
+
+def ending(
+    *,
+    failures: int = 0,
+    canceling: bool = False,
+    farewell: Reason | None = None,
+    intent: Intent = Intent.MOVE,
+    age_s: float = 1,
+    ended_s_ago: float | None = None,
+    amounts: Amounts = Amounts(),  # noqa: B008  it is frozen
+    checkpoint: Checkpoint | None = None,
+) -> Ending:
+    moved = transfer(intent=intent, first_attempt_ns=NOW_NS - int(age_s * NS_PER_S), attempt=failures + 1)
+    order = Order(
+        transfer=moved,
+        claim_lane=ClaimLane.SMALL,
+        lane=Lane.SMALL,
+        data_flow_id="df",
+        failures=failures,
+        canceling=canceling,
+        suspect=False,
+        farewell=farewell,
+        amounts=amounts,
+        ended_ns=None if ended_s_ago is None else NOW_NS - int(ended_s_ago * NS_PER_S),
+    )
+    return Ending(order=order, canceling=canceling, amounts=amounts, checkpoint=checkpoint)
+
+
+def outcome(verdict: Verdict, **more: object) -> Outcome:
+    return Outcome(sub_task_id="subtask-1", attempt=1, verdict=verdict, **more)  # type: ignore[arg-type]
+
+
+def settle(verdict: Verdict, end: Ending, **more: object) -> Settlement:
+    return settlement_of(outcome(verdict, **more), end, OPTIONS, CHANCE)
+
+
+TROUBLE = {"code": FailureCode.STORE_UNAVAILABLE, "message": "no answer"}
+
+
+def test_complete_keeps_everything_that_was_learned() -> None:
+    got = settle(
+        Verdict.COMPLETE,
+        ending(),
+        bytes_total=100,
+        bytes_done=100,
+        actual_bytes=90,
+        moving_ns=5,
+        detail=DETAIL,
+        guarantee=Guarantee.ATOMIC,
+        note="not compared",
+        tidy=True,
+    )
+    assert got == Settlement(
+        sub_task_id="subtask-1",
+        attempt=1,
+        settling=Settling.COMPLETE,
+        tidy=True,
+        bytes_total=100,
+        bytes_done=100,
+        actual_bytes=90,
+        moving_ns=5,
+        detail=DETAIL,
+        guarantee="atomic",
+        note="not compared",
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [
+        (Verdict.SKIPPED, Settling.COMPLETE),
+        (Verdict.TIDIED, Settling.TIDIED),
+        (Verdict.RETURNED, Settling.RETURNED),
+        (Verdict.LARGE, Settling.LARGE),
+        (Verdict.CANCELED, Settling.CANCELED),
+        (Verdict.FAILED, Settling.FAILED),
+        (Verdict.RETRY, Settling.RETRY),
+    ],
+)
+def test_verdicts_become_settlings(verdict: Verdict, expected: Settling) -> None:
+    got = settle(verdict, ending())
+    assert got.settling is expected
+    assert got.skipped is (verdict is Verdict.SKIPPED)
+
+
+def test_permanent_errors_fail_at_once_with_their_reason() -> None:
+    got = settle(Verdict.FAILED, ending(), code=FailureCode.SOURCE_NOT_FOUND, message="there is no /a")
+    assert (got.settling, got.error_code, got.error_message) == (Settling.FAILED, "SourceNotFound", "there is no /a")
+
+
+def test_first_retries_are_quick_and_later_ones_bounded() -> None:
+    dues = [
+        (settle(Verdict.RETRY, ending(failures=failures), **TROUBLE).due_ns - NOW_NS) / NS_PER_S
+        for failures in range(7)
+    ]
+    assert dues == [1, 2, 4, 16, 64, 256, 300]
+
+
+@given(failures=st.integers(1, 1000), jitter=st.floats(0, 1, exclude_max=True))
+def test_waits_stay_within_half_and_one_and_a_half_of_the_table(failures: int, jitter: float) -> None:
+    middle = OPTIONS.waits_s[min(failures, len(OPTIONS.waits_s)) - 1]
+    assert middle * 0.5 <= wait_s(failures, OPTIONS, jitter) <= middle * 1.5
+
+
+def test_the_stores_wish_is_followed_as_far_as_is_sensible() -> None:
+    wished = settle(Verdict.RETRY, ending(), retry_after_s=77, **TROUBLE)
+    assert wished.due_ns == NOW_NS + 77 * NS_PER_S
+    silly = settle(Verdict.RETRY, ending(), retry_after_s=1e9, **TROUBLE)
+    assert silly.due_ns == NOW_NS + 3600 * NS_PER_S
+
+
+def test_a_retry_keeps_what_must_stay_known() -> None:
+    got = settle(Verdict.RETRY, ending(), checkpoint=RECORD, **TROUBLE)
+    assert got.checkpoint == written(RECORD)
+    died = mover_died(ending(checkpoint=RECORD), OPTIONS, CHANCE, words="killed by SIGKILL")
+    assert died.checkpoint == written(RECORD)
+
+
+def test_the_last_attempt_is_kept_as_used_up_and_due_at_once() -> None:
+    got = settle(Verdict.RETRY, ending(failures=7), **TROUBLE)
+    assert (got.settling, got.due_ns) == (Settling.RETRY, NOW_NS)
+    assert got.error_message == "no answer (the last of 8 attempts)"
+
+
+def test_beyond_the_deadline_there_is_no_further_attempt() -> None:
+    got = settle(Verdict.RETRY, ending(age_s=86_400), **TROUBLE)
+    assert (got.settling, got.due_ns, got.error_code) == (Settling.RETRY, NOW_NS, "DeadlineExceeded")
+    assert got.error_message == "not done within 24 hours; the last attempt ended with StoreUnavailable: no answer"
+
+
+def test_a_farewell_ends_failed_for_the_reason_that_was_kept() -> None:
+    end = ending(failures=8, farewell=FAREWELL, intent=Intent.WITHDRAW)
+    got = settle(Verdict.CANCELED, end)
+    assert (got.settling, got.error_code) == (Settling.FAILED, "StoreUnavailable")
+    assert got.error_message == FAREWELL.message
+
+
+def test_a_farewell_that_finds_the_file_published_is_complete() -> None:
+    end = ending(failures=8, farewell=FAREWELL, intent=Intent.WITHDRAW)
+    assert settle(Verdict.COMPLETE, end).settling is Settling.COMPLETE
+
+
+def test_a_farewell_that_cannot_clean_up_is_tried_again_for_the_same_reason() -> None:
+    end = ending(failures=9, farewell=FAREWELL, intent=Intent.WITHDRAW)
+    got = settle(Verdict.RETRY, end, code=FailureCode.STORE_THROTTLED, message="slow down")
+    assert (got.settling, got.error_code, got.error_message) == (Settling.RETRY, "StoreUnavailable", FAREWELL.message)
+    assert got.due_ns > NOW_NS
+
+
+def test_cleaning_up_is_bounded_too_and_says_what_stays() -> None:
+    end = ending(failures=8 + 16 - 1, farewell=FAREWELL, intent=Intent.WITHDRAW)
+    got = settle(Verdict.RETRY, end, code=FailureCode.STORE_THROTTLED, message="slow down")
+    assert (got.settling, got.error_code) == (Settling.FAILED, "StoreUnavailable")
+    assert "could not be removed (StoreThrottled: slow down)" in got.error_message
+
+
+def test_a_cancel_during_the_farewell_ends_canceled() -> None:
+    end = ending(failures=8, farewell=FAREWELL, intent=Intent.WITHDRAW, canceling=True)
+    assert settle(Verdict.CANCELED, end).settling is Settling.CANCELED
+
+
+def test_a_cancel_is_never_given_up_and_tried_again_soon() -> None:
+    got = settle(Verdict.RETRY, ending(failures=500, canceling=True, age_s=1e6), **TROUBLE)
+    assert (got.settling, got.error_code) == (Settling.RETRY, "StoreUnavailable")
+    assert NOW_NS < got.due_ns <= NOW_NS + 15 * NS_PER_S
+
+
+def test_a_file_that_failed_while_being_canceled_is_canceled() -> None:
+    assert settle(Verdict.FAILED, ending(canceling=True), **TROUBLE).settling is Settling.CANCELED
+
+
+def test_a_movers_death_counts_a_failure_and_says_so() -> None:
+    got = mover_died(ending(failures=0), OPTIONS, CHANCE, words="killed by SIGKILL")
+    assert (got.settling, got.error_code, got.due_ns) == (Settling.RETRY, "MoverDied", NOW_NS + NS_PER_S)
+    assert "killed by SIGKILL" in got.error_message
+    last = mover_died(ending(failures=7), OPTIONS, CHANCE, words="killed by SIGKILL")
+    assert (last.settling, last.error_code, last.due_ns) == (Settling.RETRY, "MoverDied", NOW_NS)
+
+
+def test_returned_work_keeps_its_record_and_its_numbers() -> None:
+    amounts = Amounts(bytes_total=100, bytes_done=40, actual_bytes=40, moving_ns=3, detail=DETAIL)
+    got = returned(ending(amounts=amounts, checkpoint=RECORD))
+    assert (got.settling, got.checkpoint, got.bytes_done) == (Settling.RETURNED, written(RECORD), 40)
+
+
+def test_an_end_without_numbers_leaves_the_last_ones() -> None:
+    amounts = Amounts(bytes_total=100, bytes_done=40, actual_bytes=40, moving_ns=3, detail=DETAIL)
+    got = settle(Verdict.CANCELED, ending(amounts=amounts))
+    assert (got.bytes_total, got.bytes_done, got.actual_bytes, got.detail) == (100, 40, 40, DETAIL)
+    told = settle(Verdict.RETRY, ending(amounts=amounts), bytes_total=100, bytes_done=70, detail=DETAIL, **TROUBLE)
+    assert told.bytes_done == 70
+
+
+def test_tidying_is_tried_again_calmly_and_given_up_after_a_day() -> None:
+    soon = settle(Verdict.RETRY, ending(intent=Intent.TIDY, ended_s_ago=10), **TROUBLE)
+    assert (soon.settling, soon.due_ns) == (Settling.RETRY, NOW_NS + 60 * NS_PER_S)
+    late = settle(Verdict.RETRY, ending(intent=Intent.TIDY, ended_s_ago=90_000), **TROUBLE)
+    assert late.settling is Settling.TIDIED
+    assert settle(Verdict.FAILED, ending(intent=Intent.TIDY, ended_s_ago=1), **TROUBLE).settling is Settling.TIDIED
+
+
+@given(
+    verdict=st.sampled_from(Verdict),
+    failures=st.integers(0, 30),
+    canceling=st.booleans(),
+    farewell=st.booleans(),
+    age_s=st.floats(0, 200_000),
+)
+def test_nothing_is_tried_for_ever_but_a_cancel(
+    verdict: Verdict, failures: int, canceling: bool, farewell: bool, age_s: float
+) -> None:
+    """Whatever comes: the attempt is the one that ended, retries are due within bounds, and FAILED always has a reason."""
+    kept = FAREWELL if farewell else None
+    end = ending(failures=failures, canceling=canceling, farewell=kept, age_s=age_s)
+    got = settle(verdict, end, **TROUBLE)
+    assert (got.sub_task_id, got.attempt) == ("subtask-1", failures + 1 if verdict not in DONE else got.attempt)
+    assert got.due_ns <= NOW_NS + int(450.0 * NS_PER_S)
+    if got.settling is Settling.FAILED:
+        assert got.error_code
+    if got.settling is Settling.RETRY and not canceling:
+        assert got.error_code
+        assert failures + 1 < OPTIONS.attempts_max + OPTIONS.cleanups_max or not farewell
+
+
+DONE = {Verdict.COMPLETE, Verdict.SKIPPED}
+
+
+def test_a_failure_before_the_deadline_is_never_called_late() -> None:
+    end = ending(failures=2, age_s=100)
+    got = settlement_of(outcome(Verdict.RETRY, **TROUBLE), end, replace(OPTIONS, deadline_s=1000), CHANCE)
+    assert got.error_code == "StoreUnavailable"
