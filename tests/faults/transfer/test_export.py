@@ -447,7 +447,8 @@ def test_a_part_stored_badly_is_sent_again(gate: Gate, store: MemoryStore) -> No
 def test_a_large_object_put_together_badly_does_not_stay(gate: Gate, abilities: Abilities | None) -> None:
     store = MemoryStore(abilities=abilities)
     write(gate)
-    plain, spoiled = store.complete, []
+    plain = store.complete
+    spoiled: list[str] = []
 
     def spoil(key: str, upload_id: str, parts: object, **rest: object) -> object:
         if not spoiled:
@@ -554,7 +555,8 @@ def test_a_store_that_is_away_keeps_a_cancel_waiting_and_says_why(gate: Gate, st
 def test_an_abort_is_repeated_while_parts_keep_the_upload_alive(gate: Gate, store: MemoryStore) -> None:
     write(gate)
     first = gate.move(export(), store, hooks=drain_after(2))
-    plain, ignored = store.abort, []
+    plain = store.abort
+    ignored: list[str] = []
 
     def abort(key: str, upload_id: str) -> None:
         if len(ignored) < 2:

@@ -324,7 +324,12 @@ def test_an_error_of_the_last_directory_sync_is_told_and_then_the_file_is_found_
 def test_dirty_bytes_are_bounded(gate: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     plain = os.fdatasync
-    monkeypatch.setattr(os, "fdatasync", lambda descriptor: (synced.append(descriptor), plain(descriptor))[1])
+
+    def remember(descriptor: int) -> None:
+        synced.append(descriptor)
+        plain(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", remember)
     gate.limits = replace(gate.limits, dirty_bytes_max=128 * KIB)
     check_complete(gate.move(transfer(), store), gate)
     assert len(synced) >= 4  # the data twice or more, the journal each time

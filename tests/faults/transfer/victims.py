@@ -1,0 +1,417 @@
+"""Movers that are killed with SIGKILL before every single step they take, and what their successors make of it.
+
+Run as a program (`python -m tests.faults.transfer.victims SCENARIO DIRECTORY`), single-threaded, so that it can fork: each kill
+point is a child that dies there, followed by a child that recovers. Prints one JSON line: how many points, and what went wrong.
+
+An import dies before each call that changes the file system. An export dies before each request to the store, and after each
+request but before its answer; the store lives in the parent, over a socket.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from penstock import errors
+from penstock.model import ConflictPolicy, Direction
+from penstock.stores.base import Abilities, Buffer, ObjectStream, Versioning
+from penstock.transfer import crc64, posix
+from penstock.transfer.transfer import Checkpoint, Intent, Lane, Outcome, Verdict
+from tests.fixtures.gate import KIB, LIMITS, Gate, open_gate, transfer
+from tests.fixtures.memorystore import MEMORY_LIMITS, MemoryStore
+
+MODIFIED_NS = 1_600_000_000_000_000_000
+OLD = b"what was there before"
+KEY = "in/data.bin"
+NEVER = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What is moved, and how a successor recovers."""
+
+    direction: Direction
+    content: bytes
+    policy: ConflictPolicy
+    recovery: Intent
+    existing: bytes | None = None
+    versioning: Versioning = Versioning.NEVER
+
+    @property
+    def is_large(self) -> bool:
+        return len(self.content) > LIMITS.small_file_max_bytes
+
+    @property
+    def lane(self) -> Lane:
+        return Lane.LARGE if self.is_large else Lane.SMALL
+
+
+LARGE = random.Random(3).randbytes(2 * 64 * KIB + 77)
+SMALL = LARGE[:5000]
+IMPORT, EXPORT = Direction.IMPORT, Direction.EXPORT
+OVERWRITE, SKIP = ConflictPolicy.OVERWRITE_EXISTING, ConflictPolicy.SKIP_THE_FILE
+SCENARIOS = {
+    "import-large-overwrite": Scenario(
+        direction=IMPORT, content=LARGE, policy=OVERWRITE, recovery=Intent.MOVE, existing=OLD
+    ),
+    "import-large-skip": Scenario(direction=IMPORT, content=LARGE, policy=SKIP, recovery=Intent.MOVE),
+    "import-large-withdraw": Scenario(
+        direction=IMPORT, content=LARGE, policy=OVERWRITE, recovery=Intent.WITHDRAW, existing=OLD
+    ),
+    "import-small-overwrite": Scenario(
+        direction=IMPORT, content=SMALL, policy=OVERWRITE, recovery=Intent.MOVE, existing=OLD
+    ),
+    "import-small-skip": Scenario(direction=IMPORT, content=SMALL, policy=SKIP, recovery=Intent.MOVE),
+    "import-small-withdraw": Scenario(direction=IMPORT, content=SMALL, policy=OVERWRITE, recovery=Intent.WITHDRAW),
+    "export-large-overwrite": Scenario(
+        direction=EXPORT, content=LARGE, policy=OVERWRITE, recovery=Intent.MOVE, existing=OLD
+    ),
+    "export-large-skip": Scenario(direction=EXPORT, content=LARGE, policy=SKIP, recovery=Intent.MOVE),
+    "export-large-versioned": Scenario(
+        direction=EXPORT, content=LARGE, policy=SKIP, recovery=Intent.MOVE, versioning=Versioning.ENABLED
+    ),
+    "export-large-withdraw": Scenario(
+        direction=EXPORT, content=LARGE, policy=OVERWRITE, recovery=Intent.WITHDRAW, existing=OLD
+    ),
+    "export-small-skip": Scenario(direction=EXPORT, content=SMALL, policy=SKIP, recovery=Intent.MOVE),
+    "export-small-withdraw": Scenario(direction=EXPORT, content=SMALL, policy=OVERWRITE, recovery=Intent.WITHDRAW),
+}
+
+
+class Killer:
+    """Counts steps; the `nth` one is never taken."""
+
+    def __init__(self, nth: int) -> None:
+        self.nth = nth
+        self.count = 0
+
+    def step(self) -> None:
+        self.count += 1
+        if self.count == self.nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def guard(self, owner: Any, name: str) -> None:
+        """Every call of `owner.name` is a step."""
+        plain: Callable[..., Any] = getattr(owner, name)
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            self.step()
+            return plain(*args, **kwargs)
+
+        setattr(owner, name, guarded)
+
+
+CHANGING = (
+    "open",
+    "mkdir",
+    "pwrite",
+    "write",
+    "fsync",
+    "fdatasync",
+    "fchmod",
+    "utime",
+    "rename",
+    "link",
+    "unlink",
+    "close",
+)
+
+
+def in_child(work: Callable[[], object], meanwhile: Callable[[], None] = lambda: None) -> tuple[bool, Any]:
+    """Do `work` in a forked child and `meanwhile` here: whether the child lived, and what it returned."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        try:
+            answer = pickle.dumps(work())
+            with os.fdopen(writing, "wb") as telling:
+                telling.write(answer)
+        except BaseException as error:  # noqa: BLE001  (a child must not run on as its parent)
+            sys.stderr.write(f"{error!r}\n")
+            os._exit(1)
+        os._exit(0)
+    os.close(writing)
+    meanwhile()
+    with os.fdopen(reading, "rb") as pipe:
+        told = pipe.read()
+    _, status = os.waitpid(child, 0)
+    return status == 0, pickle.loads(told) if told else None
+
+
+def a_gate(path: Path) -> Gate:
+    """A gate over `path`, which may exist already."""
+    gate = open_gate(path, workers=1)
+    gate.limits = replace(LIMITS, buffer_bytes=64 * KIB, part_tries=1)
+    return gate
+
+
+# ----------------------------------------------------------------------------------------------------------------- imports
+
+
+def run_import(scenario: Scenario, path: Path) -> Iterator[str]:
+    lived, total = in_child(lambda: import_once(scenario, path / "whole", NEVER)[1])
+    assert lived
+    yield str(total)
+    for nth in range(1, total + 1):
+        place = path / f"{nth}"
+        lived, _ = in_child(lambda place=place, nth=nth: import_once(scenario, place, nth))  # type: ignore[misc]
+        if lived:
+            yield f"{nth}: it was not killed"
+            continue
+        target = place / "base/data.bin"
+        before = target.read_bytes() if target.exists() else None
+        if before not in {scenario.existing, scenario.content}:
+            yield f"{nth}: a torn target"
+        lived, outcome = in_child(lambda place=place: recover_import(scenario, place))  # type: ignore[misc]
+        if not lived:
+            yield f"{nth}: the recovery died"
+            continue
+        yield from judge_import(scenario, place, nth, before == scenario.content, outcome)
+
+
+def import_once(scenario: Scenario, path: Path, nth: int) -> tuple[Outcome, int]:
+    gate = a_gate(path)
+    if scenario.existing is not None:
+        gate.target.write_bytes(scenario.existing)
+    killer = Killer(nth)
+    for name in CHANGING:
+        killer.guard(os, name)
+    killer.guard(posix, "rename_without_replacing")
+    killer.guard(posix, "reserve")
+    outcome = gate.move(transfer(conflict_policy=scenario.policy), a_bucket(scenario), lane=scenario.lane)
+    assert outcome.verdict is Verdict.COMPLETE, outcome
+    return outcome, killer.count
+
+
+def recover_import(scenario: Scenario, path: Path) -> Outcome:
+    gate = a_gate(path)
+    what = transfer(conflict_policy=scenario.policy, attempt=2, intent=scenario.recovery)
+    outcome = gate.move(what, a_bucket(scenario), lane=scenario.lane)
+    tidied = gate.move(replace(what, intent=Intent.TIDY), a_bucket(scenario))
+    assert tidied.verdict is Verdict.TIDIED
+    return outcome
+
+
+def a_bucket(scenario: Scenario) -> MemoryStore:
+    store = MemoryStore(chunk_bytes=64 * KIB)
+    store.seed(KEY, scenario.content, modified_ns=MODIFIED_NS)
+    return store
+
+
+def judge_import(scenario: Scenario, place: Path, nth: int, was_published: bool, outcome: Outcome) -> Iterator[str]:
+    target = place / "base/data.bin"
+    after = target.read_bytes() if target.exists() else None
+    helpers = [path.name for path in place.rglob(".penstock-*")]
+    if helpers:
+        yield f"{nth}: left behind {helpers}"
+    expected = {Verdict.COMPLETE}
+    if scenario.recovery is Intent.WITHDRAW:
+        expected = {Verdict.COMPLETE if was_published and scenario.is_large else Verdict.CANCELED}
+    elif scenario.policy is SKIP and was_published and not scenario.is_large:
+        expected = {Verdict.SKIPPED}  # at least once: a small file has no journal
+    if outcome.verdict not in expected:
+        yield f"{nth}: {outcome.verdict} ({outcome.code}: {outcome.message}), published before: {was_published}"
+    wanted = scenario.content if outcome.verdict is not Verdict.CANCELED or was_published else scenario.existing
+    if after != wanted:
+        yield f"{nth}: another content after {outcome.verdict}"
+
+
+# ----------------------------------------------------------------------------------------------------------------- exports
+
+
+class RemoteStore:
+    """A store over a socket. Steps: before a request is sent, and after it took effect but before its answer is seen."""
+
+    limits = MEMORY_LIMITS
+    bucket = "memory"
+
+    def __init__(self, link: socket.socket, abilities: Abilities, killer: Killer) -> None:
+        self.abilities = abilities
+        self._link = link
+        self._killer = killer
+
+    def ask(self, verb: str, *args: Any, **kwargs: Any) -> Any:
+        self._killer.step()
+        send(self._link, (verb, args, kwargs))
+        answer = receive(self._link)
+        self._killer.step()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def put(self, key: str, body: Sequence[Buffer], **rest: Any) -> Any:
+        return self.ask("put", key, [bytes(piece) for piece in body], **rest)
+
+    def put_part(self, key: str, upload_id: str, number: int, body: Sequence[Buffer], **rest: Any) -> Any:
+        return self.ask("put_part", key, upload_id, number, [bytes(piece) for piece in body], **rest)
+
+    def list_parts(self, key: str, upload_id: str) -> Any:
+        return iter(self.ask("list_parts", key, upload_id))
+
+    def list_uploads(self, *, prefix: str) -> Any:
+        return iter(self.ask("list_uploads", prefix=prefix))
+
+    def list_versions(self, *, prefix: str) -> Any:
+        return iter(self.ask("list_versions", prefix=prefix))
+
+    def get(self, *args: Any, **kwargs: Any) -> AbstractContextManager[ObjectStream]:
+        raise AssertionError("an export reads no object")
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        return lambda *args, **kwargs: self.ask(verb, *args, **kwargs)
+
+
+@dataclass(slots=True)
+class Shore:
+    """The bucket and the catalog's record, which outlive every mover."""
+
+    store: MemoryStore
+    record: Checkpoint | None = None
+
+    def content(self) -> bytes | None:
+        """The object's bytes; None if there is none."""
+        there = self.store.keys()
+        return self.store.content(KEY) if KEY in there else None
+
+    def serve(self, link: socket.socket) -> None:
+        """Answer until the mover is gone."""
+        while (asked := receive(link)) is not None:
+            verb, args, kwargs = asked
+            try:
+                send(link, self._answer(verb, args, kwargs))
+            except OSError:
+                return
+
+    def _answer(self, verb: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        if verb == "checkpoint":
+            self.record = args[0]
+            return True
+        try:
+            answer = getattr(self.store, verb)(*args, **kwargs)
+            return list(answer) if verb.startswith("list_") else answer
+        except errors.StoreError as error:
+            return error
+
+
+def send(link: socket.socket, message: object) -> None:
+    content = pickle.dumps(message)
+    link.sendall(struct.pack("!I", len(content)) + content)
+
+
+def receive(link: socket.socket) -> Any:
+    """The next message; None when the other end is gone."""
+    head = read_exactly(link, 4)
+    content = head and read_exactly(link, struct.unpack("!I", head)[0])
+    return pickle.loads(content) if content else None
+
+
+def read_exactly(link: socket.socket, count: int) -> bytes | None:
+    content = b""
+    while len(content) < count:
+        try:
+            piece = link.recv(count - len(content))
+        except ConnectionError:
+            return None
+        if not piece:
+            return None
+        content += piece
+    return content
+
+
+def export_once(scenario: Scenario, path: Path, shore: Shore, nth: int, **changes: Any) -> tuple[bool, Any]:
+    """One mover in a child, the shore in this process."""
+    ours, theirs = socket.socketpair()
+
+    def work() -> tuple[Outcome, int]:
+        ours.close()
+        gate = a_gate(path)
+        killer = Killer(nth)
+        store = RemoteStore(theirs, shore.store.abilities, killer)
+        gate.hooks.on_checkpoint = lambda record: store.ask("checkpoint", record)
+        what = transfer(EXPORT, conflict_policy=scenario.policy, checkpoint=shore.record, **changes)
+        return gate.move(what, store, lane=scenario.lane), killer.count
+
+    def meanwhile() -> None:
+        theirs.close()
+        shore.serve(ours)
+        ours.close()
+
+    return in_child(work, meanwhile)
+
+
+def a_shore(scenario: Scenario) -> tuple[Shore, str]:
+    """A bucket with what was there before, and a foreign upload on the same key."""
+    able = scenario.versioning is Versioning.NEVER
+    store = MemoryStore(
+        abilities=Abilities(crc64=True, create_only_put=able, create_only_complete=able, versioning=scenario.versioning)
+    )
+    if scenario.existing is not None:
+        store.seed(KEY, scenario.existing)
+    return Shore(store), store.initiate(KEY, metadata={})
+
+
+def run_export(scenario: Scenario, path: Path) -> Iterator[str]:
+    gate = a_gate(path / "source")
+    gate.target.write_bytes(scenario.content)
+    os.utime(gate.target, ns=(MODIFIED_NS, MODIFIED_NS))
+    gate.close()
+    lived, told = export_once(scenario, gate.path, a_shore(scenario)[0], NEVER)
+    assert lived, "the whole run failed"
+    assert told[0].verdict is Verdict.COMPLETE, told
+    total = told[1]
+    yield str(total)
+    for nth in range(1, total + 1):
+        shore, foreign = a_shore(scenario)
+        lived, _ = export_once(scenario, gate.path, shore, nth)
+        if lived:
+            yield f"{nth}: it was not killed"
+            continue
+        before = shore.content()
+        if before not in {scenario.existing, scenario.content}:
+            yield f"{nth}: a torn object"
+        lived, told = export_once(scenario, gate.path, shore, NEVER, attempt=2, intent=scenario.recovery)
+        if not lived:
+            yield f"{nth}: the recovery died"
+            continue
+        yield from judge_export(scenario, shore, nth, before == scenario.content, told[0])
+        left = [upload.upload_id for upload in shore.store.unfinished()]
+        if left != [foreign]:
+            yield f"{nth}: unfinished uploads {left}, only {foreign} is somebody else's"
+
+
+def judge_export(scenario: Scenario, shore: Shore, nth: int, was_published: bool, outcome: Outcome) -> Iterator[str]:
+    expected = Verdict.COMPLETE if scenario.recovery is Intent.MOVE or was_published else Verdict.CANCELED
+    if outcome.verdict is not expected:
+        yield f"{nth}: {outcome.verdict} ({outcome.code}: {outcome.message}), published before: {was_published}"
+    after = shore.content()
+    if after != (scenario.content if outcome.verdict is Verdict.COMPLETE else scenario.existing):
+        yield f"{nth}: another object after {outcome.verdict}"
+    detail = outcome.detail
+    if outcome.verdict is Verdict.COMPLETE and (
+        detail is None or detail.checksum != f"crc64:{crc64.update(scenario.content)}"
+    ):
+        yield f"{nth}: the outcome tells {detail}"
+
+
+def main(name: str, directory: str) -> None:
+    """Run one scenario."""
+    scenario = SCENARIOS[name]
+    run = run_import if scenario.direction is IMPORT else run_export
+    total, *wrong = run(scenario, Path(directory))
+    print(json.dumps({"points": int(total), "wrong": wrong}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
