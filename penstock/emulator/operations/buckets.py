@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
+from penstock.emulator.operations.intake import read_document
 from penstock.emulator.operations.listing import owner
 from penstock.emulator.operations.metadata import storage_class
 from penstock.emulator.protocol import documents, names
@@ -83,7 +84,7 @@ async def put_bucket(service: Service, call: Call) -> Answer:
     """PutBucket: private, Standard or IA."""
     names.check_bucket_name(call.bucket)
     _private_only(call)
-    body = await call.body.whole(DOCUMENT_MAX_BYTES)
+    body = await read_document(call, DOCUMENT_MAX_BYTES)
     storage, redundancy = "Standard", "LRS"
     if body.strip():
         root = documents.parse(body, "CreateBucketConfiguration")
@@ -209,7 +210,7 @@ async def get_bucket_versioning(service: Service, call: Call) -> Answer:
 
 async def put_bucket_versioning(service: Service, call: Call) -> Answer:
     """PutBucketVersioning: Enabled or Suspended."""
-    root = documents.parse(await call.body.whole(DOCUMENT_MAX_BYTES), "VersioningConfiguration")
+    root = documents.parse(await read_document(call, DOCUMENT_MAX_BYTES), "VersioningConfiguration")
     status = documents.text_of(root, "Status").strip()
     if status not in {Versioning.ENABLED, Versioning.SUSPENDED}:
         raise malformed_xml("Status is Enabled or Suspended.")
@@ -229,7 +230,7 @@ async def get_bucket_tags(service: Service, call: Call) -> Answer:
 
 async def put_bucket_tags(service: Service, call: Call) -> Answer:
     """PutBucketTags: all at once."""
-    root = documents.parse(await call.body.whole(DOCUMENT_MAX_BYTES), "Tagging")
+    root = documents.parse(await read_document(call, DOCUMENT_MAX_BYTES), "Tagging")
     tag_set = root.find("TagSet")
     if tag_set is None:
         raise malformed_xml("Tagging lacks TagSet.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element as Node
 
 from penstock.emulator.operations.encoding import Encoding
+from penstock.emulator.operations.intake import read_document
 from penstock.emulator.operations.selection import check_version_id
 from penstock.emulator.protocol import documents, names
 from penstock.emulator.protocol.answer import Answer, document
@@ -51,7 +52,7 @@ def _delete(
 
 async def delete_objects(service: Service, call: Call) -> Answer:
     """DeleteMultipleObjects: one commit for all of them."""
-    root = documents.parse(await call.body.whole(DELETE_MAX_BYTES), "Delete")
+    root = documents.parse(await read_document(call, DELETE_MAX_BYTES), "Delete")
     quiet = (root.findtext("Quiet") or "false").strip().lower() == "true"
     encoding = Encoding.of(call.parameter("encoding-type") or root.findtext("EncodingType") or "")
     wanted = [_wanted(node) for node in root.findall("Object")]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 
 from penstock.emulator.protocol.call import Call
 from penstock.emulator.protocol.errors import OssFault, invalid_argument
@@ -35,17 +36,22 @@ async def take_in(service: Service, call: Call) -> Blob:
         if declared is not None and blob.size_bytes != declared:
             raise OssFault(400, "IncompleteBody", f"{blob.size_bytes} of {declared} bytes arrived.")
         if expected_md5 is not None and expected_md5 != blob.md5:
-            raise OssFault(
-                400,
-                "InvalidDigest",
-                "Content-MD5 is not that of the body.",
-                elements={"ExpectedDigest": _base64(expected_md5), "CalculatedDigest": _base64(blob.md5)},
-            )
+            raise _other_digest(expected_md5, blob.md5)
         _check_crc64(call, blob)
     except OssFault:
         service.vault.forget(blob)
         raise
     return blob
+
+
+async def read_document(call: Call, limit_bytes: int) -> bytes:
+    """The body of a request that is a document. Raises OssFault 400 MalformedXML (too long), InvalidDigest."""
+    expected = _content_md5(call)
+    body = await call.body.whole(limit_bytes)
+    found = hashlib.md5(body, usedforsecurity=False).digest()
+    if expected is not None and expected != found:
+        raise _other_digest(expected, found)
+    return body
 
 
 def digest_headers(blob: Blob) -> dict[str, str]:
@@ -70,6 +76,15 @@ def _content_md5(call: Call) -> bytes | None:
             400, "InvalidDigest", "Content-MD5 is no base64 of 16 bytes.", elements={"Content-MD5": text[:256]}
         )
     return digest
+
+
+def _other_digest(expected: bytes, found: bytes) -> OssFault:
+    return OssFault(
+        400,
+        "InvalidDigest",
+        "Content-MD5 is not that of the body.",
+        elements={"ExpectedDigest": _base64(expected), "CalculatedDigest": _base64(found)},
+    )
 
 
 def _check_crc64(call: Call, blob: Blob) -> None:

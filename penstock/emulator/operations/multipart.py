@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from penstock.emulator.operations import metadata
 from penstock.emulator.operations.encoding import Encoding
-from penstock.emulator.operations.intake import digest_headers, take_in
+from penstock.emulator.operations.intake import digest_headers, read_document, take_in
 from penstock.emulator.operations.selection import version_header
 from penstock.emulator.protocol import documents
 from penstock.emulator.protocol.answer import Answer, document, xml_time
@@ -132,7 +132,7 @@ async def complete(service: Service, call: Call) -> Answer:
     """CompleteMultipartUpload, of the parts listed or (x-oss-complete-all: yes) of all."""
     encoding = Encoding.of(call.parameter("encoding-type"))
     forbid = call.flag("x-oss-forbid-overwrite")
-    listed = _listed(call, await call.body.whole(COMPLETE_MAX_BYTES))
+    listed = _listed(call, await read_document(call, COMPLETE_MAX_BYTES))
     content, token, now_ns = service.new_token(), service.new_token(), service.clock()
 
     def commit(transaction: Transaction) -> tuple[Bucket, Draft, str]:

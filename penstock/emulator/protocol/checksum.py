@@ -47,19 +47,12 @@ def _doublings() -> tuple[_Matrix, ...]:
     return tuple(operators)
 
 
-@lru_cache(maxsize=64)
-def _zeros(length_bytes: int) -> _Matrix:
-    """One operator that appends `length_bytes` zero bytes; parts share few sizes, so it is worth keeping."""
-    result: _Matrix = tuple(1 << bit for bit in range(_WIDTH))
-    for power, operator in enumerate(_doublings()):
-        if length_bytes >> power & 1:
-            result = tuple(_apply(operator, column) for column in result)
-    return result
-
-
 def combine(pieces: Iterable[tuple[int, int]]) -> int:
     """The CRC of a whole from the (crc, length in bytes) of its pieces in order; 0 for no pieces."""
     whole = 0
     for crc, length_bytes in pieces:
-        whole = _apply(_zeros(length_bytes), whole) ^ crc
+        for power, operator in enumerate(_doublings()):
+            if length_bytes >> power & 1:
+                whole = _apply(operator, whole)
+        whole ^= crc
     return whole

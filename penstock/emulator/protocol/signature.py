@@ -143,6 +143,8 @@ class _Claim:
     signature: str
     token: str
     string_to_sign: bytes
+    also_string: bytes | None
+    """V1 in path style: the same without the slash behind a bucket that the path lacks, too."""
     canonical_request: bytes | None
     """None for V1."""
     scope: tuple[str, str, str] | None
@@ -166,9 +168,11 @@ def verify(call: Call, *, secret_of: Callable[[str], str | None], region: str) -
         )
     if claim.token:
         raise OssFault(403, "InvalidSecurityToken", "The emulator issues no security tokens.")
-    if not hmac.compare_digest(_signature(claim, secret).encode(), claim.signature.encode("utf-8", "surrogateescape")):
-        raise _mismatch(claim)
-    return claim.access_key_id
+    given = claim.signature.encode("utf-8", "surrogateescape")
+    for string in (claim.string_to_sign, claim.also_string):
+        if string is not None and hmac.compare_digest(_signature(claim, secret, string).encode(), given):
+            return claim.access_key_id
+    raise _mismatch(claim)
 
 
 def _claim(call: Call, region: str) -> _Claim:
@@ -224,15 +228,20 @@ def _v1_claim(call: Call, access_key_id: str, signature: str, date: str, token: 
     resource = b"/" + (call.bucket.encode() + b"/" + call.key if call.bucket else b"")
     headers = "".join(f"{name}:{value}\n" for name, value in _sorted_headers(call, ()) if name.startswith("x-oss-"))
     lead = "\n".join([call.method, call.header("content-md5"), call.header("content-type"), date, headers])
-    string = _bytes(lead) + resource + _bytes(f"?{query}" if query else "")
+    tail = _bytes(f"?{query}" if query else "")
     return _Claim(
         access_key_id=access_key_id,
         signature=signature,
         token=token or call.header("security-token"),
-        string_to_sign=string,
+        string_to_sign=_bytes(lead) + resource + tail,
+        also_string=_unslashed(call, _bytes(lead), tail),
         canonical_request=None,
         scope=None,
     )
+
+
+def _unslashed(call: Call, lead: bytes, tail: bytes) -> bytes | None:
+    return lead + b"/" + call.bucket.encode() + tail if call.bucket and not call.key else None
 
 
 # ------------------------------------------------------------------------------------------------------------------- V4
@@ -324,6 +333,7 @@ def _v4_claim(
         signature=signature,
         token=token,
         string_to_sign=lead.encode(),
+        also_string=None,
         canonical_request=canonical,
         scope=(scope[1], scope[2], scope[3]),
     )
@@ -346,13 +356,13 @@ def _sorted_headers(call: Call, additional: Iterable[str]) -> list[tuple[str, st
     return sorted((n, v.strip()) for n, v in call.headers.items() if n.startswith("x-oss-") or n in wanted)
 
 
-def _signature(claim: _Claim, secret: str) -> str:
+def _signature(claim: _Claim, secret: str, string: bytes) -> str:
     if claim.scope is None:
-        return base64.b64encode(hmac.digest(secret.encode(), claim.string_to_sign, "sha1")).decode("ascii")
+        return base64.b64encode(hmac.digest(secret.encode(), string, "sha1")).decode("ascii")
     key = b"aliyun_v4" + secret.encode()
     for step in (*claim.scope, _TERMINATOR):
         key = hmac.digest(key, step.encode("utf-8", "surrogateescape"), "sha256")
-    return hmac.digest(key, claim.string_to_sign, "sha256").hex()
+    return hmac.digest(key, string, "sha256").hex()
 
 
 def _mismatch(claim: _Claim) -> OssFault:

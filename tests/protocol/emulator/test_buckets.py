@@ -106,6 +106,13 @@ def test_tags(client: oss.Client, emulator: EmulatorServer) -> None:
     assert tags_of(client, name) == {}
 
 
+def test_a_document_that_arrived_changed_is_refused(emulator: EmulatorServer) -> None:
+    body = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+    headers = {"Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg=="}
+    reply = send(emulator, "PUT", emulator.bucket(), query={"versioning": ""}, headers=headers, body=body)
+    assert (reply.status, reply.code) == (400, "InvalidDigest")
+
+
 @pytest.mark.parametrize(
     "wanted",
     [{"x" * 65: "v"}, {"http://x": "v"}, {"Aliyun-x": "v"}, {"k": "v" * 129}, {f"k{n}": "" for n in range(21)}],

@@ -211,6 +211,16 @@ def test_v1_covers_what_matters(changes: dict[str, Any]) -> None:
     assert refused(v1_call(**changes)).code == "SignatureDoesNotMatch"
 
 
+def test_v1_of_a_bucket_with_and_without_the_slash_behind_it() -> None:
+    for resource, fits in [("/bucket/", True), ("/bucket", True), ("/", False), ("/bucket/x", False)]:
+        signature = v1_signature(f"PUT\n\n\n{DATE}\n{resource}?acl")
+        made = call({"date": DATE, "authorization": f"OSS {KEY}:{signature}"}, {"acl": ""}, key=b"")
+        if fits:
+            assert check(made) == KEY
+        else:
+            assert refused(made).code == "SignatureDoesNotMatch"
+
+
 @pytest.mark.parametrize("date", ["", "yesterday"])
 def test_v1_needs_a_date(date: str) -> None:
     assert refused(v1_call(headers={**v1_call().headers, "date": date})).code == "AccessDenied"
