@@ -7,23 +7,27 @@ by the kernel's signal, and by the end of the pipe that is its stdin. Reads the 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 
 from penstock import telemetry
 from penstock.app.registry import Stamp, opens_buckets, stamp_of
 from penstock.emulator import create_app, serve
-from penstock.errors import PenstockError
+from penstock.errors import HomeInUseError, PenstockError
 from penstock.model import BucketKind
 from penstock.settings.home import Home
 from penstock.settings.reading import load_registry
 from penstock.stores.credentials import load_credentials
 
 PR_SET_PDEATHSIG = 1
+TURN_S = 15.0
+LOOK_S = 0.02
 
 
 class KeyBook:
@@ -69,6 +73,24 @@ def _end_with_pipe() -> None:
     os._exit(1)
 
 
+def take_turn(home: Home) -> None:
+    """Holds the embedded buckets for this process, after waiting for a hand command, or a service just killed, to let go.
+
+    Raises HomeInUseError when that takes too long.
+    """
+    descriptor = os.open(home.emulator_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    until = time.monotonic() + TURN_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise HomeInUseError(f"another process serves the buckets of {home.path}; end it first") from None
+            time.sleep(LOOK_S)
+        else:
+            return  # the descriptor stays open: the lock is held until this process ends
+
+
 def main(arguments: list[str]) -> int:
     """Serves until SIGTERM."""
     directory, descriptor, parent_pid, region = arguments
@@ -78,6 +100,7 @@ def main(arguments: list[str]) -> int:
     keys = KeyBook(home)
     app = create_app(root=home.emulator, credentials=keys.secret_of, region=region)
     try:
+        take_turn(home)
         serve(app, sock=socket.socket(fileno=int(descriptor)), on_ready=lambda: print("ready", flush=True))
     except PenstockError as error:
         telemetry.failure("emulator.not_started", error)

@@ -32,7 +32,7 @@ from penstock.catalog.catalog import Catalog
 from penstock.catalog.sqlite import SqliteDatabase
 from penstock.engine.engine import Engine
 from penstock.engine.local import LocalExecutor
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, SettingsError
 from penstock.model import Bucket
 from penstock.settings.choices import Settings
 from penstock.settings.home import Home
@@ -41,6 +41,7 @@ from penstock.stores.base import Store
 from penstock.stores.credentials import load_credentials
 from penstock.stores.opening import open_store
 
+EMULATOR_AGAIN_S = 3.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -136,13 +137,15 @@ class _Service:
         }
         signals = asyncio.create_task(self._stopping.wait(), name="signals")
         ready = asyncio.create_task(self._ready(web), name="ready line")
-        ended, _ = await asyncio.wait({signals, *parts}, return_when=asyncio.FIRST_COMPLETED)
+        ended, _ = await asyncio.wait({signals, ready, *parts}, return_when=asyncio.FIRST_COMPLETED)
+        if ended == {ready} and ready.exception() is None:
+            ended, _ = await asyncio.wait({signals, *parts}, return_when=asyncio.FIRST_COMPLETED)
         withdraw_addresses(self._home)
         web.should_exit = True
         await self._bring_down(engine, parts | {signals, ready})
-        unasked = [part for part in ended if part is not signals]
+        unasked = [_why(part) for part in ended - {signals} if part is not ready or part.exception() is not None]
         if unasked:
-            raise ServiceEndedError(f"{'; '.join(map(_why, unasked))}. The service ends; start it again")
+            raise ServiceEndedError(f"{'; '.join(unasked)}. The service ends; start it again")
 
     async def _bring_down(self, engine: Engine, parts: set[asyncio.Task[Any]]) -> None:
         """Drains the engine while the API ends, then cancels what never ends by itself."""
@@ -188,11 +191,14 @@ class _Service:
 
     async def _watch_emulator(self) -> None:
         """Brings it up when the first embedded bucket is added to a running service, and keeps it up."""
-        if self._emulator is None:
+        while self._emulator is None:
             await self._emulator_wanted.wait()
-            await self._start_emulator()
-            self._publish()
-        assert self._emulator is not None
+            try:
+                await self._start_emulator()
+                self._publish()
+            except SettingsError as error:  # a taken port is no reason to end everything else
+                telemetry.failure("emulator.not_started", error)
+                await asyncio.sleep(EMULATOR_AGAIN_S)
         await self._emulator.watch()
 
     async def _stop_emulator(self) -> None:

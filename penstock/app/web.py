@@ -16,7 +16,6 @@ from penstock.errors import SettingsError
 
 KEEP_ALIVE_S = 75
 GRACE_S = 5
-HEADERS_MAX_BYTES = 128 << 10
 CONCURRENT_MAX = 4096
 
 

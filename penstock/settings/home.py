@@ -41,6 +41,11 @@ class Home:
         return self.path / "movers.lock"
 
     @property
+    def emulator_lock(self) -> Path:
+        """Held by the process that serves the embedded buckets: the service's child, or a hand command's."""
+        return self.path / "emulator.lock"
+
+    @property
     def service_file(self) -> Path:
         """Addresses and process id of the running service (0600), for the command line."""
         return self.path / "service.json"

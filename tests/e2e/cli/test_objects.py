@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.moto import MotoServer
-from tests.fixtures.service import RunningService, run_cli, try_cli
+from tests.fixtures.service import COMMAND, RunningService, run_cli, try_cli
 
 
 @pytest.fixture(params=["served", "not-served"])
@@ -123,6 +124,27 @@ def test_a_bucket_with_tag_and_versioning_is_added_without_a_warning(home: Path,
     assert run_cli("object", "get", str(home), name, "key", "-") == "x"
     assert emulator.access_key_secret not in (home / "penstock.toml").read_text()
     assert (home / "secrets.toml").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("right", "answer"), [("oss:*", "NoSuchBucket"), ("nas:*", "InvalidAccessKeyId")])
+def test_the_bucket_server_asks_for_its_right(service: RunningService, home: Path, right: str, answer: str) -> None:
+    key = json.loads(run_cli("key", "add", str(service.home), "--allow", right, "--json"))
+    done = try_cli(
+        "bucket", "add", str(home), "otherbucket", "--kind", "oss", "--endpoint", service.oss, "--region", "cn-hangzhou",
+        environment={"OSS_ACCESS_KEY_ID": key["access_key_id"], "OSS_ACCESS_KEY_SECRET": key["access_key_secret"]},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert answer in done.stderr
+
+
+def test_commands_at_once_without_a_service_wait_for_each_other(home: Path) -> None:
+    commands = [
+        subprocess.Popen([*COMMAND, "object", "put", str(home), "examplebucket", __file__, f"{number}"])
+        for number in range(4)
+    ]
+    assert [command.wait(60) for command in commands] == [0, 0, 0, 0]
+    listed = json.loads(run_cli("object", "ls", str(home), "examplebucket", "--json"))
+    assert [each["key"] for each in listed] == ["0", "1", "2", "3"]
 
 
 def test_what_dataflows_will_miss_is_said_with_its_mending_command(home: Path, emulator: EmulatorServer) -> None:
