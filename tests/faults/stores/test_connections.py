@@ -219,7 +219,7 @@ def test_an_early_refusal_is_heard_while_the_body_is_being_sent(open_at: Opener,
         if ending == "stays open":
             assert done.wait(10)
         elif ending == "resets":
-            time.sleep(0.05)  # let the answer arrive before the reset does
+            peer.wait_until_received()  # then the reset cannot overtake the answer
             peer.reset()
 
     with ScriptedServer(refusing) as server:

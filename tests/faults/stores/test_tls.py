@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import ssl
-import time
 from pathlib import Path
 
 import pytest
@@ -111,7 +110,7 @@ def test_a_refusal_is_heard_over_tls_while_the_body_is_being_sent(
         if ending == "takes the rest":
             peer.read_exactly(len(LARGE))
         else:
-            time.sleep(0.05)  # let the answer arrive before the reset does
+            peer.wait_until_received()  # then the reset cannot overtake the answer
 
     with ScriptedServer(refusing, tls=tls) as server, pytest.raises(PermissionDeniedError):
         open_at(server.endpoint, ca_file=str(certificate)).put(
