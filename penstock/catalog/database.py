@@ -93,6 +93,10 @@ class Connection(Protocol):
         """Run several statements without parameters, inside the open transaction."""
         ...
 
+    def renew_log(self) -> None:
+        """Leave behind whatever an earlier, failed commit may have put into a log; called outside of a transaction."""
+        ...
+
     def close(self) -> None:
         """Close; silent when closed already."""
         ...

@@ -17,7 +17,6 @@ from penstock.errors import CatalogUnavailableError
 Result = TypeVar("Result")
 
 CACHE_KIB = 16 << 10
-BUSY_WAIT_MS = 5_000
 STATEMENTS_KEPT = 400
 CHECKPOINT_PAGES = 4_000  # of 4 KiB: the log is copied into the database about every 16 MiB
 LOG_BYTES_KEPT = 64 << 20
@@ -31,13 +30,12 @@ _STATEMENT_ERRORS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.D
 class SqliteConnection:
     """One sqlite3 connection in autocommit mode, so that transactions are only those asked for."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, busy_wait_s: float) -> None:
         self._durability = Durability.SYNCED
         self._raw = _guard(
             lambda: sqlite3.connect(
                 path,
-                timeout=BUSY_WAIT_MS / 1000,
+                timeout=busy_wait_s,
                 isolation_level=None,
                 check_same_thread=False,
                 cached_statements=STATEMENTS_KEPT,
@@ -112,6 +110,16 @@ class SqliteConnection:
                 self._execute(statement)
                 statement = ""
 
+    def renew_log(self) -> None:
+        """Copy the log into the database and begin a new one.
+
+        After a failed fsync the kernel may call pages of the log clean that never reached the disk; nothing that is
+        acknowledged later may stand behind them.
+        """
+        (row,) = self.fetch("PRAGMA wal_checkpoint(TRUNCATE)", {})
+        if row["busy"]:
+            raise BrokenConnectionError("the catalog's log cannot be renewed while somebody reads from it; try again")
+
     def close(self) -> None:
         """Close; silent when closed already."""
         with suppress(sqlite3.Error):
@@ -122,10 +130,14 @@ class SqliteConnection:
 
 
 class SqliteDatabase:
-    """The catalog in `path`, the nonces of reads in `nonces.db` beside it."""
+    """The catalog in `path`, the nonces of reads in `nonces.db` beside it.
 
-    def __init__(self, path: Path) -> None:
+    Only one process writes to them; `busy_wait_s` is for a person who looks inside with another program.
+    """
+
+    def __init__(self, path: Path, *, busy_wait_s: float = 5.0) -> None:
         self.path = path
+        self._busy_wait_s = busy_wait_s
 
     @property
     def dialect(self) -> Dialect:
@@ -134,15 +146,15 @@ class SqliteDatabase:
 
     def open_writer(self) -> Connection:
         """The one writer's connection; makes the file when it is missing."""
-        return SqliteConnection(self.path)
+        return SqliteConnection(self.path, busy_wait_s=self._busy_wait_s)
 
     def open_reader(self) -> Connection:
         """A reader's connection."""
-        return SqliteConnection(self.path)
+        return SqliteConnection(self.path, busy_wait_s=self._busy_wait_s)
 
     def open_nonces(self) -> Connection:
         """The small database of read nonces."""
-        return SqliteConnection(self.path.with_name("nonces.db"))
+        return SqliteConnection(self.path.with_name("nonces.db"), busy_wait_s=self._busy_wait_s)
 
 
 def _guard(work: Callable[[], Result]) -> Result:

@@ -83,7 +83,6 @@ CONDITIONS: Mapping[str, tuple[str, ...]] = {
     "data_flow.work": (_FLOW.RUNNING,),
     "data_flow.watch": (_FLOW.RUNNING, _FLOW.MISCONFIGURED),
     "data_flow.gone": (_FLOW.DELETED,),
-    "task.live": (_TASK.PENDING, _TASK.EXECUTING, _TASK.CANCELING),
     "task.take": (_TASK.EXECUTING,),
     "task.stream": tuple(sorted(STREAM_ACTIONS)),
     "sub_task.attempt": (_SUB.RUNNING, _SUB.CANCELING),

@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
@@ -109,7 +110,8 @@ class Writer:
                 self._replace_connection()
                 failure = error if isinstance(error, CatalogUnavailableError) else _surprise(error)
                 rings, answers = False, [(job.future, None, failure) for job in batch]
-            self._loop.call_soon_threadsafe(self._deliver, rings, answers)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._deliver, rings, answers)
         if self._connection is not None:
             self._connection.close()
 
@@ -129,6 +131,7 @@ class Writer:
         """Do the whole batch in one transaction; what each caller gets, valid only because COMMIT has returned."""
         if self._connection is None:
             self._connection = self._open_connection()
+            self._connection.renew_log()
         synced = any(job.verb.durability is Durability.SYNCED for job in batch)
         self._connection.begin(Durability.SYNCED if synced else Durability.UNSYNCED)
         session = self._open_session(self._connection)

@@ -29,9 +29,6 @@ SELECT * FROM data_flows
  WHERE number = :number AND data_flow_id = :data_flow_id AND file_system_id = :file_system_id
    AND status NOT IN ({when data_flow.gone});
 
--- by_number: one dataflow, deleted or not
-SELECT * FROM data_flows WHERE number = :number;
-
 -- of_file_system: all visible dataflows of a file system, newest first
 SELECT * FROM data_flows
  WHERE file_system_id = :file_system_id AND status <> 'Deleted' ORDER BY number DESC;

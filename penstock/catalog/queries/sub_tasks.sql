@@ -34,7 +34,7 @@ UPDATE sub_tasks SET status = {after sub_task.cancel}, queue = CASE WHEN owner =
 
 -- oldest_waiting: a dataflow's waiting sub-tasks in creation order
 SELECT number, task_number, line, turn, created_ns, stopped_before_ns FROM sub_tasks
- WHERE data_flow_number = :data_flow_number AND status = {after sub_task.create} ORDER BY number LIMIT :limit;
+ WHERE data_flow_number = :data_flow_number AND status = {when sub_task.waiting} ORDER BY number LIMIT :limit;
 
 -- expire: it has waited too long
 UPDATE sub_tasks SET status = {after sub_task.expire}, queue = '', turn = 0, ended_ns = :now_ns

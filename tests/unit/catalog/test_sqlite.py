@@ -1,0 +1,139 @@
+"""What a full disk, a lock, a damaged or a newer file do, with the real database."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from penstock.catalog.catalog import Catalog
+from penstock.catalog.database import BrokenConnectionError, Connection, Durability
+from penstock.catalog.sqlite import SqliteConnection, SqliteDatabase
+from penstock.errors import CatalogUnavailableError
+from tests.fixtures.ledger import FS, Book, recount
+
+pytestmark = pytest.mark.anyio
+
+
+class TightDatabase(SqliteDatabase):
+    """Has room for some pages only, until `pages` is raised and a connection is opened anew."""
+
+    pages = 1 << 20
+
+    def open_writer(self) -> Connection:
+        connection = super().open_writer()
+        connection.script(f"PRAGMA max_page_count = {self.pages};")
+        return connection
+
+
+async def open_catalog(database: SqliteDatabase) -> Catalog:
+    return await Catalog.open(database, now_ns=time.time_ns, entropy=os.urandom)
+
+
+async def test_a_full_disk_accepts_nothing_says_so_and_recovers(tmp_path: Path) -> None:
+    book = Book(tmp_path / "catalog.db")
+    database = TightDatabase(book.path)
+    database.pages = 60
+    book.catalog = await open_catalog(database)
+    flow = await book.flow()
+    task = await book.stream(flow)
+    accepted: list[str] = []
+    refused = 0
+    while refused < 3:
+        work = [book.file(flow, task, f"{len(accepted)}-{number}" + "x" * 300) for number in range(10)]
+        for answer in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(answer, str):
+                accepted.append(answer)
+            else:
+                assert isinstance(answer, CatalogUnavailableError), answer
+                refused += 1
+    assert accepted
+    assert (await book.counters(flow, task)).accepted == len(accepted)  # reading goes on
+    database.pages = 1 << 20
+    while True:  # the connection with the bound may be the present one: it is replaced after one more refusal
+        try:
+            accepted.append(await book.file(flow, task, "y" * 300))
+            break
+        except CatalogUnavailableError:
+            continue
+    await book.close()
+    recount(book.path)
+    ledger = sqlite3.connect(book.path)
+    assert {name for (name,) in ledger.execute("SELECT sub_task_id FROM sub_tasks")} == set(accepted)
+    ledger.close()
+
+
+async def test_somebody_elses_lock_is_waited_for_and_then_told(tmp_path: Path) -> None:
+    book = Book(tmp_path / "catalog.db")
+    book.catalog = await open_catalog(SqliteDatabase(book.path, busy_wait_s=0.05))
+    flow = await book.flow()
+    other = sqlite3.connect(book.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(CatalogUnavailableError, match="locked"):
+        await book.stream(flow)
+    assert (await book.catalog.data_flow(FS, flow)).data_flow_id == flow
+    other.execute("ROLLBACK")
+    other.close()
+    await book.stream(flow)
+    await book.close()
+
+
+async def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    path.write_bytes(b"this is no database" * 1000)
+    with pytest.raises(CatalogUnavailableError, match="not a database"):
+        await open_catalog(SqliteDatabase(path))
+    with pytest.raises(CatalogUnavailableError):
+        await open_catalog(SqliteDatabase(tmp_path / "no such directory" / "catalog.db"))
+
+
+async def test_a_newer_penstocks_ledger_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    await (await open_catalog(SqliteDatabase(path))).close()
+    ledger = sqlite3.connect(path)
+    ledger.execute("INSERT INTO schema_versions (version) VALUES (999)")
+    ledger.commit()
+    ledger.close()
+    with pytest.raises(CatalogUnavailableError, match="newer Penstock"):
+        await open_catalog(SqliteDatabase(path))
+
+
+async def test_a_schema_file_is_applied_whole_or_not_at_all(tmp_path: Path) -> None:
+    connection = SqliteConnection(tmp_path / "a.db", busy_wait_s=1)
+    connection.begin(Durability.SYNCED)
+    connection.script("CREATE TABLE one (a BIGINT); -- a comment;\nCREATE TABLE two (\n  a BIGINT -- ; inside\n);")
+    connection.rollback()
+    assert connection.fetch("SELECT name FROM sqlite_master", {}) == []
+    connection.close()
+    connection.close()
+
+
+def test_statement_errors_spare_the_connection_and_others_do_not(tmp_path: Path) -> None:
+    connection = SqliteConnection(tmp_path / "a.db", busy_wait_s=0)
+    connection.script("CREATE TABLE one (a BIGINT PRIMARY KEY);")
+    assert connection.change("INSERT INTO one (a) VALUES (:a)", {"a": 1}) == 1
+    with pytest.raises(CatalogUnavailableError) as caught:
+        connection.change("INSERT INTO one (a) VALUES (:a)", {"a": 1})
+    assert not isinstance(caught.value, BrokenConnectionError)
+    with pytest.raises(BrokenConnectionError):
+        connection.fetch("SELECT nonsense FROM nowhere", {})
+    connection.close()
+    with pytest.raises(CatalogUnavailableError):
+        connection.fetch("SELECT 1", {})
+
+
+@pytest.mark.parametrize("durability", Durability)
+def test_each_transaction_is_synced_as_asked(tmp_path: Path, durability: Durability) -> None:
+    connection = SqliteConnection(tmp_path / "a.db", busy_wait_s=0)
+    for _ in range(2):
+        connection.begin(Durability.UNSYNCED)
+        connection.commit()
+        connection.begin(durability)
+        (level,) = connection.fetch("PRAGMA synchronous", {})
+        connection.commit()
+        assert level["synchronous"] == {Durability.SYNCED: 2, Durability.UNSYNCED: 1}[durability]
+    connection.close()

@@ -1,0 +1,143 @@
+"""Are the statements portable, complete, and answered by the right indexes?"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import penstock.catalog
+from penstock.catalog import schema_versions, statements
+from penstock.catalog.database import Dialect
+from penstock.catalog.sqlite import DIALECT, SqliteConnection
+from penstock.catalog.statements import Statement, load, parse
+
+ROOM = Path(penstock.catalog.__file__).parent
+STATEMENTS = load(DIALECT)
+NAME = re.compile(r"(?<!:):([a-z_]+\d*)")
+# LIKE folds case differently everywhere; the others are one vendor's.
+FORBIDDEN = re.compile(
+    r"\b(I?LIKE|GLOB|AUTOINCREMENT|SERIAL|now\(|random\(|strftime|datetime|CURRENT_TIMESTAMP|json_\w+|rowid|IFNULL|"
+    r"REPLACE|GREATEST|LEAST|printf|instr|NULLS)\b",
+    re.IGNORECASE,
+)
+SMALL_TABLES = {"data_flows", "leases", "nonce_turn", "file_systems", "buckets"}
+"""Tables of tens of rows: read whole without harm."""
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    """An empty ledger."""
+    path = tmp_path_factory.mktemp("ledger") / "catalog.db"
+    connection = SqliteConnection(path, busy_wait_s=1)
+    schema_versions.migrate(connection, DIALECT, schema_versions.LEDGER)
+    connection.close()
+    raw = sqlite3.connect(path)
+    yield raw
+    raw.close()
+
+
+def plan(ledger: sqlite3.Connection, statement: Statement) -> list[str]:
+    """The lines of SQLite's plan."""
+    text = statement.for_size(4)
+    return [row[3] for row in ledger.execute(f"EXPLAIN QUERY PLAN {text}", dict.fromkeys(NAME.findall(text), 1))]
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_large_tables_are_searched_and_never_scanned_or_sorted(ledger: sqlite3.Connection, name: str) -> None:
+    for line in plan(ledger, STATEMENTS[name]):
+        scanned = re.match(r"SCAN (\w+)", line)
+        if scanned and not re.match(r"SCAN (\d+ )?CONSTANT ROWS?", line):
+            assert scanned[1] in {*SMALL_TABLES, "ring", "claimable"}, line
+        assert "AUTOMATIC" not in line
+        if "TEMP B-TREE" in line:  # grouping or sorting a handful of rows that were found by key
+            assert name in {"sub_tasks.behind", "data_flows.watched"}, line
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("sub_tasks.page_of_data_flow", "sub_tasks_of_data_flow (data_flow_number=? AND number<?)"),
+        ("sub_tasks.page_by_status", "sub_tasks_by_status (data_flow_number=? AND status=? AND number<?)"),
+        ("sub_tasks.page_of_task", "sub_tasks_of_task (task_number=? AND status=? AND number<?)"),
+        ("sub_tasks.page_by_source", "sub_tasks_by_source (data_flow_number=? AND <expr>=? AND source_digest=?"),
+        ("sub_tasks.page_by_target", "sub_tasks_by_target (data_flow_number=? AND <expr>=? AND target_digest=?"),
+        ("sub_tasks.oldest_waiting", "sub_tasks_by_status (data_flow_number=? AND status=?)"),
+        ("sub_tasks.ended_before", "sub_tasks_ended (ended_ns>? AND ended_ns<?)"),
+        ("sub_tasks.firsts", "sub_tasks_first (line=?)"),
+        ("sub_tasks.behind", "sub_tasks_behind (line=?)"),
+        ("tasks.page_of_data_flow", "tasks_of_data_flow (data_flow_number=? AND number<?)"),
+        ("tasks.page_by_status", "tasks_by_status (data_flow_number=? AND status=? AND number<?)"),
+        ("claims.claim", "sub_tasks_queued (queue=? AND data_flow_number=? AND task_number=? AND due_ns<?)"),
+        ("claims.next_tasks", "sub_tasks_queued (queue=? AND data_flow_number=? AND task_number>?)"),
+        ("claims.first_due", "sub_tasks_due (queue=? AND data_flow_number=?)"),
+        ("claims.release", "sub_tasks_owned (owner=?)"),
+        ("claims.canceling", "sub_tasks_owned (owner=? AND status=?)"),
+        ("calls.token", "client_tokens_by_key (access_key_id=? AND client_token=?)"),
+    ],
+)
+def test_the_hot_ones_go_by_their_index(ledger: sqlite3.Connection, name: str, index: str) -> None:
+    assert any(index in line for line in plan(ledger, STATEMENTS[name])), plan(ledger, STATEMENTS[name])
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_it_says_what_it_does_and_uses_no_vendors_words(name: str) -> None:
+    statement = STATEMENTS[name]
+    assert len(statement.comment) > 10
+    assert not FORBIDDEN.search(re.sub(r"'[^']*'", "''", statement.text)), name
+    assert "{" not in statement.for_size(2)
+    assert statement.text.count(";") == 0
+
+
+def test_the_schema_is_portable_and_compares_bytes() -> None:
+    strange = Dialect(number_key="NUMBER KEY", bytewise="BYTEWISE", for_update="", skip_locked="")
+    for versions in (schema_versions.LEDGER, schema_versions.NONCES):
+        for _, text in schema_versions.files(versions):
+            filled = statements.fill(text, strange)
+            assert "{" not in filled
+            assert not FORBIDDEN.search(filled)
+            for line in filled.splitlines():
+                if "TEXT" in line and "PRIMARY KEY" in line:
+                    assert "BYTEWISE" in line
+
+
+def test_the_versions_are_consecutive() -> None:
+    versions = [version for version, _ in schema_versions.files(schema_versions.LEDGER)]
+    assert versions == list(range(1, len(versions) + 1))
+
+
+def named_in_code() -> set[str]:
+    """Every text in the room's modules that has the shape of a statement's name."""
+    found: set[str] = set()
+    for module in ROOM.glob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found |= {node.value} & STATEMENTS.keys()
+            if isinstance(node, ast.JoinedStr):
+                head = node.values[0]
+                if isinstance(head, ast.Constant) and isinstance(head.value, str) and head.value:
+                    found |= {name for name in STATEMENTS if name.startswith(head.value)}
+    return found
+
+
+def test_every_statement_is_used() -> None:
+    assert named_in_code() == set(STATEMENTS)
+
+
+def test_parsing_takes_names_comments_and_texts_apart() -> None:
+    source = "-- not a head\n-- one: the first\nSELECT 1;\n\n-- two: the second\nSELECT 2\n WHERE 1 = :one;\n"
+    assert [(s.name, s.comment, s.text) for s in parse("noun", source)] == [
+        ("noun.one", "the first", "SELECT 1"),
+        ("noun.two", "the second", "SELECT 2\n WHERE 1 = :one"),
+    ]
+
+
+def test_lists_and_rows_grow_to_the_size_asked_for() -> None:
+    statement = Statement("n.s", "", "INSERT INTO t (a, b) VALUES {rows (:a, :b + 1)}; {list numbers}")
+    assert statement.for_size(2) == (
+        "INSERT INTO t (a, b) VALUES (:a_0, :b_0 + 1),\n(:a_1, :b_1 + 1); :numbers_0, :numbers_1"
+    )
