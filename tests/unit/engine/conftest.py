@@ -92,7 +92,7 @@ def anyio_backend() -> str:
 async def rig(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Rig]:
     book = await Book(tmp_path / "catalog.db").open()
     memory = MemoryStore(bucket="bucket")
-    rig = Rig(book, FakeExecutor(), None, REGISTRY, {"bucket": memory})  # type: ignore[arg-type]  (made right below)
+    rig = Rig(book, FakeExecutor(), None, REGISTRY, {"bucket": memory})  # type: ignore[arg-type]
     await rig.restart()
     try:
         yield rig

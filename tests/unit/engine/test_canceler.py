@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from penstock.errors import FailureCode
@@ -11,7 +13,7 @@ from tests.unit.engine.conftest import Rig
 
 pytestmark = pytest.mark.anyio
 
-TROUBLE = {"code": FailureCode.STORE_UNAVAILABLE, "message": "no answer"}
+TROUBLE: dict[str, Any] = {"code": FailureCode.STORE_UNAVAILABLE, "message": "no answer"}
 
 
 async def running(rig: Rig, *names: str) -> tuple[str, str, list[str]]:

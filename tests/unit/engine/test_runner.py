@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 RECORD = Checkpoint(key="data/a", intent_ns=5, upload_id="u-1")
 DETAIL = FileDetail(modify_time_ns=1, size_bytes=100)
-TROUBLE = {"code": FailureCode.STORE_UNAVAILABLE, "message": "no answer"}
+TROUBLE: dict[str, Any] = {"code": FailureCode.STORE_UNAVAILABLE, "message": "no answer"}
 
 
 async def one(rig: Rig, name: str = "a", action: TaskAction = TaskAction.STREAM_IMPORT) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -62,7 +63,7 @@ def settle(verdict: Verdict, end: Ending, **more: object) -> Settlement:
     return settlement_of(outcome(verdict, **more), end, OPTIONS, CHANCE)
 
 
-TROUBLE = {"code": FailureCode.STORE_UNAVAILABLE, "message": "no answer"}
+TROUBLE: dict[str, Any] = {"code": FailureCode.STORE_UNAVAILABLE, "message": "no answer"}
 
 
 def test_complete_keeps_everything_that_was_learned() -> None:
