@@ -173,29 +173,24 @@ async def _read_body(receive: Receive, headers: Mapping[str, str], options: ApiO
     announced = headers.get("content-length", "0")
     if not announced.isdecimal() or int(announced) > options.body_max_bytes:
         raise too_large
+    if announced == "0" and "transfer-encoding" not in headers:
+        return b""
+    chunks: list[bytes] = []
+    size_bytes, more = 0, True
     try:
-        empty = announced == "0" and "transfer-encoding" not in headers
-        message = await receive() if empty else await asyncio.wait_for(receive(), options.body_time_s)
-        if not message.get("more_body", False):
-            return _chunk(message)
-        chunks, size_bytes = [_chunk(message)], len(_chunk(message))
         async with asyncio.timeout(options.body_time_s):
-            while message.get("more_body", False):
+            while more:
                 message = await receive()
-                chunks.append(_chunk(message))
+                if message["type"] == "http.disconnect":
+                    raise _GoneError
+                more = message.get("more_body", False)
+                chunks.append(message.get("body", b""))
                 size_bytes += len(chunks[-1])
                 if size_bytes > options.body_max_bytes:
                     raise too_large
     except TimeoutError:
         raise ApiError("RequestTimeout", "The request's body did not arrive in time.") from None
     return b"".join(chunks)
-
-
-def _chunk(message: Message) -> bytes:
-    if message["type"] == "http.disconnect":
-        raise _GoneError
-    body: bytes = message.get("body", b"")
-    return body
 
 
 async def _send(send: Send, answer: Answer, shape: Format, *, head: bool) -> None:

@@ -16,7 +16,7 @@ from alibabacloud_tea_openapi.utils import Utils
 from penstock.api.dispatch import OPERATIONS
 from penstock.api.notbuilt import NOT_BUILT
 from penstock.catalog.verbs import Settling
-from tests.fixtures import enginestand, ledger
+from tests.fixtures import enginestand, fidelity
 from tests.fixtures.apiserver import FILE_SYSTEM, ApiServer
 
 NAMES = sorted(OPERATIONS)
@@ -132,7 +132,7 @@ def observed(shared: ApiServer) -> dict[str, set[str]]:
 @pytest.mark.parametrize("action", NAMES)
 def test_every_field_that_the_sdk_reads_is_filled_or_excused(action: str, observed: dict[str, set[str]]) -> None:
     known = set(leaves(filled(f"{action}ResponseBody").to_map()))
-    excuses = ledger.never_filled().get(action, set())
+    excuses = fidelity.never_filled().get(action, set())
     unfilled = known - observed[action]
     covered = {leaf for leaf in unfilled for excuse in excuses if _lies_below(leaf, excuse)}
     assert unfilled == covered, "fields that are neither filled nor excused"

@@ -89,7 +89,7 @@ def published(source: str, target: str) -> Any:
 @pytest.mark.rule("SIG-1")
 @pytest.mark.rule("SIG-2")
 @SIGNATURES
-def test_the_import_of_the_walkthrough(server: ApiServer, config: dict[str, str]) -> None:
+def test_the_import_of_the_walkthrough(server: ApiServer, config: dict[str, Any]) -> None:
     body = walk(
         server,
         server.sdk(**config),
@@ -102,7 +102,7 @@ def test_the_import_of_the_walkthrough(server: ApiServer, config: dict[str, str]
 
 @pytest.mark.rule("SUB-12")
 @SIGNATURES
-def test_the_export_of_the_walkthrough(server: ApiServer, config: dict[str, str]) -> None:
+def test_the_export_of_the_walkthrough(server: ApiServer, config: dict[str, Any]) -> None:
     body = walk(
         server,
         server.sdk(**config),

@@ -25,7 +25,10 @@ def test_request_ids_are_upper_case_uuids(entropy: bytes) -> None:
 
 @pytest.mark.rule("RPC-4")
 def test_lists_repeat_their_element_in_xml() -> None:
-    fields = {"TaskInfo": {"Task": [{"Progress": 1, "Ok": True}, {"Progress": 2, "Ok": False}]}, "Text": "a<&>\x00é"}
+    fields: dict[str, answers.Json] = {
+        "TaskInfo": {"Task": [{"Progress": 1, "Ok": True}, {"Progress": 2, "Ok": False}]},
+        "Text": "a<&>\x00é",
+    }
     text = answers.render(answers.success("DescribeDataFlowTasks", "R", fields), Format.XML).decode()
     root = ElementTree.fromstring(text)
     assert root.tag == "DescribeDataFlowTasksResponse"

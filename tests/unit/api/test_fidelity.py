@@ -6,9 +6,9 @@ from pathlib import Path
 
 import penstock
 from penstock.api.errors import STATUSES
-from tests.fixtures import ledger
+from tests.fixtures import fidelity
 
-TESTS = ledger.ROOT / "tests"
+TESTS = fidelity.ROOT / "tests"
 MARK = re.compile(r'mark\.rule\("([^"]+)"\)')
 CODE = re.compile(r"(\d{3}) (Missing\*Parameter\*|[A-Z]\w+(?:\.\w+)?)")
 
@@ -18,15 +18,15 @@ def named_in_tests() -> set[str]:
 
 
 def test_every_rule_that_a_test_names_is_in_the_ledger() -> None:
-    assert named_in_tests() - {rule.rule_id for rule in ledger.rules()} == set()
+    assert named_in_tests() - {rule.rule_id for rule in fidelity.rules()} == set()
 
 
 def test_every_rule_that_is_marked_as_tested_is_named_by_a_test() -> None:
-    assert {rule.rule_id for rule in ledger.rules() if rule.tested == "yes"} - named_in_tests() == set()
+    assert {rule.rule_id for rule in fidelity.rules() if rule.tested == "yes"} - named_in_tests() == set()
 
 
 def test_each_rule_stands_there_once_and_is_whole() -> None:
-    rules = ledger.rules()
+    rules = fidelity.rules()
     assert len(rules) > 80
     assert [name for name, count in Counter(rule.rule_id for rule in rules).items() if count > 1] == []
     for rule in rules:
@@ -37,6 +37,6 @@ def test_each_rule_stands_there_once_and_is_whole() -> None:
 
 
 def test_every_code_is_in_the_ledger_with_its_status() -> None:
-    found = {code: int(status) for rule in ledger.rules() for status, code in CODE.findall(rule.answer)}
+    found = {code: int(status) for rule in fidelity.rules() for status, code in CODE.findall(rule.answer)}
     assert found.pop("Missing*Parameter*") == 400
     assert found == dict(STATUSES)

@@ -1,0 +1,294 @@
+"""What happens on the wire itself: forms, shapes, bounds, and whatever a stranger may send?"""
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from penstock.api.dispatch import OPERATIONS
+from penstock.api.options import ApiOptions, Fidelity
+from penstock.api.protocol import VERSION
+from penstock.catalog.catalog import Catalog
+from penstock.model import Registry
+from tests.fixtures.apiserver import FILE_SYSTEM, OWNER, SLEEPER, ApiServer, Response, serving
+from tests.fixtures.signing import v3_headers
+
+IDS = {"FileSystemId": FILE_SYSTEM}
+TIGHT = ApiOptions(
+    header_max_bytes=4096, query_max_bytes=2000, body_max_bytes=3000, body_time_s=0.1, parameter_max_count=40
+)
+
+
+@pytest.fixture(scope="module")
+def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A server with bounds that a test can reach."""
+    with serving(tmp_path_factory.mktemp("tight"), TIGHT) as server:
+        yield server
+
+
+def refused(response: Response, status: int, code: str) -> None:
+    assert (response.status, response.code) == (status, code), response.text
+    body = response.body
+    assert body.keys() == {"RequestId", "HostId", "Code", "Message"}
+    assert response.headers["x-acs-request-id"] == body["RequestId"]
+
+
+# -------------------------------------------------------------------------------------------------------- forms and shapes
+
+
+@pytest.mark.rule("RPC-1")
+@pytest.mark.rule("RPC-2")
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_both_methods_both_signatures(shared: ApiServer, method: str) -> None:
+    assert shared.ask("DescribeDataFlows", IDS, method=method).status == 200
+    assert shared.ask_older("DescribeDataFlows", IDS, method=method).status == 200
+    assert shared.ask_form("DescribeDataFlows", IDS).status == 200
+
+
+@pytest.mark.rule("RPC-1")
+@pytest.mark.parametrize(
+    ("method", "target", "status", "code"),
+    [
+        ("PUT", "/", 400, "UnsupportedHTTPMethod"),
+        ("DELETE", "/", 400, "UnsupportedHTTPMethod"),
+        ("OPTIONS", "/", 400, "UnsupportedHTTPMethod"),
+        ("GET", "/api", 404, "InvalidApi.NotFound"),
+        ("POST", "/../", 404, "InvalidApi.NotFound"),
+    ],
+)
+def test_other_methods_and_paths(shared: ApiServer, method: str, target: str, status: int, code: str) -> None:
+    refused(shared.send(method, target, {"host": shared.host}), status, code)
+
+
+def test_head_is_refused_without_a_body(shared: ApiServer) -> None:
+    response = shared.send("HEAD", "/", {"host": shared.host})
+    assert (response.status, response.text) == (400, "")
+
+
+@pytest.mark.rule("RPC-4")
+@pytest.mark.rule("RPC-5")
+def test_xml_where_it_is_asked_for(shared: ApiServer) -> None:
+    good = shared.ask_older("DescribeDataFlows", IDS | {"Format": "XML"})
+    root = ElementTree.fromstring(good.text)
+    assert (root.tag, good.headers["content-type"]) == ("DescribeDataFlowsResponse", "text/xml;charset=utf-8")
+    assert root.findtext("RequestId") == good.headers["x-acs-request-id"]
+    bad = shared.ask("DescribeDataFlows", {"FileSystemId": "none", "Format": "xml"})
+    root = ElementTree.fromstring(bad.text)
+    assert (bad.status, root.tag, root.findtext("Code")) == (404, "Error", "InvalidFileSystem.NotFound")
+    refused(shared.ask("DescribeDataFlows", IDS | {"Format": "yaml"}), 400, "InvalidParameter.Format")
+
+
+@pytest.mark.rule("RPC-8")
+@pytest.mark.rule("PARAM-4")
+def test_unknown_and_empty_parameters_are_tolerated(shared: ApiServer) -> None:
+    extra = {"RegionId": "cn-hangzhou", "X": "\0", "MaxResults": "", "NextToken": ""}
+    assert shared.ask("DescribeDataFlows", IDS | extra).status == 200
+
+
+@pytest.mark.rule("RPC-9")
+def test_actions_and_versions(shared: ApiServer) -> None:
+    refused(shared.ask("DescribeRegions", {}), 501, "NotImplemented")
+    assert "DescribeRegions" in shared.ask("DescribeRegions", {}).body["Message"]
+    refused(shared.ask("DescribeNothing", {}), 404, "InvalidApi.NotFound")
+    refused(shared.ask("describedataflows", IDS), 404, "InvalidApi.NotFound")
+    refused(shared.ask("DescribeDataFlows", IDS, changes={"x-acs-version": "2014-05-26"}), 404, "InvalidApi.NotFound")
+    refused(shared.send("POST", "/", {"host": shared.host}), 400, "MissingAction")
+    refused(shared.send("POST", "/?Action=DescribeDataFlows", {"host": shared.host}), 400, "MissingVersion")
+    unsigned = f"/?Action=DescribeDataFlows&Version={VERSION}"
+    refused(shared.send("POST", unsigned, {"host": shared.host}), 400, "IncompleteSignature")
+
+
+@pytest.mark.rule("RPC-12")
+def test_strict_knows_the_walkthroughs_other_name_by_its_real_one(tmp_path: Path) -> None:
+    with serving(tmp_path, ApiOptions(fidelity=Fidelity.STRICT)) as server:
+        response = server.ask("DescribeDataFlowSubTask", IDS)
+        refused(response, 404, "InvalidApi.NotFound")
+        assert "DescribeDataFlowSubTasks" in response.body["Message"]
+
+
+@pytest.mark.rule("SIG-9")
+def test_keys_that_are_off_or_unknown(shared: ApiServer) -> None:
+    refused(shared.ask("DescribeDataFlows", IDS, key=SLEEPER), 400, "InvalidAccessKeyId.Inactive")
+    unknown = replace(OWNER, access_key_id="nobody")
+    refused(shared.ask("DescribeDataFlows", IDS, key=unknown), 404, "InvalidAccessKeyId.NotFound")
+
+
+@pytest.mark.rule("SIG-7")
+@pytest.mark.parametrize("minutes", [-16, 16])
+def test_clocks_that_are_apart(server: ApiServer, minutes: int) -> None:
+    server.ahead_ns = minutes * 60 * 1_000_000_000
+    refused(server.ask("DescribeDataFlows", IDS), 400, "InvalidTimeStamp.Expired")
+    server.ahead_ns = minutes // abs(minutes) * 14 * 60 * 1_000_000_000
+    assert server.ask("DescribeDataFlows", IDS).status == 200
+
+
+@pytest.mark.rule("RPC-10")
+@pytest.mark.parametrize("format_", ["JSON", "XML"])
+def test_a_fault_of_ours_tells_nothing(shared: ApiServer, monkeypatch: pytest.MonkeyPatch, format_: str) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("secret insides")
+
+    monkeypatch.setattr(shared.catalog, "data_flows", broken)
+    response = shared.ask("DescribeDataFlows", IDS | {"Format": format_})
+    assert response.status == 500
+    assert "InternalError" in response.text
+    assert response.headers["x-acs-request-id"] in response.text
+    assert not any(word in response.text for word in ("secret", "KeyError", "Traceback"))
+
+
+# ---------------------------------------------------------------------------------------------------------------- bounds
+
+
+@pytest.mark.rule("RPC-7")
+def test_bounds(tight: ApiServer) -> None:
+    refused(tight.ask("DescribeDataFlows", IDS | {"X": "x" * 2000}), 414, "RequestURITooLong")
+    refused(tight.ask_form("DescribeDataFlows", IDS | {"X": "x" * 3000}), 413, "RequestEntityTooLarge")
+    refused(tight.ask("DescribeDataFlows", IDS, changes={"x-acs-x": "x" * 4096}), 431, "RequestHeaderTooLarge")
+    many = {f"X{number}": "" for number in range(41)}
+    refused(tight.ask("DescribeDataFlows", many), 400, "InvalidParameter.Format")
+    assert tight.ask("DescribeDataFlows", IDS).status == 200
+
+
+@pytest.mark.rule("RPC-7")
+@pytest.mark.parametrize("headers", [b"content-length: 100", b"transfer-encoding: chunked"])
+def test_a_body_that_does_not_come(tight: ApiServer, headers: bytes) -> None:
+    assert raw(tight, b"POST / HTTP/1.1\r\nhost: x\r\n" + headers + b"\r\n\r\n") == (408, "RequestTimeout", "close")
+
+
+@pytest.mark.rule("RPC-7")
+@pytest.mark.parametrize("end", [b"", b"0\r\n\r\n"])
+def test_a_body_longer_than_announced(tight: ApiServer, end: bytes) -> None:
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    body = b"400\r\n" + b"x" * 1024 + b"\r\n" + b"800\r\n" + b"x" * 2048 + b"\r\n"
+    assert raw(tight, head + body + end) == (413, "RequestEntityTooLarge", "close")
+
+
+def raw(server: ApiServer, sent: bytes) -> tuple[int, str, str | None]:
+    """Status, code and Connection of the answer to these bytes."""
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection,
+        closing(http.client.HTTPResponse(connection)) as answer,
+    ):
+        connection.sendall(sent)
+        answer.begin()
+        return answer.status, json.loads(answer.read())["Code"], answer.getheader("connection")
+
+
+def test_a_caller_who_hangs_up_hurts_nobody(tight: ApiServer) -> None:
+    with socket.create_connection(("127.0.0.1", tight.port), timeout=20) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf")
+    assert tight.ask("DescribeDataFlows", IDS).status == 200
+
+
+# ------------------------------------------------------------------------------------------------------- in our process
+
+
+def test_our_own_process_asks_without_a_signature(server: ApiServer) -> None:
+    flow = server.make_flow()
+
+    def perform(action: str, parameters: dict[str, str], key: Any = OWNER) -> Any:
+        return server.run(lambda: server.api.perform(key, action, parameters))
+
+    answer = perform("DescribeDataFlows", IDS)
+    assert (answer.status, answer.code) == (200, "")
+    assert answer.body["DataFlowInfo"]["DataFlow"][0]["DataFlowId"] == flow
+    for _ in range(2):
+        assert perform("ModifyDataFlow", IDS | {"DataFlowId": flow, "Description": "again"}).status == 200
+    reader = server.registry.access_keys["LTAI-reader"]
+    refusal = perform("ModifyDataFlow", IDS | {"DataFlowId": flow}, reader)
+    assert (refusal.status, refusal.code, refusal.body["Code"]) == (403, "Forbidden.RAM", "Forbidden.RAM")
+    assert perform("DescribeNothing", {}).status == 404
+
+
+# ------------------------------------------------------------------------------------------------------------------ fuzz
+
+NAMES = sorted(
+    {name for operation in OPERATIONS.values() for parameter in operation.parameters for name in parameter.names}
+)
+KEYS = [name.replace(".N.", f".{number}.") for name in NAMES for number in (1, 2)]
+VALUES = st.sampled_from(
+    [
+        "",
+        "true",
+        "1",
+        "-1",
+        "10",
+        "/",
+        "/a/",
+        "/../",
+        "oss://examplebucket",
+        "Status",
+        "Running",
+        FILE_SYSTEM,
+        "[]",
+        "[",
+    ]
+) | st.text(st.characters(codec="utf-8"), max_size=20)
+FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@FUZZ
+@given(
+    action=st.sampled_from(sorted(OPERATIONS)), parameters=st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=8)
+)
+def test_signed_nonsense_is_answered_and_breaks_nothing(
+    shared: ApiServer, action: str, parameters: dict[str, str]
+) -> None:
+    response = shared.ask(action, IDS | parameters)
+    assert response.status < 500 or response.status == 501, response.text
+    assert response.code or "RequestId" in response.body
+
+
+@FUZZ
+@given(
+    target=st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="#"), max_size=30),
+    headers=st.dictionaries(
+        st.sampled_from(["authorization", "content-type", "x-acs-action", "x-acs-date", "x-acs-signature-nonce"]),
+        st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30),
+    ),
+    body=st.binary(max_size=60),
+)
+def test_unsigned_nonsense_is_refused(shared: ApiServer, target: str, headers: dict[str, str], body: bytes) -> None:
+    response = shared.send("POST", f"/?{target}", {"host": shared.host, **headers}, body)
+    assert 400 <= response.status < 500, response.text
+    assert response.code
+
+
+@FUZZ
+@given(where=st.integers(0, 10_000), bit=st.integers(0, 7))
+def test_no_bit_of_a_signed_request_can_be_changed(shared: ApiServer, where: int, bit: int) -> None:
+    parameters = IDS | {"Filters.1.Key": "Description", "Filters.1.Value": "a b"}
+    headers = v3_headers(
+        parameters, action="DescribeDataFlows", nonce="bits", now_ns=shared.now_ns(), signer=shared.signer(OWNER)
+    )
+    target = bytearray(urlencode(parameters).encode("ascii"))
+    target[where % len(target)] ^= 1 << bit
+    changed = target.decode("latin-1")
+    if not changed.isascii() or not changed.isprintable() or "#" in changed or " " in changed:
+        return
+    response = shared.send("POST", f"/?{changed}", headers)
+    # `%2f` means what `%2F` means: the same request, of which the second is a replay
+    assert response.code in (
+        "SignatureDoesNotMatch",
+        "InvalidParameter.Format",
+        "IllegalCharacters",
+        "SignatureNonceUsed",
+        "",
+    )
+
+
+def test_the_registry_is_read_anew_for_each_request(server: ApiServer) -> None:
+    assert server.ask("DescribeDataFlows", IDS).status == 200
+    server.registry = Registry(file_systems=server.registry.file_systems, buckets={}, access_keys={})
+    refused(server.ask("DescribeDataFlows", IDS), 404, "InvalidAccessKeyId.NotFound")
+    assert isinstance(server.catalog, Catalog)
