@@ -24,6 +24,7 @@ KEYS = [
     "url-%123-/?#:+&=;,@!$'()*[]~^|<>\"",
     " leading and trailing ",
     "control-\x01\x02\x1f\x7f",
+    "line\nbreak\tand tab",
     "...",
     ".a/..b",
     "a\\b",
