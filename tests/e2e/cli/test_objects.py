@@ -34,11 +34,11 @@ def test_what_is_put_is_got(service: RunningService, tmp_path: Path, size_bytes:
     assert (listed["key"], listed["size"]) == (key, size_bytes)
 
 
-def test_names_are_filled_in(place: str, tmp_path: Path) -> None:
+def test_names_are_filled_in(service: RunningService, tmp_path: Path) -> None:
     (tmp_path / "a b.xml").write_text("x")
     (tmp_path / "out").mkdir()
-    run_cli("object", "put", place, "examplebucket", str(tmp_path / "a b.xml"), "names/")
-    run_cli("object", "get", place, "examplebucket", "names/a b.xml", str(tmp_path / "out"))
+    run_cli("object", "put", str(service.home), "examplebucket", str(tmp_path / "a b.xml"), "names/")
+    run_cli("object", "get", str(service.home), "examplebucket", "names/a b.xml", str(tmp_path / "out"))
     assert os.listdir(tmp_path / "out") == ["a b.xml"]
 
 
@@ -50,11 +50,11 @@ def test_a_pipe_goes_in_and_out(place: str) -> None:
     assert "needs a KEY" in done.stderr
 
 
-def test_removed_is_gone_and_twice_is_well(place: str) -> None:
-    run_cli("object", "put", place, "examplebucket", "-", "gone", stdin=b"x")
+def test_removed_is_gone_and_twice_is_well(service: RunningService) -> None:
+    run_cli("object", "put", str(service.home), "examplebucket", "-", "gone", stdin=b"x")
     for _ in range(2):
-        run_cli("object", "rm", place, "examplebucket", "gone")
-    assert json.loads(run_cli("object", "ls", place, "examplebucket", "gone", "--json")) == []
+        run_cli("object", "rm", str(service.home), "examplebucket", "gone")
+    assert json.loads(run_cli("object", "ls", str(service.home), "examplebucket", "gone", "--json")) == []
 
 
 def test_a_missing_object_leaves_no_file(service: RunningService, tmp_path: Path) -> None:
