@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
@@ -35,9 +35,26 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def request_id_of(entropy: bytes) -> str:
+class RequestIds:
+    """Upper-case UUIDs (version 4) out of `entropy`, which is asked for many at a time: each asking is a system call."""
+
+    _AT_ONCE = 256
+
+    def __init__(self, entropy: Callable[[int], bytes]) -> None:
+        self._entropy = entropy
+        self._left = b""
+
+    def take(self) -> str:
+        """One that was not given before."""
+        if not self._left:
+            self._left = self._entropy(16 * self._AT_ONCE)
+        chance, self._left = self._left[:16], self._left[16:]
+        return request_id_of(chance)
+
+
+def request_id_of(chance: bytes) -> str:
     """An upper-case UUID (version 4) of 16 random bytes."""
-    number = int.from_bytes(entropy, "big")
+    number = int.from_bytes(chance, "big")
     number = number & ~(0xF << 76) | 4 << 76
     number = number & ~(3 << 62) | 2 << 62
     digits = f"{number:032X}"

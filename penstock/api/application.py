@@ -12,7 +12,7 @@ from typing import Any
 
 from penstock import telemetry
 from penstock.api import answers, dispatch, protocol, signature
-from penstock.api.answers import Answer
+from penstock.api.answers import Answer, RequestIds
 from penstock.api.errands import Errands
 from penstock.api.errors import ApiError
 from penstock.api.operation import Desk, Nonce, Operation, Reply
@@ -69,7 +69,7 @@ class Api:
     def __init__(self, desk: Desk, *, now_ns: Callable[[], int], entropy: Callable[[int], bytes]) -> None:
         self._desk = desk
         self._now_ns = now_ns
-        self._entropy = entropy
+        self._request_ids = RequestIds(entropy)
 
     def close(self) -> None:
         """Let go of the threads that ask stores and file systems."""
@@ -78,7 +78,7 @@ class Api:
 
     async def perform(self, principal: AccessKey, action: str, parameters: Mapping[str, str]) -> Answer:
         """One action for a caller of our own process, unsigned: rights, checks and answers are those of the wire."""
-        request_id = self._request_id()
+        request_id = self._request_ids.take()
 
         async def run() -> tuple[Operation, Reply]:
             operation = dispatch.find(action, protocol.VERSION, self._desk.options.fidelity)
@@ -99,7 +99,7 @@ class Api:
     # ------------------------------------------------------------------------------------------------------------ within
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = self._request_id()
+        request_id = self._request_ids.take()
         host, shape = "", Format.JSON
         try:
             headers = protocol.parse_headers(scope["headers"], self._desk.options)
@@ -162,9 +162,6 @@ class Api:
                 self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
-
-    def _request_id(self) -> str:
-        return answers.request_id_of(self._entropy(16))
 
 
 async def _read_body(receive: Receive, headers: Mapping[str, str], options: ApiOptions) -> bytes:

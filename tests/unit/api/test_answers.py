@@ -1,6 +1,7 @@
 """Are answers written as the vendor's SDKs read them?"""
 
 import json
+import os
 import re
 import uuid
 from xml.etree import ElementTree
@@ -21,6 +22,18 @@ def test_request_ids_are_upper_case_uuids(entropy: bytes) -> None:
     text = answers.request_id_of(entropy)
     assert re.fullmatch(r"[0-9A-F]{8}-[0-9A-F]{4}-4[0-9A-F]{3}-[89AB][0-9A-F]{3}-[0-9A-F]{12}", text)
     assert uuid.UUID(text).version == 4
+
+
+def test_request_ids_take_each_chance_once() -> None:
+    asked: list[int] = []
+
+    def entropy(count: int) -> bytes:
+        asked.append(count)
+        return os.urandom(count)
+
+    ids = answers.RequestIds(entropy)
+    assert len({ids.take() for _ in range(600)}) == 600
+    assert sum(asked) >= 600 * 16
 
 
 @pytest.mark.rule("RPC-4")
