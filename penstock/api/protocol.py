@@ -102,23 +102,17 @@ def answer_format(parameters: Mapping[str, str]) -> Format:
 def _pairs(encoded: bytes, max_count: int) -> list[tuple[str, str]]:
     if not encoded:
         return []
-    pieces = encoded.split(b"&", max_count + 1)
-    if len(pieces) > max_count:
-        raise ApiError("InvalidParameter.Format", "The request has too many parameters.")
     try:
-        return [_pair(piece) for piece in pieces if piece]
+        pieces = encoded.decode("utf-8").split("&", max_count + 1)
+        if len(pieces) > max_count:
+            raise ApiError("InvalidParameter.Format", "The request has too many parameters.")
+        pairs = [piece.partition("=") for piece in pieces if piece]
+        return [(_decoded(name), _decoded(value)) for name, _, value in pairs]
     except UnicodeDecodeError:
         raise illegal_characters("A parameter", "it is not UTF-8") from None
 
 
-def _pair(piece: bytes) -> tuple[str, str]:
-    name, _, value = piece.partition(b"=")
-    return _decoded(name), _decoded(value)
-
-
-def _decoded(text: bytes) -> str:
-    if b"+" in text:
-        text = text.replace(b"+", b" ")
-    if b"%" in text:
-        text = unquote_to_bytes(text)
-    return text.decode("utf-8")
+def _decoded(text: str) -> str:
+    if "+" in text:
+        text = text.replace("+", " ")
+    return unquote_to_bytes(text).decode("utf-8") if "%" in text else text

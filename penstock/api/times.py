@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from penstock.errors import SettingsError
@@ -43,6 +44,7 @@ def zone_text(time_ns: int, zone: tzinfo) -> str:
     return datetime.fromtimestamp(time_ns // _NS, zone).isoformat(" ", "seconds")[:19]
 
 
+@lru_cache(maxsize=256)
 def stamp_s(text: str) -> int | None:
     """Seconds since 1970 of `yyyy-MM-ddTHH:mm:ssZ`; None for any other text."""
     return _seconds(_STAMP.fullmatch(text))
