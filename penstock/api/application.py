@@ -71,11 +71,6 @@ class Api:
         self._now_ns = now_ns
         self._request_ids = RequestIds(entropy)
 
-    def close(self) -> None:
-        """Let go of the threads that ask stores and file systems."""
-        self._desk.stores.close()
-        self._desk.file_systems.close()
-
     async def perform(self, principal: AccessKey, action: str, parameters: Mapping[str, str]) -> Answer:
         """One action for a caller of our own process, unsigned: rights, checks and answers are those of the wire."""
         request_id = self._request_ids.take()
@@ -159,7 +154,6 @@ class Api:
             if message["type"] == "lifespan.startup":
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from penstock.api.errors import ApiError
-from penstock.errors import NotSupportedError, PermissionDeniedError, StoreRefusedError
+from penstock.errors import NotSupportedError, PermissionDeniedError, SettingsError, StoreRefusedError
 from penstock.model import Bucket
 from penstock.stores.base import Store, Versioning
 
@@ -59,7 +59,13 @@ def examine(bucket: Bucket, open_bucket: Callable[[Bucket], Store]) -> bool:
     """
     if not (bucket.tag_check or bucket.versioning_check):
         return True
-    store = open_bucket(bucket)
+    try:
+        store = open_bucket(bucket)
+    except (PermissionDeniedError, SettingsError) as error:
+        raise ApiError(  # their words name files of ours, which are no business of a caller
+            "InvalidSourceStorage.PermissionDenied",
+            f"No usable credentials for the bucket {bucket.name} are configured.",
+        ) from error
     try:
         if bucket.tag_check and store.bucket_tags().get(TAG_KEY) != TAG_VALUE:
             raise ApiError(
@@ -74,6 +80,6 @@ def examine(bucket: Bucket, open_bucket: Callable[[Bucket], Store]) -> bool:
 def _keeps_versions(store: Store) -> bool:
     try:
         return store.versioning() is Versioning.ENABLED
-    except (NotSupportedError, PermissionDeniedError, StoreRefusedError):
+    except (NotSupportedError, PermissionDeniedError, SettingsError, StoreRefusedError):
         # Only a second dataflow needs it: the catalog, which knows whether this is one, refuses then.
         return False

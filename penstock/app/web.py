@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 
+from penstock.api.connection import HeadBounds, bounded_connection
 from penstock.errors import SettingsError
 
 KEEP_ALIVE_S = 75
@@ -42,7 +43,7 @@ def web_server(application: Any, *, certificate: Path | None, key: Path | None) 
     """A server for the application, with TLS where a certificate is given. Raises SettingsError for one that is no good."""
     config = uvicorn.Config(
         application,
-        http="httptools",
+        http=bounded_connection(HeadBounds()),
         loop="none",
         ws="none",
         lifespan="on",

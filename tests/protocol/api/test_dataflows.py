@@ -138,6 +138,15 @@ def test_a_bucket_that_cannot_be_asked(server: ApiServer, error: StoreError, cod
 
 
 @pytest.mark.rule("FLOW-7")
+def test_a_bucket_without_credentials_tells_no_file_names(server: ApiServer) -> None:
+    def nothing_to_open_it_with() -> None:
+        raise PermissionDeniedError("secrets.toml holds nothing for it")
+
+    server.opening = nothing_to_open_it_with
+    assert "secrets" not in refused(server, 404, "InvalidSourceStorage.PermissionDenied")
+
+
+@pytest.mark.rule("FLOW-7")
 def test_a_bucket_that_is_gone_or_does_not_answer(tmp_path: Path) -> None:
     gate = Gate()
     with serving(tmp_path, ApiOptions(store_time_s=0.05)) as server:

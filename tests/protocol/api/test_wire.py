@@ -4,7 +4,7 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from penstock.api.connection import HeadBounds
 from penstock.api.dispatch import OPERATIONS
 from penstock.api.options import ApiOptions, Fidelity
 from penstock.api.protocol import VERSION
@@ -173,13 +174,33 @@ def test_a_body_longer_than_announced(tight: ApiServer, end: bytes) -> None:
     assert raw(tight, head + body + end) == (413, "RequestEntityTooLarge", "close")
 
 
+@pytest.mark.rule("RPC-7")
+def test_a_head_that_is_too_long(tight: ApiServer) -> None:
+    start = b"POST / HTTP/1.1\r\nhost: x\r\nx-long: "
+    assert raw(tight, start + b"x" * (1 << 20)) == (431, "RequestHeaderTooLarge", "close")
+    assert raw(tight, start + b"x\r\na: " * (1 << 17)) == (431, "RequestHeaderTooLarge", "close")
+    long = b"POST /?" + b"x" * 66_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n"
+    assert raw(tight, long) == (414, "RequestURITooLong", "close")
+    assert raw(tight, b"nonsense\r\n\r\n") == (400, "InvalidParameter.Format", "close")
+
+
+@pytest.mark.rule("RPC-7")
+def test_a_head_that_does_not_come(tmp_path: Path) -> None:
+    with serving(tmp_path, head_bounds=HeadBounds(head_time_s=0.05)) as server:
+        for sent in (b"", b"POST / HTTP/1.1\r\nhost:"):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+                connection.sendall(sent)
+                assert connection.recv(1) == b"", "the server hangs up"
+
+
 def raw(server: ApiServer, sent: bytes) -> tuple[int, str, str | None]:
     """Status, code and Connection of the answer to these bytes."""
     with (
         socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection,
         closing(http.client.HTTPResponse(connection)) as answer,
     ):
-        connection.sendall(sent)
+        with suppress(ConnectionError):  # it may hang up before it has heard all
+            connection.sendall(sent)
         answer.begin()
         return answer.status, json.loads(answer.read())["Code"], answer.getheader("connection")
 
