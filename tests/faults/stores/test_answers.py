@@ -72,6 +72,14 @@ def test_another_range_than_asked_is_no_answer(open_at: Opener, content_range: s
         read(open_at(server.endpoint), RANGE)
 
 
+def test_a_range_that_begins_elsewhere_is_no_answer(open_at: Opener) -> None:
+    with (
+        ScriptedServer(saying(partial(b"1234", "bytes 11-14/100"))) as server,
+        pytest.raises(StoreUnavailableError, match="another range"),
+    ):
+        read(open_at(server.endpoint), RANGE)
+
+
 def test_a_range_whose_length_is_another_is_no_answer(open_at: Opener) -> None:
     with (
         ScriptedServer(saying(partial(b"1234", "bytes 10-14/100"))) as server,
