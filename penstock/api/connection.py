@@ -6,13 +6,13 @@ Extends uvicorn's connection, which holds whatever it is sent. What it refuses l
 from __future__ import annotations
 
 import asyncio
-import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from penstock.api.answers import refusal, render, request_id_of
+from penstock.api.answers import RequestIds, refusal, render
 from penstock.api.errors import ApiError
 from penstock.api.protocol import Format
 
@@ -31,17 +31,19 @@ class _OutOfBoundsError(Exception):
     """Ends the parsing from within one of its callbacks."""
 
 
-def bounded_connection(bounds: HeadBounds) -> type[asyncio.Protocol]:
-    """What to give to uvicorn as `http`."""
+def bounded_connection(bounds: HeadBounds, entropy: Callable[[int], bytes]) -> type[asyncio.Protocol]:
+    """What to give to uvicorn as `http`: it wants a class."""
 
     class BoundedConnection(_Bounded):
         head_bounds = bounds
+        request_ids = RequestIds(entropy)
 
     return BoundedConnection
 
 
 class _Bounded(HttpToolsProtocol):
-    head_bounds = HeadBounds()
+    head_bounds: HeadBounds
+    request_ids: RequestIds
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -84,7 +86,7 @@ class _Bounded(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         error = self._refused or ApiError("InvalidParameter.Format", msg)
-        answer = refusal(error, action="", request_id=request_id_of(os.urandom(16)), host="")
+        answer = refusal(error, action="", request_id=self.request_ids.take(), host="")
         body = render(answer, Format.JSON)
         head = (
             f"HTTP/1.1 {answer.status} Refused\r\ncontent-type: application/json;charset=utf-8\r\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -43,7 +44,7 @@ def web_server(application: Any, *, certificate: Path | None, key: Path | None) 
     """A server for the application, with TLS where a certificate is given. Raises SettingsError for one that is no good."""
     config = uvicorn.Config(
         application,
-        http=bounded_connection(HeadBounds()),
+        http=bounded_connection(HeadBounds(), os.urandom),
         loop="none",
         ws="none",
         lifespan="on",

@@ -36,7 +36,9 @@ def walk(server: ApiServer, client: Client, flow: dict[str, str], task: dict[str
     answer = client.describe_data_flow_sub_tasks(
         models.DescribeDataFlowSubTasksRequest(file_system_id=FILE_SYSTEM, filters=[key])
     )
-    body = answer.body.to_map()
+    wire = {"FileSystemId": FILE_SYSTEM, "Filters.1.Key": key.key, "Filters.1.Value": sub_task_id}
+    body = server.ask("DescribeDataFlowSubTasks", wire).body
+    assert answer.body.to_map() == body | {"RequestId": answer.body.request_id}, "the SDK reads all of it"
     (item,) = body["DataFlowSubTask"]["DataFlowSubTask"]
     assert (item["DataFlowId"], item["DataFlowTaskId"], item["DataFlowSubTaskId"]) == (flow_id, task_id, sub_task_id)
     return body
