@@ -28,38 +28,45 @@ class Ring:
 
     def __init__(self) -> None:
         self._after: dict[tuple[str, int], int] = {}
+        self._first: dict[ClaimLane, int] = {}
 
     def ready(self, session: Session, lane: ClaimLane, limit: int) -> list[ReadyTask]:
         """Tasks with a sub-task due in that lane, at most `limit`, each once."""
-        found: dict[tuple[int, int], None] = {}
-        if lane is ClaimLane.SMALL:
-            for data_flow_number in _data_flows_in(session, CLEAR):
-                for task_number in self._tasks(session, CLEAR, data_flow_number, limit):
-                    found[data_flow_number, task_number] = None
         working = [row["number"] for row in session.rows("data_flows.working")]
-        queues = [
-            [(flow, task) for task in self._tasks(session, queue, flow, limit)]
-            for queue in MOVING_QUEUES[lane]
-            for flow in working
-        ]
-        for place in range(max(map(len, queues), default=0)):  # a task of each dataflow in turn
-            for queue_tasks in queues:
-                if place < len(queue_tasks):
-                    found[queue_tasks[place]] = None
-        chosen = list(found)[:limit]
+        queues = [(queue, flow) for flow in working for queue in MOVING_QUEUES[lane]]
+        if queues:  # with more of them than `limit`, all get their turn
+            first = self._first.get(lane, 0) % len(queues)
+            self._first[lane] = first + limit
+            queues = queues[first:] + queues[:first]
+        if lane is ClaimLane.SMALL:
+            queues = [(CLEAR, flow) for flow in _data_flows_in(session, CLEAR)] + queues
+        found: dict[tuple[int, int], None] = {}
+        # Each queue gets its share; what some leave over goes to those that had more.
+        for _ in range(2):
+            hungry: list[tuple[str, int]] = []
+            for queue, flow in queues:
+                left = limit - len(found)
+                if left <= 0:
+                    break
+                share = min(left, max(1, left // len(queues)))
+                tasks = self._tasks(session, queue, flow, share)
+                found |= dict.fromkeys((flow, task) for task in tasks)
+                if len(tasks) == share:
+                    hungry.append((queue, flow))
+            queues = hungry
         return [
             ReadyTask(task_id=identifiers.task_id(task), data_flow_id=identifiers.data_flow_id(flow), lane=lane)
-            for flow, task in chosen
+            for flow, task in found
         ]
 
     def _tasks(self, session: Session, queue: str, data_flow_number: int, limit: int) -> list[int]:
+        """At most `limit` tasks, from behind those of the last time on, then from the start again."""
         after = self._after.get((queue, data_flow_number), _BEFORE_ALL)
         found = _next_tasks(session, queue, data_flow_number, after, limit)
         if len(found) < limit and after != _BEFORE_ALL:
             start = _next_tasks(session, queue, data_flow_number, _BEFORE_ALL, limit - len(found))
             found += [task for task in start if task <= after]
-        # Only a full look leaves others out: then the next one begins behind it.
-        self._after[queue, data_flow_number] = found[-1] if len(found) >= limit else _BEFORE_ALL
+        self._after[queue, data_flow_number] = found[-1] if len(found) == limit else _BEFORE_ALL
         return found
 
 

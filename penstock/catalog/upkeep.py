@@ -22,11 +22,7 @@ def expire(session: Session, older_than_ns: int, limit: int) -> int:
     lines: list[str] = []
     left = limit
     for flow in session.rows("data_flows.waiting"):
-        pause_ns = session.now_ns - flow["stopped_since_ns"] if flow["stopped_since_ns"] else 0
-        paused_ns = flow["stopped_ns"] + pause_ns
-        for row in session.rows("sub_tasks.oldest_waiting", data_flow_number=flow["number"], limit=left):
-            if row["created_ns"] + paused_ns - row["stopped_before_ns"] >= older_than_ns:
-                break
+        for row in _overdue(session, flow, older_than_ns, left):
             if session.run("sub_tasks.expire", number=row["number"], now_ns=session.now_ns):
                 left -= 1
                 tally.moved_on(
@@ -40,6 +36,19 @@ def expire(session: Session, older_than_ns: int, limit: int) -> int:
     if lines:
         step_up(session, lines)
     return limit - left
+
+
+def _overdue(session: Session, flow: Row, older_than_ns: int, limit: int) -> list[Row]:
+    """The waiting sub-tasks of a dataflow that have waited too long, oldest first."""
+    pause_ns = session.now_ns - flow["stopped_since_ns"] if flow["stopped_since_ns"] else 0
+    created_before_ns = older_than_ns - flow["stopped_ns"] - pause_ns
+    overdue: list[Row] = []
+    for portion in (1, limit):  # mostly the first one is young enough, and no more need be read
+        waiting = session.rows("sub_tasks.oldest_waiting", data_flow_number=flow["number"], limit=portion)
+        overdue = [row for row in waiting if row["created_ns"] - row["stopped_before_ns"] < created_before_ns]
+        if not overdue:
+            break
+    return overdue
 
 
 def prune(session: Session, sub_tasks_before_ns: int, tokens_before_ns: int, nonces_before_ns: int, limit: int) -> int:

@@ -267,6 +267,17 @@ async def test_with_more_ready_tasks_than_asked_for_all_get_their_turn(book: Boo
     assert sorted(await ready(book, limit=100)) == sorted(tasks)
 
 
+async def test_with_more_dataflows_than_asked_for_all_get_their_turn(book: Book) -> None:
+    flows = [await book.flow(f"/{i}/", f"b{i}") for i in range(9)]
+    tasks = [await book.stream(flow) for flow in flows]
+    for number, task in enumerate(tasks):
+        await book.file(flows[number], task, f"{number}")
+    seen: set[str] = set()
+    for _ in range(9):
+        seen |= set(await ready(book, limit=2))
+    assert seen == set(tasks)
+
+
 async def test_a_cancelled_sub_task_cannot_be_cancelled_again(book: Book) -> None:
     flow = await book.flow()
     task = await book.stream(flow)
