@@ -17,6 +17,27 @@ Buffer = bytes | bytearray | memoryview
 """What may be sent as a body, and (the writable ones) be read into."""
 
 
+class StreamedBody(Protocol):
+    """The body of a part that is read while it is sent, so that only one buffer of it is in memory.
+
+    A piece is valid until the next one is asked for. Each pass begins anew; it may raise anything, which ends the request and
+    is passed on (so a stop is seen in the middle of a part).
+    """
+
+    @property
+    def length_bytes(self) -> int:
+        """How many bytes a pass gives, all in all."""
+        ...
+
+    def preview(self) -> Iterator[memoryview]:
+        """One pass over the bytes beforehand, for a store that must tell their MD5 first."""
+        ...
+
+    def __iter__(self) -> Iterator[memoryview]:
+        """One pass over the bytes as they are sent."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What the protocol allows, in bytes and counts."""
@@ -225,8 +246,13 @@ class Store(Protocol):
         """Begin a multipart upload; returns the upload id."""
         ...
 
-    def put_part(self, key: str, upload_id: str, number: int, body: Sequence[Buffer], *, crc64: int) -> Part:
-        """Upload part `number` (1-based). Raises UploadNotFoundError, IntegrityError."""
+    def put_part(
+        self, key: str, upload_id: str, number: int, body: Sequence[Buffer] | StreamedBody, *, crc64: int | None
+    ) -> Part:
+        """Upload part `number` (1-based). `crc64` None: not known beforehand, the caller compares the answer's.
+
+        Raises UploadNotFoundError, IntegrityError.
+        """
         ...
 
     def list_parts(self, key: str, upload_id: str) -> Iterator[Part]:

@@ -13,7 +13,7 @@ from typing import Protocol
 from penstock.errors import StoreError
 from penstock.stores import documents
 from penstock.stores.addressing import Address, UnsignedRequest
-from penstock.stores.base import Buffer
+from penstock.stores.base import Buffer, StreamedBody
 from penstock.stores.documents import Document
 from penstock.stores.refusals import ERROR_MAX_BYTES, Asked, delay_s, refusal
 from penstock.stores.wire import Response, Wire
@@ -52,7 +52,7 @@ class Exchange:
         *,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        body: Sequence[Buffer] = (),
+        body: Sequence[Buffer] | StreamedBody = (),
         expected: Collection[int] = (200,),
         first_byte_s: float | None = None,
     ) -> Response:
@@ -123,7 +123,7 @@ class Exchange:
         return refusal(Asked(method=method, bucket=self.bucket, key=key), response.status, response.headers, body)
 
 
-def _payload_sha256(method: str, body: Sequence[Buffer]) -> str:
+def _payload_sha256(method: str, body: Sequence[Buffer] | StreamedBody) -> str:
     """The hash of small documents (POST) and of nothing; objects and parts (PUT) are not hashed a second time."""
     if method == "PUT":
         return "UNSIGNED-PAYLOAD"

@@ -31,6 +31,7 @@ from penstock.stores.base import (
     Part,
     Precondition,
     PutResult,
+    StreamedBody,
     Upload,
     Version,
     Versioning,
@@ -154,7 +155,9 @@ class HttpStore:
                 raise StoreUnavailableError("the store began a multipart upload but told no upload id")
             return upload_id
 
-    def put_part(self, key: str, upload_id: str, number: int, body: Sequence[Buffer], *, crc64: int) -> Part:
+    def put_part(
+        self, key: str, upload_id: str, number: int, body: Sequence[Buffer] | StreamedBody, *, crc64: int | None
+    ) -> Part:
         query = {"partNumber": str(number), "uploadId": self._known(key, upload_id)}
         md5 = self._md5(body)
         with _of_upload():
@@ -276,17 +279,17 @@ class HttpStore:
     def _encoding(self) -> Mapping[str, str]:
         return {"encoding-type": "url"} if self._dialect.encodes_uploads else {}
 
-    def _md5(self, body: Sequence[Buffer]) -> bytes:
+    def _md5(self, body: Sequence[Buffer] | StreamedBody) -> bytes:
         """MD5 of the body, or nothing where the store's crc64 guards it: one pass over the bytes less."""
         if self._abilities.crc64:
             return b""
         digest = hashlib.md5(usedforsecurity=False)
-        for piece in body:
+        for piece in body if isinstance(body, Sequence) else body.preview():
             digest.update(piece)
         return digest.digest()
 
-    def _compare(self, what: str, etag: str, md5: bytes, told: int | None, crc64: int) -> None:
-        if told is not None and told != crc64:
+    def _compare(self, what: str, etag: str, md5: bytes, told: int | None, crc64: int | None) -> None:
+        if None not in {told, crc64} and told != crc64:
             raise IntegrityError(f"{what} in bucket {self.bucket} is bad: crc64 {crc64} was sent, the store has {told}")
         if md5 and self._abilities.part_etag_is_md5 and etag.lower() != md5.hex():
             raise IntegrityError(
@@ -382,5 +385,5 @@ def _md5_header(md5: bytes) -> dict[str, str]:
     return {"content-md5": base64.b64encode(md5).decode()} if md5 else {}
 
 
-def _size(body: Sequence[Buffer]) -> int:
-    return sum(memoryview(piece).nbytes for piece in body)
+def _size(body: Sequence[Buffer] | StreamedBody) -> int:
+    return body.length_bytes if not isinstance(body, Sequence) else sum(memoryview(piece).nbytes for piece in body)

@@ -15,13 +15,13 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from penstock.errors import StoreRefusedError, StoreUnavailableError
-from penstock.stores.base import Buffer
+from penstock.stores.base import Buffer, StreamedBody
 
 READ_MAX_BYTES = 256 * 1024
 """One `readinto` takes at most this, so that a slow body gives control back often enough for a stop to be seen."""
@@ -29,6 +29,9 @@ TLS_SEND_MAX_BYTES = 64 * 1024
 """One send over TLS has to be through within its time limit, however slow the line."""
 GATHER_MAX = 64
 REPEATABLE = frozenset({"GET", "HEAD"})
+
+
+Body = Sequence[Buffer] | StreamedBody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +197,7 @@ class Wire:
         method: str,
         target: str,
         headers: Mapping[str, str],
-        body: Sequence[Buffer] = (),
+        body: Body = (),
         *,
         first_byte_s: float | None = None,
     ) -> Response:
@@ -203,14 +206,13 @@ class Wire:
         `headers` must hold Host; Content-Length is added. `first_byte_s` replaces the usual patience for the answer.
         Raises StoreUnavailableError; for anything but GET and HEAD the outcome is unknown then.
         """
-        views = [view for view in (memoryview(part).cast("B") for part in body) if len(view)]
-        head = _head(method, target, headers, sum(len(view) for view in views))
+        head = _head(method, target, headers, _length(body))
         wait_s = self.timeouts.first_byte_s if first_byte_s is None else first_byte_s
         if not self._slots.acquire(timeout=self.timeouts.slot_s):
             raise StoreUnavailableError(f"all {self._connections_max} connections to {self.name} are busy")
         handed_over = False
         try:
-            response = self._attempts(method, head, views, wait_s)
+            response = self._attempts(method, head, body, wait_s)
             handed_over = True  # the response gives the slot back
             return response
         finally:
@@ -240,16 +242,16 @@ class Wire:
             each.close()
         self._slots.release()
 
-    def _attempts(self, method: str, head: bytes, views: list[memoryview], wait_s: float) -> Response:
+    def _attempts(self, method: str, head: bytes, body: Body, wait_s: float) -> Response:
         kept = self._kept()
         if kept is not None:
             try:
-                return self._exchange(kept, method, head, views, wait_s)
+                return self._exchange(kept, method, head, body, wait_s)
             except _StaleError as error:
                 if method not in REPEATABLE:
                     raise StoreUnavailableError(f"{self.name} closed the connection without an answer") from error
         try:
-            return self._exchange(self._connect(), method, head, views, wait_s)
+            return self._exchange(self._connect(), method, head, body, wait_s)
         except _StaleError as error:
             raise StoreUnavailableError(f"{self.name} closed the connection without an answer") from error
 
@@ -292,12 +294,12 @@ class Wire:
         return StoreUnavailableError(f"no connection to {self.name}: {_words(error)}")
 
     def _exchange(
-        self, connection: _Connection, method: str, head: bytes, views: list[memoryview], wait_s: float
+        self, connection: _Connection, method: str, head: bytes, body: Body, wait_s: float
     ) -> Response:
         """One request and the head of its answer on one connection, which is closed when that fails."""
         answer = http.client.HTTPResponse(connection.sock, method=method)
         try:
-            sent_whole = self._send(connection.sock, [memoryview(head), *views])
+            sent_whole = self._send(connection.sock, _batches(head, body))
             connection.sock.settimeout(wait_s)
             answer.begin()
             connection.sock.settimeout(self.timeouts.read_s)
@@ -325,23 +327,25 @@ class Wire:
             return StoreUnavailableError(f"{self.name} gave a broken answer: {_words(error)}")
         return None
 
-    def _send(self, sock: socket.socket, views: list[memoryview]) -> bool:
-        """Send the views in order, without copying. False when the peer answered, or stopped listening, before the end."""
+    def _send(self, sock: socket.socket, batches: Iterable[list[memoryview]]) -> bool:
+        """Send all views in order, without copying. False when the peer answered, or stopped listening, before the end."""
         sock.settimeout(self.timeouts.send_s)
         first = True
-        while views:
-            if not first and self._tls is None and self._answers_early(sock):
-                return False
-            try:
-                sent = sock.send(views[0][:TLS_SEND_MAX_BYTES]) if self._tls else sock.sendmsg(views[:GATHER_MAX])
-            except TimeoutError as error:
-                raise self._stuck() from error
-            except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
-                if first:
-                    raise
-                return False  # it may have said why before it closed: the answer is read next
-            first = False
-            views = _after(views, sent)
+        for batch in batches:
+            views = batch
+            while views:
+                if not first and self._tls is None and self._answers_early(sock):
+                    return False
+                try:
+                    sent = sock.send(views[0][:TLS_SEND_MAX_BYTES]) if self._tls else sock.sendmsg(views[:GATHER_MAX])
+                except TimeoutError as error:
+                    raise self._stuck() from error
+                except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+                    if first:
+                        raise
+                    return False  # it may have said why before it closed: the answer is read next
+                first = False
+                views = _after(views, sent)
         return True
 
     def _answers_early(self, sock: socket.socket) -> bool:
@@ -355,6 +359,22 @@ class Wire:
 
     def _stuck(self) -> StoreUnavailableError:
         return StoreUnavailableError(f"{self.name} took nothing of the body for {self.timeouts.send_s:g} s")
+
+
+def _length(body: Body) -> int:
+    if isinstance(body, Sequence):
+        return sum(memoryview(part).nbytes for part in body)
+    return body.length_bytes
+
+
+def _batches(head: bytes, body: Body) -> Iterator[list[memoryview]]:
+    """The whole message: what is in memory at once, what is streamed piece by piece."""
+    if isinstance(body, Sequence):
+        yield [memoryview(head), *(view for view in (memoryview(part).cast("B") for part in body) if len(view))]
+        return
+    yield [memoryview(head)]
+    for piece in body:
+        yield [piece] if len(piece) else []
 
 
 def _after(views: list[memoryview], sent: int) -> list[memoryview]:

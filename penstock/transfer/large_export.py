@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from penstock.errors import (
     FailureCode,
+    IntegrityError,
     PreconditionFailedError,
     StoreError,
     TransferError,
@@ -20,13 +21,13 @@ from penstock.model import FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo, Part, PutResult
 from penstock.transfer import crc64, standing, uploads
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
-from penstock.transfer.meter import PartMeter
 from penstock.transfer.mtime import of_file
 from penstock.transfer.objects import checksum_text, head_or_none
+from penstock.transfer.part_body import PartBody
 from penstock.transfer.parts import PartJob, Workspace
 from penstock.transfer.plan import Plan, PlannedPart, plan_export
 from penstock.transfer.policy import Decision
-from penstock.transfer.posix import drop_behind, read_full
+from penstock.transfer.posix import drop_behind
 from penstock.transfer.source_file import SourceFile
 from penstock.transfer.transfer import Checkpoint, Outcome
 
@@ -134,54 +135,48 @@ class _LargeExport:
         return lambda workspace: work(part, workspace)
 
     def _move(self, part: PlannedPart, workspace: Workspace, upload_id: str, listed: Part | None) -> None:
-        """Read one part and send it, or find that the store has these very bytes. Runs in the pool."""
+        """Send one part, or find that the store has these very bytes. Runs in the pool."""
         attempt = self._attempt
-        attempt.check_stop()
-        body, crc = self._read(part, workspace)
-        if listed is None or not self._is_same(listed, part, body, crc):
-            listed = attempt.persist(lambda: self._put_part(part, upload_id, body, crc))
+        body = PartBody(attempt, self._source, part, workspace.buffer())
+        crc = None if listed is None else self._same(listed, body)
+        if crc is None or listed is None:
+            listed, crc = attempt.persist(lambda: self._put_part(part, upload_id, body))
         self._parts[part.number] = listed
         self._crcs[part.number] = crc
         drop_behind(self._source.descriptor, part.offset, part.length_bytes)
-        PartMeter(attempt.meter).reach(part.length_bytes)
+        body.is_sent()
 
-    def _put_part(self, part: PlannedPart, upload_id: str, body: list[memoryview], crc: int) -> Part:
+    def _put_part(self, part: PlannedPart, upload_id: str, body: PartBody) -> tuple[Part, int]:
         store, key = self._attempt.store, self._attempt.transfer.key
         with self._attempt.meter.moving():
-            return store.put_part(key, upload_id, part.number, body, crc64=crc)
+            sent = store.put_part(key, upload_id, part.number, body, crc64=None)
+        if sent.crc64 not in {None, body.crc64}:
+            raise IntegrityError(
+                f"part {part.number} of {key!r} was sent with crc64 {body.crc64}, the store has {sent.crc64}",
+                bucket=store.bucket,
+                key=key,
+            )
+        return sent, body.crc64
+
+    def _same(self, listed: Part, body: PartBody) -> int | None:
+        """The checksum, if the store can prove that its part holds these bytes; None to send it again."""
+        by_md5 = listed.crc64 is None and self._attempt.store.abilities.part_etag_is_md5
+        if listed.size_bytes != body.length_bytes or (listed.crc64 is None and not by_md5):
+            return None
+        crc = crc64.EMPTY
+        digest = hashlib.md5(usedforsecurity=False)
+        for piece in body.preview():
+            crc = crc64.update(piece, crc)
+            if by_md5:
+                digest.update(piece)
+        return crc if (listed.etag.lower() == digest.hexdigest() if by_md5 else listed.crc64 == crc) else None
 
     def _read_only(self, part: PlannedPart, workspace: Workspace) -> None:
         """Learn one part's checksum without sending it."""
-        self._attempt.check_stop()
-        _, self._crcs[part.number] = self._read(part, workspace)
-
-    def _read(self, part: PlannedPart, workspace: Workspace) -> tuple[list[memoryview], int]:
-        body = workspace.buffers(part.length_bytes)
         crc = crc64.EMPTY
-        offset = part.offset
-        for piece in body:
-            try:
-                count = read_full(self._source.descriptor, piece, offset)
-            except OSError as error:
-                raise self._source.refusal(error) from error
-            if count < len(piece):
-                raise self._source.changed()
+        for piece in PartBody(self._attempt, self._source, part, workspace.buffer()).preview():
             crc = crc64.update(piece, crc)
-            offset += count
-        return body, crc
-
-    def _is_same(self, listed: Part, part: PlannedPart, body: list[memoryview], crc: int) -> bool:
-        """Whether the store's part holds these bytes, as far as the store can prove it."""
-        if listed.size_bytes != part.length_bytes:
-            return False
-        if listed.crc64 is not None:
-            return listed.crc64 == crc
-        if not self._attempt.store.abilities.part_etag_is_md5:
-            return False
-        digest = hashlib.md5(usedforsecurity=False)
-        for piece in body:
-            digest.update(piece)
-        return listed.etag.lower() == digest.hexdigest()
+        self._crcs[part.number] = crc
 
     def _combined(self, plan: Plan) -> int:
         return crc64.combine_all((self._crcs[part.number], part.length_bytes) for part in plan.parts())

@@ -1,7 +1,7 @@
 """The part pool: a few threads shared by all large files of a mover, handed out part by part so that no file starves another.
 
 The file that has been served the fewest bytes is served next (deficit round robin by bytes, without a quantum). Each thread
-owns buffers that are made once and used again, so memory is workers times buffers whatever the sizes of files. Knows nothing
+owns one buffer that is made once and used again, so memory is workers times buffers whatever the sizes of files. Knows nothing
 of stores and files: a job is a size and a callable.
 """
 
@@ -16,24 +16,14 @@ from penstock.errors import StoppedError
 
 
 class Workspace:
-    """A worker's own buffers. Only valid within the job that they are handed to."""
+    """A worker's own buffer. Only valid within the job that it is handed to."""
 
     def __init__(self, buffer_bytes: int) -> None:
-        self._buffer_bytes = buffer_bytes
-        self._buffers: list[memoryview] = []
+        self._buffer = memoryview(bytearray(buffer_bytes))
 
     def buffer(self) -> memoryview:
-        """One buffer of the pool's `buffer_bytes`."""
-        return self.buffers(self._buffer_bytes)[0]
-
-    def buffers(self, length_bytes: int) -> list[memoryview]:
-        """Buffers of `length_bytes` together, each of `buffer_bytes` but the last. They are kept for the next job."""
-        count = max(1, -(-length_bytes // self._buffer_bytes))
-        while len(self._buffers) < count:
-            self._buffers.append(memoryview(bytearray(self._buffer_bytes)))
-        chosen = self._buffers[:count]
-        chosen[-1] = chosen[-1][: length_bytes - (count - 1) * self._buffer_bytes]
-        return chosen
+        """The buffer, of the pool's `buffer_bytes`."""
+        return self._buffer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

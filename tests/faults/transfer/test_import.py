@@ -50,6 +50,7 @@ def ranges(store: MemoryStore) -> list[tuple[int, int]]:
 
 def drain_after(gate: Gate, parts: int) -> RecordingHooks:
     """Hooks that drain once so many parts are done."""
+    gate.narrow()
     hooks = RecordingHooks()
 
     def look(progress: object) -> None:
@@ -83,7 +84,7 @@ def test_a_store_that_stays_away_keeps_what_is_done(gate: Gate, store: MemorySto
     fresh = MemoryStore(chunk_bytes=16 * KIB)
     fresh.seed("in/data.bin", CONTENT, modified_ns=store.head("in/data.bin").last_modified_ns)
     check_complete(gate.move(transfer(attempt=2), fresh), gate)
-    assert len(ranges(fresh)) == 3
+    assert 3 <= len(ranges(fresh)) <= 5  # siblings of the part that failed end at their next look
 
 
 def test_a_long_pause_that_the_store_asks_for_is_left_to_the_engine(gate: Gate, store: MemoryStore) -> None:

@@ -17,7 +17,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -254,7 +254,7 @@ class RemoteStore:
     def put(self, key: str, body: Sequence[Buffer], **rest: Any) -> Any:
         return self.ask("put", key, [bytes(piece) for piece in body], **rest)
 
-    def put_part(self, key: str, upload_id: str, number: int, body: Sequence[Buffer], **rest: Any) -> Any:
+    def put_part(self, key: str, upload_id: str, number: int, body: Iterable[Buffer], **rest: Any) -> Any:
         return self.ask("put_part", key, upload_id, number, [bytes(piece) for piece in body], **rest)
 
     def list_parts(self, key: str, upload_id: str) -> Any:

@@ -84,16 +84,19 @@ def test_a_failure_drops_what_waits_and_reaches_its_own_file_only() -> None:
     pool.close()
 
 
-def test_buffers_are_cut_to_measure_and_used_again() -> None:
-    workspace = Workspace(16)
-    first = workspace.buffers(40)
-    assert [len(piece) for piece in first] == [16, 16, 8]
-    assert [len(piece) for piece in workspace.buffers(32)] == [16, 16]
-    assert [len(piece) for piece in workspace.buffers(1)] == [1]
-    assert len(workspace.buffer()) == 16
-    again = workspace.buffers(48)
-    assert again[0].obj is first[0].obj
-    assert again[2].obj is first[2].obj
+def test_each_worker_uses_its_own_buffer_again() -> None:
+    pool = PartPool(2, buffer_bytes=16)
+    meeting = threading.Barrier(2)
+    seen: list[int] = []
+
+    def look(workspace: Workspace) -> None:
+        meeting.wait(DEADLINE_S)
+        assert len(workspace.buffer()) == 16
+        seen.append(id(workspace.buffer().obj))
+
+    pool.run([PartJob(size_bytes=1, work=look) for _ in range(10)])
+    assert len(set(seen)) == 2
+    pool.close()
 
 
 def test_closing_ends_waiting_files() -> None:
