@@ -80,6 +80,7 @@ class Engine:
             catalog=catalog, flights=self.flights, owners=self._owners, options=options.keeper, now_ns=now_ns
         )
         self._loops = self._made_loops()
+        self._tags_loop = Loop("tags", self.tags.step, self._bells["tags"], trouble_wait_s=options.trouble_wait_s)
 
     async def start(self) -> None:
         """Take up what an earlier service left unfinished, then bring movers up. Raises HomeInUseError, CatalogError."""
@@ -93,12 +94,13 @@ class Engine:
         async with asyncio.TaskGroup() as group:
             for loop in self._loops:
                 group.create_task(loop.run())
+            watching = group.create_task(self._tags_loop.run())
             group.create_task(self._listen())
             await self._stopping.wait()
             for loop in self._loops:
                 loop.stop()
+            watching.cancel()  # it may wait for a silent store, and leaves nothing half done
             self._catalog.doorbell.ring()
-        self.tags.close()
 
     def stop(self) -> None:
         """End `run` after the steps that are under way. Movers are not told: `drain` ends them, or `executor.close`."""
@@ -184,7 +186,6 @@ class Engine:
             "checkpoints": self.recorder.checkpoint_step,
             "canceler": self.canceler.step,
             "keeper": self.keeper.step,
-            "tags": self.tags.step,
         }
         wait_s = self._options.trouble_wait_s
         return [Loop(name, step, self._bells[name], trouble_wait_s=wait_s) for name, step in steps.items()]

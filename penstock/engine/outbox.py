@@ -97,7 +97,8 @@ class Outbox:
         """Send for as long as the mover lives."""
         while True:
             with self._changed:
-                self._changed.wait_for(self._has_news, TICK_S if self._running else None)
+                self._changed.wait_for(lambda: self._has_news() or self._running)
+                self._changed.wait_for(self._has_news, TICK_S)
                 if self._outcomes and not self._requests and self._pressed():
                     self._changed.wait_for(lambda: len(self._outcomes) >= BATCH_ENOUGH or self._requests, GATHER_S)
             self.step()

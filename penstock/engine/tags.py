@@ -7,8 +7,9 @@ silence, time-outs and 5xx never do, and a dataflow returns to Running by itself
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 
 from penstock import telemetry
 from penstock.catalog.catalog import Catalog
@@ -22,15 +23,16 @@ TAG_KEY = "cpfs-dataflow"
 TAG_VALUE = "true"
 
 
-def judged(bucket: Bucket, tags: Mapping[str, str]) -> Health:
+def judged(tags: Mapping[str, str]) -> Health:
     """What a bucket's tags say."""
-    if not bucket.tag_check:
-        return Health.REACHABLE
     return Health.REACHABLE if tags.get(TAG_KEY) == TAG_VALUE else Health.UNREACHABLE
 
 
 class TagWatch:
-    """Looks at each watched bucket once a turn. A store that answers slowly is not asked again before it has answered."""
+    """Looks at each watched bucket once a turn; what `open_bucket` gives is closed after each look.
+
+    A store that answers slowly is not asked again before it has answered.
+    """
 
     def __init__(
         self,
@@ -46,7 +48,7 @@ class TagWatch:
         self._open_bucket = open_bucket
         self._now_ns = now_ns
         self._options = options
-        self._pool = ThreadPoolExecutor(max_workers=options.tag_threads, thread_name_prefix="tags")
+        self._free = asyncio.Semaphore(options.tag_threads)
         self._asking: dict[str, asyncio.Future[Health | None]] = {}
         self._looked_ns = 0
         self._due_ns = 0
@@ -76,10 +78,6 @@ class TagWatch:
             changed += await self._apply(flow, health[flow.bucket])
         return changed
 
-    def close(self) -> None:
-        """Ask no more; threads that still wait for an answer end with it."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
     async def _apply(self, flow: DataFlow, health: Health | None) -> int:
         shown = Health.UNREACHABLE if flow.status is DataFlowStatus.MISCONFIGURED else Health.REACHABLE
         if health is None or health is shown:
@@ -95,18 +93,36 @@ class TagWatch:
             return Health.UNREACHABLE
         asking = self._asking.get(name)
         if asking is None:
-            asking = asyncio.get_running_loop().run_in_executor(self._pool, self._read, bucket)
+            asking = asyncio.ensure_future(self._ask(bucket))
             self._asking[name] = asking
             asking.add_done_callback(lambda _: self._asking.pop(name, None))
         done, _ = await asyncio.wait({asking}, timeout=self._options.duty_limit_s)
         return asking.result() if done else None
 
+    async def _ask(self, bucket: Bucket) -> Health | None:
+        """Read the tags in a thread that the process need not wait for when it ends: a store may be silent for long."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Health | None] = loop.create_future()
+
+        def say(health: Health | None) -> None:
+            if not answer.done():
+                answer.set_result(health)
+
+        def read() -> None:
+            health = self._read(bucket)
+            with suppress(RuntimeError):  # the loop has ended meanwhile: nobody wants to know any more
+                loop.call_soon_threadsafe(say, health)
+
+        async with self._free:
+            threading.Thread(target=read, name=f"tags-{bucket.name}", daemon=True).start()
+            return await answer
+
     def _read(self, bucket: Bucket) -> Health | None:
         try:
-            store = self._open_bucket(bucket)
             if not bucket.tag_check:
                 return Health.REACHABLE
-            return judged(bucket, store.bucket_tags())
+            with closing(self._open_bucket(bucket)) as store:
+                return judged(store.bucket_tags())
         except BucketNotFoundError:
             return Health.UNREACHABLE
         except NotSupportedError:

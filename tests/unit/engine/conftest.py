@@ -97,5 +97,4 @@ async def rig(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Rig]:
     try:
         yield rig
     finally:
-        rig.engine.tags.close()
         await book.close()

@@ -124,7 +124,7 @@ def test_never_more_than_there_is(free: int, reserved: int, under_way: dict[str,
 
 def test_the_account_does_not_grow_with_tasks_that_are_gone() -> None:
     fairness = Fairness(file_cost_bytes=COST)
-    for number in range(5000):
+    for number in range(1500):
         fairness.shares([f"task-{number}", "steady"], OPEN, {"steady": 1})
         fairness.claimed(f"task-{number}", 1)
     assert len(fairness._served) <= 1024 + 2

@@ -1,0 +1,290 @@
+"""Do real files move between a real file system and a real bucket, and do cancels, drains and outages end as they should?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from penstock.engine.options import EngineOptions, RetryOptions
+from penstock.model import SubTaskStatus, TaskAction
+from penstock.transfer.transfer import RESERVED_PREFIX
+from tests.fixtures.emulator import EmulatorServer, start_emulator
+from tests.fixtures.holdproxy import HoldProxy
+from tests.fixtures.plant import LIMITS, MIB, Plant, open_plant, with_endpoint
+
+pytestmark = pytest.mark.anyio
+
+QUICK = EngineOptions(retry=RetryOptions(waits_s=(0.1, 0.2, 0.3), attempts_max=50, canceling_wait_max_s=0.2))
+
+
+async def test_small_and_large_files_move_both_ways(tmp_path: Path, emulator: EmulatorServer) -> None:
+    async with open_plant(tmp_path, emulator, movers=2) as plant:
+        up, down = await plant.stream(TaskAction.STREAM_EXPORT), await plant.stream(TaskAction.STREAM_IMPORT)
+        sizes = {"empty": 0, "small": 1000, "edge": MIB, "large": 5 * MIB + 3}
+        content = {name: plant.write(f"src/{name}", size, seed=size) for name, size in sizes.items()}
+        exported = [await plant.file(up, f"src/{name}") for name in sizes]
+        rows = [await plant.ended(one) for one in exported]
+        assert [(row.status, row.progress) for row in rows] == [(SubTaskStatus.COMPLETE, 10000)] * 4
+        assert {name: plant.object(f"src/{name}") for name in sizes} == content
+        imported = [await plant.file(down, f"src/{name}", target=f"dst/{name}") for name in sizes]
+        rows = [await plant.ended(one) for one in imported]
+        assert [row.status for row in rows] == [SubTaskStatus.COMPLETE] * 4
+        assert {name: (plant.root / "dst" / name).read_bytes() for name in sizes} == content
+        assert next(row.detail.checksum for row in rows if row.detail).startswith("crc64:")
+        await nothing_left(plant)
+
+
+async def nothing_left(plant: Plant) -> None:
+    """No helper file (once what is settled is tidied) and no unfinished upload."""
+
+    async def tidy() -> bool | None:
+        return not plant.helpers() or None
+
+    await plant.until(tidy, otherwise="helper files are left")
+    assert plant.uploads() == []
+
+
+async def test_many_small_files_of_several_tasks(tmp_path: Path, emulator: EmulatorServer) -> None:
+    async with open_plant(tmp_path, emulator, movers=2) as plant:
+        streams = [await plant.stream(TaskAction.STREAM_EXPORT) for _ in range(3)]
+        names = [f"d{number % 7}/f{number}" for number in range(150)]
+        for number, name in enumerate(names):
+            plant.write(name, number, seed=number)
+        created = [await plant.file(streams[number % 3], name) for number, name in enumerate(names)]
+        rows = [await plant.ended(one) for one in created]
+        assert {row.status for row in rows} == {SubTaskStatus.COMPLETE}
+        assert {row.attempt for row in rows} == {1}
+        assert sorted(plant.keys()) == sorted(names)
+
+
+async def test_a_missing_source_fails_for_good_with_its_reason(tmp_path: Path, emulator: EmulatorServer) -> None:
+    async with open_plant(tmp_path, emulator) as plant:
+        row = await plant.ended(await plant.file(await plant.stream(TaskAction.STREAM_EXPORT), "nowhere"))
+        assert (row.status, row.error_code, row.attempt) == (SubTaskStatus.FAILED, "SourceNotFound", 1)
+
+
+async def test_a_canceled_import_leaves_nothing_within_two_seconds(
+    tmp_path: Path, emulator: EmulatorServer, proxy: HoldProxy
+) -> None:
+    async with open_plant(tmp_path, emulator, endpoint=proxy.endpoint) as plant:
+        plant.put("big", 16 * MIB)
+        stream = await plant.stream(TaskAction.STREAM_IMPORT)
+        proxy.hold(down_bytes=12 * MIB, trickle=True)
+        sub_task = await plant.file(stream, "big")
+        await asyncio.to_thread(proxy.wait_held)
+
+        async def moving() -> bool:
+            return (await plant.row(sub_task)).bytes_done > 0
+
+        await plant.until(moving, otherwise="no progress was seen")
+        begun = time.monotonic()
+        await plant.cancel(stream, sub_task)
+        row = await plant.ended(sub_task)
+        assert time.monotonic() - begun < 2.0
+        assert row.status is SubTaskStatus.CANCELED
+        assert 0 < row.bytes_done < row.bytes_total
+        assert os.listdir(plant.root) == []
+
+
+async def test_a_canceled_export_leaves_no_upload_within_two_seconds(
+    tmp_path: Path, emulator: EmulatorServer, proxy: HoldProxy
+) -> None:
+    async with open_plant(tmp_path, emulator, endpoint=proxy.endpoint) as plant:
+        plant.write("big", 8 * MIB)
+        stream = await plant.stream(TaskAction.STREAM_EXPORT)
+        proxy.hold(up_bytes=3 * MIB, trickle=True)
+        sub_task = await plant.file(stream, "big")
+        await asyncio.to_thread(proxy.wait_held)
+        assert plant.uploads() == ["big"]
+        begun = time.monotonic()
+        await plant.cancel(stream, sub_task)
+        proxy.release()  # the abort has to get through
+        row = await plant.ended(sub_task)
+        assert time.monotonic() - begun < 2.0
+        assert row.status is SubTaskStatus.CANCELED
+        assert plant.uploads() == []
+        assert plant.keys() == []
+
+
+async def test_a_cancel_waits_for_a_store_that_is_away_and_then_ends(tmp_path: Path) -> None:
+    server = start_emulator(tmp_path / "emulator")
+    try:
+        async with open_plant(tmp_path, server, options=QUICK) as plant:
+            plant.write("a", 100)
+            stream = await plant.stream(TaskAction.STREAM_EXPORT)
+            server.kill()
+            sub_task = await plant.file(stream, "a")
+
+            async def failing() -> bool:
+                return bool((await plant.row(sub_task)).error_message)
+
+            await plant.until(failing, otherwise="no failure was seen")
+            await plant.cancel(stream, sub_task)
+
+            async def trying() -> bool:
+                row = await plant.row(sub_task)
+                return row.status is SubTaskStatus.CANCELING and row.attempt > 3
+
+            await plant.until(trying, otherwise="the cancel is not tried again")
+            assert (await plant.row(sub_task)).error_code == "StoreUnavailable"
+            server = start_emulator(tmp_path / "emulator")
+            plant.registry = with_endpoint(plant.registry, server.endpoint)
+            plant.engine.registry_changed()
+            assert (await plant.ended(sub_task)).status is SubTaskStatus.CANCELED
+    finally:
+        server.stop()
+
+
+async def test_an_outage_of_the_store_costs_attempts_and_no_file(tmp_path: Path) -> None:
+    server = start_emulator(tmp_path / "emulator")
+    try:
+        async with open_plant(tmp_path, server, options=QUICK) as plant:
+            names = [f"f{number}" for number in range(10)]
+            content = {name: plant.write(name, 1000, seed=number) for number, name in enumerate(names)}
+            stream = await plant.stream(TaskAction.STREAM_EXPORT)
+            server.kill()
+            created = [await plant.file(stream, name) for name in names]
+
+            async def failing() -> bool:
+                return all([(await plant.row(one)).error_code == "StoreUnavailable" for one in created])
+
+            await plant.until(failing, otherwise="not all have met the outage")
+            server = start_emulator(tmp_path / "emulator")
+            plant.registry = with_endpoint(plant.registry, server.endpoint)
+            plant.emulator = server
+            plant.engine.registry_changed()
+            rows = [await plant.ended(one) for one in created]
+            assert {(row.status, row.error_message) for row in rows} == {(SubTaskStatus.COMPLETE, "")}
+            assert min(row.attempt for row in rows) > 1
+            assert {name: plant.object(name) for name in names} == content
+    finally:
+        server.stop()
+
+
+async def test_after_the_last_attempt_it_is_failed_and_nothing_is_left(
+    tmp_path: Path, emulator: EmulatorServer, proxy: HoldProxy
+) -> None:
+    options = EngineOptions(retry=RetryOptions(waits_s=(0.05,), attempts_max=2))
+    limits = replace(LIMITS, transfer=replace(LIMITS.transfer, part_tries=1))
+    async with open_plant(tmp_path, emulator, options=options, limits=limits, endpoint=proxy.endpoint) as plant:
+        plant.put("big", 8 * MIB)
+        stream = await plant.stream(TaskAction.STREAM_IMPORT)
+        proxy.hold(down_bytes=5 * MIB)
+        sub_task = await plant.file(stream, "big")
+        seen: set[str] = set()
+
+        async def cut() -> bool:
+            seen.update(name for name in os.listdir(plant.root) if name.startswith(RESERVED_PREFIX))
+            if proxy.held:
+                proxy.cut()
+            return (await plant.row(sub_task)).status is SubTaskStatus.FAILED
+
+        await plant.until(cut, otherwise="it never gave up")
+        assert seen
+        row = await plant.row(sub_task)
+        assert row.error_code == "StoreUnavailable"
+        assert "(the last of 2 attempts)" in row.error_message
+        assert os.listdir(plant.root) == []
+
+
+async def test_a_mover_killed_in_the_middle_of_a_file_loses_nothing(
+    tmp_path: Path, emulator: EmulatorServer, proxy: HoldProxy
+) -> None:
+    async with open_plant(tmp_path, emulator, endpoint=proxy.endpoint, options=QUICK) as plant:
+        content = plant.put("big", 8 * MIB)
+        stream = await plant.stream(TaskAction.STREAM_IMPORT)
+        proxy.hold(down_bytes=4 * MIB)
+        sub_task = await plant.file(stream, "big")
+        await asyncio.to_thread(proxy.wait_held)
+        (pid,) = plant.mover_pids()
+        os.kill(pid, signal.SIGKILL)
+
+        async def suspect() -> bool:
+            return (await plant.row(sub_task)).error_code == "MoverDied"
+
+        await plant.until(suspect, otherwise="the death was not noticed")
+        proxy.release()
+        row = await plant.ended(sub_task)
+        assert (row.status, row.error_message) == (SubTaskStatus.COMPLETE, "")
+        assert (plant.root / "big").read_bytes() == content
+        await nothing_left(plant)
+
+
+async def test_signals_that_go_to_everybody_leave_movers_alone(tmp_path: Path, emulator: EmulatorServer) -> None:
+    async with open_plant(tmp_path, emulator) as plant:
+
+        async def up() -> list[int]:
+            return plant.mover_pids() if len(plant.executor.movers()) == 2 else []
+
+        (pid,) = await plant.until(up, otherwise="no mover came up")
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(pid, number)
+        assert os.getsid(pid) == pid
+        plant.write("a", 10)
+        row = await plant.ended(await plant.file(await plant.stream(TaskAction.STREAM_EXPORT), "a"))
+        assert row.status is SubTaskStatus.COMPLETE
+        assert plant.mover_pids() == [pid]
+
+
+def born_with(pid: int) -> tuple[bytes, bytes]:
+    """A process's environment and command line at its start."""
+    return Path(f"/proc/{pid}/environ").read_bytes(), Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+async def test_a_mover_is_born_without_secrets(tmp_path: Path, emulator: EmulatorServer) -> None:
+    async with open_plant(tmp_path, emulator) as plant:
+
+        async def up() -> list[int]:
+            return plant.mover_pids()
+
+        (pid,) = await plant.until(up, otherwise="no mover came up")
+        environment, command = born_with(pid)
+        assert emulator.access_key_secret.encode() not in environment + command
+        names = {line.split(b"=")[0] for line in environment.split(b"\0") if line}
+        assert names == {b"PYTHONPATH", b"PYTHONSAFEPATH", b"MALLOC_ARENA_MAX", b"LC_ALL"}
+
+
+async def test_a_drain_hands_large_files_back_and_they_go_on_later(
+    tmp_path: Path, emulator: EmulatorServer, proxy: HoldProxy
+) -> None:
+    bucket = emulator.bucket()
+    async with open_plant(tmp_path, emulator, endpoint=proxy.endpoint, buckets=(bucket,)) as plant:
+        content = plant.put("big", 8 * MIB)
+        stream = await plant.stream(TaskAction.STREAM_IMPORT)
+        proxy.hold(down_bytes=4 * MIB, trickle=True)
+        sub_task = await plant.file(stream, "big")
+        await asyncio.to_thread(proxy.wait_held)
+        begun = time.monotonic()
+        await plant.engine.drain(deadline_s=10)
+        assert time.monotonic() - begun < 5.0
+        row = await plant.row(sub_task)
+        assert (row.status, row.error_message) == (SubTaskStatus.RUNNING, "")
+    async with open_plant(tmp_path, emulator, buckets=(bucket,)) as plant:
+        row = await plant.ended(sub_task)
+        assert row.status is SubTaskStatus.COMPLETE
+        assert (plant.root / "big").read_bytes() == content
+        await nothing_left(plant)
+
+
+async def test_a_drain_that_takes_too_long_is_ended_and_costs_nothing(
+    tmp_path: Path, emulator: EmulatorServer, proxy: HoldProxy
+) -> None:
+    bucket = emulator.bucket()
+    async with open_plant(tmp_path, emulator, endpoint=proxy.endpoint, buckets=(bucket,)) as plant:
+        plant.put("small", 1000)
+        stream = await plant.stream(TaskAction.STREAM_IMPORT)
+        proxy.hold(down_bytes=0)
+        sub_task = await plant.file(stream, "small")
+        await asyncio.to_thread(proxy.wait_held)
+        await plant.engine.drain(deadline_s=0.3)
+        assert plant.mover_pids() == []
+        row = await plant.row(sub_task)
+        assert (row.status, row.error_message) == (SubTaskStatus.RUNNING, "")
+    async with open_plant(tmp_path, emulator, buckets=(bucket,)) as plant:
+        assert (await plant.ended(sub_task)).status is SubTaskStatus.COMPLETE
