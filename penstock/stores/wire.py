@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from penstock.errors import StoreRefusedError, StoreUnavailableError
+from penstock.errors import IntegrityError, StoreRefusedError, StoreUnavailableError
 from penstock.stores.base import Buffer, StreamedBody
 
 READ_MAX_BYTES = 256 * 1024
@@ -51,6 +51,10 @@ class Timeouts:
 
 class _StaleError(Exception):
     """The peer had closed the connection before it answered anything."""
+
+
+class _BodyError(Exception):
+    """The body could not be read on; its cause is what its own code raised, which may look like trouble of the network."""
 
 
 class _Connection:
@@ -204,7 +208,8 @@ class Wire:
         """Send one request and return once the head of its answer is there; any status is an answer.
 
         `headers` must hold Host; Content-Length is added. `first_byte_s` replaces the usual patience for the answer.
-        Raises StoreUnavailableError; for anything but GET and HEAD the outcome is unknown then.
+        Raises StoreUnavailableError (for anything but GET and HEAD the outcome is unknown then), IntegrityError for a streamed
+        body that gives another number of bytes than it said, and whatever else a streamed body raises.
         """
         head = _head(method, target, headers, _length(body))
         wait_s = self.timeouts.first_byte_s if first_byte_s is None else first_byte_s
@@ -293,9 +298,7 @@ class Wire:
             return StoreUnavailableError(f"no connection to {self.name} within {self.timeouts.connect_s:g} s")
         return StoreUnavailableError(f"no connection to {self.name}: {_words(error)}")
 
-    def _exchange(
-        self, connection: _Connection, method: str, head: bytes, body: Body, wait_s: float
-    ) -> Response:
+    def _exchange(self, connection: _Connection, method: str, head: bytes, body: Body, wait_s: float) -> Response:
         """One request and the head of its answer on one connection, which is closed when that fails."""
         answer = http.client.HTTPResponse(connection.sock, method=method)
         try:
@@ -312,6 +315,8 @@ class Wire:
             with contextlib.suppress(OSError, ValueError):
                 answer.close()
             connection.close()
+            if isinstance(error, _BodyError) and error.__cause__ is not None:
+                raise error.__cause__ from None
             meaning = self._meaning(error, wait_s)
             if meaning is None:
                 raise
@@ -373,8 +378,28 @@ def _batches(head: bytes, body: Body) -> Iterator[list[memoryview]]:
         yield [memoryview(head), *(view for view in (memoryview(part).cast("B") for part in body) if len(view))]
         return
     yield [memoryview(head)]
-    for piece in body:
-        yield [piece] if len(piece) else []
+    left = body.length_bytes
+    for piece in _pieces(body):
+        left -= len(piece)
+        if left < 0:
+            break
+        if len(piece):
+            yield [piece]
+    if left:
+        raise IntegrityError(f"the body of {body.length_bytes} bytes gave another number of bytes when it was sent")
+
+
+def _pieces(body: StreamedBody) -> Iterator[memoryview]:
+    """The pieces of a streamed body; what its own code raises is told apart from what the network raises."""
+    pieces = iter(body)
+    while True:
+        try:
+            piece = next(pieces)
+        except StopIteration:
+            return
+        except Exception as error:
+            raise _BodyError from error
+        yield piece
 
 
 def _after(views: list[memoryview], sent: int) -> list[memoryview]:

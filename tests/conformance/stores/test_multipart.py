@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -90,6 +91,38 @@ def test_a_part_with_another_crc64_is_an_integrity_error(store: Store) -> None:
             store.put_part(KEY, upload_id, 1, [b"piece"], crc64=wrong)
     else:
         assert store.put_part(KEY, upload_id, 1, [b"piece"], crc64=wrong).crc64 is None
+
+
+class Streamed:
+    """A body that is read while it is sent, through one small buffer."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    @property
+    def length_bytes(self) -> int:
+        return len(self._content)
+
+    def preview(self) -> Iterator[memoryview]:
+        return iter(self)
+
+    def __iter__(self) -> Iterator[memoryview]:
+        buffer = bytearray(1000)
+        for start in range(0, len(self._content), len(buffer)):
+            piece = self._content[start : start + len(buffer)]
+            buffer[: len(piece)] = piece
+            yield memoryview(buffer)[: len(piece)]
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, 1000, 123_456])
+def test_a_part_may_be_read_while_it_is_sent(store: Store, size_bytes: int) -> None:
+    content = noise(size_bytes)
+    upload_id = store.initiate(KEY, metadata={})
+    part = store.put_part(KEY, upload_id, 1, Streamed(content), crc64=None)
+    assert part.size_bytes == size_bytes
+    assert part.crc64 == (crc64(content) if store.abilities.crc64 else None)
+    store.complete(KEY, upload_id, [part], precondition=Overwrite())
+    assert read(store, KEY)[1] == content
 
 
 def test_list_parts_tells_what_was_uploaded_by_number(shore: Shore, store: Store) -> None:
