@@ -1,0 +1,326 @@
+"""The floor: what moving the same bytes costs with raw sockets and nothing else, in the same shape as Penstock does it.
+
+    python -m bench.floor import-large PORT PATH SIZE TARGET        ranged GETs: recv + CRC + pwrite, fsync, rename, fsync of the directory
+    python -m bench.floor export-large PORT PATH SOURCE             a multipart upload: pread + CRC + send
+    python -m bench.floor import-small PORT PATH COUNT DIRECTORY    a GET each: recv + CRC + write + fsync, rename, fsync of the directory
+    python -m bench.floor export-small PORT PATH COUNT DIRECTORY    a PUT each: read + CRC + send
+
+Same threads, part and buffer sizes, bound of unsynced bytes and fsyncs as Penstock's defaults; no signatures, no records, no
+service. It judges nothing it moves but the checksums it is told.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import fastcrc
+
+from penstock.transfer.crc64 import combine_all
+from penstock.transfer.transfer import TransferLimits
+
+LIMITS = TransferLimits()
+SMALL_PROCESSES = 2
+SMALL_THREADS = 8
+HEAD_MAX_BYTES = 64 << 10
+FLUSH_BYTES = 8 << 20
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CRC = re.compile(rb"\r\nx-oss-hash-crc64ecma: *(\d+)", re.IGNORECASE)
+_UPLOAD = re.compile(rb"<UploadId>(.*?)</UploadId>")
+
+
+class Link:
+    """One connection: send a head, take in an answer."""
+
+    def __init__(self, port: int) -> None:
+        self._sock = socket.create_connection(("127.0.0.1", port))
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._buffer = memoryview(bytearray(LIMITS.buffer_bytes))
+
+    def send(self, head: str, *body: memoryview) -> None:
+        """A request."""
+        views = [memoryview(head.encode()), *body]
+        while views:
+            sent = self._sock.sendmsg(views)
+            while views and sent >= len(views[0]):
+                sent -= len(views[0])
+                del views[0]
+            if sent:
+                views[0] = views[0][sent:]
+
+    def head(self) -> tuple[bytes, bytes]:
+        """The head of an answer, and what came behind it."""
+        data = b""
+        while (end := data.find(b"\r\n\r\n")) < 0:
+            more = self._sock.recv(HEAD_MAX_BYTES)
+            if not more:
+                raise ConnectionError("the server went away")
+            data += more
+        if data[9:12] not in {b"200", b"206"}:
+            raise ConnectionError(f"refused: {data[:100]!r}")
+        return data[: end + 2], data[end + 4 :]
+
+    def body(self, write: Callable[[memoryview], None]) -> tuple[int, int | None]:
+        """Takes in an answer piece by piece; its checksum, and the one the head tells of the object."""
+        head, rest = self.head()
+        left = _length(head)
+        told = _CRC.search(head)
+        crc = 0
+        if rest:
+            crc = fastcrc.crc64.xz(rest)
+            write(memoryview(rest))
+            left -= len(rest)
+        while left:
+            count = self._sock.recv_into(self._buffer, min(left, len(self._buffer)))
+            if count == 0:
+                raise ConnectionError("the server went away")
+            crc = fastcrc.crc64.xz(self._buffer[:count], crc)
+            write(self._buffer[:count])
+            left -= count
+        return crc, int(told.group(1)) if told else None
+
+    def text(self) -> bytes:
+        """Takes in a short answer."""
+        pieces: list[bytes] = []
+        self.body(lambda piece: pieces.append(bytes(piece)))
+        return b"".join(pieces)
+
+
+def _length(head: bytes) -> int:
+    found = _LENGTH.search(head)
+    if found is None:
+        raise ConnectionError("an answer without a length")
+    return int(found.group(1))
+
+
+def in_threads(count: int, work: Callable[[], None]) -> None:
+    """Runs `work` in so many threads; raises what any of them raised."""
+    errors: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001  (raised again below)
+            errors.put(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if not errors.empty():
+        raise errors.get()
+
+
+def parts_of(size: int) -> queue.SimpleQueue[tuple[int, int, int]]:
+    """Number, offset and length of each part."""
+    step = LIMITS.part_size_bytes
+    parts: queue.SimpleQueue[tuple[int, int, int]] = queue.SimpleQueue()
+    for number, offset in enumerate(range(0, size, step), start=1):
+        parts.put((number, offset, min(step, size - offset)))
+    return parts
+
+
+def taken_from(parts: queue.SimpleQueue[tuple[int, int, int]]) -> tuple[int, int, int] | None:
+    """The next part, or None."""
+    try:
+        return parts.get_nowait()
+    except queue.Empty:
+        return None
+
+
+class Unsynced:
+    """Bounds what is written and not yet on the disk, as Penstock does."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+        self._bytes = 0
+
+    def wrote(self, count: int) -> None:
+        """So many more; at the bound everybody waits for one fdatasync."""
+        with self._lock:
+            self._bytes += count
+            if self._bytes >= LIMITS.dirty_bytes_max:
+                os.fdatasync(self._descriptor)
+                os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                self._bytes = 0
+
+
+def import_large(port: int, path: str, size: int, target: str) -> None:
+    """One object into one file, durable."""
+    partial = f"{target}.partial"
+    descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    os.posix_fallocate(descriptor, 0, size)
+    parts, crcs, told = parts_of(size), {}, set()
+    unsynced = Unsynced(descriptor)
+
+    def work() -> None:
+        link = Link(port)
+        while (part := taken_from(parts)) is not None:
+            number, start, length = part
+            offset = start
+
+            def write(piece: memoryview) -> None:
+                nonlocal offset
+                os.pwrite(descriptor, piece, offset)
+                offset += len(piece)
+
+            link.send(f"GET {path} HTTP/1.1\r\nhost: floor\r\nrange: bytes={start}-{start + length - 1}\r\n\r\n")
+            crc, whole = link.body(write)
+            crcs[number] = (crc, length)
+            told.add(whole)
+            unsynced.wrote(length)
+
+    in_threads(LIMITS.parts_in_flight, work)
+    crc = combine_all(crcs[number] for number in sorted(crcs))
+    if told != {crc}:
+        raise ConnectionError(f"read {crc}, the store tells {told}")
+    os.fsync(descriptor)
+    os.close(descriptor)
+    os.rename(partial, target)
+    sync_directory(os.path.dirname(target))
+
+
+def export_large(port: int, path: str, source: str) -> None:
+    """One file into one object, by a multipart upload."""
+    descriptor = os.open(source, os.O_RDONLY)
+    parts = parts_of(os.fstat(descriptor).st_size)
+    first = Link(port)
+    first.send(f"POST {path}?uploads HTTP/1.1\r\nhost: floor\r\ncontent-length: 0\r\n\r\n")
+    found = _UPLOAD.search(first.text())
+    upload = found.group(1).decode() if found else ""
+    etags: dict[int, str] = {}
+
+    def work() -> None:
+        link = Link(port)
+        room = memoryview(bytearray(LIMITS.part_size_bytes))
+        while (part := taken_from(parts)) is not None:
+            number, offset, length = part
+            body = room[:length]
+            crc = done = 0
+            while done < length:
+                piece = body[done : done + LIMITS.buffer_bytes]
+                count = os.preadv(descriptor, [piece], offset + done)
+                crc = fastcrc.crc64.xz(piece[:count], crc)
+                done += count
+            target = f"{path}?partNumber={number}&uploadId={upload}"
+            link.send(f"PUT {target} HTTP/1.1\r\nhost: floor\r\ncontent-length: {length}\r\n\r\n", body)
+            if _crc_of(link) != crc:
+                raise ConnectionError(f"part {number} was damaged")
+            etags[number] = f"{crc:032X}-1"
+
+    in_threads(LIMITS.parts_in_flight, work)
+    rows = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><ETag>{etags[number]}</ETag></Part>" for number in sorted(etags)
+    )
+    text = f"<CompleteMultipartUpload>{rows}</CompleteMultipartUpload>"
+    first.send(f"POST {path}?uploadId={upload} HTTP/1.1\r\nhost: floor\r\ncontent-length: {len(text)}\r\n\r\n{text}")
+    first.text()
+
+
+def _crc_of(link: Link) -> int:
+    """The checksum that an answer without a body tells."""
+    head, _ = link.head()
+    found = _CRC.search(head)
+    return int(found.group(1)) if found else -1
+
+
+def import_small(port: int, path: str, names: list[str], directory: str) -> None:
+    """Objects into files, each durable by itself."""
+    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for name in names:
+        waiting.put(name)
+    held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+
+    def work() -> None:
+        link = Link(port)
+        while not waiting.empty():
+            try:
+                name = waiting.get_nowait()
+            except queue.Empty:
+                return
+            link.send(f"GET {path}/{name} HTTP/1.1\r\nhost: floor\r\n\r\n")
+            pieces: list[bytes] = []
+            crc, told = link.body(lambda piece: pieces.append(bytes(piece)))  # noqa: B023
+            if crc != told:
+                raise ConnectionError(f"{name} was damaged")
+            descriptor = os.open(f"{name}.partial", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=held)
+            os.writev(descriptor, pieces)
+            os.fsync(descriptor)
+            os.close(descriptor)
+            os.rename(f"{name}.partial", name, src_dir_fd=held, dst_dir_fd=held)
+            os.fsync(held)
+
+    in_threads(SMALL_THREADS, work)
+
+
+def export_small(port: int, path: str, names: list[str], directory: str) -> None:
+    """Files into objects."""
+    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for name in names:
+        waiting.put(name)
+
+    def work() -> None:
+        link = Link(port)
+        while not waiting.empty():
+            try:
+                name = waiting.get_nowait()
+            except queue.Empty:
+                return
+            content = Path(directory, name).read_bytes()
+            crc = fastcrc.crc64.xz(content)
+            head = f"PUT {path}/{name} HTTP/1.1\r\nhost: floor\r\ncontent-length: {len(content)}\r\n\r\n"
+            link.send(head, memoryview(content))
+            if _crc_of(link) != crc:
+                raise ConnectionError(f"{name} was damaged")
+
+    in_threads(SMALL_THREADS, work)
+
+
+def sync_directory(path: str) -> None:
+    """Makes its entries durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def in_processes(work: Callable[[list[str]], None], names: list[str]) -> int:
+    """Divides the names among processes, as movers are; the worst exit status."""
+    children = []
+    for number in range(SMALL_PROCESSES):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                work(names[number::SMALL_PROCESSES])
+                status = 0
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        children.append(child)
+    return max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
+
+
+def main(arguments: list[str]) -> int:
+    """One move; 0 when all went well."""
+    mode, port, path, *rest = arguments
+    if mode == "import-large":
+        import_large(int(port), path, int(rest[0]), rest[1])
+        return 0
+    if mode == "export-large":
+        export_large(int(port), path, rest[0])
+        return 0
+    names = [f"{number:06d}" for number in range(int(rest[0]))]
+    move = import_small if mode == "import-small" else export_small
+    return in_processes(lambda mine: move(int(port), path, mine, rest[1]), names)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,209 @@
+"""The peers: which command moves which files, with which settings. Plain values; starts nothing.
+
+All run as their makers ship them, against the same servers as Penstock. What had to be switched off is said in `remarks`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from bench.dataset import Dataset
+
+KEY_ID, KEY_SECRET = "benchkeyid01", "benchsecret01"
+PEERS = Path(__file__).resolve().parent.parent / ".venv-bench"
+PYTHON = PEERS / "bin" / "python"
+RCLONE = PEERS / "bin" / "rclone"
+HERE = Path(__file__).resolve().parent
+
+
+class Direction(StrEnum):
+    """Which way, as seen from the file system."""
+
+    IMPORT = "import"
+    EXPORT = "export"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What one contestant does in one run. `directory` is the local one: the target of an import, the source of an export."""
+
+    direction: Direction
+    dataset: Dataset
+    port: int
+    bucket: str
+    prefix: str
+    directory: Path
+    scratch: Path
+
+    @property
+    def is_large(self) -> bool:
+        """One big file."""
+        return self.dataset.files_set.count == 1
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Key and local path of every file."""
+        names = self.dataset.files_set.names()
+        return [(f"{self.prefix}/{name}", str(self.directory / name)) for name in names]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A program to compare with. `setting` is what its `choices` are called, for people."""
+
+    name: str
+    command: Callable[[Job, int], list[str]]
+    setting: str
+    choices: tuple[int, ...]
+    remarks: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    only_large: bool = False
+
+
+AWS = {
+    "AWS_ACCESS_KEY_ID": KEY_ID,
+    "AWS_SECRET_ACCESS_KEY": KEY_SECRET,
+    "AWS_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+def environment_of(peer: Peer, plain: Mapping[str, str]) -> dict[str, str]:
+    """`plain` without what would steer a peer, and with its own."""
+    kept = {name: value for name, value in plain.items() if not name.startswith(("AWS_", "OSS_", "S3_", "RCLONE_"))}
+    return {**kept, **peer.environment}
+
+
+def s5cmd_program() -> str:
+    """The program itself, without the small Python script that starts it."""
+    found = sorted(PEERS.glob("lib/python3*/site-packages/s5cmd/bin/s5cmd"))
+    return str(found[0]) if found else "s5cmd"
+
+
+def _s5cmd(job: Job, workers: int) -> list[str]:
+    program = [
+        s5cmd_program(),
+        "--endpoint-url",
+        f"http://127.0.0.1:{job.port}",
+        "--retry-count",
+        "0",
+        "--log",
+        "error",
+    ]
+    if job.direction is Direction.EXPORT:
+        # Over http it would hash every byte with SHA-256 only to sign it, which it never does over https.
+        program.append("--no-sign-request")
+    if job.is_large:
+        ((key, path),) = job.pairs()
+        ends = [f"s3://{job.bucket}/{key}", path]
+        copy = ["cp", "--concurrency", str(workers), "--part-size", "16"]
+        return [*program, *copy, *(ends if job.direction is Direction.IMPORT else reversed(ends))]
+    rows = [
+        f"cp s3://{job.bucket}/{key} {path}"
+        if job.direction is Direction.IMPORT
+        else f"cp {path} s3://{job.bucket}/{key}"
+        for key, path in job.pairs()
+    ]
+    commands = job.scratch / "s5cmd.txt"
+    commands.write_text("\n".join(rows) + "\n")
+    return [*program, "--numworkers", str(workers), "run", str(commands)]
+
+
+def _rclone(job: Job, transfers: int) -> list[str]:
+    remote = (
+        f":s3,provider=Other,access_key_id={KEY_ID},secret_access_key={KEY_SECRET},region=us-east-1,"
+        f"endpoint='http://127.0.0.1:{job.port}',no_check_bucket=true:{job.bucket}/{job.prefix}"
+    )
+    names = job.scratch / "rclone.txt"
+    names.write_text("\n".join(job.dataset.files_set.names()) + "\n")
+    ends = [remote, str(job.directory)]
+    if job.direction is Direction.EXPORT:
+        ends.reverse()
+    tuning = ["--transfers", str(transfers), "--checkers", str(transfers)]
+    if job.is_large:
+        tuning = [
+            "--multi-thread-streams",
+            str(transfers),
+            "--s3-upload-concurrency",
+            str(transfers),
+            "--s3-chunk-size",
+            "16M",
+        ]
+    conf = job.scratch / "rclone.conf"
+    conf.touch()
+    return [
+        str(RCLONE), "copy", *ends, "--files-from", str(names), "--no-traverse", "--config", str(conf),
+        "--low-level-retries", "1", "--retries", "1", *tuning,
+    ]  # fmt: skip
+
+
+def _sdk(program: str) -> Callable[[Job, int], list[str]]:
+    def command(job: Job, threads: int) -> list[str]:
+        count = str(job.dataset.files_set.count)
+        place = [str(job.port), job.bucket, job.prefix, str(job.directory)]
+        return [str(PYTHON), str(HERE / program), job.direction.value, *place, count, str(threads)]
+
+    return command
+
+
+def _curl(job: Job, _: int) -> list[str]:
+    ((key, path),) = job.pairs()
+    url = f"http://127.0.0.1:{job.port}/{job.bucket}/{key}"
+    return ["curl", "-sS", "--fail", *(["-o", path, url] if job.direction is Direction.IMPORT else ["-T", path, url])]
+
+
+def all_peers() -> list[Peer]:
+    """Every peer; the middle choice of each setting is the one that is used where none is tried out."""
+    return [
+        Peer(
+            name="s5cmd",
+            command=_s5cmd,
+            setting="concurrency (large) or numworkers",
+            choices=(4, 16, 64),
+            environment=AWS,
+            remarks="no checksums; exports unsigned, so that it need not hash bodies with SHA-256 as it must over plain http",
+        ),
+        Peer(
+            name="rclone",
+            command=_rclone,
+            setting="streams (large) or transfers",
+            choices=(4, 16, 32),
+            environment=AWS,
+            remarks="compares sizes; no MD5 to compare, because neither server's ETag is one",
+        ),
+        Peer(
+            name="boto3",
+            command=_sdk("sdk_boto3.py"),
+            setting="threads",
+            choices=(4, 10, 20),
+            environment=AWS,
+            remarks="CRC-32 of uploads by default; downloads compare nothing here",
+        ),
+        Peer(
+            name="OSS SDK",
+            command=_sdk("sdk_oss.py"),
+            setting="threads",
+            choices=(3, 6, 12),
+            environment=AWS,
+            remarks="CRC-64 of uploads, and of downloads by its downloader",
+        ),
+        Peer(
+            name="curl",
+            command=_curl,
+            setting="none",
+            choices=(1,),
+            only_large=True,
+            environment=AWS,
+            remarks="one stream, no parts, no checksum: what the floor is held against",
+        ),
+    ]
+
+
+def installed(peer: Peer, environment: Mapping[str, str]) -> bool:
+    """Whether its program is there."""
+    if peer.name == "curl":
+        return any(os.access(os.path.join(part, "curl"), os.X_OK) for part in environment.get("PATH", "").split(":"))
+    return (Path(s5cmd_program()) if peer.name == "s5cmd" else RCLONE if peer.name == "rclone" else PYTHON).exists()

@@ -1,0 +1,96 @@
+"""From idle: how long until one 4 KiB file is COMPLETE, in units of one fdatasync on that disk and the store's own answer time?"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from bench.dataset import SOURCE_BUCKET
+from bench.floor import Link
+from bench.lean import quantile
+from bench.service import Penstock
+from bench.stage import Stage
+
+Row = dict[str, object]
+
+IDLE_S = 0.3
+LIMIT_S = 30.0
+LOOK_EVERY_S = 0.0005
+
+
+def measure(stage: Stage) -> Row:
+    """One row: p50 and p95 of the service, of a durable create, of fdatasync, of the store."""
+    service = stage.penstock
+    flow = next(each for direction, each in stage.arena.flows.items() if direction == "import")
+    task = service.task(flow, "StreamImport", "/small/", "/idle/")
+    name = stage.datasets["small"].files_set.names()[0]
+    syncs: list[float] = []
+    stores: list[float] = []
+    creates: list[float] = []
+    wholes: list[float] = []
+    link = Link(stage.arena.source.port)
+    for number in range(stage.scale.latency_samples):
+        time.sleep(IDLE_S)
+        syncs.append(fdatasync_s(stage.directory / "sync-probe"))
+        stores.append(_store_s(link, name))
+        time.sleep(IDLE_S)
+        created_s, whole_s = once(service, flow, task, name, f"{number}")
+        creates.append(created_s)
+        wholes.append(whole_s)
+    row: Row = {
+        "samples": len(wholes),
+        "fdatasync_p50_s": quantile(syncs, 0.5),
+        "store_p50_s": quantile(stores, 0.5),
+        "create_p50_s": quantile(creates, 0.5),
+        "complete_p50_s": quantile(wholes, 0.5),
+        "complete_p95_s": quantile(wholes, 0.95),
+        "fdatasyncs_p50": (quantile(wholes, 0.5) - quantile(stores, 0.5)) / quantile(syncs, 0.5),
+        "looked_every_s": LOOK_EVERY_S,
+    }
+    stage.say(
+        f"  idle to COMPLETE: p50 {quantile(wholes, 0.5) * 1e3:.1f} ms (create {quantile(creates, 0.5) * 1e3:.1f}), "
+        f"p95 {quantile(wholes, 0.95) * 1e3:.1f} ms; fdatasync {quantile(syncs, 0.5) * 1e3:.2f} ms, "
+        f"store {quantile(stores, 0.5) * 1e3:.2f} ms: {row['fdatasyncs_p50']:.1f} fdatasyncs + store"
+    )
+    return row
+
+
+def once(service: Penstock, flow: str, task: str, name: str, target: str) -> tuple[float, float]:
+    """Seconds to the answer of CreateDataFlowSubTask, and to COMPLETE, of one file."""
+    begun = time.perf_counter()
+    answer = service.call(
+        "CreateDataFlowSubTask",
+        DataFlowId=flow,
+        DataFlowTaskId=task,
+        SrcFilePath=f"/{name}",
+        DstFilePath=f"/{target}",
+    )
+    created_s = time.perf_counter() - begun
+    filters = [{"Key": "DataFlowSubTaskIds", "Value": answer["DataFlowSubTaskId"]}]
+    while True:
+        found = service.call("DescribeDataFlowSubTasks", Filters=filters)["DataFlowSubTask"]["DataFlowSubTask"]
+        if found[0]["Status"] == "COMPLETE":
+            return created_s, time.perf_counter() - begun
+        if time.perf_counter() - begun > LIMIT_S:
+            raise TimeoutError(f"not COMPLETE after {LIMIT_S:g} s: {found[0]}")
+        time.sleep(LOOK_EVERY_S)
+
+
+def fdatasync_s(path: Path) -> float:
+    """One fdatasync of 4 KiB appended."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(descriptor, bytes(4096))
+        begun = time.perf_counter()
+        os.fdatasync(descriptor)
+        return time.perf_counter() - begun
+    finally:
+        os.close(descriptor)
+
+
+def _store_s(link: Link, name: str) -> float:
+    begun = time.perf_counter()
+    link.send(f"GET /{SOURCE_BUCKET}/small/{name} HTTP/1.1\r\nhost: probe\r\n\r\n")
+    link.text()
+    return time.perf_counter() - begun
