@@ -188,7 +188,13 @@ class Engine:
             "keeper": self.keeper.step,
         }
         wait_s = self._options.trouble_wait_s
-        return [Loop(name, step, self._bells[name], trouble_wait_s=wait_s) for name, step in steps.items()]
+        return [
+            Loop(name, step, self._bells[name], trouble_wait_s=wait_s, gap_s=self._gap_s)
+            for name, step in steps.items()
+        ]
+
+    def _gap_s(self) -> float:
+        return self._options.busy_gap_s if len(self.flights) > self._options.busy_flights else 0.0
 
     # ------------------------------------------------------------------------------------------------------------- running
 

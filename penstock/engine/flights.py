@@ -60,6 +60,7 @@ class Flights:
         self._by_mover: dict[str, dict[Attempt, Flight]] = {}
         self._by_task: dict[ClaimLane, Counter[str]] = {lane: Counter() for lane in ClaimLane}
         self._by_owner: Counter[str] = Counter()
+        self._places: Counter[tuple[str, bool]] = Counter()  # by mover, and whether it is a large file's place
 
     def __len__(self) -> int:
         return len(self._all)
@@ -81,6 +82,7 @@ class Flights:
             flight.mover = mover
             flight.since_ns = now_ns
             held[flight.attempt] = flight
+            self._places[mover, flight.order.lane is Lane.LARGE] += 1
 
     def find(self, attempt: Attempt) -> Flight | None:
         """The flight of this attempt, if it is still under way."""
@@ -99,6 +101,10 @@ class Flights:
             self._by_mover[flight.mover].pop(attempt, None)
             if not self._by_mover[flight.mover]:
                 del self._by_mover[flight.mover]
+            place = (flight.mover, flight.order.lane is Lane.LARGE)
+            self._places[place] -= 1
+            if self._places[place] <= 0:
+                del self._places[place]
         tasks = self._by_task[flight.order.claim_lane]
         tasks[flight.task_id] -= 1
         if tasks[flight.task_id] <= 0:
@@ -116,7 +122,4 @@ class Flights:
 
     def count_at(self, mover: str, lane: Lane) -> int:
         """How many places of `lane` are taken at `mover`; sweeps take small places."""
-        flights = self._by_mover.get(mover, {}).values()
-        if lane is Lane.LARGE:
-            return sum(1 for flight in flights if flight.order.lane is Lane.LARGE)
-        return sum(1 for flight in flights if flight.order.lane is not Lane.LARGE)
+        return self._places[mover, lane is Lane.LARGE]

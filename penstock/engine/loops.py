@@ -30,9 +30,22 @@ class Bell:
 
 
 class Loop:
-    """Runs one step on one event loop. `trouble_wait_s` are the waits after the first, second, ... error in a row."""
+    """Runs one step on one event loop. `trouble_wait_s` are the waits after the first, second, ... error in a row.
 
-    def __init__(self, name: str, step: Step, bell: Bell, *, trouble_wait_s: Sequence[float]) -> None:
+    `gap_s` says how long two steps have to lie apart just now, however often the bell rings: under load a little waiting makes
+    batches, and batches make fewer commits.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        step: Step,
+        bell: Bell,
+        *,
+        trouble_wait_s: Sequence[float],
+        gap_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self._gap_s = gap_s
         self._name = name
         self._step = step
         self._woken = bell.rung
@@ -60,8 +73,7 @@ class Loop:
                 await self._wait(self._stopping, self._trouble_wait_s[min(troubles, len(self._trouble_wait_s)) - 1])
             if pause_s > 0 and not self._stopping.is_set():
                 await self._wait(self._woken, pause_s)
-            else:
-                await asyncio.sleep(0)  # a busy step must let the others have their turn
+            await asyncio.sleep(self._gap_s())  # at least a turn for the others
 
     @staticmethod
     async def _wait(event: asyncio.Event, limit_s: float) -> None:

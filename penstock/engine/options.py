@@ -75,6 +75,8 @@ class EngineOptions:
     claim: ClaimOptions = field(default_factory=ClaimOptions)
     keeper: KeeperOptions = field(default_factory=KeeperOptions)
     progress_every_s: float = 1.0
+    busy_flights: int = 24  # with more under way, steps are gathered into batches:
+    busy_gap_s: float = 0.005
     trouble_wait_s: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 5.0)  # after a step that failed: first, second, ...
 
 
