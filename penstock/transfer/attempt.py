@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from penstock.errors import FencedError, StoppedError, StoreError
@@ -32,6 +32,7 @@ NOT_COMPARED = "not compared"
 
 _PATIENCE_S = 5.0  # a store that asks for a longer pause gets it from the engine
 _LOOK_EVERY_S = 0.05
+_NEVER = threading.Event()
 
 _Result = TypeVar("_Result")
 
@@ -54,8 +55,7 @@ class Attempt:
     stopped: StopReason | None = None
     note: str = ""
     _withdraws: bool = False
-    _broken: threading.Event = field(default_factory=threading.Event)
-    _never: threading.Event = field(default_factory=threading.Event)
+    _is_broken: bool = False
 
     # -------------------------------------------------------------------------------------------------------- stopping
 
@@ -69,7 +69,7 @@ class Attempt:
         if self._withdraws:
             self.check_fence()
             return
-        if self._broken.is_set():
+        if self._is_broken:
             raise StoppedError("another part of this file failed")
         reason = self.hooks.stop_reason()
         if reason is not None:
@@ -136,7 +136,7 @@ class Attempt:
         while left_s > 0:
             check()
             slice_s = min(left_s, _LOOK_EVERY_S)
-            self._never.wait(slice_s)
+            _NEVER.wait(slice_s)
             left_s -= slice_s
 
     def run_parts(self, jobs: Iterable[PartJob]) -> None:
@@ -148,7 +148,7 @@ class Attempt:
             try:
                 work(workspace)
             except BaseException:
-                self._broken.set()
+                self._is_broken = True
                 raise
 
         return watched

@@ -15,7 +15,7 @@ from penstock.transfer.journal import Journal, Recorded
 from penstock.transfer.partial import PartialFile
 from penstock.transfer.posix import FileState, look_or_none
 from penstock.transfer.refusals import Side, from_os
-from penstock.transfer.root import Root, sync_directory
+from penstock.transfer.root import Root
 from penstock.transfer.transfer import Transfer
 
 
@@ -79,7 +79,7 @@ class Place:
 
     def sync(self) -> None:
         """fsync the directory: names published or removed in it stay so. Raises OSError."""
-        sync_directory(self._directory)
+        self._root.sync_directory(self._directory)
 
     def read_journal(self) -> Recorded | None:
         """What the journal says; None if there is none. Raises OSError."""

@@ -5,7 +5,6 @@ Calls `posix` only. Nothing is ever read or written through an absolute path, so
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import threading
@@ -16,6 +15,7 @@ from penstock.errors import FailureCode, TransferError
 from penstock.model import FileSystem
 from penstock.transfer import posix
 from penstock.transfer.names import split, to_bytes
+from penstock.transfer.shared_sync import SharedSync
 
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _DURABLE_LEVELS_MAX = 4096
@@ -33,6 +33,7 @@ class Root:
         self._state = posix.look_open(descriptor)
         self._lock = threading.Lock()
         self._durable: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._syncs = SharedSync()
 
     @classmethod
     def open(cls, file_system: FileSystem, *, opener: posix.Opener | None = None) -> Root:
@@ -124,13 +125,17 @@ class Root:
         for count in range(depth, len(components)):
             level = self.open_directory(b"/".join(components[:count]) or b".")
             try:
-                sync_directory(level)
+                self.sync_directory(level)
             finally:
                 os.close(level)
         with self._lock:
             self._durable[identity] = None
             while len(self._durable) > _DURABLE_LEVELS_MAX:
                 self._durable.popitem(last=False)
+
+    def sync_directory(self, descriptor: int) -> None:
+        """fsync a directory, shared with all who ask at the same time. Raises OSError."""
+        self._syncs.sync(descriptor)
 
     def require_base(self, base: str) -> None:
         """Raises TransferError (FileSystemPathNotFound) with the command that mends it, if `base` is not a directory."""
@@ -191,15 +196,6 @@ class Root:
 def default_opener() -> posix.Opener:
     """openat2 where the kernel has it, else the walk."""
     return posix.open_beneath if posix.has_openat2() else posix.walk_beneath
-
-
-def sync_directory(descriptor: int) -> None:
-    """fsync a directory; file systems that know no such thing (EINVAL) keep names durable by other means."""
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
 
 
 def describe_mount(path: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The gate these tests push files through."""
+"""The gate these tests push files through, and the store it pushes them to."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.transfer.exports import later
 from tests.fixtures.gate import Gate, open_gate
+from tests.fixtures.memorystore import MemoryStore
 
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Gate]:
     """A gate over an empty file system that holds `base`."""
     made = open_gate(tmp_path / "fs")
+    made.clock = later
     yield made
     made.close()
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    """An empty bucket by the same clock."""
+    return MemoryStore(clock=later)

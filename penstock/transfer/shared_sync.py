@@ -1,0 +1,85 @@
+"""One fsync of a directory for all who wait for one: publishing many small files into it costs a fraction of a sync each.
+
+A sync covers what was done before it began. So whoever comes while one is running waits for the next, together with everybody
+else who comes meanwhile; one of them does it. Calls the kernel only. Safe from several threads.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+
+_Identity = tuple[int, int]
+
+
+class _Group:
+    """Those who wait for one directory."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.users = 0  # guarded by the owner's lock
+        self.begun = 0
+        self.ended = 0
+        self.failures: dict[int, OSError] = {}
+
+
+class SharedSync:
+    """Directory syncs of one process, shared by directory."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._groups: dict[_Identity, _Group] = {}
+
+    def sync(self, descriptor: int) -> None:
+        """Return when the directory is on stable storage as it was when this was called.
+
+        Raises OSError, to everybody whose changes the failed sync covered.
+        """
+        found = os.fstat(descriptor)
+        identity = (found.st_dev, found.st_ino)
+        with self._lock:
+            group = self._groups.setdefault(identity, _Group())
+            group.users += 1
+        try:
+            self._wait(group, descriptor)
+        finally:
+            with self._lock:
+                group.users -= 1
+                if group.users == 0:
+                    del self._groups[identity]
+
+    @staticmethod
+    def _wait(group: _Group, descriptor: int) -> None:
+        with group.changed:
+            wanted = group.begun + 1
+            while group.ended < wanted:
+                if group.begun > group.ended:  # one is running, and it began too early for us
+                    group.changed.wait()
+                    continue
+                group.begun += 1
+                group.changed.release()
+                failure: OSError | None = OSError(errno.EINTR, "the sync was interrupted")
+                try:
+                    sync_directory(descriptor)
+                    failure = None
+                except OSError as error:
+                    failure = error
+                finally:
+                    group.changed.acquire()
+                    group.ended = group.begun
+                    if failure is not None:
+                        group.failures[group.ended] = failure
+                    group.changed.notify_all()
+            failed = group.failures.get(wanted)
+        if failed is not None:
+            raise OSError(failed.errno, failed.strerror) from failed
+
+
+def sync_directory(descriptor: int) -> None:
+    """fsync a directory; file systems that know no such thing (EINVAL) keep names durable by other means."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise

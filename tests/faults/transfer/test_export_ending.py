@@ -1,0 +1,222 @@
+"""Do policies hold while others write, and does a cancel leave nothing in the bucket?"""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from penstock.errors import FailureCode, IntegrityError, PermissionDeniedError, StoreError, StoreUnavailableError
+from penstock.model import ConflictPolicy, Guarantee
+from penstock.stores.base import Abilities, CreateOnly, Overwrite
+from penstock.transfer.transfer import Checkpoint, Intent, Lane, Outcome, StopReason, Verdict
+from tests.faults.transfer.exports import (
+    CONTENT,
+    DEADLINE_S,
+    KEY,
+    LOST,
+    SMALL,
+    UNABLE,
+    VERSIONED,
+    check_complete,
+    drain_after,
+    export,
+    lane_of,
+    write,
+)
+from tests.fixtures.gate import Gate
+from tests.fixtures.memorystore import Fault, Hold, Meanwhile, MemoryStore, Moment, Raise
+from tests.fixtures.memorystore import Gate as StoreGate
+
+# ------------------------------------------------------------------------------------------------------------- policies
+
+
+@pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
+@pytest.mark.parametrize("abilities", [None, UNABLE, VERSIONED], ids=["able", "unable", "versioned"])
+def test_under_skip_a_foreign_object_that_comes_in_between_is_kept(
+    gate: Gate, content: bytes, abilities: Abilities | None
+) -> None:
+    store = MemoryStore(abilities=abilities)
+    write(gate, content)
+    verb = "put" if content is SMALL else "complete"
+    if abilities is UNABLE:
+        verb = "put_part" if content is CONTENT else "head"  # later than its last look nothing can help an unable store
+    nth = 2 if verb == "put_part" else 1
+    store.script(Fault(verb, nth=nth, action=Meanwhile(lambda: store.seed(KEY, b"theirs"))))
+    outcome = gate.move(export(conflict_policy=ConflictPolicy.SKIP_THE_FILE), store, lane=lane_of(content))
+    assert (outcome.verdict, outcome.actual_bytes) == (Verdict.SKIPPED, 0)
+    assert store.content(KEY) == b"theirs"
+    assert store.unfinished() == []
+    assert len(list(store.list_versions(prefix=KEY))) == 1
+    assert outcome.guarantee is (Guarantee.ATOMIC if abilities is None else Guarantee.BEST_EFFORT)
+
+
+@pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
+def test_on_a_versioned_bucket_an_earlier_try_of_ours_is_not_taken_for_foreign(gate: Gate, content: bytes) -> None:
+    store = MemoryStore(abilities=VERSIONED)
+    write(gate, content)
+    store.script(Fault("put", action=Raise(LOST, Moment.AFTER)), Fault("complete", action=Raise(LOST, Moment.AFTER)))
+    outcome = gate.move(export(conflict_policy=ConflictPolicy.SKIP_THE_FILE), store, lane=lane_of(content))
+    check_complete(outcome, store, content)
+
+
+def test_a_create_only_request_is_made_where_the_store_honours_it(gate: Gate) -> None:
+    for abilities, expected in ((None, CreateOnly()), (UNABLE, Overwrite())):
+        store = MemoryStore(abilities=abilities)
+        write(gate, SMALL)
+        gate.move(export(conflict_policy=ConflictPolicy.SKIP_THE_FILE), store, lane=Lane.SMALL)
+        assert store.calls_of("put")[0].precondition == expected
+
+
+# -------------------------------------------------------------------------------------------------------------- cancels
+
+
+@pytest.mark.parametrize("at", ["list_uploads", "initiate", "put_part", "complete"])
+def test_a_cancel_at_any_request_leaves_nothing_or_finds_it_complete(gate: Gate, store: MemoryStore, at: str) -> None:
+    write(gate)
+    cancel = Meanwhile(lambda: setattr(gate.hooks, "stop", StopReason.CANCEL))
+    store.script(Fault(at, action=cancel))
+    outcome = gate.move(export(), store)
+    assert store.unfinished() == []
+    if at == "complete":
+        check_complete(outcome, store)
+    else:
+        assert (outcome.verdict, outcome.checkpoint) == (Verdict.CANCELED, None)
+        assert store.keys() == []
+
+
+@pytest.mark.parametrize("verb", ["put", "complete"])
+def test_a_cancel_after_an_answer_was_lost_finds_the_object(gate: Gate, store: MemoryStore, verb: str) -> None:
+    content = SMALL if verb == "put" else CONTENT
+    write(gate, content)
+
+    def strike() -> None:
+        gate.hooks.stop = StopReason.CANCEL
+
+    store.script(Fault(verb, action=Meanwhile(strike)), Fault(verb, action=Raise(LOST, Moment.AFTER)))
+    check_complete(gate.move(export(), store, lane=lane_of(content)), store, content)
+
+
+def test_a_store_that_is_away_keeps_a_cancel_waiting_and_says_why(gate: Gate, store: MemoryStore) -> None:
+    write(gate)
+    store.script(
+        Fault("put_part", nth=2, action=Meanwhile(lambda: setattr(gate.hooks, "stop", StopReason.CANCEL))),
+        Fault("abort", times=3, action=Raise(StoreUnavailableError("the store is away"))),
+    )
+    first = gate.move(export(), store)
+    assert (first.verdict, first.code) == (Verdict.RETRY, FailureCode.STORE_UNAVAILABLE)
+    assert "the store is away" in first.message
+    assert first.checkpoint is not None
+    final = gate.move(export(attempt=2, intent=Intent.WITHDRAW, checkpoint=first.checkpoint), store)
+    assert final.verdict is Verdict.CANCELED
+    assert store.unfinished() == []
+
+
+def test_an_abort_is_repeated_while_parts_keep_the_upload_alive(gate: Gate, store: MemoryStore) -> None:
+    write(gate)
+    first = gate.move(export(), store, hooks=drain_after(gate, store, 2))
+    plain = store.abort
+    ignored: list[str] = []
+
+    def abort(key: str, upload_id: str) -> None:
+        if len(ignored) < 2:
+            ignored.append(upload_id)
+        else:
+            plain(key, upload_id)
+
+    store.abort = abort  # type: ignore[method-assign]
+    outcome = gate.move(export(attempt=2, intent=Intent.WITHDRAW, checkpoint=first.checkpoint), store)
+    assert outcome.verdict is Verdict.CANCELED
+    assert store.unfinished() == []
+
+
+def test_a_bucket_that_is_gone_leaves_nothing_to_withdraw(gate: Gate, store: MemoryStore) -> None:
+    write(gate)
+    first = gate.move(export(), store, hooks=drain_after(gate, store, 2))
+    store.bucket_exists = False
+    failed = gate.move(export(attempt=2, checkpoint=first.checkpoint), store)
+    assert (failed.verdict, failed.code) == (Verdict.FAILED, FailureCode.BUCKET_NOT_FOUND)
+    outcome = gate.move(export(attempt=3, intent=Intent.WITHDRAW, checkpoint=first.checkpoint), store)
+    assert outcome.verdict is Verdict.CANCELED
+
+
+def test_withdrawing_finds_an_upload_that_was_completed_meanwhile(gate: Gate, store: MemoryStore) -> None:
+    write(gate)
+    records: list[Checkpoint] = []
+    gate.hooks.on_checkpoint = records.append
+    gate.move(export(), store)
+    gate.hooks.stop = StopReason.CANCEL
+    outcome = gate.move(export(attempt=2, intent=Intent.WITHDRAW, checkpoint=records[-1]), store)
+    check_complete(outcome, store)
+
+
+def test_withdrawing_does_not_take_a_foreign_object_for_ours(gate: Gate, store: MemoryStore) -> None:
+    store.seed(KEY, CONTENT, metadata={"penstock-sub-task": "another"})
+    outcome = gate.move(export(intent=Intent.WITHDRAW), store)
+    assert outcome.verdict is Verdict.CANCELED
+    assert store.content(KEY) == CONTENT
+
+
+def test_a_fenced_attempt_stops_without_completing_or_aborting(gate: Gate, store: MemoryStore) -> None:
+    write(gate)
+    store.script(Fault("put_part", nth=3, action=Meanwhile(lambda: setattr(gate.hooks, "stop", StopReason.FENCED))))
+    outcome = gate.move(export(), store)
+    assert outcome.verdict is Verdict.RETURNED
+    assert store.calls_of("complete", "abort", "delete") == []
+    assert len(store.unfinished()) == 1
+
+
+def test_a_failure_that_is_final_leaves_no_upload(gate: Gate, store: MemoryStore) -> None:
+    write(gate)
+    first = gate.move(export(), store, hooks=drain_after(gate, store, 2))
+    gate.target.unlink()
+    outcome = gate.move(export(attempt=2, checkpoint=first.checkpoint), store)
+    assert (outcome.verdict, outcome.code) == (Verdict.FAILED, FailureCode.SOURCE_NOT_FOUND)
+    assert store.unfinished() == []
+
+
+def test_a_final_failure_whose_cleaning_up_must_wait_is_tried_again(gate: Gate, store: MemoryStore) -> None:
+    write(gate)
+    first = gate.move(export(), store, hooks=drain_after(gate, store, 2))
+    gate.target.unlink()
+    store.script(Fault("abort", times=3, action=Raise(StoreUnavailableError("away"))))
+    second = gate.move(export(attempt=2, checkpoint=first.checkpoint), store)
+    assert (second.verdict, second.code) == (Verdict.RETRY, FailureCode.SOURCE_NOT_FOUND)
+    assert second.checkpoint == first.checkpoint
+    final = gate.move(export(attempt=3, checkpoint=second.checkpoint), store)
+    assert final.verdict is Verdict.FAILED
+    assert store.unfinished() == []
+
+
+def test_tidying_aborts_what_is_left(gate: Gate, store: MemoryStore) -> None:
+    write(gate)
+    first = gate.move(export(), store, hooks=drain_after(gate, store, 2))
+    outcome = gate.move(export(attempt=2, intent=Intent.TIDY, checkpoint=first.checkpoint), store)
+    assert outcome.verdict is Verdict.TIDIED
+    assert store.unfinished() == []
+
+
+@pytest.mark.parametrize("error", [PermissionDeniedError("403"), IntegrityError("bad"), StoreUnavailableError("500")])
+def test_a_refused_initiate_is_an_outcome(gate: Gate, store: MemoryStore, error: StoreError) -> None:
+    write(gate)
+    store.script(Fault("initiate", times=99, action=Raise(error)))
+    outcome = gate.move(export(), store)
+    assert outcome.verdict is Verdict.RETRY
+    assert outcome.checkpoint is not None
+    assert outcome.checkpoint.upload_id == ""
+
+
+def test_a_held_request_of_one_part_does_not_hide_another_parts_error(gate: Gate, store: MemoryStore) -> None:
+    write(gate)
+    held = StoreGate()
+    store.script(
+        Fault("put_part", nth=1, action=Hold(held)),
+        Fault("put_part", nth=2, times=99, action=Raise(PermissionDeniedError("403"))),
+    )
+    outcomes: list[Outcome] = []
+    mover = threading.Thread(target=lambda: outcomes.append(gate.move(export(), store)))
+    mover.start()
+    assert held.reached.wait(DEADLINE_S)
+    held.open()
+    mover.join(DEADLINE_S)
+    assert outcomes[0].code is FailureCode.BUCKET_ACCESS_DENIED
