@@ -1,4 +1,4 @@
-"""The engine: runner, settler, recorder, canceler and keeper around one catalog and one executor, each in its own loop.
+"""The engine: runner, settler, recorder, canceler, keeper and their like around one catalog and one executor, each in its own loop.
 
 Makes accepted sub-tasks happen. Serves no HTTP, moves no byte itself, and knows the executor only by its contract.
 """
@@ -26,6 +26,7 @@ from penstock.engine.rooms import Rooms
 from penstock.engine.runner import Runner
 from penstock.engine.settler import Settler
 from penstock.engine.tags import TagWatch
+from penstock.engine.transitions import Transitions
 from penstock.model import Bucket, Registry
 from penstock.stores.base import Store
 
@@ -79,6 +80,7 @@ class Engine:
         self.keeper = Keeper(
             catalog=catalog, flights=self.flights, owners=self._owners, options=options.keeper, now_ns=now_ns
         )
+        self.transitions = Transitions(catalog=catalog, options=options.transitions, now_ns=now_ns)
         self._loops = self._made_loops()
         self._tags_loop = Loop("tags", self.tags.step, self._bells["tags"], trouble_wait_s=options.trouble_wait_s)
 
@@ -186,6 +188,7 @@ class Engine:
             "checkpoints": self.recorder.checkpoint_step,
             "canceler": self.canceler.step,
             "keeper": self.keeper.step,
+            "transitions": self.transitions.step,
         }
         wait_s = self._options.trouble_wait_s
         return [

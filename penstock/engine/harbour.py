@@ -10,15 +10,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 from penstock.engine.messages import Places
-from penstock.errors import FailureCode, TransferError
+from penstock.errors import BucketNotFoundError, FailureCode, TransferError
 from penstock.model import Bucket, Credentials, FileSystem
-from penstock.stores.base import Store
+from penstock.stores.base import OSS_LIMITS, Abilities, Store
 from penstock.stores.credentials import load_credentials
-from penstock.stores.opening import open_store
 from penstock.transfer.root import Root
+from penstock.transfer.transfer import Intent
 
 
 class Closable(Protocol):
@@ -44,6 +44,22 @@ class Berth(Generic[Open]):
         self.is_stale = False
 
 
+class GoneStore:
+    """A bucket that is not registered any more: every verb says that it is not there."""
+
+    limits = OSS_LIMITS
+    abilities = Abilities()
+
+    def __init__(self, bucket: str) -> None:
+        self.bucket = bucket
+
+    def __getattr__(self, verb: str) -> Callable[..., object]:
+        def refuse(*_: object, **__: object) -> object:
+            raise BucketNotFoundError(f"bucket {self.bucket} is not registered (any more)", bucket=self.bucket)
+
+        return refuse
+
+
 class Harbour:
     """Roots by file system id, stores by bucket name."""
 
@@ -52,7 +68,7 @@ class Harbour:
         *,
         places: Places,
         secrets_path: Path,
-        store_opener: OpenStore = open_store,
+        store_opener: OpenStore,
         root_opener: OpenRoot = Root.open,
     ) -> None:
         self._lock = threading.Lock()
@@ -87,9 +103,15 @@ class Harbour:
             self._let_go(berth)
 
     @contextmanager
-    def store(self, bucket_name: str) -> Iterator[Store]:
-        """The bucket's store. Raises TransferError, StoreError (no credentials), SettingsError (unusable description)."""
+    def store(self, bucket_name: str, intent: Intent) -> Iterator[Store]:
+        """The bucket's store; without the bucket a stand-in that is enough to remove an import's helper files.
+
+        Raises TransferError, StoreError (no credentials), SettingsError (unusable description).
+        """
         bucket = self._buckets.get(bucket_name)
+        if bucket is None and intent is not Intent.MOVE:
+            yield cast("Store", GoneStore(bucket_name))
+            return
         if bucket is None:
             words = f"bucket {bucket_name} is not registered (any more)"
             raise TransferError(FailureCode.BUCKET_NOT_REGISTERED, words, waiting_helps=True)

@@ -1,21 +1,27 @@
 """A line: the transfers that wait for one lane's threads inside a mover, taken in turn by task.
 
-A task with a hundred files in the line delays another task's first file by one file a thread, not by a hundred. Thread-safe.
+A task with a hundred files in the line delays another task's first file by one file a thread, not by a hundred; a task whose
+bucket may not begin another file now is passed over. Thread-safe.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from penstock.engine.executor import Attempt
 from penstock.engine.running import Running
+from penstock.transfer.transfer import Transfer
+
+HELD_UP_LOOK_S = 0.1
 
 
 class Line:
-    """What waits for one lane. `take` blocks."""
+    """What waits for one lane. `take` blocks. `admit` says whether a transfer may begin now, and counts it if so."""
 
-    def __init__(self) -> None:
+    def __init__(self, admit: Callable[[Transfer], bool] = lambda _: True) -> None:
+        self._admit = admit
         self._changed = threading.Condition()
         self._by_task: dict[str, deque[Running]] = {}
         self._turns: deque[str] = deque()
@@ -44,7 +50,7 @@ class Line:
                 if item is not None:
                     del self._waiting[item.attempt]
                     return item
-                self._changed.wait()
+                self._changed.wait(HELD_UP_LOOK_S if self._waiting else None)
 
     def remove(self, attempt: Attempt) -> Running | None:
         """Take this one out, if it still waits."""
@@ -61,15 +67,17 @@ class Line:
             return items
 
     def _next(self) -> Running | None:
-        """The head of the next task's queue; what was removed meanwhile is passed over."""
-        while self._turns:
+        """The head of the next task's queue that may begin; what was removed meanwhile is passed over."""
+        for _ in range(len(self._turns)):
             task = self._turns.popleft()
             queue = self._by_task[task]
-            item = queue.popleft()
+            while queue and self._waiting.get(queue[0].attempt) is not queue[0]:
+                queue.popleft()
+            item = queue.popleft() if queue and self._admit(queue[0].transfer) else None
             if queue:
                 self._turns.append(task)
             else:
                 del self._by_task[task]
-            if self._waiting.get(item.attempt) is item:
+            if item is not None:
                 return item
         return None

@@ -19,6 +19,7 @@ from penstock.engine.lines import Line
 from penstock.engine.messages import Control, Lane, Lease, MoverLimits
 from penstock.engine.outbox import Outbox
 from penstock.engine.running import Running
+from penstock.engine.throttle import Throttle
 from penstock.errors import (
     FailureCode,
     FencedError,
@@ -44,6 +45,7 @@ class Mover:
         harbour: Harbour,
         outbox: Outbox,
         board: Board,
+        throttle: Throttle,
         move: Move,
         clock_s: Callable[[], float],
     ) -> None:
@@ -51,6 +53,7 @@ class Mover:
         self._harbour = harbour
         self._outbox = outbox
         self._board = board
+        self._throttle = throttle
         self._move = move
         self._clock_s = clock_s
         self._lock = threading.Lock()
@@ -153,6 +156,7 @@ class Mover:
             if self._draining:
                 running.stop(StopReason.DRAIN)
             outcome = self._outcome(running, lane)
+            self._throttle.ended(running.transfer.bucket, lane, outcome)
             self._end(running, outcome)
             self._board.end(place)
 
@@ -165,7 +169,10 @@ class Mover:
         """Carry it out; whatever happens becomes an outcome."""
         transfer = running.transfer
         try:
-            with self._harbour.root(transfer.file_system_id) as root, self._harbour.store(transfer.bucket) as store:
+            with (
+                self._harbour.root(transfer.file_system_id) as root,
+                self._harbour.store(transfer.bucket, transfer.intent) as store,
+            ):
                 outcome = self._move(transfer, root=root, store=store, hooks=running, lane=lane)
         except (StoppedError, FencedError):
             return replace(not_begun(transfer), checkpoint=running.record)

@@ -27,8 +27,10 @@ from penstock.engine.messages import Control, Hello, Lane, Lease, Places, Ready
 from penstock.engine.mover import Mover, threads_by_lane
 from penstock.engine.outbox import Outbox
 from penstock.engine.running import Running
+from penstock.engine.throttle import Throttle
 from penstock.engine.wire import FrameReader, Message, encode
 from penstock.stores.base import Store
+from penstock.stores.opening import open_store
 from penstock.transfer import mover as gate
 from penstock.transfer.parts import PartPool
 from penstock.transfer.root import Root
@@ -122,8 +124,15 @@ def _serve(connection: Connection, board_descriptor: int) -> NoReturn:
 
 def _built(hello: Hello, connection: Connection, board_descriptor: int) -> tuple[Mover, Harbour]:
     limits = hello.limits
-    lines = {lane: Line() for lane in Lane}
-    harbour = Harbour(places=hello.places, secrets_path=Path(hello.secrets_path))
+    throttle = Throttle(threads=threads_by_lane(limits), clock_s=time.monotonic)
+    lines = {lane: Line(partial(_admitted, throttle, lane)) for lane in Lane}
+    harbour = Harbour(
+        places=hello.places,
+        secrets_path=Path(hello.secrets_path),
+        store_opener=lambda bucket, credentials: open_store(
+            bucket, credentials, told_delay=partial(throttle.held_back, bucket.name)
+        ),
+    )
     outbox = Outbox(
         mover=hello.mover,
         limits=limits,
@@ -136,11 +145,16 @@ def _built(hello: Hello, connection: Connection, board_descriptor: int) -> tuple
         lines=lines,
         harbour=harbour,
         outbox=outbox,
+        throttle=throttle,
         board=Board(board_descriptor, sum(threads_by_lane(limits).values())),
         move=Gate(limits.transfer),
         clock_s=time.monotonic,
     )
     return mover, harbour
+
+
+def _admitted(throttle: Throttle, lane: Lane, transfer: Transfer) -> bool:
+    return throttle.admit(transfer.bucket, lane)
 
 
 def _watch(descriptor: int) -> None:

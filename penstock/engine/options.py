@@ -68,12 +68,22 @@ class KeeperOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransitionOptions:
+    """How transitions are ended. `delay_s` is how long those last that begin now, as the catalog was told; 0: none begin."""
+
+    delay_s: float = 0.0
+    look_least_s: float = 0.25  # between two looks for new ones; a status may be late by as much
+    batch_max: int = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
     """All bounds of the control side."""
 
     retry: RetryOptions = field(default_factory=RetryOptions)
     claim: ClaimOptions = field(default_factory=ClaimOptions)
     keeper: KeeperOptions = field(default_factory=KeeperOptions)
+    transitions: TransitionOptions = field(default_factory=TransitionOptions)
     progress_every_s: float = 1.0
     busy_flights: int = 24  # with more under way, steps are gathered into batches:
     busy_gap_s: float = 0.005

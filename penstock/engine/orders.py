@@ -75,18 +75,18 @@ _IMPORTS = frozenset({TaskAction.IMPORT, TaskAction.STREAM_IMPORT})
 
 def order_of(claimed: Claimed, registry: Registry, options: RetryOptions, *, now_ns: int) -> Order | Refusal:
     """What to do with a claimed row now."""
-    reason = _unregistered(claimed, registry)
-    if reason is not None:
-        return Refusal(claimed=claimed, reason=reason)
     row = claimed.sub_task
+    direction = Direction.IMPORT if claimed.action in _IMPORTS else Direction.EXPORT
+    unregistered = _unregistered(claimed, registry)
+    if unregistered is not None and not _leaves_helpers(claimed, direction, unregistered):
+        return Refusal(claimed=claimed, reason=unregistered)
     try:
         checkpoint = read(claimed.checkpoint)
     except ValueError as error:
         words = f"the record of the unfinished upload does not read: {error}"
         return Refusal(claimed=claimed, reason=Reason(code=FailureCode.INTERNAL, message=words))
-    direction = Direction.IMPORT if claimed.action in _IMPORTS else Direction.EXPORT
     source, target = row.source.removeprefix("/"), row.target.removeprefix("/")
-    farewell = _farewell(claimed, options)
+    farewell = unregistered if row.status is SubTaskStatus.RUNNING and unregistered else _farewell(claimed, options)
     intent = _intent(claimed, farewell)
     transfer = Transfer(
         sub_task_id=row.sub_task_id,
@@ -148,6 +148,12 @@ def _unregistered(claimed: Claimed, registry: Registry) -> Reason | None:
         words = f"bucket {scheme}://{name} is not registered (any more); `penstock bucket add` registers it"
         return Reason(code=FailureCode.BUCKET_NOT_REGISTERED, message=words)
     return None
+
+
+def _leaves_helpers(claimed: Claimed, direction: Direction, reason: Reason) -> bool:
+    """Whether helper files may lie beside the target of an import whose bucket is gone: they can be removed without it."""
+    begun = claimed.sub_task.attempt > 1 or claimed.sub_task.status is not SubTaskStatus.RUNNING
+    return begun and direction is Direction.IMPORT and reason.code is FailureCode.BUCKET_NOT_REGISTERED
 
 
 def _farewell(claimed: Claimed, options: RetryOptions) -> Reason | None:

@@ -38,7 +38,7 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(slots=True, kw_only=True)
-class Attempt:
+class Attempt:  # house: it gathers while it runs
     """Everything one attempt needs. `checkpoint` is the export record that is durable now; None when nothing is unfinished."""
 
     transfer: Transfer
@@ -141,7 +141,13 @@ class Attempt:
 
     def run_parts(self, jobs: Iterable[PartJob]) -> None:
         """Do all parts in the pool; when one fails the others end at their next look, and its error is raised."""
-        self.pool.run([PartJob(size_bytes=job.size_bytes, work=self._watched(job.work)) for job in jobs])
+        watched = [PartJob(size_bytes=job.size_bytes, work=self._watched(job.work)) for job in jobs]
+        self.pool.run(watched, look=self._check_reason)
+
+    def _check_reason(self) -> None:
+        """As `check_stop`, without the sibling that failed: the pool knows that one and its error itself."""
+        if not self._is_broken:
+            self.check_stop()
 
     def _watched(self, work: Callable[[Workspace], None]) -> Callable[[Workspace], None]:
         def watched(workspace: Workspace) -> None:

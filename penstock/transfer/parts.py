@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from penstock.errors import StoppedError
 
+_LOOK_EVERY_S = 0.1
+
 
 class Workspace:
     """A worker's own buffer. Only valid within the job that it is handed to."""
@@ -67,11 +69,12 @@ class PartPool:
         """How many parts can move at the same time."""
         return len(self._threads)
 
-    def run(self, jobs: Iterable[PartJob]) -> None:
+    def run(self, jobs: Iterable[PartJob], *, look: Callable[[], None] = lambda: None) -> None:
         """Do all jobs of one file; returns when none of them runs any more.
 
         After the first job that raises, those still waiting are dropped, and its error is raised here. A job is expected to
-        look now and then whether a sibling failed. Raises StoppedError when the pool was closed meanwhile.
+        look now and then whether a sibling failed. `look` is called now and then while jobs wait behind other files' parts;
+        what it raises ends the waiting as a failed job does. Raises StoppedError when the pool was closed meanwhile.
         """
         with self._changed:
             floor = min((line.served_bytes for line in self._lines), default=0)
@@ -80,12 +83,24 @@ class PartPool:
                 raise StoppedError("the part pool is closed")
             self._lines.append(line)
             self._changed.notify_all()
-            try:
-                self._changed.wait_for(lambda: line.is_over)
-            finally:
+        try:
+            self._wait(line, look)
+        finally:
+            with self._changed:
                 self._lines.remove(line)
         if line.error is not None:
             raise line.error
+
+    def _wait(self, line: _Line, look: Callable[[], None]) -> None:
+        while True:
+            with self._changed:
+                if self._changed.wait_for(lambda: line.is_over, _LOOK_EVERY_S):
+                    return
+            try:
+                look()  # outside of the lock: it asks the mover
+            except BaseException as error:  # noqa: BLE001  (raised by `run` once no job of this file runs any more)
+                with self._changed:
+                    self._drop(line, error)
 
     def close(self) -> None:
         """Drop what waits, let what runs end, end the threads."""

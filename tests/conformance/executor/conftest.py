@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -22,13 +20,12 @@ from penstock.engine.messages import MoverLimits, Places, Report
 from penstock.model import Direction, FileSystem
 from penstock.stores.base import Overwrite
 from penstock.transfer.transfer import Intent, Outcome, Transfer, TransferLimits
-from tests.fixtures.emulator import EmulatorServer, emulator
+from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.fakeexecutor import FakeExecutor, complete
 from tests.fixtures.gate import transfer
 from tests.fixtures.holdproxy import HoldProxy
 from tests.fixtures.plant import FS, open_bucket, registry_of, with_endpoint
-
-__all__ = ["emulator"]
+from tests.fixtures.waiting import seen_until
 
 MIB = 1 << 20
 STUCK = bytes(4 * MIB)
@@ -96,11 +93,7 @@ class Rig:
 
     async def until(self, look: Callable[[], object], otherwise: str, *, patience_s: float = 20.0) -> None:
         """Wait for what `look` sees."""
-        end = time.monotonic() + patience_s
-        while not look():
-            if time.monotonic() > end:
-                raise TimeoutError(f"{otherwise} within {patience_s:g} s")
-            await asyncio.sleep(0.005)
+        await seen_until(look, patience_s, otherwise)
 
     async def up(self) -> str:
         """Wait for a mover that takes work."""
@@ -225,14 +218,21 @@ async def started(executor: Executor, hands: Hands) -> AsyncIterator[Rig]:
         await executor.close(grace_s=2.0)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+@pytest.fixture(
+    params=[
+        pytest.param(("asyncio", {"use_uvloop": uvloop}), id="uvloop" if uvloop else "asyncio")
+        for uvloop in (True, False)
+    ]
+)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """The service runs on uvloop; tests and embedders mostly on asyncio's own loop."""
+    backend: tuple[str, dict[str, bool]] = request.param
+    return backend
 
 
 @pytest.fixture(params=["local", "fake"])
 async def rig(
-    request: pytest.FixtureRequest, tmp_path: Path, emulator: EmulatorServer, anyio_backend: str
+    request: pytest.FixtureRequest, tmp_path: Path, emulator: EmulatorServer, anyio_backend: tuple[str, dict[str, bool]]
 ) -> AsyncIterator[Rig]:
     if request.param == "fake":
         fake = FakeHands()

@@ -524,3 +524,17 @@ async def test_waiting_work_of_a_stopped_dataflow_stays_where_it_is(rig: Rig) ->
     await rig.turn()
     assert rig.executor.transfer(sub_task).attempt == 1
     assert rig.engine.flights.by_task(ClaimLane.SMALL) == {stream: 1}
+
+
+async def test_an_import_whose_bucket_is_gone_leaves_no_helper_files(rig: Rig) -> None:
+    sub_task = await one(rig)
+    await rig.turn()
+    rig.executor.say(sub_task, Verdict.RETRY, **TROUBLE)
+    await rig.turn()
+    rig.without_bucket()
+    await rig.pass_s(1)
+    assert rig.executor.transfer(sub_task).intent is Intent.WITHDRAW
+    rig.executor.say(sub_task, Verdict.CANCELED)
+    await rig.turn()
+    row = await rig.row(sub_task)
+    assert (row.status, row.error_code) == (SubTaskStatus.FAILED, "BucketNotRegistered")

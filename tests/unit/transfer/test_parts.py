@@ -125,3 +125,27 @@ def test_closing_ends_waiting_files() -> None:
     assert len(errors) == 1
     with pytest.raises(StoppedError):
         pool.run([PartJob(size_bytes=1, work=hold)])
+
+
+def test_a_file_whose_parts_wait_behind_others_hears_a_stop() -> None:
+    pool = PartPool(1, buffer_bytes=16)
+    gate = threading.Event()
+    other = threading.Thread(target=lambda: pool.run([PartJob(size_bytes=1, work=lambda _: _held(gate))]))
+    other.start()
+    _wait_for_lines(pool, 1)
+    done: list[str] = []
+
+    def stop() -> None:
+        raise StoppedError("canceled")
+
+    with pytest.raises(StoppedError, match="canceled"):
+        pool.run([PartJob(size_bytes=1, work=lambda _: done.append("x"))], look=stop)
+    assert not gate.is_set()
+    gate.set()
+    other.join(DEADLINE_S)
+    assert done == []
+    pool.close()
+
+
+def _held(gate: threading.Event) -> None:
+    assert gate.wait(DEADLINE_S)

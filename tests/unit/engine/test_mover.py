@@ -1,0 +1,286 @@
+"""Inside one mover: turns by task, stops that are heard, and an outcome for whatever happens."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.engine.board import Board
+from penstock.engine.harbour import Harbour
+from penstock.engine.lines import Line
+from penstock.engine.messages import Control, Lane, Lease, MoverLimits, Places, Report
+from penstock.engine.mover import Mover, threads_by_lane
+from penstock.engine.outbox import Outbox
+from penstock.engine.running import Running
+from penstock.engine.throttle import Throttle
+from penstock.errors import FailureCode, FencedError, StoppedError, StoreUnavailableError, TransferError
+from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials, FileSystem
+from penstock.stores.base import Store
+from penstock.transfer.root import Root
+from penstock.transfer.transfer import Intent, Outcome, StopReason, Transfer, Verdict
+from tests.fixtures.gate import transfer
+from tests.fixtures.memorystore import MemoryStore
+from tests.fixtures.waiting import wait_until
+
+LIMITS = MoverLimits(small_threads=1, large_files=1, sweep_threads=1)
+BUCKET = Bucket(
+    name="memory", kind=BucketKind.OSS, endpoint="http://127.0.0.1:1", region="r", addressing_style=AddressingStyle.PATH
+)
+
+
+@dataclass(slots=True)
+class Bench:
+    """A mover whose `move` does what the test says, and everything that it reports."""
+
+    mover: Mover
+    harbour: Harbour
+    board: Board
+    act: Callable[[Running, Lane], Outcome]
+    root: Path
+    opened: list[MemoryStore] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
+    secrets: Path = Path()
+
+    def take(self, *transfers: Transfer, lane: Lane = Lane.SMALL) -> None:
+        self.mover.take(Lease(transfers=transfers, lane=lane))
+
+    def ended(self, count: int) -> list[Outcome]:
+        """The first `count` outcomes."""
+        wait_until(lambda: len(self.outcomes) >= count, 10, f"{len(self.outcomes)} of {count} outcomes came")
+        return self.outcomes[:count]
+
+
+def done(running: Running, verdict: Verdict = Verdict.COMPLETE) -> Outcome:
+    return Outcome(sub_task_id=running.transfer.sub_task_id, attempt=running.transfer.attempt, verdict=verdict)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    root = tmp_path / "root"
+    root.mkdir()
+    secrets = tmp_path / "secrets.toml"
+    secrets.write_text('[bucket.memory]\naccess_key_id = "a"\naccess_key_secret = "b"\n')
+    places = Places(file_systems=(FileSystem(file_system_id="fs-1", root=str(root)),), buckets=(BUCKET,))
+    made: list[Bench] = []
+
+    def open_memory(bucket: Bucket, credentials: Credentials) -> Store:
+        made[0].opened.append(MemoryStore(bucket.name))
+        return made[0].opened[-1]
+
+    def move(transfer: Transfer, *, root: Root, store: Store, hooks: Running, lane: Lane) -> Outcome:
+        made[0].order.append(transfer.sub_task_id)
+        return made[0].act(hooks, lane)
+
+    def keep(report: Report) -> None:
+        made[0].outcomes += report.outcomes
+
+    harbour = Harbour(places=places, secrets_path=secrets, store_opener=open_memory)
+    lines = {lane: Line() for lane in Lane}
+    board, descriptor = Board.make(sum(threads_by_lane(LIMITS).values()))
+    outbox = Outbox(mover="m", limits=LIMITS, send=keep, pressed=lambda: False, clock_s=lambda: 0.0)
+    mover = Mover(
+        limits=LIMITS,
+        lines=lines,
+        harbour=harbour,
+        outbox=outbox,
+        board=board,
+        throttle=Throttle(threads=threads_by_lane(LIMITS), clock_s=lambda: 0.0),
+        move=move,
+        clock_s=lambda: 0.0,
+    )
+    made.append(Bench(mover, harbour, board, lambda running, _: done(running), root, secrets=secrets))
+    mover.start()
+
+    os.close(descriptor)
+    return made[0]
+
+
+def test_tasks_take_turns(bench: Bench) -> None:
+    gate = threading.Event()
+    bench.act = lambda running, _: (gate.wait(10), done(running))[1]
+    bench.take(*[transfer(sub_task_id=f"a{number}", task_id="a") for number in range(4)])
+    bench.take(transfer(sub_task_id="b0", task_id="b"))
+    gate.set()
+    bench.ended(5)
+    assert bench.order.index("b0") <= 2
+
+
+def test_what_is_under_way_stands_on_the_board(bench: Bench) -> None:
+    arrived, gate = threading.Event(), threading.Event()
+
+    def hold(running: Running, _: Lane) -> Outcome:
+        arrived.set()
+        gate.wait(10)
+        return done(running)
+
+    bench.act = hold
+    bench.take(transfer(sub_task_id="a"), transfer(sub_task_id="b"))
+    assert arrived.wait(10)
+    assert bench.board.begun() == {1}
+    gate.set()
+    bench.ended(2)
+    wait_until(lambda: bench.board.begun() == frozenset(), 5, "the board was not wiped")
+
+
+def test_a_waiting_file_that_is_canceled_is_withdrawn_past_all_others(bench: Bench) -> None:
+    gate = threading.Event()
+    seen: list[Intent] = []
+
+    def hold(running: Running, lane: Lane) -> Outcome:
+        if lane is Lane.SWEEP:
+            seen.append(running.transfer.intent)
+            return done(running, Verdict.CANCELED)
+        gate.wait(10)
+        return done(running)
+
+    bench.act = hold
+    bench.take(transfer(sub_task_id="a"), transfer(sub_task_id="b"), transfer(sub_task_id="c"))
+    wait_until(lambda: bench.order == ["a"], 5, "nothing began")
+    bench.mover.obey(Control(canceled=(("c", 1),)))
+    assert bench.ended(1)[0].verdict is Verdict.CANCELED
+    assert seen == [Intent.WITHDRAW]
+    gate.set()
+    assert {outcome.sub_task_id for outcome in bench.ended(3)} == {"a", "b", "c"}
+
+
+def test_a_running_file_hears_why_it_should_stop(bench: Bench) -> None:
+    def until_stopped(running: Running, _: Lane) -> Outcome:
+        wait_until(running.stop_reason, 10, "no reason came")
+        return done(running, Verdict.CANCELED if running.stop_reason() is StopReason.CANCEL else Verdict.RETURNED)
+
+    bench.act = until_stopped
+    bench.take(transfer(sub_task_id="a"))
+    wait_until(lambda: bench.order, 5, "nothing began")
+    bench.mover.obey(Control(canceled=(("a", 1),)))
+    assert bench.ended(1)[0].verdict is Verdict.CANCELED
+
+
+@pytest.mark.parametrize("control", [Control(fenced=(("b", 1),)), Control(yielded=(("b", 1),)), Control(drain=True)])
+def test_what_has_not_begun_is_returned_as_it_came(bench: Bench, control: Control) -> None:
+    gate = threading.Event()
+    bench.act = lambda running, _: (gate.wait(10), done(running))[1]
+    bench.take(transfer(sub_task_id="a"), transfer(sub_task_id="b"))
+    wait_until(lambda: bench.order, 5, "nothing began")
+    bench.mover.obey(control)
+    assert (bench.ended(1)[0].sub_task_id, bench.ended(1)[0].verdict) == ("b", Verdict.RETURNED)
+    gate.set()
+    assert bench.ended(2)[1].verdict is Verdict.COMPLETE
+
+
+def test_after_a_drain_everything_goes_back_at_once(bench: Bench) -> None:
+    bench.mover.obey(Control(drain=True))
+    bench.take(transfer(sub_task_id="a"))
+    assert bench.ended(1)[0].verdict is Verdict.RETURNED
+    assert bench.order == []
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict", "code"),
+    [
+        (RuntimeError("a bug"), Verdict.RETRY, FailureCode.INTERNAL),
+        (StoreUnavailableError("500"), Verdict.RETRY, FailureCode.STORE_UNAVAILABLE),
+        (TransferError(FailureCode.SOURCE_NOT_FOUND, "gone"), Verdict.FAILED, FailureCode.SOURCE_NOT_FOUND),
+        (TransferError(FailureCode.NO_SPACE, "full", waiting_helps=True), Verdict.RETRY, FailureCode.NO_SPACE),
+        (StoppedError("stop"), Verdict.RETURNED, None),
+        (FencedError("lost"), Verdict.RETURNED, None),
+    ],
+    ids=repr,
+)
+def test_whatever_happens_becomes_an_outcome(
+    bench: Bench, error: Exception, verdict: Verdict, code: FailureCode | None
+) -> None:
+    def fail(running: Running, _: Lane) -> Outcome:
+        raise error
+
+    bench.act = fail
+    bench.take(transfer(sub_task_id="a"))
+    (outcome,) = bench.ended(1)
+    assert (outcome.verdict, outcome.code) == (verdict, code)
+    bench.act = lambda running, _: done(running)
+    bench.take(transfer(sub_task_id="b"))
+    assert bench.ended(2)[1].verdict is Verdict.COMPLETE
+
+
+def test_names_that_are_no_utf8_do_not_stop_the_report(bench: Bench) -> None:
+    def fail(running: Running, _: Lane) -> Outcome:
+        raise TransferError(FailureCode.IO_ERROR, "cannot read /a\udcff")
+
+    bench.act = fail
+    bench.take(transfer(sub_task_id="a"))
+    assert bench.ended(1)[0].message == "cannot read /a\\udcff"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"file_system_id": "fs-9"}, FailureCode.FILE_SYSTEM_UNAVAILABLE),
+        ({"bucket": "other"}, FailureCode.BUCKET_NOT_REGISTERED),
+    ],
+)
+def test_what_is_not_registered_here_yet_is_tried_again(
+    bench: Bench, changes: dict[str, Any], code: FailureCode
+) -> None:
+    bench.take(transfer(sub_task_id="a", **changes))
+    (outcome,) = bench.ended(1)
+    assert (outcome.verdict, outcome.code) == (Verdict.RETRY, code)
+
+
+def test_credentials_that_are_missing_can_be_mended(bench: Bench) -> None:
+    bench.secrets.write_text("")
+    bench.take(transfer(sub_task_id="a"))
+    (outcome,) = bench.ended(1)
+    assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.BUCKET_ACCESS_DENIED)
+    bench.secrets.write_text('[bucket.memory]\naccess_key_id = "a"\naccess_key_secret = "b"\n')
+    bench.take(transfer(sub_task_id="b"))
+    assert bench.ended(2)[1].verdict is Verdict.COMPLETE
+
+
+def test_a_store_is_opened_once_and_anew_when_its_credentials_change(bench: Bench) -> None:
+    bench.take(*[transfer(sub_task_id=f"a{number}") for number in range(3)])
+    bench.ended(3)
+    assert len(bench.opened) == 1
+    bench.secrets.write_text('[bucket.memory]\naccess_key_id = "a"\naccess_key_secret = "another"\n')
+    bench.take(transfer(sub_task_id="b"))
+    bench.ended(4)
+    assert [store.closed for store in bench.opened] == [True, False]
+
+
+def test_a_store_in_use_is_closed_by_its_last_user(bench: Bench) -> None:
+    gate = threading.Event()
+    bench.act = lambda running, _: (gate.wait(10), done(running))[1]
+    bench.take(transfer(sub_task_id="a"))
+    wait_until(lambda: bench.opened, 5, "no store was opened")
+    bench.secrets.write_text('[bucket.memory]\naccess_key_id = "a"\naccess_key_secret = "another"\n')
+    bench.take(transfer(sub_task_id="b"), lane=Lane.LARGE)
+    wait_until(lambda: len(bench.opened) == 2, 5, "no other store was opened")
+    assert not bench.opened[0].closed
+    gate.set()
+    bench.ended(2)
+    wait_until(lambda: bench.opened[0].closed, 5, "the old store was not closed")
+    assert not bench.opened[1].closed
+
+
+def test_a_root_in_doubt_is_opened_anew(bench: Bench) -> None:
+    roots: list[Root] = []
+    with bench.harbour.root("fs-1") as root:
+        roots.append(root)
+    bench.act = lambda running, _: Outcome(
+        sub_task_id="a", attempt=1, verdict=Verdict.RETRY, code=FailureCode.FILE_SYSTEM_UNAVAILABLE, message="unmounted"
+    )
+    bench.take(transfer(sub_task_id="a"))
+    bench.ended(1)
+    with bench.harbour.root("fs-1") as root:
+        assert root is not roots[0]
+
+
+def test_helper_files_of_an_import_can_be_removed_without_the_bucket(bench: Bench) -> None:
+    bench.take(transfer(sub_task_id="a", bucket="other", intent=Intent.WITHDRAW), lane=Lane.SWEEP)
+    assert bench.ended(1)[0].verdict is Verdict.COMPLETE  # what this bench's `move` says: it was reached
+    assert bench.order == ["a"]
