@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["tests.fixtures.ceph"]
+pytest_plugins = ["tests.fixtures.ceph", "tests.fixtures.emulator", "tests.fixtures.moto"]
 
 
 @pytest.fixture

@@ -79,7 +79,9 @@ def _new_token() -> str:
     return secrets.token_hex(16).upper()
 
 
-def create_bucket(root: Path, name: str, *, tags: Mapping[str, str], versioning: str) -> None:
+def create_bucket(
+    root: Path, name: str, *, tags: Mapping[str, str], versioning: str, clock: Callable[[], int] = time.time_ns
+) -> None:
     """Make a bucket without a server (or beside one), or give an existing one these tags and this versioning.
 
     `versioning` is "" (never set), "Enabled" or "Suspended". Raises SettingsError for a name, a state or a root that
@@ -99,7 +101,7 @@ def create_bucket(root: Path, name: str, *, tags: Mapping[str, str], versioning:
     try:
         database.execute("BEGIN IMMEDIATE")
         if buckets.find(database, name) is None:
-            buckets.create(database, name=name, created_ns=time.time_ns(), storage="Standard", redundancy="LRS")
+            buckets.create(database, name=name, created_ns=clock(), storage="Standard", redundancy="LRS")
         bucket = buckets.find(database, name)
         assert bucket is not None
         if state is not bucket.versioning:

@@ -172,7 +172,7 @@ def compare_answer(flow: Flow, sub_task: str, *, source: str, target: str, paylo
         "FileDetail": {"Size": len(payload), "Checksum": f"crc64:{crc64.xz(payload)}"},
         "ErrorMsg": "",
     }
-    return describe_page(flow, sub_task)["DataFlowSubTask"]["DataFlowSubTask"][0]
+    return flow.describe(sub_task)
 
 
 @pytest.mark.parametrize("algorithm", [None, "v2"], ids=["default-signature", "v2-signature"])

@@ -9,7 +9,7 @@ from penstock.emulator.protocol.documents import Element
 from penstock.emulator.protocol.errors import invalid_argument
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding:
     """How one answer writes keys, prefixes, markers and delimiters."""
 
@@ -20,7 +20,7 @@ class Encoding:
         """Raises OssFault 400 InvalidArgument for anything but `url` or nothing."""
         if asked not in {"", "url"}:
             raise invalid_argument("encoding-type is url.", name="encoding-type", value=asked)
-        return cls(asked)
+        return cls(name=asked)
 
     def text(self, raw: bytes) -> str:
         """`raw` the way this answer writes it; a space becomes %20, never a plus."""

@@ -159,7 +159,7 @@ async def complete(service: Service, call: Call) -> Answer:
         "CompleteMultipartUploadResult",
         [
             *encoding.note(),
-            Element("Location", f"http://{call.host}/{call.bucket}/{Encoding('url').text(call.key)}"),
+            Element("Location", f"http://{call.host}/{call.bucket}/{Encoding(name='url').text(call.key)}"),
             Element("Bucket", call.bucket),
             Element("Key", encoding.text(call.key)),
             Element("ETag", f'"{draft.etag}"'),

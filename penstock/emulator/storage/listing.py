@@ -30,7 +30,7 @@ R = TypeVar("R", bound=_Keyed)
 
 
 @dataclass(slots=True, kw_only=True)
-class Page(Generic[R]):
+class Page(Generic[R]):  # house: it is filled row by row
     """Rows and folded prefixes in order; `last` is the last of either, `truncated` tells that more follow."""
 
     rows: list[R] = field(default_factory=list)

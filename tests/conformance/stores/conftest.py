@@ -12,9 +12,9 @@ from penstock.stores import httpstore
 from penstock.stores.base import Abilities, Store, Versioning
 from penstock.stores.opening import OssSignature
 from tests.conformance.stores.shores import Address, Difference, Shore
-from tests.fixtures.ceph import CephServer, ceph  # noqa: F401 - a fixture
-from tests.fixtures.emulator import EmulatorServer, emulator  # noqa: F401 - a fixture
-from tests.fixtures.moto import MotoServer, moto  # noqa: F401 - a fixture
+from tests.fixtures.ceph import CephServer
+from tests.fixtures.emulator import EmulatorServer
+from tests.fixtures.moto import MotoServer
 
 MIB = 1 << 20
 _numbers = itertools.count(1)

@@ -12,9 +12,7 @@ import pytest
 from penstock.stores.base import Store, Versioning
 from tests.conformance.stores.conftest import CEPH, SHORES
 from tests.conformance.stores.shores import Shore
-from tests.fixtures.emulator import emulator  # noqa: F401 - a fixture
 from tests.fixtures.gate import KIB, Gate, open_gate
-from tests.fixtures.moto import moto  # noqa: F401 - a fixture
 
 NAMES = ("memory", "moto", "oss-v4", "ceph")
 

@@ -7,11 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.emulator import emulator
-from tests.fixtures.moto import moto
 from tests.fixtures.service import RunningService, init_home, start_service
-
-__all__ = ["emulator", "home", "moto", "service"]
 
 
 @pytest.fixture(scope="module")

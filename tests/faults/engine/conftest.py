@@ -14,11 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.emulator import EmulatorServer, emulator
+from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.holdproxy import HoldProxy
 from tests.fixtures.waiting import wait_until
-
-__all__ = ["emulator"]
 
 READY_S = 30.0
 

@@ -7,9 +7,7 @@ from collections.abc import Callable
 import alibabacloud_oss_v2 as oss
 import pytest
 
-from tests.fixtures.emulator import EmulatorServer, emulator
-
-__all__ = ["client", "client_of", "emulator"]
+from tests.fixtures.emulator import EmulatorServer
 
 ClientOf = Callable[..., "oss.Client"]
 

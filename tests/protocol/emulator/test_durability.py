@@ -6,13 +6,13 @@ import hashlib
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fixtures.emulator import EmulatorServer, start_emulator
+from tests.fixtures.waiting import wait_until
 from tests.protocol.emulator.test_wire import dial, head_of
 from tests.protocol.emulator.wire import connect, send, signed, target
 
@@ -25,10 +25,7 @@ def files(root: Path) -> list[Path]:
 
 def until(condition: Callable[[], bool]) -> None:
     """Wait for what another process does."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(condition, DEADLINE_S, "the emulator did not do it")
 
 
 @pytest.fixture

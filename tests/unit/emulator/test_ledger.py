@@ -85,7 +85,7 @@ async def test_close_finishes_what_is_queued(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "index.sqlite3", on_freed=lambda _: None)
     ledger.open(asyncio.get_running_loop())
     waiting = [asyncio.ensure_future(ledger.write(adding(f"bucket-{n}"))) for n in range(20)]
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # house: lets the writes be queued, waits for nothing
     await asyncio.to_thread(ledger.close)
     assert await asyncio.gather(*waiting) == [f"bucket-{n}" for n in range(20)]
 

@@ -12,6 +12,7 @@ import pytest
 
 from penstock.emulator.protocol.checksum import crc64_xz
 from penstock.emulator.storage.vault import BLOCK_BYTES, INLINE_MAX_BYTES, Blob, Vault
+from tests.fixtures.waiting import seen_until
 
 pytestmark = pytest.mark.anyio
 TOO_LARGE = OverflowError("too large")
@@ -52,9 +53,7 @@ def cut_short(root: Path, blob: str) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in a thread of the pool
-            await asyncio.sleep(0.005)
+    await seen_until(condition, 10, "it did not happen")
 
 
 @pytest.mark.parametrize(
