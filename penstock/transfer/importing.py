@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from penstock.errors import FailureCode, TransferError
 from penstock.model import ConflictPolicy, FileDetail, Guarantee
+from penstock.stores.base import ObjectInfo
 from penstock.transfer import names, objects
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.journal import Publishing
+from penstock.transfer.landing import wanted
 from penstock.transfer.large_import import import_large
+from penstock.transfer.mtime import of_object
 from penstock.transfer.place import Place
+from penstock.transfer.policy import Decision
 from penstock.transfer.small_import import import_small
 from penstock.transfer.transfer import Lane, Outcome
 
@@ -28,11 +32,14 @@ def import_file(attempt: Attempt) -> Outcome:
                 return earlier
         objects.check_rival_object(attempt)
         is_there = place.target() is not None
-        if is_there and attempt.transfer.conflict_policy is ConflictPolicy.SKIP_THE_FILE:
-            return _skip(attempt, place)
-        if attempt.lane is Lane.LARGE:
+        may_keep = is_there and attempt.transfer.conflict_policy is not ConflictPolicy.OVERWRITE_EXISTING
+        if may_keep or attempt.lane is Lane.LARGE:  # else one GET will tell all
             info = objects.require(attempt)
+            if may_keep and wanted(attempt, place, of_object(info)) is Decision.KEEP:
+                return _skip(attempt, place, info)
             if info.size_bytes > attempt.limits.small_file_max_bytes:
+                if attempt.lane is Lane.SMALL:
+                    return attempt.large(info.size_bytes)
                 return import_large(attempt, place, info)
         if attempt.transfer.attempt > 1 or attempt.lane is Lane.LARGE:
             _remove_helpers(place)  # of attempts that met a larger object
@@ -88,9 +95,8 @@ def _published(attempt: Attempt, publishing: Publishing) -> Outcome:
     return attempt.published(detail, guarantee, tidy=True)
 
 
-def _skip(attempt: Attempt, place: Place) -> Outcome:
+def _skip(attempt: Attempt, place: Place, info: ObjectInfo) -> Outcome:
     """The target exists and stays; the source is only looked at."""
-    info = objects.require(attempt)
     objects.check_source_object(attempt, info)
     _remove_helpers(place)
     return attempt.skipped(objects.detail_of(info, info.crc64), Guarantee.ATOMIC)

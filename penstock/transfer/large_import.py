@@ -209,8 +209,8 @@ class _LargeImport:
 
     def _publish(self, partial: PartialFile, journal: Journal, detail: FileDetail, crc: int) -> Outcome:
         attempt, place = self._attempt, self._place
-        posix.drop_behind(partial.descriptor, 0, 0)
         sealed = partial.seal(detail.modify_time_ns)
+        partial.drop_cache()
         if sealed.size_bytes != detail.size_bytes:
             raise TransferError(
                 FailureCode.SOURCE_CHANGED, f"the partial file of /{attempt.transfer.path} was changed by somebody else",

@@ -17,7 +17,7 @@ from penstock.transfer.exporting import export_file
 from penstock.transfer.importing import import_file
 from penstock.transfer.meter import Meter
 from penstock.transfer.parts import PartPool
-from penstock.transfer.refusals import from_store
+from penstock.transfer.refusals import Side, from_os, from_store
 from penstock.transfer.root import Root
 from penstock.transfer.transfer import (
     Hooks,
@@ -63,8 +63,8 @@ def move(
     )
     try:
         return _STEPS[transfer.intent](attempt)
-    except (StoreError, TransferError) as error:
-        return _later(attempt, _known(error))
+    except (StoreError, TransferError, OSError) as error:
+        return _later(attempt, _known(attempt, error))
     except FencedError as error:
         return _returned(attempt, str(error))
 
@@ -78,8 +78,8 @@ def _move(attempt: Attempt) -> Outcome:
         if attempt.stopped is StopReason.CANCEL:
             return withdrawal.withdraw(attempt)
         return _returned(attempt, str(error))
-    except (StoreError, TransferError) as error:
-        known = _known(error)
+    except (StoreError, TransferError, OSError) as error:
+        known = _known(attempt, error)
         if known.waiting_helps:
             return _later(attempt, known)
         return _fail(attempt, known)
@@ -89,8 +89,8 @@ def _fail(attempt: Attempt, error: TransferError) -> Outcome:
     """FAILED is final, so nothing may be left behind; while that cannot be done yet, it is tried again."""
     try:
         withdrawal.leave_nothing(attempt)
-    except (StoreError, TransferError) as caught:
-        left = _known(caught)
+    except (StoreError, TransferError, OSError) as caught:
+        left = _known(attempt, caught)
         words = f"{error}; what was begun could not be removed: {left}"
         verdict = Verdict.RETRY if left.waiting_helps else Verdict.FAILED
         return replace(attempt.outcome(verdict), code=error.code, message=words, retry_after_s=left.retry_after_s)
@@ -104,8 +104,13 @@ _STEPS: dict[Intent, Callable[[Attempt], Outcome]] = {
 }
 
 
-def _known(error: StoreError | TransferError) -> TransferError:
-    return from_store(error) if isinstance(error, StoreError) else error
+def _known(attempt: Attempt, error: StoreError | TransferError | OSError) -> TransferError:
+    if isinstance(error, TransferError):
+        return error
+    if isinstance(error, StoreError):
+        return from_store(error)
+    side = Side.TARGET if attempt.transfer.direction is Direction.IMPORT else Side.SOURCE
+    return from_os(error, side=side, path=attempt.transfer.path)
 
 
 def _later(attempt: Attempt, error: TransferError) -> Outcome:

@@ -100,6 +100,10 @@ class PartialFile:
         os.close(descriptor)
         return sealed
 
+    def drop_cache(self) -> None:
+        """Let go of the cached pages of a sealed file: they are on disk, and others need the memory."""
+        posix.drop_behind(self._lock_descriptor, 0, 0)
+
     def discard(self) -> None:
         """Remove it and let go. Raises OSError if it cannot be removed."""
         try:

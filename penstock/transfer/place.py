@@ -33,9 +33,7 @@ class Place:
 
     def __enter__(self) -> Self:
         try:
-            self._directory, _ = self._root.resolve_parent(self._path)
-        except FileNotFoundError:
-            self._root.require_base(self._base)  # the rest is made when there is something to put into it
+            self._open()
         except OSError as error:
             raise self.refusal(error) from error
         return self
@@ -46,6 +44,12 @@ class Place:
         if self._directory >= 0:
             os.close(self._directory)
             self._directory = -1
+
+    def _open(self) -> None:
+        try:
+            self._directory, _ = self._root.resolve_parent(self._path)
+        except FileNotFoundError:
+            self._root.require_base(self._base)  # the rest is made when there is something to put into it
 
     @property
     def directory(self) -> int:

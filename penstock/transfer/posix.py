@@ -6,6 +6,7 @@ policy lives here, but for one: `open_beneath` and `walk_beneath` never lead out
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -319,8 +320,15 @@ def start_writeback(descriptor: int, offset: int, length_bytes: int) -> None:
 
 
 def drop_behind(descriptor: int, offset: int, length_bytes: int) -> None:
-    """Let go of cached pages of that range (0 length: to the end). A hint."""
-    os.posix_fadvise(descriptor, offset, length_bytes, os.POSIX_FADV_DONTNEED)
+    """Let go of cached pages of that range (0 length: to the end). A hint: where it is not offered nothing happens."""
+    with contextlib.suppress(OSError):
+        os.posix_fadvise(descriptor, offset, length_bytes, os.POSIX_FADV_DONTNEED)
+
+
+def read_ahead(descriptor: int, offset: int, length_bytes: int) -> None:
+    """Ask the kernel to read that range soon. A hint: where it is not offered nothing happens."""
+    with contextlib.suppress(OSError):
+        os.posix_fadvise(descriptor, offset, length_bytes, os.POSIX_FADV_WILLNEED)
 
 
 def write_all(descriptor: int, data: memoryview, offset: int) -> None:

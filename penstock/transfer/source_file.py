@@ -39,7 +39,7 @@ class SourceFile:
         except OSError as error:
             raise from_os(error, side=Side.SOURCE, path=self._path) from error
         try:
-            self.state = self._refuse(look_open(self.descriptor))
+            self.look_again()
         except BaseException:
             self.close()
             raise
@@ -65,7 +65,10 @@ class SourceFile:
 
     def look_again(self) -> None:
         """Take what the file looks like now for its first look."""
-        self.state = self._refuse(look_open(self.descriptor))
+        try:
+            self.state = self._refuse(look_open(self.descriptor))
+        except OSError as error:
+            raise self.refusal(error) from error
 
     def check_unchanged(self) -> None:
         """Look at the open file, and at what the path leads to when it is opened afresh: both must be as at first.
@@ -122,6 +125,8 @@ def _state_beneath(root: Root, name: bytes, flags: int, path: str) -> FileState:
         raise from_os(error, side=Side.SOURCE, path=path) from error
     try:
         return look_open(descriptor)
+    except OSError as error:
+        raise from_os(error, side=Side.SOURCE, path=path) from error
     finally:
         os.close(descriptor)
 
