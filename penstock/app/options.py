@@ -6,7 +6,7 @@ from penstock.api.options import ApiOptions, Fidelity, PathBase
 from penstock.catalog.catalog import CatalogBounds
 from penstock.engine.local import LocalExecutorOptions
 from penstock.engine.messages import MoverLimits
-from penstock.engine.options import DAY_S, EngineOptions, KeeperOptions, RetryOptions
+from penstock.engine.options import DAY_S, EngineOptions, KeeperOptions, RetryOptions, TransitionOptions
 from penstock.settings.choices import Settings
 from penstock.settings.home import Home
 
@@ -30,12 +30,13 @@ def engine_options(settings: Settings) -> EngineOptions:
             subtask_expiry_s=settings.subtask_expiry_days * DAY_S,
             history_retention_s=settings.history_retention_days * DAY_S,
         ),
+        transitions=TransitionOptions(delay_s=settings.transition_delay_s),
     )
 
 
 def catalog_bounds(settings: Settings) -> CatalogBounds:
     """What the catalog is told."""
-    return CatalogBounds(waiting_max=settings.waiting_max)
+    return CatalogBounds(waiting_max=settings.waiting_max, transition_delay_s=settings.transition_delay_s)
 
 
 def executor_options(settings: Settings, home: Home) -> LocalExecutorOptions:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from penstock.catalog import calls, claims, dataflows, listing, rows, settling, subtasks, tasks, upkeep
+from penstock.catalog import calls, claims, dataflows, listing, rows, settling, subtasks, tasks, transitions, upkeep
 from penstock.catalog.database import Database, Durability
 from penstock.catalog.doorbell import Doorbell
 from penstock.catalog.opening import CatalogBounds, Hands, open_hands
@@ -38,6 +38,7 @@ from penstock.model import DataFlow, SubTask, Task
 
 __all__ = ["Catalog", "CatalogBounds"]
 
+NS_PER_S = 1_000_000_000
 Result = TypeVar("Result")
 Work = Callable[[Session], Result]
 
@@ -65,6 +66,7 @@ class Catalog:
         self.doorbell: Doorbell = hands.doorbell
         self._hands = hands
         self._ring = claims.Ring()
+        self._delay_ns = int(hands.bounds.transition_delay_s * NS_PER_S)
 
     @classmethod
     async def open(
@@ -86,34 +88,38 @@ class Catalog:
     # ------------------------------------------------------------------------------------------------ the API writes
 
     async def create_data_flow(self, call: Call, new: NewDataFlow) -> str:
-        """Make a dataflow, Running at once; its id, or "" for a dry run.
+        """Make a dataflow, Running at once (Starting while a delay lasts); its id, or "" for a dry run.
 
         DependencyViolationError beyond `data_flows_max`, VersioningRequiredError for a second dataflow on a bucket that is
         not versioned, ConflictError when the FileSystemPath is bound to another bucket.
         """
-        return await self._call(call, lambda session: dataflows.create(session, new))
+        return await self._call(call, lambda session: dataflows.create(session, new, delay_ns=self._delay_ns))
 
     async def modify_data_flow(
         self, call: Call, file_system_id: str, data_flow_id: str, *, description: str | None
     ) -> None:
         """Describe it otherwise (None: leave it). Running or Misconfigured, else InvalidStateError."""
-        await self._step(call, partial(dataflows.modify, description=description), file_system_id, data_flow_id)
+        verb = partial(dataflows.modify, description=description, delay_ns=self._delay_ns)
+        await self._step(call, verb, file_system_id, data_flow_id)
 
     async def start_data_flow(self, call: Call, file_system_id: str, data_flow_id: str) -> None:
         """Stopped -> Running, else InvalidStateError."""
-        await self._step(call, dataflows.start, file_system_id, data_flow_id)
+        await self._step(call, partial(dataflows.start, delay_ns=self._delay_ns), file_system_id, data_flow_id)
 
     async def stop_data_flow(self, call: Call, file_system_id: str, data_flow_id: str) -> None:
         """Running|Misconfigured -> Stopped, else InvalidStateError: no new work starts, what runs goes on."""
-        await self._step(call, dataflows.stop, file_system_id, data_flow_id)
+        await self._step(call, partial(dataflows.stop, delay_ns=self._delay_ns), file_system_id, data_flow_id)
 
     async def delete_data_flow(self, call: Call, file_system_id: str, data_flow_id: str) -> None:
         """Take it and its history out of sight. DependencyViolationError while tasks of it are live."""
-        await self._step(call, dataflows.delete, file_system_id, data_flow_id)
+        await self._step(call, partial(dataflows.delete, delay_ns=self._delay_ns), file_system_id, data_flow_id)
 
     async def create_task(self, call: Call, new: NewTask) -> str:
-        """Open a stream, Executing at once (a batch task: Pending); its id, or "" for a dry run. InvalidStateError."""
-        return await self._call(call, lambda session: tasks.create(session, new))
+        """Open a stream, Executing at once (a batch task, or while a delay lasts: Pending); its id, or "" for a dry run.
+
+        InvalidStateError.
+        """
+        return await self._call(call, lambda session: tasks.create(session, new, delay_ns=self._delay_ns))
 
     async def cancel_task(self, call: Call, file_system_id: str, data_flow_id: str, task_id: str) -> None:
         """Pending|Executing -> Canceled. DependencyViolationError with live sub-tasks, InvalidStateError when ended."""
@@ -256,6 +262,17 @@ class Catalog:
         return await self._work(
             lambda session: upkeep.prune(session, sub_tasks_before_ns, tokens_before_ns, nonces_before_ns, limit)
         )
+
+    async def end_transitions(self, *, due_ns: int, limit: int) -> int:
+        """Let at most `limit` dataflows and streams whose delay was over at `due_ns` become what they were asked to be.
+
+        How many. Call again while it answers `limit`.
+        """
+        return await self._work(lambda session: transitions.end(session, due_ns, limit))
+
+    async def next_transition_ns(self) -> int | None:
+        """When the first transition is over; None when nothing is in transition."""
+        return await self._read(transitions.next_due_ns)
 
     async def next_due_ns(self) -> int | None:
         """When the earliest claimable sub-task is due: 0 or past when one is due now, None when there is none."""

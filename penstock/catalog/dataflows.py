@@ -1,4 +1,7 @@
-"""The dataflow's verbs, each inside one transaction. Statuses change by conditional statements only."""
+"""The dataflow's verbs, each inside one transaction. Statuses change by conditional statements only.
+
+`delay_ns` is how long the change takes on purpose: 0 is at once, else the dataflow is in transition until `arrive`.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def visible(session: Session, file_system_id: str, data_flow_id: str) -> Row:
     return row
 
 
-def create(session: Session, new: NewDataFlow) -> str:
+def create(session: Session, new: NewDataFlow, *, delay_ns: int) -> str:
     """Make a dataflow; its id. The parents' rows are counted first, so that writers wait for each other there."""
     number = session.next_number()
     flow = rows.new_data_flow(new, number)
@@ -64,43 +67,72 @@ def create(session: Session, new: NewDataFlow) -> str:
         description=new.description,
         bucket=flow.bucket,
         now_ns=session.now_ns,
+        due_ns=session.after(delay_ns),
     )
     session.ring()
     return flow.data_flow_id
 
 
-def modify(session: Session, file_system_id: str, data_flow_id: str, description: str | None) -> None:
-    """Describe it otherwise; None leaves the description as it is."""
+def modify(session: Session, file_system_id: str, data_flow_id: str, *, description: str | None, delay_ns: int) -> None:
+    """Describe it otherwise; None leaves the description as it is. While it is Updating no work starts."""
     row = visible(session, file_system_id, data_flow_id)
     text = row["description"] if description is None else description
-    if not session.run("data_flows.modify", number=row["number"], description=text, now_ns=session.now_ns):
+    due = {"due_ns": session.after(delay_ns)} if delay_ns > 0 else {}
+    statement = "data_flows.modify_slowly" if due else "data_flows.modify"
+    if not session.run(statement, number=row["number"], description=text, now_ns=session.now_ns, **due):
         raise _not_now(row)
 
 
-def start(session: Session, file_system_id: str, data_flow_id: str) -> None:
+def start(session: Session, file_system_id: str, data_flow_id: str, *, delay_ns: int) -> None:
     """Let work start again."""
     row = visible(session, file_system_id, data_flow_id)
-    if not session.run("data_flows.start", number=row["number"], now_ns=session.now_ns):
+    due = {"due_ns": session.after(delay_ns)} if delay_ns > 0 else {}
+    statement = "data_flows.start_slowly" if due else "data_flows.start"
+    if not session.run(statement, number=row["number"], now_ns=session.now_ns, **due):
         raise _not_now(row)
     session.ring()
 
 
-def stop(session: Session, file_system_id: str, data_flow_id: str) -> None:
-    """Let no new work start; what runs goes on."""
+def stop(session: Session, file_system_id: str, data_flow_id: str, *, delay_ns: int) -> None:
+    """Let no new work start, from now on; what runs goes on."""
     row = visible(session, file_system_id, data_flow_id)
-    if not session.run("data_flows.stop", number=row["number"], now_ns=session.now_ns):
+    due_ns = session.after(delay_ns)
+    if not session.run("data_flows.stop", number=row["number"], now_ns=session.now_ns, due_ns=due_ns):
         raise _not_now(row)
 
 
-def delete(session: Session, file_system_id: str, data_flow_id: str) -> None:
-    """Take it and its history out of sight, if no task of it is live."""
+def delete(session: Session, file_system_id: str, data_flow_id: str, *, delay_ns: int) -> None:
+    """Take it and its history out of sight, if no task of it is live. While it is Deleting it keeps its place."""
     row = visible(session, file_system_id, data_flow_id)
-    if not session.run("data_flows.delete", number=row["number"], now_ns=session.now_ns):
+    due_ns = session.after(delay_ns)
+    if not session.run("data_flows.delete", number=row["number"], now_ns=session.now_ns, due_ns=due_ns):
         if row["live_tasks"]:
             raise DependencyViolationError(
                 f"dataflow {data_flow_id} has {row['live_tasks']} live tasks; cancel them first"
             )
         raise _not_now(row)
+    if not due_ns:
+        _leave(session, row)
+
+
+def arrive(session: Session, row: Row) -> None:
+    """End the transition of a dataflow (its number, file system and bucket): it becomes what it was asked to be."""
+    named = {"number": row["number"], "now_ns": session.now_ns}
+    if session.run("data_flows.become_deleted", **named):
+        _leave(session, row)
+        return
+    for statement in (
+        "data_flows.become_misconfigured",  # before the next one, which asks less
+        "data_flows.become_running",
+        "data_flows.become_stopped",
+    ):
+        if session.run(statement, **named):
+            break
+    session.ring()
+
+
+def _leave(session: Session, row: Row) -> None:
+    """It is gone: give its places back."""
     session.run("data_flows.leave_file_system", file_system_id=row["file_system_id"])
     session.run("data_flows.leave_bucket", bucket=row["bucket"])
 

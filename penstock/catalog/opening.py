@@ -25,7 +25,8 @@ class CatalogBounds:
     """The catalog's bounds. `waiting_max` counts the CREATED sub-tasks of one dataflow.
 
     `batch_max` calls share one commit; `queue_max` calls wait for the writer, `reads_max` for the `readers` threads.
-    `page_rows_max` rows are looked at for one page when no index answers all of its filters.
+    `page_rows_max` rows are looked at for one page when no index answers all of its filters. `transition_delay_s` is how
+    long a dataflow or stream stays in its transition (Starting, Pending, …) after a call; 0: each call is done at once.
     """
 
     waiting_max: int = 1_000_000
@@ -34,6 +35,7 @@ class CatalogBounds:
     readers: int = 2
     reads_max: int = 1_024
     page_rows_max: int = 2_000
+    transition_delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

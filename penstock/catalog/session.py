@@ -43,6 +43,10 @@ class Session:
         """Another verb begins: look at the clock."""
         self.now_ns = self._clock()
 
+    def after(self, delay_ns: int) -> int:
+        """The moment when a delay that begins now is over; 0 when there is none."""
+        return self.now_ns + delay_ns if delay_ns > 0 else 0
+
     def next_number(self) -> int:
         """A number that no row has had."""
         return self._numbers.next()

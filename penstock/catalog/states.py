@@ -47,11 +47,48 @@ TRANSITIONS: Mapping[Noun, tuple[Step, ...]] = {
             after=_FLOW.DELETED,
             cause="DeleteDataFlow",
         ),
+        # The same with transition_delay_s: the call leads into a transition, and time leads out of it.
+        Step(name="create_slowly", before=(), after=_FLOW.STARTING, cause="CreateDataFlow with a delay"),
+        Step(name="start_slowly", before=(_FLOW.STOPPED,), after=_FLOW.STARTING, cause="StartDataFlow with a delay"),
+        Step(
+            name="stop_slowly",
+            before=(_FLOW.RUNNING, _FLOW.MISCONFIGURED),
+            after=_FLOW.STOPPING,
+            cause="StopDataFlow with a delay",
+        ),
+        Step(
+            name="modify_slowly",
+            before=(_FLOW.RUNNING, _FLOW.MISCONFIGURED),
+            after=_FLOW.UPDATING,
+            cause="ModifyDataFlow with a delay",
+        ),
+        Step(
+            name="delete_slowly",
+            before=(_FLOW.RUNNING, _FLOW.MISCONFIGURED, _FLOW.STOPPED),
+            after=_FLOW.DELETING,
+            cause="DeleteDataFlow with a delay",
+        ),
+        Step(
+            name="become_running",
+            before=(_FLOW.STARTING, _FLOW.UPDATING),
+            after=_FLOW.RUNNING,
+            cause="the delay is over",
+        ),
+        Step(
+            name="become_misconfigured",
+            before=(_FLOW.UPDATING,),
+            after=_FLOW.MISCONFIGURED,
+            cause="the delay is over, and it was so before",
+        ),
+        Step(name="become_stopped", before=(_FLOW.STOPPING,), after=_FLOW.STOPPED, cause="the delay is over"),
+        Step(name="become_deleted", before=(_FLOW.DELETING,), after=_FLOW.DELETED, cause="the delay is over"),
     ),
     Noun.TASK: (
         Step(name="open", before=(), after=_TASK.EXECUTING, cause="CreateDataFlowTask, a stream"),
         Step(name="queue", before=(), after=_TASK.PENDING, cause="CreateDataFlowTask, a batch"),
         Step(name="cancel", before=(_TASK.PENDING, _TASK.EXECUTING), after=_TASK.CANCELED, cause="CancelDataFlowTask"),
+        Step(name="open_slowly", before=(), after=_TASK.PENDING, cause="CreateDataFlowTask, a stream with a delay"),
+        Step(name="become_executing", before=(_TASK.PENDING,), after=_TASK.EXECUTING, cause="the delay is over"),
     ),
     Noun.SUB_TASK: (
         Step(name="create", before=(), after=_SUB.CREATED, cause="CreateDataFlowSubTask"),
@@ -71,8 +108,8 @@ TRANSITIONS: Mapping[Noun, tuple[Step, ...]] = {
 }
 
 RESERVED_STATUSES: Mapping[Noun, frozenset[str]] = {
-    # The vendor's words for its minutes between two states, and for batch tasks: no verb writes them.
-    Noun.DATA_FLOW: frozenset({_FLOW.STARTING, _FLOW.UPDATING, _FLOW.STOPPING, _FLOW.DELETING}),
+    # The vendor's words for batch tasks: no verb writes them.
+    Noun.DATA_FLOW: frozenset(),
     Noun.TASK: frozenset({_TASK.COMPLETED, _TASK.FAILED, _TASK.CANCELING}),
     Noun.SUB_TASK: frozenset(),
 }

@@ -25,15 +25,16 @@ def visible(session: Session, flow: Row, task_id: str) -> Row:
     return row
 
 
-def create(session: Session, new: NewTask) -> str:
-    """Open a stream (or queue a batch task); its id."""
+def create(session: Session, new: NewTask, *, delay_ns: int) -> str:
+    """Open a stream, which is Pending while a delay lasts (or queue a batch task); its id."""
     flow = dataflows.visible(session, new.file_system_id, new.data_flow_id)
     if not session.run("data_flows.take_task", number=flow["number"]):
         raise InvalidStateError(f"dataflow {new.data_flow_id} is {flow['status']}: tasks need it Running")
     number = session.next_number()
     task_id = identifiers.task_id(number)
+    is_stream = new.action in STREAM_ACTIONS
     session.run(
-        "tasks.open" if new.action in STREAM_ACTIONS else "tasks.queue",
+        "tasks.open" if is_stream else "tasks.queue",
         number=number,
         task_id=task_id,
         data_flow_number=flow["number"],
@@ -45,6 +46,7 @@ def create(session: Session, new: NewTask) -> str:
         create_dir_if_not_exist=int(new.create_dir_if_not_exist),
         originator=ORIGINATOR,
         now_ns=session.now_ns,
+        **({"due_ns": session.after(delay_ns)} if is_stream else {}),
     )
     return task_id
 

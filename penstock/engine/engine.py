@@ -1,4 +1,4 @@
-"""The engine: runner, settler, recorder, canceler, keeper and their like around one catalog and one executor, each in its own loop.
+"""The engine: runner, settler, recorder, canceler, keeper and the like around one catalog and executor, each in its loop.
 
 Makes accepted sub-tasks happen. Serves no HTTP, moves no byte itself, and knows the executor only by its contract.
 """

@@ -121,6 +121,13 @@ class Settings:
         pattern=r"[A-Za-z0-9_+:/-]{1,64}",
         wanted='"UTC", an offset like "+08:00", or a name like "Asia/Shanghai" that this machine knows',
     )
+    transition_delay_s: float = _number(
+        0,
+        "How many seconds a dataflow or stream stays in its transition, as in the cloud, where it takes minutes: Starting,\n"
+        "Stopping, Updating, Deleting, Pending. With 0 each call is done when it answers.",
+        least=0,
+        most=3600,
+    )
     waiting_max: int = _whole(
         1_000_000,
         "How many sub-tasks of one dataflow may wait; beyond, CreateDataFlowSubTask answers Throttling.User.",
@@ -138,6 +145,18 @@ class Settings:
     attempts_max: int = _whole(8, "How many times a file is tried before its sub-task is FAILED.", least=1, most=1000)
     attempts_deadline_h: float = _number(
         24, "How many hours after its first start a sub-task is not tried again.", least=0.001, most=8760
+    )
+    symlinks: str = _word(
+        "refuse",
+        'What becomes of a symbolic link that is to be exported. "refuse": its sub-task is FAILED. "vendor": as in the\n'
+        "cloud, an empty object is written; the link is not followed.",
+        words=("refuse", "vendor"),
+    )
+    keep_owner_and_mode: str = _word(
+        "no",
+        'Whether owner and permissions travel with a file, in metadata of the object. With "yes" an import sets them as the\n'
+        "object says, so whoever may write to the bucket decides on them; the owner needs a service that may change owners.",
+        words=("no", "yes"),
     )
     drain_s: float = _number(
         20, "How many seconds work may take to come to a clean stop after SIGTERM.", least=0, most=600

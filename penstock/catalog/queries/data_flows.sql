@@ -17,12 +17,14 @@ UPDATE file_systems SET data_flows = data_flows - 1 WHERE file_system_id = :file
 -- leave_bucket: one dataflow less
 UPDATE buckets SET data_flows = data_flows - 1 WHERE name = :bucket;
 
--- add: a new dataflow
+-- add: a new dataflow, at once or in transition
 INSERT INTO data_flows (number, data_flow_id, file_system_id, file_system_path, source_storage, source_storage_path,
     source_security_type, description, bucket, status, error_message, created_ns, updated_ns, live_tasks, waiting,
-    stopped_ns, stopped_since_ns)
+    stopped_ns, stopped_since_ns, due_ns)
 VALUES (:number, :data_flow_id, :file_system_id, :file_system_path, :source_storage, :source_storage_path,
-    :source_security_type, :description, :bucket, {after data_flow.create}, '', :now_ns, :now_ns, 0, 0, 0, 0);
+    :source_security_type, :description, :bucket,
+    CASE WHEN :due_ns = 0 THEN {after data_flow.create} ELSE {after data_flow.create_slowly} END,
+    '', :now_ns, :now_ns, 0, 0, 0, CASE WHEN :due_ns = 0 THEN 0 ELSE :now_ns END, :due_ns);
 
 -- visible: one dataflow, unless it is deleted
 SELECT * FROM data_flows
@@ -46,8 +48,15 @@ SELECT * FROM data_flows WHERE waiting > 0 ORDER BY number;
 UPDATE data_flows SET description = :description, updated_ns = :now_ns
  WHERE number = :number AND status IN ({when data_flow.modify});
 
+-- modify_slowly: another description, and a time in which no work starts
+UPDATE data_flows SET status = {after data_flow.modify_slowly}, description = :description, updated_ns = :now_ns,
+    due_ns = :due_ns, stopped_since_ns = CASE WHEN stopped_since_ns = 0 THEN :now_ns ELSE stopped_since_ns END
+ WHERE number = :number AND status IN ({before data_flow.modify_slowly});
+
 -- stop: no new work starts
-UPDATE data_flows SET status = {after data_flow.stop}, error_message = '', updated_ns = :now_ns,
+UPDATE data_flows SET
+    status = CASE WHEN :due_ns = 0 THEN {after data_flow.stop} ELSE {after data_flow.stop_slowly} END,
+    error_message = '', updated_ns = :now_ns, due_ns = :due_ns,
     stopped_since_ns = CASE WHEN stopped_since_ns = 0 THEN :now_ns ELSE stopped_since_ns END
  WHERE number = :number AND status IN ({before data_flow.stop});
 
@@ -55,6 +64,10 @@ UPDATE data_flows SET status = {after data_flow.stop}, error_message = '', updat
 UPDATE data_flows SET status = {after data_flow.start}, updated_ns = :now_ns,
     stopped_ns = stopped_ns + (:now_ns - stopped_since_ns), stopped_since_ns = 0
  WHERE number = :number AND status IN ({before data_flow.start});
+
+-- start_slowly: work may start again, but not yet
+UPDATE data_flows SET status = {after data_flow.start_slowly}, updated_ns = :now_ns, due_ns = :due_ns
+ WHERE number = :number AND status IN ({before data_flow.start_slowly});
 
 -- lose_source: the bucket cannot be reached for good reasons
 UPDATE data_flows SET status = {after data_flow.lose_source}, error_message = :error_message, updated_ns = :now_ns,
@@ -66,10 +79,35 @@ UPDATE data_flows SET status = {after data_flow.find_source}, error_message = ''
     stopped_ns = stopped_ns + (:now_ns - stopped_since_ns), stopped_since_ns = 0
  WHERE number = :number AND status IN ({before data_flow.find_source});
 
--- delete: out of sight, if nothing in it is live
-UPDATE data_flows SET status = {after data_flow.delete}, updated_ns = :now_ns,
+-- delete: out of sight, or on the way there, if nothing in it is live
+UPDATE data_flows SET
+    status = CASE WHEN :due_ns = 0 THEN {after data_flow.delete} ELSE {after data_flow.delete_slowly} END,
+    updated_ns = :now_ns, due_ns = :due_ns,
     stopped_since_ns = CASE WHEN stopped_since_ns = 0 THEN :now_ns ELSE stopped_since_ns END
  WHERE number = :number AND live_tasks = 0 AND status IN ({before data_flow.delete});
+
+-- in_transition: dataflows whose transition is over, longest first
+SELECT number, file_system_id, bucket FROM data_flows WHERE due_ns > 0 AND due_ns <= :now_ns ORDER BY due_ns LIMIT :limit;
+
+-- next_transition: when the first transition of a dataflow is over
+SELECT MIN(due_ns) AS due_ns FROM data_flows WHERE due_ns > 0;
+
+-- become_misconfigured: it was so before it was modified, and it waits for its bucket still
+UPDATE data_flows SET status = {after data_flow.become_misconfigured}, updated_ns = :now_ns, due_ns = 0
+ WHERE number = :number AND error_message <> '' AND status IN ({before data_flow.become_misconfigured});
+
+-- become_running: work may start
+UPDATE data_flows SET status = {after data_flow.become_running}, updated_ns = :now_ns, due_ns = 0,
+    stopped_ns = stopped_ns + (:now_ns - stopped_since_ns), stopped_since_ns = 0
+ WHERE number = :number AND status IN ({before data_flow.become_running});
+
+-- become_stopped: it is stopped for good
+UPDATE data_flows SET status = {after data_flow.become_stopped}, updated_ns = :now_ns, due_ns = 0
+ WHERE number = :number AND status IN ({before data_flow.become_stopped});
+
+-- become_deleted: out of sight
+UPDATE data_flows SET status = {after data_flow.become_deleted}, updated_ns = :now_ns, due_ns = 0
+ WHERE number = :number AND status IN ({before data_flow.become_deleted});
 
 -- take_task: one live task more, if work may start
 UPDATE data_flows SET live_tasks = live_tasks + 1 WHERE number = :number AND status IN ({when data_flow.work});

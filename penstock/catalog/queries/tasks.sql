@@ -1,14 +1,16 @@
--- open: a new stream, executing at once
+-- open: a new stream, executing at once or in transition
 INSERT INTO tasks (number, task_id, data_flow_number, action, data_type, conflict_policy, directory, target_directory,
-    create_dir_if_not_exist, originator, status, error_message, created_ns, started_ns, ended_ns)
+    create_dir_if_not_exist, originator, status, error_message, created_ns, started_ns, ended_ns, due_ns)
 VALUES (:number, :task_id, :data_flow_number, :action, :data_type, :conflict_policy, :directory, :target_directory,
-    :create_dir_if_not_exist, :originator, {after task.open}, '', :now_ns, :now_ns, 0);
+    :create_dir_if_not_exist, :originator,
+    CASE WHEN :due_ns = 0 THEN {after task.open} ELSE {after task.open_slowly} END,
+    '', :now_ns, CASE WHEN :due_ns = 0 THEN :now_ns ELSE 0 END, 0, :due_ns);
 
 -- queue: a new batch task, pending
 INSERT INTO tasks (number, task_id, data_flow_number, action, data_type, conflict_policy, directory, target_directory,
-    create_dir_if_not_exist, originator, status, error_message, created_ns, started_ns, ended_ns)
+    create_dir_if_not_exist, originator, status, error_message, created_ns, started_ns, ended_ns, due_ns)
 VALUES (:number, :task_id, :data_flow_number, :action, :data_type, :conflict_policy, :directory, :target_directory,
-    :create_dir_if_not_exist, :originator, {after task.queue}, '', :now_ns, 0, 0);
+    :create_dir_if_not_exist, :originator, {after task.queue}, '', :now_ns, 0, 0, 0);
 
 -- visible: one task of a dataflow
 SELECT * FROM tasks WHERE number = :number AND task_id = :task_id AND data_flow_number = :data_flow_number;
@@ -17,8 +19,18 @@ SELECT * FROM tasks WHERE number = :number AND task_id = :task_id AND data_flow_
 SELECT * FROM tasks WHERE number IN ({list numbers});
 
 -- cancel: the end of a task without live sub-tasks
-UPDATE tasks SET status = {after task.cancel}, ended_ns = :now_ns
+UPDATE tasks SET status = {after task.cancel}, ended_ns = :now_ns, due_ns = 0
  WHERE number = :number AND created + running + canceling = 0 AND status IN ({before task.cancel});
+
+-- in_transition: tasks whose transition is over, longest first
+SELECT number FROM tasks WHERE due_ns > 0 AND due_ns <= :now_ns ORDER BY due_ns LIMIT :limit;
+
+-- next_transition: when the first transition of a task is over
+SELECT MIN(due_ns) AS due_ns FROM tasks WHERE due_ns > 0;
+
+-- become_executing: a stream is open
+UPDATE tasks SET status = {after task.become_executing}, started_ns = :now_ns, due_ns = 0
+ WHERE number = :number AND due_ns > 0 AND status IN ({before task.become_executing});
 
 -- take_sub_tasks: more sub-tasks, if the stream is open
 UPDATE tasks SET accepted = accepted + :accepted, created = created + :accepted

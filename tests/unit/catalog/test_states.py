@@ -66,6 +66,16 @@ def test_steps_have_names_of_their_own(noun: Noun) -> None:
         step(noun, "no such step")
 
 
+@pytest.mark.parametrize("noun", Noun)
+def test_a_slow_step_asks_what_the_quick_one_asks(noun: Noun) -> None:
+    slow = [one for one in TRANSITIONS[noun] if one.name.endswith("_slowly")]
+    for one in slow:
+        quick = one.name.removesuffix("_slowly")
+        before = CONDITIONS["data_flow.modify"] if quick == "modify" else step(noun, quick).before
+        assert set(one.before) == set(before), one.name
+    assert len(slow) == {Noun.DATA_FLOW: 5, Noun.TASK: 1, Noun.SUB_TASK: 0}[noun]
+
+
 def test_a_final_sub_task_goes_nowhere() -> None:
     for one in TRANSITIONS[Noun.SUB_TASK]:
         assert FINAL_SUB_TASK_STATUSES.isdisjoint(one.before)
