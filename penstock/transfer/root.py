@@ -199,8 +199,9 @@ def default_opener() -> posix.Opener:
 
 
 def describe_mount(path: str) -> tuple[str, str]:
-    """The type and source of the mount that `path` lies on (`ext4`, `/dev/vda`); empty strings where they are not told.
+    """The type and source of the mount that `path` lies on (`ext4`, `/dev/vda`, of a bind mount `/dev/vda[/part]`).
 
+    Empty strings where they are not told.
     Raises OSError if there is no such path.
     """
     state = posix.look_path(to_bytes(path))
@@ -289,7 +290,10 @@ def _mount_of(state: posix.FileState) -> tuple[str, str] | None:
                 fields = line.split()
                 if fields and fields[0] == wanted:
                     kind, source = fields[fields.index("-") + 1 :][:2]
-                    return kind, _unescape(source)
+                    part = (
+                        "" if fields[3] == "/" else f"[{fields[3]}]"
+                    )  # a bind mount shows a part, as findmnt tells it
+                    return kind, _unescape(source + part)
     except OSError:
         return None
     return None

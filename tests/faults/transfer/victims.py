@@ -9,6 +9,7 @@ request but before its answer; the store lives in the parent, over a socket.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -29,10 +30,11 @@ from penstock.stores.base import Abilities, Buffer, ObjectStream, Versioning
 from penstock.transfer import crc64, posix
 from penstock.transfer.transfer import Checkpoint, Intent, Lane, Outcome, Verdict
 from tests.fixtures.gate import KIB, LIMITS, Gate, open_gate, transfer
-from tests.fixtures.memorystore import MEMORY_LIMITS, MemoryStore
+from tests.fixtures.memorystore import MEMORY_LIMITS, Fault, Meanwhile, MemoryStore
 
 MODIFIED_NS = 1_600_000_000_000_000_000
 OLD = b"what was there before"
+THEIRS = b"what somebody else wrote"
 KEY = "in/data.bin"
 NEVER = 1 << 30
 
@@ -46,6 +48,8 @@ class Scenario:
     policy: ConflictPolicy
     recovery: Intent
     existing: bytes | None = None
+    appears: bool = False  # somebody else makes the target right before it would be published
+    renames: bool = True  # False: NFS, where names are taken without replacing by link and unlink
     versioning: Versioning = Versioning.NEVER
 
     @property
@@ -68,6 +72,11 @@ SCENARIOS = {
     "import-large-skip": Scenario(direction=IMPORT, content=LARGE, policy=SKIP, recovery=Intent.MOVE),
     "import-large-withdraw": Scenario(
         direction=IMPORT, content=LARGE, policy=OVERWRITE, recovery=Intent.WITHDRAW, existing=OLD
+    ),
+    "import-large-kept": Scenario(direction=IMPORT, content=LARGE, policy=SKIP, recovery=Intent.MOVE, appears=True),
+    "import-large-nfs": Scenario(direction=IMPORT, content=LARGE, policy=SKIP, recovery=Intent.MOVE, renames=False),
+    "import-large-nfs-withdraw": Scenario(
+        direction=IMPORT, content=LARGE, policy=SKIP, recovery=Intent.WITHDRAW, renames=False
     ),
     "import-small-overwrite": Scenario(
         direction=IMPORT, content=SMALL, policy=OVERWRITE, recovery=Intent.MOVE, existing=OLD
@@ -172,7 +181,7 @@ def run_import(scenario: Scenario, path: Path) -> Iterator[str]:
             continue
         target = place / "base/data.bin"
         before = target.read_bytes() if target.exists() else None
-        if before not in {scenario.existing, scenario.content}:
+        if before not in {scenario.existing, scenario.content, THEIRS if scenario.appears else scenario.existing}:
             yield f"{nth}: a torn target"
         lived, outcome = in_child(lambda place=place: recover_import(scenario, place))  # type: ignore[misc]
         if not lived:
@@ -185,17 +194,29 @@ def import_once(scenario: Scenario, path: Path, nth: int) -> tuple[Outcome, int]
     gate = a_gate(path)
     if scenario.existing is not None:
         gate.target.write_bytes(scenario.existing)
+    store = a_bucket(scenario)
+    if scenario.appears:
+        store.script(Fault("head", nth=2, action=Meanwhile(lambda: gate.target.write_bytes(THEIRS))))
+    if not scenario.renames:
+        setattr(posix, "rename_without_replacing", not_offered)  # noqa: B010
     killer = Killer(nth)
     for name in CHANGING:
         killer.guard(os, name)
     killer.guard(posix, "rename_without_replacing")
     killer.guard(posix, "reserve")
-    outcome = gate.move(transfer(conflict_policy=scenario.policy), a_bucket(scenario), lane=scenario.lane)
-    assert outcome.verdict is Verdict.COMPLETE, outcome
+    outcome = gate.move(transfer(conflict_policy=scenario.policy), store, lane=scenario.lane)
+    assert outcome.verdict is (Verdict.SKIPPED if scenario.appears else Verdict.COMPLETE), outcome
     return outcome, killer.count
 
 
+def not_offered(*args: object) -> None:
+    """What NFS answers to renameat2."""
+    raise OSError(errno.EINVAL, "not offered")
+
+
 def recover_import(scenario: Scenario, path: Path) -> Outcome:
+    if not scenario.renames:
+        setattr(posix, "rename_without_replacing", not_offered)  # noqa: B010
     gate = a_gate(path)
     what = transfer(conflict_policy=scenario.policy, attempt=2, intent=scenario.recovery)
     outcome = gate.move(what, a_bucket(scenario), lane=scenario.lane)
@@ -216,6 +237,10 @@ def judge_import(scenario: Scenario, place: Path, nth: int, was_published: bool,
     helpers = [path.name for path in place.rglob(".penstock-*")]
     if helpers:
         yield f"{nth}: left behind {helpers}"
+    if after == THEIRS:
+        if outcome.verdict is not Verdict.SKIPPED:
+            yield f"{nth}: {outcome.verdict} although somebody else's file was kept"
+        return
     expected = {Verdict.COMPLETE}
     if scenario.recovery is Intent.WITHDRAW:
         expected = {Verdict.COMPLETE if was_published and scenario.is_large else Verdict.CANCELED}
