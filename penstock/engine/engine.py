@@ -62,6 +62,7 @@ class Engine:
         self._now_ns = now_ns
         self._jitter = jitter
         self._stopping = asyncio.Event()
+        self._is_running = False
         self._bells = defaultdict[str, Bell](Bell)
         self._owners = Owners(f"engine-{now_ns():x}")
         self.flights = Flights()
@@ -93,6 +94,13 @@ class Engine:
 
     async def run(self) -> None:
         """Run all loops until `stop` or the end of `drain`."""
+        self._is_running = True
+        try:
+            await self._run_loops()
+        finally:
+            self._is_running = False
+
+    async def _run_loops(self) -> None:
         async with asyncio.TaskGroup() as group:
             for loop in self._loops:
                 group.create_task(loop.run())
@@ -217,7 +225,7 @@ class Engine:
         loop = asyncio.get_running_loop()
         end = loop.time() + limit_s
         while not condition():
-            if loop.time() >= end:
+            if loop.time() >= end or not self._is_running:
                 return False
             await asyncio.sleep(0.01)
         return True

@@ -15,20 +15,23 @@ from penstock.engine.executor import Death, Inbox, MoverGoneError, MoverPurpose,
 from penstock.engine.messages import Control, Hello, Lease, MoverLimits, Places, Report
 from penstock.engine.moverslock import taken_alone
 from penstock.engine.process import MoverProcess
+from penstock.transfer.transfer import TransferChoices
 
 RESTART_WAITS_S = (0.0, 0.2, 1.0, 3.0, 10.0, 30.0)
+HANGING_S = 3.0
 STEADY_S = 30.0
 """A mover that lived so long has not failed to start: the next one comes at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalExecutorOptions:
-    """Where HOME's files are, how many movers there are, and their bounds."""
+    """Where HOME's files are, how many movers there are, their bounds, and what was chosen about how files are moved."""
 
     lock_path: Path
     secrets_path: Path
     movers: int = 2
     limits: MoverLimits = field(default_factory=MoverLimits)
+    choices: TransferChoices = field(default_factory=TransferChoices)
     vacate_wait_s: float = 10.0
     quarantine_idle_s: float = 30.0
 
@@ -147,7 +150,11 @@ class LocalExecutor:
                 telemetry.event("executor.killing", movers=len(late), level=telemetry.Level.WARNING)
             for process in processes:
                 process.kill()
-            await asyncio.gather(*endings)
+            _, hanging = await asyncio.wait(endings, timeout=HANGING_S)
+            for ending in hanging:  # in the kernel: it holds movers.lock, so nobody takes up its work before it is gone
+                ending.cancel()
+            if hanging:
+                telemetry.event("executor.mover_hangs", movers=len(hanging), level=telemetry.Level.ERROR)
         for seat in self._all():
             self._give_up(seat)
 
@@ -201,6 +208,7 @@ class LocalExecutor:
             secrets_path=str(self._options.secrets_path),
             places=self._places,
             limits=limits,
+            choices=self._options.choices,
         )
         return MoverProcess(
             hello,

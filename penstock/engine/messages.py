@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from penstock.model import Bucket, FileSystem
-from penstock.transfer.transfer import Checkpoint, Outcome, Progress, Transfer, TransferLimits
+from penstock.transfer.transfer import Checkpoint, Outcome, Progress, Transfer, TransferChoices, TransferLimits
 
 
 class Lane(StrEnum):
@@ -47,12 +47,13 @@ class MoverLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
-    """The first message to a mover: who it is, where secrets are kept (a path), what it may touch, its bounds."""
+    """The first message to a mover: who it is, where secrets are kept (a path), what it may touch, its bounds, how it moves."""
 
     mover: str
     secrets_path: str
     places: Places
     limits: MoverLimits
+    choices: TransferChoices = field(default_factory=TransferChoices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ from penstock.transfer import mover as gate
 from penstock.transfer.parts import PartPool
 from penstock.transfer.root import Root
 from penstock.transfer.transfer import Lane as GateLane
-from penstock.transfer.transfer import Outcome, Transfer, TransferLimits
+from penstock.transfer.transfer import Outcome, Transfer, TransferChoices, TransferLimits
 
 READ_BYTES = 256 << 10
 EXIT_ABANDONED = 0
@@ -45,12 +45,13 @@ _GATE_LANES = {Lane.SMALL: GateLane.SMALL, Lane.LARGE: GateLane.LARGE, Lane.SWEE
 
 
 class Gate:
-    """`transfer.mover.move` with this process's part pool, bounds, clock and randomness."""
+    """`transfer.mover.move` with this process's part pool, bounds, choices, clock and randomness."""
 
-    def __init__(self, limits: TransferLimits) -> None:
+    def __init__(self, limits: TransferLimits, choices: TransferChoices) -> None:
         self._move = partial(
             gate.move,
             limits=limits,
+            choices=choices,
             parts=PartPool(limits.parts_in_flight, buffer_bytes=limits.buffer_bytes),
             now_ns=time.time_ns,
             jitter=random.Random().random,  # noqa: S311  (spreads waits, guards nothing)
@@ -147,7 +148,7 @@ def _built(hello: Hello, connection: Connection, board_descriptor: int) -> tuple
         outbox=outbox,
         throttle=throttle,
         board=Board(board_descriptor, sum(threads_by_lane(limits).values())),
-        move=Gate(limits.transfer),
+        move=Gate(limits.transfer, hello.choices),
         clock_s=time.monotonic,
     )
     return mover, harbour

@@ -98,7 +98,7 @@ class MoverProcess(asyncio.Protocol):
             raise MoverGoneError(f"{self.name} is gone")
         for transfer in lease.transfers:
             self._given += 1
-            self._held[transfer.sub_task_id, transfer.attempt] = self._given
+            self._held.setdefault((transfer.sub_task_id, transfer.attempt), self._given)
         self._transport.write(encode(lease))
 
     def tell(self, message: Message) -> None:

@@ -165,3 +165,14 @@ async def test_closing_ends_all_movers_and_blames_nobody(rig: Rig) -> None:
     assert rig.executor.movers() == ()
     with pytest.raises(MoverGoneError):
         rig.executor.submit(mover, Lease(transfers=tuple(work)))
+
+
+async def test_a_drain_reaches_a_quarantine_that_is_not_up_yet(rig: Rig) -> None:
+    await rig.up()
+    (room,) = [one for one in rig.executor.movers() if one.purpose is MoverPurpose.QUARANTINE]
+    (work,) = rig.hands.stuck(1)
+    rig.executor.submit(room.mover, Lease(transfers=(work,), lane=Lane.LARGE))
+    rig.executor.control(room.mover, Control(drain=True))
+    await rig.until(lambda: rig.inbox.of(work) or rig.inbox.deaths, "it was not handed back")
+    assert all(outcome.verdict is Verdict.RETURNED for outcome in rig.inbox.of(work))
+    assert all(death.ordered and not death.begun for death in rig.inbox.deaths)

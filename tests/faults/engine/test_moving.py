@@ -288,3 +288,37 @@ async def test_a_drain_that_takes_too_long_is_ended_and_costs_nothing(
         assert (row.status, row.error_message) == (SubTaskStatus.RUNNING, "")
     async with open_plant(tmp_path, emulator, buckets=(bucket,)) as plant:
         assert (await plant.ended(sub_task)).status is SubTaskStatus.COMPLETE
+
+
+async def test_a_file_that_keeps_killing_movers_ends_failed_and_leaves_nothing(
+    tmp_path: Path, emulator: EmulatorServer, proxy: HoldProxy
+) -> None:
+    options = EngineOptions(retry=RetryOptions(waits_s=(0.05,), attempts_max=2))
+    async with open_plant(tmp_path, emulator, endpoint=proxy.endpoint, options=options) as plant:
+        plant.put("poison", 8 * MIB)
+        stream = await plant.stream(TaskAction.STREAM_IMPORT)
+        proxy.hold(down_bytes=6 * MIB)
+        sub_task = await plant.file(stream, "poison")
+        killed: list[int] = []
+
+        async def killing() -> bool:
+            row = await plant.row(sub_task)
+            if proxy.held and row.attempt > len(killed) + 1 and len(killed) < 2:
+                begun = [flight.mover for flight in plant.engine.flights if flight.mover]
+                for seat in plant.executor._all():
+                    if seat.process is not None and seat.process.name in begun and seat.process.is_ready:
+                        killed.append(seat.process.process_id)
+                        os.kill(seat.process.process_id, signal.SIGKILL)
+                        proxy.cut()
+            return row.status is SubTaskStatus.FAILED
+
+        await plant.until(killing, otherwise="it never gave up")
+        row = await plant.row(sub_task)
+        assert row.error_code == "MoverDied"
+        assert "killed by SIGKILL (the last of 2 attempts)" in row.error_message
+        assert len(set(killed)) == 2
+        assert os.listdir(plant.root) == []
+        proxy.release()
+        plant.write("good", 10)
+        row = await plant.ended(await plant.file(await plant.stream(TaskAction.STREAM_EXPORT), "good"))
+        assert row.status is SubTaskStatus.COMPLETE
