@@ -9,6 +9,7 @@ from penstock.engine.messages import MoverLimits
 from penstock.engine.options import DAY_S, EngineOptions, KeeperOptions, RetryOptions, TransitionOptions
 from penstock.settings.choices import Settings
 from penstock.settings.home import Home
+from penstock.transfer.transfer import OwnerAndMode, Symlinks, TransferChoices
 
 HOUR_S = 3600
 
@@ -48,5 +49,8 @@ def executor_options(settings: Settings, home: Home) -> LocalExecutorOptions:
         limits=MoverLimits(
             small_threads=settings.mover_small_files,
             large_files=settings.mover_large_files,
+        ),
+        choices=TransferChoices(
+            symlinks=Symlinks(settings.symlinks), owner_and_mode=OwnerAndMode(settings.keep_owner_and_mode)
         ),
     )

@@ -23,6 +23,7 @@ from penstock.transfer.transfer import (
     Outcome,
     StopReason,
     Transfer,
+    TransferChoices,
     TransferLimits,
     Verdict,
 )
@@ -52,6 +53,7 @@ class Attempt:  # house: it gathers while it runs
     jitter: Callable[[], float]
     meter: Meter
     checkpoint: Checkpoint | None
+    choices: TransferChoices = field(default_factory=TransferChoices)
     stopped: StopReason | None = None
     note: str = ""
     _withdraws: bool = False

@@ -26,6 +26,7 @@ from penstock.transfer.transfer import (
     Outcome,
     StopReason,
     Transfer,
+    TransferChoices,
     TransferLimits,
     Verdict,
 )
@@ -42,6 +43,7 @@ def move(
     lane: Lane,
     now_ns: Callable[[], int],
     jitter: Callable[[], float],
+    choices: TransferChoices = TransferChoices(),  # noqa: B008  it is frozen
 ) -> Outcome:
     """Do one attempt (or withdraw, or tidy up after one), blocking until it ended.
 
@@ -60,6 +62,7 @@ def move(
         jitter=jitter,
         meter=Meter(sub_task_id=transfer.sub_task_id, attempt=transfer.attempt, now_ns=now_ns, tell=hooks.progress),
         checkpoint=transfer.checkpoint,
+        choices=choices,
     )
     try:
         return _STEPS[transfer.intent](attempt)

@@ -54,6 +54,8 @@ class FileState:
     modify_ns: int
     change_ns: int
     mount_id: int = 0
+    owner: int = 0
+    group: int = 0
 
     @property
     def is_regular(self) -> bool:
@@ -215,7 +217,7 @@ def _statx(directory: int, name: bytes, flags: int) -> FileState:
     )  # fmt: skip
     if done != 0:
         raise _fail(ctypes.get_errno(), name)
-    (mask, _, _, links, _, _, mode, _, inode, size, _, _, _, _, _, _, _, _, change_s, change_ns, _, modify_s, modify_ns, _,
+    (mask, _, _, links, owner, group, mode, _, inode, size, _, _, _, _, _, _, _, _, change_s, change_ns, _, modify_s, modify_ns, _,
      _, _, major, minor, mount_id, _) = _STATX.unpack_from(buffer)  # fmt: skip
     return FileState(
         mode=mode,
@@ -226,6 +228,8 @@ def _statx(directory: int, name: bytes, flags: int) -> FileState:
         modify_ns=modify_s * 1_000_000_000 + modify_ns,
         change_ns=change_s * 1_000_000_000 + change_ns,
         mount_id=mount_id if mask & _STATX_MNT_ID else 0,
+        owner=owner,
+        group=group,
     )
 
 
@@ -238,6 +242,8 @@ def _from_stat(found: os.stat_result) -> FileState:
         size_bytes=found.st_size,
         modify_ns=found.st_mtime_ns,
         change_ns=found.st_ctime_ns,
+        owner=found.st_uid,
+        group=found.st_gid,
     )
 
 

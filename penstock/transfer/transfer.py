@@ -149,6 +149,28 @@ class Lane(StrEnum):
     LARGE = "large"
 
 
+class Symlinks(StrEnum):
+    """What becomes of a symbolic link that is to be exported."""
+
+    REFUSE = "refuse"
+    VENDOR = "vendor"  # an empty object; the link is not followed
+
+
+class OwnerAndMode(StrEnum):
+    """Whether a file's owner and permissions travel in the object's metadata."""
+
+    LEAVE = "no"  # an imported file has the service's owner and umask
+    KEEP = "yes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferChoices:
+    """What was chosen about how files are moved; the defaults are the cautious ones."""
+
+    symlinks: Symlinks = Symlinks.REFUSE
+    owner_and_mode: OwnerAndMode = OwnerAndMode.LEAVE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferLimits:
     """The bounds of one mover's transfers, in bytes, counts and seconds."""
