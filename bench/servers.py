@@ -60,6 +60,7 @@ http {{
         }}
         location / {{
             if ($request_method !~ ^(GET|HEAD)$) {{ return 403 "<Error><Code>AccessDenied</Code></Error>"; }}
+            if (-d $request_filename) {{ return 404 "<Error><Code>NoSuchKey</Code></Error>"; }}
             add_header x-oss-hash-crc64ecma $crc;
         }}
     }}
