@@ -53,7 +53,7 @@ class Attempt:  # house: it gathers while it runs
     jitter: Callable[[], float]
     meter: Meter
     checkpoint: Checkpoint | None
-    choices: TransferChoices = field(default_factory=TransferChoices)
+    choices: TransferChoices
     stopped: StopReason | None = None
     note: str = ""
     _withdraws: bool = False

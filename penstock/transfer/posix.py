@@ -217,8 +217,8 @@ def _statx(directory: int, name: bytes, flags: int) -> FileState:
     )  # fmt: skip
     if done != 0:
         raise _fail(ctypes.get_errno(), name)
-    (mask, _, _, links, owner, group, mode, _, inode, size, _, _, _, _, _, _, _, _, change_s, change_ns, _, modify_s, modify_ns, _,
-     _, _, major, minor, mount_id, _) = _STATX.unpack_from(buffer)  # fmt: skip
+    (mask, _, _, links, owner, group, mode, _, inode, size, _, _, _, _, _, _, _, _, change_s, change_ns, _, modify_s,
+     modify_ns, _, _, _, major, minor, mount_id, _) = _STATX.unpack_from(buffer)  # fmt: skip
     return FileState(
         mode=mode,
         device=os.makedev(major, minor),
