@@ -101,7 +101,7 @@ class _LargeExport:
                     if outcome is not None:
                         return plan, outcome, {}
         uploads.clear(attempt)
-        metadata = standing.metadata(attempt, state.modify_ns, None)
+        metadata = standing.metadata(attempt, state, None)
         return plan, uploads.begin(attempt, state, plan, metadata), {}
 
     def _completed_earlier(self, info: ObjectInfo) -> Outcome | None:
@@ -115,7 +115,7 @@ class _LargeExport:
         )
         self._source.check_unchanged()
         crc = self._combined(plan)
-        if not standing.holds(info, size_bytes=self._source.state.size_bytes, crc64=crc):
+        if not self._holds(info, crc):
             return None
         uploads.clear(attempt)
         return self._published(info.crc64, crc, self._guarantee())
@@ -225,7 +225,7 @@ class _LargeExport:
         """The outcome, if what has appeared at the key stays or is our own; None to go on."""
         attempt = self._attempt
         found = standing.stand(attempt, self._time)
-        if found.mine is not None and standing.holds(found.mine, size_bytes=self._source.state.size_bytes, crc64=crc):
+        if found.mine is not None and self._holds(found.mine, crc):
             uploads.clear(attempt)
             return self._published(found.mine.crc64, crc, self._guarantee())
         if found.decision is Decision.KEEP:
@@ -248,7 +248,7 @@ class _LargeExport:
         info = head_or_none(attempt, attempt.transfer.key)
         if info is None or not standing.is_mine(attempt, info):
             return None
-        if not standing.holds(info, size_bytes=self._source.state.size_bytes, crc64=crc):
+        if not self._holds(info, crc):
             return None
         uploads.clear(attempt)
         return self._published(info.crc64, crc, self._guarantee())
@@ -284,6 +284,10 @@ class _LargeExport:
         )
 
     # ------------------------------------------------------------------------------------------------------ describing
+
+    def _holds(self, info: ObjectInfo, crc: int) -> bool:
+        state = self._source.state
+        return standing.holds(info, modify_ns=state.modify_ns, size_bytes=state.size_bytes, crc64=crc)
 
     def _guarantee(self) -> Guarantee:
         return standing.guarantee(self._attempt, self._decision, able=self._able)

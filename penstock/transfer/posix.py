@@ -356,6 +356,37 @@ def read_full(descriptor: int, buffer: memoryview, offset: int) -> int:
     return filled
 
 
+def give(descriptor: int, owner: int, group: int) -> bool:
+    """fchown; False where this process may not, or the file system or user namespace knows no such owner."""
+    try:
+        os.fchown(descriptor, owner, group)
+    except OSError as error:
+        if error.errno in {errno.EPERM, errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}:
+            return False
+        raise
+    return True
+
+
+def open_own(directory: int, name: bytes, flags: int) -> int:
+    """Open a file of ours whose permissions shut out even us; they are the same afterwards. Links are refused.
+
+    Raises OSError, PermissionError also where it is not ours.
+    """
+    held = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        path = f"/proc/self/fd/{held}"  # the very file, whatever the name leads to by now
+        mode = os.fstat(held).st_mode
+        if not stat.S_ISREG(mode):
+            raise _fail(errno.EACCES, name)
+        os.chmod(path, 0o600)
+        try:
+            return os.open(path, flags & ~os.O_NOFOLLOW)
+        finally:
+            os.chmod(path, stat.S_IMODE(mode))
+    finally:
+        os.close(held)
+
+
 def try_lock(descriptor: int) -> bool:
     """Take the exclusive flock if nobody holds it. True also where the file system has no locks at all."""
     try:

@@ -118,7 +118,7 @@ class _SmallExport:
                 key,
                 [memoryview(self._content)],
                 crc64=self._crc,
-                metadata=standing.metadata(self._attempt, self._source.state.modify_ns, self._crc),
+                metadata=standing.metadata(self._attempt, self._source.state, self._crc),
                 precondition=standing.precondition(self._decision, able=self._able),
             )
         if result.crc64 not in {None, self._crc}:
@@ -176,7 +176,8 @@ class _SmallExport:
     # ------------------------------------------------------------------------------------------------------ describing
 
     def _holds(self, info: ObjectInfo) -> bool:
-        return standing.holds(info, size_bytes=len(self._content), crc64=self._crc)
+        modify_ns = self._source.state.modify_ns
+        return standing.holds(info, modify_ns=modify_ns, size_bytes=len(self._content), crc64=self._crc)
 
     def _guarantee(self, decision: Decision) -> Guarantee:
         return standing.guarantee(self._attempt, decision, able=self._able)

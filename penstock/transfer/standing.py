@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 
-from penstock.errors import ObjectNotFoundError
+from penstock.errors import NotSupportedError, ObjectNotFoundError
 from penstock.model import ConflictPolicy, Guarantee
 from penstock.stores.base import CreateOnly, ObjectInfo, Overwrite, Precondition, Version
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import CRC64_NAME, SUB_TASK_NAME, ModifyTime, metadata_of, of_object
 from penstock.transfer.objects import head_or_none, is_pinned
+from penstock.transfer.ownership import metadata_of as ownership_of
 from penstock.transfer.policy import Decision, decide
+from penstock.transfer.posix import FileState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +45,21 @@ def is_mine(attempt: Attempt, info: ObjectInfo) -> bool:
     return info.metadata.get(SUB_TASK_NAME) == attempt.transfer.sub_task_id
 
 
-def holds(info: ObjectInfo, *, size_bytes: int, crc64: int) -> bool:
-    """Whether the object is as large and has the checksum, as far as the store tells one."""
+def holds(info: ObjectInfo, *, modify_ns: int, size_bytes: int, crc64: int) -> bool:
+    """Whether our object is of this very file: its time, its size, and its checksum as far as the store tells one."""
+    if of_object(info).ns != modify_ns:
+        return False
     told = info.crc64 if info.crc64 is not None else _number(info.metadata.get(CRC64_NAME, ""))
     return info.size_bytes == size_bytes and told in {None, crc64}
 
 
-def metadata(attempt: Attempt, modify_ns: int, crc64: int | None) -> Mapping[str, str]:
+def metadata(attempt: Attempt, source: FileState, crc64: int | None) -> Mapping[str, str]:
     """What is written with the object; the checksum only where it is known beforehand."""
-    written = {**metadata_of(modify_ns), SUB_TASK_NAME: attempt.transfer.sub_task_id}
+    written = {
+        **metadata_of(source.modify_ns),
+        **ownership_of(source, attempt.choices),
+        SUB_TASK_NAME: attempt.transfer.sub_task_id,
+    }
     return written if crc64 is None else {**written, CRC64_NAME: str(crc64)}
 
 
@@ -77,10 +85,13 @@ def yields_to_foreign(attempt: Attempt, version_id: str, source: ModifyTime) -> 
         return False
     key = attempt.transfer.key
     store = attempt.store
-    versions = attempt.persist(
-        lambda: list(takewhile(lambda version: version.key == key, store.list_versions(prefix=key))),
-        check=attempt.check_fence,
-    )
+    try:
+        versions = attempt.persist(
+            lambda: list(takewhile(lambda version: version.key == key, store.list_versions(prefix=key))),
+            check=attempt.check_fence,
+        )
+    except NotSupportedError:
+        return False  # best effort, as the record says
     ids = [version.version_id for version in versions]
     if version_id not in ids:
         return False

@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice, takewhile
 
-from penstock.errors import FailureCode, StoreError, StoreUnavailableError, TransferError, UploadNotFoundError
+from penstock.errors import (
+    FailureCode,
+    NotSupportedError,
+    StoreError,
+    StoreUnavailableError,
+    TransferError,
+    UploadNotFoundError,
+)
 from penstock.stores.base import Upload
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.plan import Plan
@@ -20,7 +27,7 @@ KNOWN_MAX = 1000
 """Unfinished uploads on one key that a checkpoint can hold."""
 
 _CLOCK_SLACK_NS = 5_000_000_000  # stores tell whole seconds, and clocks differ a little
-_ABORTS_MAX = 10
+_ABORTS_MAX = 5
 
 
 def begin(attempt: Attempt, source: FileState, plan: Plan, metadata: Mapping[str, str]) -> Checkpoint:
@@ -130,7 +137,13 @@ def _has_parts(attempt: Attempt, upload: Upload) -> bool:
 
 
 def _unfinished(attempt: Attempt) -> list[Upload]:
-    """Unfinished uploads on exactly our key: listings are in key order, so it comes before the keys it begins."""
+    """Unfinished uploads on exactly our key: listings are in key order, so it comes before the keys it begins.
+
+    A store that cannot list them (OSS spoken to as S3) shows none: what a killed mover began there, nobody can find.
+    """
     key = attempt.transfer.key
-    same = takewhile(lambda upload: upload.key == key, attempt.store.list_uploads(prefix=key))
-    return list(islice(same, KNOWN_MAX + 1))
+    try:
+        same = takewhile(lambda upload: upload.key == key, attempt.store.list_uploads(prefix=key))
+        return list(islice(same, KNOWN_MAX + 1))
+    except NotSupportedError:
+        return []

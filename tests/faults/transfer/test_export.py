@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from penstock.errors import FailureCode, StoreUnavailableError, UploadNotFoundError
+from penstock.errors import FailureCode, NotSupportedError, StoreUnavailableError, UploadNotFoundError
 from penstock.model import ConflictPolicy
 from penstock.stores.base import Abilities, Overwrite
 from penstock.transfer import crc64
@@ -23,6 +23,7 @@ from tests.faults.transfer.exports import (
     drain_after,
     export,
     lane_of,
+    later,
     write,
 )
 from tests.fixtures.gate import Gate
@@ -219,3 +220,29 @@ def test_withdrawing_an_upload_leaves_nothing_and_touches_no_foreign_upload(
     outcome = gate.move(export(attempt=2, intent=Intent.WITHDRAW, checkpoint=record), store)
     assert (outcome.verdict, outcome.checkpoint) == (Verdict.CANCELED, None)
     assert [upload.upload_id for upload in store.unfinished()] == [foreign]
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_our_object_of_an_older_state_of_the_file_is_not_taken_for_this_one(gate: Gate, size: str) -> None:
+    """Published, the answer lost, the mover dead; then the file is rewritten with as many bytes."""
+    store = MemoryStore(abilities=Abilities(create_only_put=True, create_only_complete=True), clock=later)
+    content, other = (SMALL, OTHER[: len(SMALL)]) if size == "small" else (CONTENT, OTHER)
+    what = export(conflict_policy=ConflictPolicy.SKIP_THE_FILE)
+    lane = Lane.SMALL if size == "small" else Lane.LARGE
+    write(gate, content)
+    assert gate.move(what, store, lane=lane).verdict is Verdict.COMPLETE
+    write(gate, other, LONG_AGO_NS + 1)
+    outcome = gate.move(replace(what, attempt=2), store, lane=lane)
+    assert outcome.verdict is Verdict.COMPLETE
+    assert store.content(KEY) == other
+    again = gate.move(replace(what, attempt=3), store, lane=lane)
+    assert again.verdict is Verdict.COMPLETE
+    sent = [call for call in store.calls_of("put", "complete") if call.precondition == Overwrite()]
+    assert len(sent) == 1  # the third attempt found what the second had published
+
+
+def test_a_store_that_cannot_list_uploads_is_exported_to_all_the_same(gate: Gate, store: MemoryStore) -> None:
+    write(gate)
+    store.script(Fault("list_uploads", times=99, action=Raise(NotSupportedError("501"))))
+    store.script(Fault("initiate", action=Raise(LOST)))
+    check_complete(gate.move(export(), store), store)
