@@ -14,6 +14,7 @@ from penstock.transfer.journal import Publishing
 from penstock.transfer.landing import wanted
 from penstock.transfer.large_import import import_large
 from penstock.transfer.mtime import of_object
+from penstock.transfer.ownership import OWNER_NOT_KEPT
 from penstock.transfer.place import Place
 from penstock.transfer.policy import Decision
 from penstock.transfer.small_import import import_small
@@ -84,6 +85,8 @@ def finished_earlier(attempt: Attempt, place: Place) -> Outcome | None:
 def _published(attempt: Attempt, publishing: Publishing) -> Outcome:
     if not publishing.compared:
         attempt.add_note(NOT_COMPARED)
+    if not publishing.owner_kept:
+        attempt.add_note(OWNER_NOT_KEPT)
     detail = FileDetail(
         modify_time_ns=publishing.modify_ns,
         size_bytes=publishing.size_bytes,

@@ -41,6 +41,7 @@ class Publishing:
     crc64: int
     modify_ns: int
     compared: int  # 1: the store told a checksum and it was the same
+    owner_kept: int = 1  # 0: another owner was asked for than it could be given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

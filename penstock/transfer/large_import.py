@@ -17,7 +17,7 @@ from penstock.errors import (
 )
 from penstock.model import FileDetail, Guarantee
 from penstock.stores.base import ByteRange, ObjectInfo
-from penstock.transfer import crc64, objects, posix
+from penstock.transfer import crc64, objects, ownership, posix
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.flusher import Flusher, Span
 from penstock.transfer.journal import Journal, Publishing, Recorded, SourceIdentity
@@ -209,7 +209,8 @@ class _LargeImport:
 
     def _publish(self, partial: PartialFile, journal: Journal, detail: FileDetail, crc: int) -> Outcome:
         attempt, place = self._attempt, self._place
-        sealed = partial.seal(detail.modify_time_ns)
+        asked = ownership.of_object(self._info, attempt.choices)
+        sealed = partial.seal(detail.modify_time_ns, asked)
         partial.drop_cache()
         if sealed.size_bytes != detail.size_bytes:
             raise TransferError(
@@ -223,6 +224,7 @@ class _LargeImport:
                 crc64=crc,
                 modify_ns=detail.modify_time_ns,
                 compared=int(self._info.crc64 is not None),
+                owner_kept=int(asked.is_given_to(sealed)),
             )
         )
         guarantee = land(attempt, place, sealed, of_object(self._info))
@@ -232,6 +234,8 @@ class _LargeImport:
             return attempt.skipped(detail, Guarantee.ATOMIC)
         self._is_published = True
         place.sync()
+        if not asked.is_given_to(sealed):
+            attempt.add_note(ownership.OWNER_NOT_KEPT)
         return attempt.published(detail, guarantee, tidy=True)
 
 

@@ -11,6 +11,7 @@ import os
 
 from penstock.errors import FailureCode, TransferError
 from penstock.transfer import posix
+from penstock.transfer.ownership import AS_SERVICE, Ownership
 from penstock.transfer.posix import FileState
 
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -48,7 +49,7 @@ class PartialFile:
         """The one that an earlier attempt left; None if there is none. Raises OSError, TransferError if another holds it."""
         for _ in range(_RACES_MAX):
             try:
-                descriptor = os.open(name, _FLAGS, dir_fd=directory)
+                descriptor = _opened(directory, name)
             except FileNotFoundError:
                 return None
             except OSError as error:
@@ -84,14 +85,17 @@ class PartialFile:
         """What it looks like now."""
         return posix.look_open(self._descriptor if self._descriptor >= 0 else self._lock_descriptor)
 
-    def seal(self, modify_ns: int) -> FileState:
-        """Set time and mode, fsync, close: on stable storage on return. The lock stays held.
+    def seal(self, modify_ns: int, ownership: Ownership = AS_SERVICE) -> FileState:
+        """Set time, mode and owner, fsync, close: on stable storage on return. The lock stays held.
 
+        The mode is always set, the owner where this process may; what is returned tells.
         Raises OSError: then nothing may be believed of this inode any more, discard it.
         """
         descriptor = self._descriptor
-        os.fchmod(descriptor, 0o666 & ~posix.umask())
+        os.fchmod(descriptor, 0o666 & ~posix.umask() if ownership.mode is None else ownership.mode)
         os.utime(descriptor, ns=(os.fstat(descriptor).st_atime_ns, modify_ns))
+        if ownership.owner is not None and ownership.group is not None:
+            posix.give(descriptor, ownership.owner, ownership.group)  # last: what is another's cannot be changed
         os.fsync(descriptor)
         sealed = posix.look_open(descriptor)
         # close() is where network file systems tell their last errors; a duplicate keeps the lock.
@@ -119,6 +123,14 @@ class PartialFile:
             if descriptor >= 0:
                 os.close(descriptor)
         self._descriptor = self._lock_descriptor = -1
+
+
+def _opened(directory: int, name: bytes) -> int:
+    """Open it as it is. A sealed one may have been given permissions that shut us out. Raises OSError."""
+    try:
+        return os.open(name, _FLAGS, dir_fd=directory)
+    except PermissionError:
+        return posix.open_own(directory, name, _FLAGS)
 
 
 def _held() -> TransferError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from penstock.errors import ObjectNotFoundError
 from penstock.model import Guarantee
 from penstock.stores.base import ObjectInfo, ObjectStream
-from penstock.transfer import crc64, objects
+from penstock.transfer import crc64, objects, ownership
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.landing import land, wanted
 from penstock.transfer.meter import PartMeter
@@ -93,8 +93,11 @@ def _publish(attempt: Attempt, place: Place, fetched: _Fetched) -> Guarantee | N
     try:
         write_all(partial.descriptor, memoryview(fetched.content), 0)
         source = of_object(fetched.info)
-        sealed = partial.seal(source.ns)
+        asked = ownership.of_object(fetched.info, attempt.choices)
+        sealed = partial.seal(source.ns, asked)
         guarantee = land(attempt, place, sealed, source)
+        if guarantee is not None and not asked.is_given_to(sealed):
+            attempt.add_note(ownership.OWNER_NOT_KEPT)
     finally:
         if guarantee is None and not attempt.is_fenced:
             partial.discard()
