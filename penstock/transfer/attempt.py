@@ -38,8 +38,8 @@ _NEVER = threading.Event()
 _Result = TypeVar("_Result")
 
 
-@dataclass(slots=True, kw_only=True)
-class Attempt:  # house: it gathers while it runs
+@dataclass(slots=True, kw_only=True)  # house: it gathers while it runs
+class Attempt:
     """Everything one attempt needs. `checkpoint` is the export record that is durable now; None when nothing is unfinished."""
 
     transfer: Transfer

@@ -29,8 +29,8 @@ class _Keyed(Protocol):
 R = TypeVar("R", bound=_Keyed)
 
 
-@dataclass(slots=True, kw_only=True)
-class Page(Generic[R]):  # house: it is filled row by row
+@dataclass(slots=True, kw_only=True)  # house: it is filled row by row
+class Page(Generic[R]):
     """Rows and folded prefixes in order; `last` is the last of either, `truncated` tells that more follow."""
 
     rows: list[R] = field(default_factory=list)
