@@ -15,6 +15,9 @@ from penstock.transfer.small_export import export_small
 from penstock.transfer.source_file import FRESH_NS, SourceFile, exists
 from penstock.transfer.transfer import Lane, Outcome
 
+LINK_NOT_FOLLOWED = "a symbolic link: not followed, taken for an empty file"
+"""The note of a link that became an empty object, as it was chosen."""
+
 
 def export_file(attempt: Attempt) -> Outcome:
     """Move one file to its key. Raises StoreError, TransferError, StoppedError, FencedError."""
@@ -23,7 +26,7 @@ def export_file(attempt: Attempt) -> Outcome:
     attempt.check_stop()
     _check_rival(attempt)
     try:
-        with SourceFile(attempt.root, attempt.transfer.path) as source:
+        with SourceFile(attempt.root, attempt.transfer.path, attempt.choices.symlinks) as source:
             return _export(attempt, source)
     except TransferError as error:
         raise _hinted(attempt, error) from error
@@ -50,6 +53,8 @@ def _export(attempt: Attempt, source: SourceFile) -> Outcome:
     attempt.meter.learn(FileDetail(modify_time_ns=state.modify_ns, size_bytes=state.size_bytes))
     if is_large:
         return export_large(attempt, source)
+    if state.is_symlink:
+        attempt.add_note(LINK_NOT_FOLLOWED)
     uploads.clear(attempt)  # of an attempt that met a larger file
     return export_small(attempt, source)
 

@@ -1,11 +1,13 @@
 """The file that an export reads: opened beneath the root, refused unless it is a plain file, watched for changes.
 
-Calls root and posix. Never opens in a way that blocks, never follows a link in the last component.
+Calls root and posix. Never opens in a way that blocks, never follows a link in the last component: where that was chosen the link
+itself is taken, as an empty file with the link's own time.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +16,7 @@ from penstock.transfer import names
 from penstock.transfer.posix import FileState, look_open
 from penstock.transfer.refusals import Side, from_os
 from penstock.transfer.root import Root
+from penstock.transfer.transfer import Symlinks
 
 # O_NONBLOCK: a FIFO or a device that takes the name between look and open must not hold us.
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -24,22 +27,27 @@ _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 class SourceFile:
     """A context: an open regular file and what it looked like when it was opened. Raises TransferError for what is refused."""
 
-    def __init__(self, root: Root, path: str) -> None:
+    def __init__(self, root: Root, path: str, symlinks: Symlinks = Symlinks.REFUSE) -> None:
         self._root = root
         self._path = path
         self._name = names.to_bytes(path)
+        self._symlinks = symlinks
+        self._flags = _FLAGS
         self.descriptor = -1
         self.state = FileState(mode=0, device=0, inode=0, links=0, size_bytes=0, modify_ns=0, change_ns=0)
 
     def __enter__(self) -> Self:
         # Looked at before it is opened: opening a FIFO or a device can be felt by others.
-        self._refuse(_state_beneath(self._root, self._name, _LOOK, self._path))
+        is_link = self._taken(_state_beneath(self._root, self._name, _LOOK, self._path)).is_symlink
+        self._flags = _LOOK if is_link else _FLAGS  # a link is held, there is nothing to read
         try:
-            self.descriptor = self._root.open_beneath(self._name, _FLAGS)
+            self.descriptor = self._root.open_beneath(self._name, self._flags)
         except OSError as error:
             raise from_os(error, side=Side.SOURCE, path=self._path) from error
         try:
             self.look_again()
+            if self.state.is_symlink != is_link:
+                raise self.changed()
         except BaseException:
             self.close()
             raise
@@ -66,7 +74,7 @@ class SourceFile:
     def look_again(self) -> None:
         """Take what the file looks like now for its first look."""
         try:
-            self.state = self._refuse(look_open(self.descriptor))
+            self.state = self._taken(look_open(self.descriptor))
         except OSError as error:
             raise self.refusal(error) from error
 
@@ -76,10 +84,10 @@ class SourceFile:
         A fresh open makes network file systems ask their server. Raises TransferError (SourceChanged, waiting helps).
         """
         try:
-            same = _identity(look_open(self.descriptor)) == _identity(self.state)
-            same = same and _identity(_state_beneath(self._root, self._name, _FLAGS, self._path)) == _identity(
-                self.state
-            )
+            same = _identity(self._taken(look_open(self.descriptor))) == _identity(self.state)
+            if same:
+                there = _state_beneath(self._root, self._name, self._flags, self._path)
+                same = _identity(self._taken(there)) == _identity(self.state)
         except (OSError, TransferError):
             same = False  # gone, or replaced by something that is refused
         if not same:
@@ -95,7 +103,10 @@ class SourceFile:
         """What the kernel refused, as a sentence about the source."""
         return from_os(error, side=Side.SOURCE, path=self._path)
 
-    def _refuse(self, state: FileState) -> FileState:
+    def _taken(self, state: FileState) -> FileState:
+        """The state as it counts for what is moved. Raises TransferError for what is refused."""
+        if state.is_symlink and self._symlinks is Symlinks.VENDOR:
+            return replace(state, size_bytes=0)
         if state.is_symlink:
             raise TransferError(
                 FailureCode.SOURCE_IS_SYMLINK, f"/{self._path} is a symbolic link: name the file it leads to"
