@@ -201,7 +201,11 @@ async def test_a_mover_killed_in_the_middle_of_a_file_loses_nothing(
         stream = await plant.stream(TaskAction.STREAM_IMPORT)
         proxy.hold(down_bytes=4 * MIB)
         sub_task = await plant.file(stream, "big")
-        await asyncio.to_thread(proxy.wait_held)
+
+        async def in_the_middle() -> bool:
+            return (await plant.row(sub_task)).attempt == 2 and proxy.held > 0 and bool(plant.helpers())
+
+        await plant.until(in_the_middle, otherwise="the large file did not begin")
         (pid,) = plant.mover_pids()
         os.kill(pid, signal.SIGKILL)
 
