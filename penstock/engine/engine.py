@@ -205,7 +205,9 @@ class Engine:
         ]
 
     def _gap_s(self) -> float:
-        return self._options.busy_gap_s if len(self.flights) > self._options.busy_flights else 0.0
+        """The more is under way the less a file notices a little gathering, and the more it saves."""
+        fullness = len(self.flights) / self._options.busy_flights
+        return self._options.busy_gap_s * min(3.0, fullness) if fullness > 1 else 0.0
 
     # ------------------------------------------------------------------------------------------------------------- running
 

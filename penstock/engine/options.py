@@ -85,8 +85,8 @@ class EngineOptions:
     keeper: KeeperOptions = field(default_factory=KeeperOptions)
     transitions: TransitionOptions = field(default_factory=TransitionOptions)
     progress_every_s: float = 1.0
-    busy_flights: int = 24  # with more under way, steps are gathered into batches:
-    busy_gap_s: float = 0.005
+    busy_flights: int = 32  # with more under way, steps lie apart so that they make batches:
+    busy_gap_s: float = 0.005  # up to three times that
     trouble_wait_s: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 5.0)  # after a step that failed: first, second, ...
 
 

@@ -152,8 +152,9 @@ def test_a_refused_checkpoint_fences_the_attempt(desk: Desk, asking: Asking) -> 
 
 @pytest.mark.parametrize(("reason", "error"), [(StopReason.FENCED, FencedError), (StopReason.CANCEL, StoppedError)])
 def test_a_stop_ends_the_wait_for_an_answer_that_stays_away(
-    asking: Asking, reason: StopReason, error: type[Exception]
+    asking: Asking, reason: StopReason, error: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("penstock.engine.running.STOP_PATIENCE_S", 0.3)
     running, thread, ended = asking
     running.stop(reason)
     thread.join(10)
