@@ -33,6 +33,11 @@ class Control:
         self.process.kill()
         self.process.wait()
 
+    def hang(self, pid: int) -> None:
+        """Stop a mover as a hung file system does; returns when all of its threads stand still."""
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: _state(pid) == "T", READY_S, "the mover did not stop")
+
     def alive(self) -> list[int]:
         """Movers that still live."""
         return [pid for pid in self.movers if _lives(pid)]
@@ -42,12 +47,16 @@ class Control:
         wait_until(lambda: not self.alive(), patience_s, "movers did not end")
 
 
-def _lives(pid: int) -> bool:
+def _state(pid: int) -> str:
+    """The kernel's letter for what a process does; X when there is none."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in "ZX"
+        return "X"
+
+
+def _lives(pid: int) -> bool:
+    return _state(pid) not in "ZX"
 
 
 @contextmanager

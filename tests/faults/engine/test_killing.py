@@ -63,7 +63,7 @@ async def test_home_is_not_taken_while_a_mover_of_a_killed_service_hangs(
     async with prepared(tmp_path, emulator, bucket):
         pass
     with control_process(tmp_path, emulator, bucket) as control:
-        os.kill(control.movers[0], signal.SIGSTOP)
+        control.hang(control.movers[0])
         control.kill()
         options = LocalExecutorOptions(
             lock_path=tmp_path / "home" / "movers.lock",
