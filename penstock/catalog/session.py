@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 
 
 class Session:
-    """The hands of one transaction. `now_ns` stands still within one verb."""
+    """The hands of one transaction. `now_ns` is when it began."""
 
     def __init__(
         self,
@@ -33,15 +33,10 @@ class Session:
     ) -> None:
         self._connection = connection
         self._statements = statements
-        self._clock = now_ns
         self._numbers = numbers
         self.entropy = entropy
         self.now_ns = now_ns()
         self.rings = False
-
-    def start(self) -> None:
-        """Another verb begins: look at the clock."""
-        self.now_ns = self._clock()
 
     def after(self, delay_ns: int) -> int:
         """The moment when a delay that begins now is over; 0 when there is none."""

@@ -148,7 +148,6 @@ class Writer:
 
     def _perform(self, session: Session, jobs: list[_Job]) -> list[_Answer]:
         """One verb for its callers: together if that works, else one by one."""
-        session.start()
         try:
             with session.all_or_nothing("verb"):
                 results = jobs[0].verb.perform(session, [job.item for job in jobs])

@@ -132,6 +132,16 @@ async def test_one_that_waits_behind_can_be_cancelled_without_letting_others_pas
     assert await claimed_ids(book, task) == [third]
 
 
+async def test_of_many_at_once_to_one_target_only_the_first_is_claimable(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    ids = await asyncio.gather(*(book.file(flow, task, f"{i}", target_name="same") for i in range(20)))
+    for sub_task in ids:
+        (claimed,) = await book.claim(task)
+        assert claimed.sub_task.sub_task_id == sub_task
+        await book.settle(claimed, Settling.FAILED)
+
+
 async def test_many_long_target_names_that_begin_alike_do_not_block_each_other(book: Book) -> None:
     flow = await book.flow()
     task = await book.stream(flow)
@@ -218,7 +228,10 @@ async def test_one_owners_leases_can_be_voided_at_once(book: Book) -> None:
     await book.claim(task, limit=1, owner="two")
     assert await book.catalog.rescue(now_ns=book.clock.ns, owner="one") == 3
     assert await book.catalog.rescue(now_ns=book.clock.ns, owner="nobody") == 0
+    assert book.count("leases") == 1
     assert len(await book.claim(task)) == 3
+    assert await book.catalog.rescue_all() == 4
+    assert book.count("leases") == 0
 
 
 async def test_a_restart_takes_everything_up_again_and_rings(book: Book) -> None:
