@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -276,6 +278,25 @@ async def test_what_was_begun_ends_after_a_restart_without_a_delay(slow: Book) -
     assert await status(slow, other) is STATUS.STOPPED
     await start(slow, other)
     assert await status(slow, other) is STATUS.RUNNING  # at once, from now on
+
+
+async def test_a_catalog_of_before_the_setting_is_brought_along(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    await book.close()
+    with closing(sqlite3.connect(book.path)) as older, older:
+        for table in ("data_flows", "tasks"):
+            older.execute(f"DROP INDEX {table}_due")
+            older.execute(f"ALTER TABLE {table} DROP COLUMN due_ns")
+        older.execute("DELETE FROM schema_versions WHERE version >= 3")
+    book.bounds = replace(book.bounds, transition_delay_s=DELAY_S)
+    await book.open()
+    assert await status(book, flow) is STATUS.RUNNING
+    assert (await book.catalog.task(FS, flow, task)).status is TaskStatus.EXECUTING
+    assert await book.catalog.next_transition_ns() is None
+    await stop(book, flow)
+    assert await pass_s(book, DELAY_S) == 1
+    assert await status(book, flow) is STATUS.STOPPED
 
 
 async def test_without_a_delay_nothing_is_ever_in_transition(book: Book) -> None:
