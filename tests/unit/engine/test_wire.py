@@ -23,7 +23,15 @@ from penstock.engine.messages import (
 from penstock.engine.wire import FRAME_BYTES_MAX, FrameReader, Message, WireError, encode
 from penstock.errors import FailureCode
 from penstock.model import AddressingStyle, Bucket, BucketKind, FileDetail, FileSystem, Guarantee
-from penstock.transfer.transfer import Checkpoint, Outcome, Progress, Verdict
+from penstock.transfer.transfer import (
+    Checkpoint,
+    Outcome,
+    OwnerAndMode,
+    Progress,
+    Symlinks,
+    TransferChoices,
+    Verdict,
+)
 from tests.fixtures.gate import transfer
 
 CHECKPOINT = Checkpoint(key="k", intent_ns=1 << 62, known_upload_ids=("a", "ü"), upload_id="u", source_modify_ns=-5)
@@ -53,7 +61,13 @@ PLACES = Places(
     ),
 )
 MESSAGES: list[Message] = [
-    Hello(mover="mover-1.1", secrets_path="/home/me/secrets.toml", places=PLACES, limits=MoverLimits()),
+    Hello(
+        mover="mover-1.1",
+        secrets_path="/home/me/secrets.toml",
+        places=PLACES,
+        limits=MoverLimits(),
+        choices=TransferChoices(symlinks=Symlinks.VENDOR, owner_and_mode=OwnerAndMode.KEEP),
+    ),
     PLACES,
     Lease(transfers=(transfer(), transfer(attempt=2, checkpoint=CHECKPOINT)), lane=Lane.LARGE),
     Control(canceled=(("s", 1),), yielded=(("t", 2),), checkpointed=(1, 2), refused=(3,), drain=True),
