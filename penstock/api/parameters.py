@@ -94,6 +94,19 @@ def optional(name: str, judge: Callable[[str, str], Value], default: Value) -> P
     return Parameter(names=(name,), default=default, take=take)
 
 
+def only_as(names: tuple[str, ...], parameter: Parameter[Value]) -> Parameter[Value]:
+    """`parameter`, refusing its object (`Condition` of `Condition.Size`) in any form but `names`: a guard is never dropped."""
+    whole = names[0].partition(".")[0].lower()
+
+    def take(wire: Wire) -> Value:
+        for given in wire:
+            if given.lower().startswith(whole) and given not in names:
+                raise invalid_format(given, f"it is given as {' and '.join(names)}")
+        return parameter.take(wire)
+
+    return Parameter(names=parameter.names, default=parameter.default, take=take)
+
+
 def bounded_text(max_characters: int) -> Callable[[str, str], str]:
     """Any text without control characters."""
 

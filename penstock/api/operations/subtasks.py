@@ -32,6 +32,7 @@ from penstock.api.parameters import (
     identifier,
     integer,
     max_results,
+    only_as,
     optional,
     required,
     required_file_path,
@@ -49,7 +50,9 @@ _SUB_TASK_ID = required("DataFlowSubTaskId", identifier, "")
 _SRC_FILE_PATH = required_file_path("SrcFilePath")
 _DST_FILE_PATH = required_file_path("DstFilePath")
 _MODIFY_TIME: Parameter[int | None] = optional("Condition.ModifyTime", integer(-INT64_MAX - 1, INT64_MAX), None)
-_SIZE: Parameter[int | None] = optional("Condition.Size", integer(0, INT64_MAX), None)
+_SIZE: Parameter[int | None] = only_as(
+    ("Condition.ModifyTime", "Condition.Size"), optional("Condition.Size", integer(0, INT64_MAX), None)
+)
 
 _MAX_RESULTS = max_results(20)
 _FILTERS = filters(

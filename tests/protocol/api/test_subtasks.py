@@ -132,6 +132,8 @@ def test_full_paths_that_cannot_exist(server: ApiServer, action: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
+        ("Condition", '{"Size": 5}'),
+        ("Condition.size", "5"),
         ("Condition.ModifyTime", "yesterday"),
         ("Condition.ModifyTime", "1.5"),
         ("Condition.ModifyTime", str(1 << 63)),
