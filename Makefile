@@ -11,10 +11,12 @@ RUNTIME := $(VENV)/runtime.stamp
 TOOLS := $(VENV)/tools.stamp
 # -qq: only errors; pip's usual lines name places that are nobody's business.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq --no-deps
-CODE := penstock scripts tests
+CODE := penstock scripts tests bench
+PEERS := .venv-bench/peers.stamp
+BENCH_ARGS ?= --quick
 PYTEST_ARGS ?=
 
-.PHONY: help venv deb demo test check format locks third-party clean
+.PHONY: help venv deb demo test check format locks third-party clean bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +47,16 @@ test: $(TOOLS) ## set up everything and pass the tests (PYTEST_ARGS=... for your
 	    || { [ -z "$${PENSTOCK_REQUIRE_CEPH:-}" ] && echo "test: going on; tests that need these packages will be skipped"; }
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
+$(PEERS): requirements/bench.txt scripts/venv.sh
+	@scripts/venv.sh "$(PYTHON)" .venv-bench
+	@echo "bench: $$(grep -c == $<) packages to measure against"
+	@.venv-bench/bin/python -m pip --disable-pip-version-check --no-input install -qq --no-deps -r $<
+	@touch $@
+
+bench: $(RUNTIME) $(PEERS) ## measure side by side with peers (BENCH_ARGS=... instead of --quick; `--help` tells)
+	@scripts/deb.sh $$(grep -v '^#' requirements/debian-bench.txt)
+	@$(BIN)/python -m bench $(BENCH_ARGS)
+
 check: $(TOOLS) ## lint, format, types, import contracts, house rules, licences, generated files
 	@echo "check: ruff";            $(BIN)/ruff check --quiet $(CODE)
 	@echo "check: format";          $(BIN)/ruff format --quiet --check $(CODE)
@@ -66,5 +78,5 @@ third-party: $(TOOLS) ## write THIRD_PARTY.md from what is installed
 	@$(BIN)/python -m scripts.licences
 
 clean: ## remove what these targets made, .venv included
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	@rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
 	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,10 +9,12 @@ import platform
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from bench.accounts import judge_accounting
 from bench.peers import Direction
+from bench.report import write_report
 from bench.scale import FULL, QUICK, FileSet, Scale
 from bench.scenarios import latency, movement, requests
 from bench.stage import Stage, open_stage
@@ -93,9 +95,7 @@ def main(words: list[str] | None = None) -> int:
     chosen = arguments_of(words)
     scale = QUICK if chosen.quick else FULL
     if chosen.runs:
-        import dataclasses
-
-        scale = dataclasses.replace(scale, runs=chosen.runs)
+        scale = replace(scale, runs=chosen.runs)
     scenarios = chosen.scenario or list(SCENARIOS)
     results: dict[str, object] = {"about": about(scale, chosen.dir, judge_accounting())}
     chosen.results.mkdir(parents=True, exist_ok=True)
@@ -103,6 +103,8 @@ def main(words: list[str] | None = None) -> int:
         for scenario in scenarios:
             run(stage, scenario, frozenset(chosen.peer), results)
             (chosen.results / f"{scale.name}.json").write_text(json.dumps(results, indent=1) + "\n")
+    write_report(results, chosen.results, scale.name)
+    say(f"results are in {chosen.results}")
     return 0
 
 

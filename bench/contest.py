@@ -26,8 +26,8 @@ from penstock.transfer.transfer import RESERVED_PREFIX
 RUN_LIMIT_S = 900.0
 TIDY_LIMIT_S = 30.0
 KEPT_MAX_BYTES = 64 << 10
-"""Imports of files up to this size stay until all is over: ext4 looks at every inode freed within the last minutes before it gives
-out another, so that thousands of files just removed would be paid for by whoever creates the next ones."""
+"""Imports of files up to this size stay until all is over: ext4 looks at every inode freed lately before it gives out
+another, so that thousands of files just removed would be paid for by whoever creates the next ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

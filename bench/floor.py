@@ -1,9 +1,11 @@
 """The floor: what moving the same bytes costs with raw sockets and nothing else, in the same shape as Penstock does it.
 
-    python -m bench.floor import-large PORT PATH SIZE TARGET        ranged GETs: recv + CRC + pwrite, fsync, rename, fsync of the directory
-    python -m bench.floor export-large PORT PATH SOURCE             a multipart upload: pread + CRC + send
-    python -m bench.floor import-small PORT PATH COUNT DIRECTORY    a GET each: recv + CRC + write + fsync, rename, fsync of the directory
-    python -m bench.floor export-small PORT PATH COUNT DIRECTORY    a PUT each: read + CRC + send
+    python -m bench.floor import-large PORT PATH SIZE TARGET       ranged GETs: recv + CRC + pwrite, then made durable
+    python -m bench.floor export-large PORT PATH SOURCE            a multipart upload: pread + CRC + send
+    python -m bench.floor import-small PORT PATH COUNT DIRECTORY   a GET each: recv + CRC + write, each made durable
+    python -m bench.floor export-small PORT PATH COUNT DIRECTORY   a PUT each: read + CRC + send
+
+Durable means fsync, rename, fsync of the directory.
 
 Same threads, part and buffer sizes, bound of unsynced bytes and fsyncs as Penstock's defaults; no signatures, no records, no
 service. It judges nothing it moves but the checksums it is told.
@@ -45,7 +47,7 @@ class Link:
 
     def send(self, head: str, *body: memoryview) -> None:
         """A request."""
-        views = [memoryview(head.encode()), *body]
+        views = [view for view in (memoryview(head.encode()), *body) if len(view)]
         while views:
             sent = self._sock.sendmsg(views)
             while views and sent >= len(views[0]):
@@ -200,18 +202,17 @@ def export_large(port: int, path: str, source: str) -> None:
 
     def work() -> None:
         link = Link(port)
-        room = memoryview(bytearray(LIMITS.part_size_bytes))
+        room = memoryview(bytearray(LIMITS.buffer_bytes))
         while (part := taken_from(parts)) is not None:
             number, offset, length = part
-            body = room[:length]
+            target = f"{path}?partNumber={number}&uploadId={upload}"
+            head = f"PUT {target} HTTP/1.1\r\nhost: floor\r\ncontent-length: {length}\r\n\r\n"
             crc = done = 0
             while done < length:
-                piece = body[done : done + LIMITS.buffer_bytes]
-                count = os.preadv(descriptor, [piece], offset + done)
-                crc = fastcrc.crc64.xz(piece[:count], crc)
+                count = os.preadv(descriptor, [room[: length - done]], offset + done)
+                crc = fastcrc.crc64.xz(room[:count], crc)
+                link.send("" if done else head, room[:count])
                 done += count
-            target = f"{path}?partNumber={number}&uploadId={upload}"
-            link.send(f"PUT {target} HTTP/1.1\r\nhost: floor\r\ncontent-length: {length}\r\n\r\n", body)
             if _crc_of(link) != crc:
                 raise ConnectionError(f"part {number} was damaged")
             etags[number] = f"{crc:032X}-1"

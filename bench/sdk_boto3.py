@@ -1,6 +1,6 @@
-"""boto3 as a peer: `python sdk_boto3.py import|export PORT BUCKET PREFIX DIRECTORY COUNT THREADS`. Runs in the peers' own venv.
+"""boto3 as a peer, in the peers' own venv: sdk_boto3.py import|export PORT BUCKET PREFIX DIRECTORY COUNT THREADS.
 
-Its transfer manager with its defaults (8 MiB parts, 10 threads) moves large files; many small ones go through one pool of threads.
+Its transfer manager with its defaults (8 MiB parts) moves large files; many small ones go through one pool of threads.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The OSS SDK as a peer: `python sdk_oss.py import|export PORT BUCKET PREFIX DIRECTORY COUNT THREADS`. Runs in the peers' own venv.
+"""The OSS SDK as a peer, in the peers' own venv: sdk_oss.py import|export PORT BUCKET PREFIX DIRECTORY COUNT THREADS.
 
 Its downloader and uploader move large files in parts; small ones go through one pool of threads, one request each.
 """

@@ -1,8 +1,8 @@
 """A sink: takes PUT, multipart uploads and HEAD as OSS and S3 do, keeps sizes and checksums, throws the bytes away.
 
-`python -m bench.sink PORT_FD KEEP`: serves the listening socket that it inherits, with a thread a connection. Several such processes
-share one port (SO_REUSEPORT) and one directory of records, KEEP. Raw sockets and nothing else: a source of requests should never
-have to wait for its server. Signatures are not looked at.
+`python -m bench.sink SOCKET KEEP` serves the listening socket that it inherits, with a thread a connection. Several such
+processes share one port (SO_REUSEPORT) and one directory of records, KEEP. Raw sockets and nothing else, so that no client has
+to wait for it. Signatures are not looked at.
 """
 
 from __future__ import annotations

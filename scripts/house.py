@@ -15,11 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent
 FILE_LINES_MAX = 450
 FUNCTION_LINES_MAX = 60
 NO_NAMES = frozenset({"utils", "util", "common", "core", "helpers", "helper", "manager", "managers", "misc"})
-PYTHON_ROOMS = ("penstock", "scripts", "tests")
+PYTHON_ROOMS = ("penstock", "scripts", "tests", "bench")
 TEXT_SUFFIXES = frozenset(
     {".py", ".md", ".txt", ".toml", ".sql", ".sh", ".html", ".js", ".css", ".svg", ".cfg", ".ini", ""}
 )
-SKIPPED = frozenset({".git", ".venv", "__pycache__", "dist", "build", "node_modules"})
+SKIPPED = frozenset({".git", ".venv", ".venv-bench", "__pycache__", "dist", "build", "node_modules"})
 
 EXCUSE = re.compile(r"#\s*house:\s*\S")
 # Written so that this file does not find itself.
