@@ -19,7 +19,8 @@ from penstock.errors import FencedError
 from penstock.model import FINAL_SUB_TASK_STATUSES, FileDetail, SubTaskStatus
 
 _FIGURES = ("bytes_total", "bytes_done", "actual_bytes", "moving_ns")
-_TIDY_AGAIN = frozenset({Settling.RETRY, Settling.RETURNED, Settling.LARGE})
+_LATER = frozenset({Settling.RETRY, Settling.WAITING})
+_TIDY_AGAIN = frozenset({*_LATER, Settling.RETURNED, Settling.LARGE})
 
 
 def settle(session: Session, settlements: Sequence[Settlement]) -> list[str]:
@@ -108,15 +109,15 @@ def _end(session: Session, settlement: Settlement, row: Row, after: str, tally: 
 
 def _go_again(session: Session, settlement: Settlement, row: Row, tally: Tally) -> bool:
     """The attempt is over and the sub-task is not: it can be claimed again, at once or from `due_ns` on."""
-    retry = settlement.settling is Settling.RETRY
+    later = settlement.settling in _LATER
     lane = ClaimLane.LARGE if settlement.settling is Settling.LARGE else ClaimLane(row["lane"])
     figures = _last_known(settlement, row)
     if row["status"] == SubTaskStatus.CANCELING:
-        queue, due_ns = "clear", settlement.due_ns if retry else 0
+        queue, due_ns = "clear", settlement.due_ns if later else 0
     elif settlement.settling is Settling.LARGE:
         queue, due_ns = lane.value, session.now_ns  # behind those that found themselves large before
     else:
-        queue, due_ns = f"{lane}-again", settlement.due_ns if retry else 0
+        queue, due_ns = f"{lane}-again", settlement.due_ns if later else 0
     if not session.run(
         "settling.go_again",
         number=row["number"],
@@ -125,9 +126,9 @@ def _go_again(session: Session, settlement: Settlement, row: Row, tally: Tally) 
         queue=queue,
         lane=lane,
         due_ns=due_ns,
-        failures=int(retry),
-        error_code=settlement.error_code if retry else row["error_code"],
-        error_message=settlement.error_message if retry else row["error_message"],
+        failures=int(settlement.settling is Settling.RETRY),
+        error_code=settlement.error_code if later else row["error_code"],
+        error_message=settlement.error_message if later else row["error_message"],
         guarantee=settlement.guarantee or row["guarantee"],
         note=settlement.note or row["note"],
         checkpoint=settlement.checkpoint or row["checkpoint"],

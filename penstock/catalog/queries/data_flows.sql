@@ -23,8 +23,8 @@ INSERT INTO data_flows (number, data_flow_id, file_system_id, file_system_path, 
     stopped_ns, stopped_since_ns, due_ns)
 VALUES (:number, :data_flow_id, :file_system_id, :file_system_path, :source_storage, :source_storage_path,
     :source_security_type, :description, :bucket,
-    CASE WHEN :due_ns = 0 THEN {after data_flow.create} ELSE {after data_flow.create_slowly} END,
-    '', :now_ns, :now_ns, 0, 0, 0, CASE WHEN :due_ns = 0 THEN 0 ELSE :now_ns END, :due_ns);
+    CASE WHEN CAST(:due_ns AS BIGINT) = 0 THEN {after data_flow.create} ELSE {after data_flow.create_slowly} END,
+    '', :now_ns, :now_ns, 0, 0, 0, CASE WHEN CAST(:due_ns AS BIGINT) = 0 THEN 0 ELSE CAST(:now_ns AS BIGINT) END, :due_ns);
 
 -- visible: one dataflow, unless it is deleted
 SELECT * FROM data_flows
@@ -55,7 +55,7 @@ UPDATE data_flows SET status = {after data_flow.modify_slowly}, description = :d
 
 -- stop: no new work starts
 UPDATE data_flows SET
-    status = CASE WHEN :due_ns = 0 THEN {after data_flow.stop} ELSE {after data_flow.stop_slowly} END,
+    status = CASE WHEN CAST(:due_ns AS BIGINT) = 0 THEN {after data_flow.stop} ELSE {after data_flow.stop_slowly} END,
     error_message = '', updated_ns = :now_ns, due_ns = :due_ns,
     stopped_since_ns = CASE WHEN stopped_since_ns = 0 THEN :now_ns ELSE stopped_since_ns END
  WHERE number = :number AND status IN ({before data_flow.stop});
@@ -81,7 +81,7 @@ UPDATE data_flows SET status = {after data_flow.find_source}, error_message = ''
 
 -- delete: out of sight, or on the way there, if nothing in it is live
 UPDATE data_flows SET
-    status = CASE WHEN :due_ns = 0 THEN {after data_flow.delete} ELSE {after data_flow.delete_slowly} END,
+    status = CASE WHEN CAST(:due_ns AS BIGINT) = 0 THEN {after data_flow.delete} ELSE {after data_flow.delete_slowly} END,
     updated_ns = :now_ns, due_ns = :due_ns,
     stopped_since_ns = CASE WHEN stopped_since_ns = 0 THEN :now_ns ELSE stopped_since_ns END
  WHERE number = :number AND live_tasks = 0 AND status IN ({before data_flow.delete});

@@ -3,8 +3,8 @@ INSERT INTO tasks (number, task_id, data_flow_number, action, data_type, conflic
     create_dir_if_not_exist, originator, status, error_message, created_ns, started_ns, ended_ns, due_ns)
 VALUES (:number, :task_id, :data_flow_number, :action, :data_type, :conflict_policy, :directory, :target_directory,
     :create_dir_if_not_exist, :originator,
-    CASE WHEN :due_ns = 0 THEN {after task.open} ELSE {after task.open_slowly} END,
-    '', :now_ns, CASE WHEN :due_ns = 0 THEN :now_ns ELSE 0 END, 0, :due_ns);
+    CASE WHEN CAST(:due_ns AS BIGINT) = 0 THEN {after task.open} ELSE {after task.open_slowly} END,
+    '', :now_ns, CASE WHEN CAST(:due_ns AS BIGINT) = 0 THEN CAST(:now_ns AS BIGINT) ELSE 0 END, 0, :due_ns);
 
 -- queue: a new batch task, pending
 INSERT INTO tasks (number, task_id, data_flow_number, action, data_type, conflict_policy, directory, target_directory,
