@@ -175,17 +175,17 @@ class Attempt:
 
     def outcome(self, verdict: Verdict, *, guarantee: Guarantee | None = None, tidy: bool = False) -> Outcome:
         """The end of this attempt with what was learned so far."""
-        moved = verdict is not Verdict.SKIPPED
         if verdict in {Verdict.COMPLETE, Verdict.SKIPPED}:
             self.meter.finish()
+        actual_bytes = 0 if verdict is Verdict.SKIPPED else self.meter.bytes_done
         return Outcome(
             sub_task_id=self.transfer.sub_task_id,
             attempt=self.transfer.attempt,
             verdict=verdict,
             bytes_total=self.meter.bytes_total,
             bytes_done=self.meter.bytes_done,
-            actual_bytes=self.meter.bytes_done if moved else 0,
-            moving_ns=self.meter.moving_ns(),
+            actual_bytes=actual_bytes,
+            moving_ns=self.meter.taken_ns() if actual_bytes else self.meter.moving_ns(),
             detail=self.meter.detail,
             guarantee=guarantee,
             note=self.note,

@@ -13,7 +13,7 @@ from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.journal import Publishing
 from penstock.transfer.landing import wanted
 from penstock.transfer.large_import import import_large
-from penstock.transfer.mtime import of_object
+from penstock.transfer.mtime import TIME_NOT_KEPT, of_object
 from penstock.transfer.ownership import OWNER_NOT_KEPT
 from penstock.transfer.place import Place
 from penstock.transfer.policy import Decision
@@ -87,6 +87,8 @@ def _published(attempt: Attempt, publishing: Publishing) -> Outcome:
         attempt.add_note(NOT_COMPARED)
     if not publishing.owner_kept:
         attempt.add_note(OWNER_NOT_KEPT)
+    if not publishing.time_kept:
+        attempt.add_note(TIME_NOT_KEPT)
     detail = FileDetail(
         modify_time_ns=publishing.modify_ns,
         size_bytes=publishing.size_bytes,

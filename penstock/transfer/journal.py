@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from penstock.transfer import crc64
+from penstock.transfer import crc64, posix
 
 FORMAT = 1
 _READ_MAX_BYTES = 16 << 20  # 10,000 parts take about 0.6 MB
@@ -42,6 +42,7 @@ class Publishing:
     modify_ns: int
     compared: int  # 1: the store told a checksum and it was the same
     owner_kept: int = 1  # 0: another owner was asked for than it could be given
+    time_kept: int = 1  # 0: the file system cannot hold that modification time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +106,9 @@ class Journal:
         """Put what was recorded on stable storage. Raises OSError."""
         os.fdatasync(self._descriptor)
 
-    def remove(self) -> None:
-        """Take the name away; the journal stays open until `close`. Raises OSError."""
-        remove(self._directory, self._name)
+    def remove(self) -> bool:
+        """Take the name away, False if it was gone; the journal stays open until `close`. Raises OSError."""
+        return remove(self._directory, self._name)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -132,12 +133,9 @@ def read(directory: int, name: bytes) -> Recorded | None:
     return found[1]
 
 
-def remove(directory: int, name: bytes) -> None:
-    """Remove a journal if it is there. Raises OSError."""
-    try:
-        os.unlink(name, dir_fd=directory)
-    except FileNotFoundError:
-        return
+def remove(directory: int, name: bytes) -> bool:
+    """Remove a journal; False if there is none. Raises OSError."""
+    return posix.unlink_if_there(directory, name)
 
 
 def parse(text: bytes) -> Recorded:

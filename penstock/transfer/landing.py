@@ -30,6 +30,7 @@ def land(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) 
     """
     replaces = attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING
     for _ in range(_RACES_MAX):
+        place.require_in_place()
         decision = wanted(attempt, place, source)
         attempt.check_cancel()
         if decision is Decision.KEEP:

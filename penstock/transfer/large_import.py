@@ -13,6 +13,8 @@ from penstock.errors import (
     ObjectNotFoundError,
     PreconditionFailedError,
     RangeNotSatisfiableError,
+    StoppedError,
+    StoreError,
     TransferError,
 )
 from penstock.model import FileDetail, Guarantee
@@ -23,7 +25,7 @@ from penstock.transfer.flusher import Flusher, Span
 from penstock.transfer.journal import Journal, Publishing, Recorded, SourceIdentity
 from penstock.transfer.landing import land, wanted
 from penstock.transfer.meter import PartMeter
-from penstock.transfer.mtime import of_object
+from penstock.transfer.mtime import TIME_NOT_KEPT, is_held, of_object
 from penstock.transfer.partial import PartialFile
 from penstock.transfer.parts import PartJob, Workspace
 from penstock.transfer.place import Place
@@ -53,8 +55,9 @@ def import_large(attempt: Attempt, place: Place, info: ObjectInfo) -> Outcome:
     except IntegrityError:
         work.discard()
         raise
-    except TransferError as error:
-        if error.code is FailureCode.SOURCE_CHANGED:
+    except (StoreError, TransferError, StoppedError) as error:
+        is_spoilt = isinstance(error, TransferError) and error.code is FailureCode.SOURCE_CHANGED
+        if is_spoilt or place.is_astray():
             work.discard()
         raise
     finally:
@@ -89,14 +92,17 @@ class _LargeImport:
         return self._publish(partial, journal, objects.detail_of(self._info, crc), crc)
 
     def discard(self) -> None:
-        """Remove what was begun, unless it is published or this attempt has lost its sub-task."""
+        """Remove what was begun, durably, unless it is published or this attempt has lost its sub-task."""
         if self._is_published or self._attempt.is_fenced:
             return
         try:
+            is_changed = False
             if self._journal is not None:
-                self._journal.remove()  # first: a journal without its partial file means "published"
+                is_changed = self._journal.remove()  # first: a journal without its partial file means "published"
             if self._partial is not None:
-                self._partial.discard()
+                is_changed |= self._partial.discard()
+            if is_changed:
+                self._place.sync()
         except OSError as error:
             raise self._place.refusal(error) from error
 
@@ -163,13 +169,14 @@ class _LargeImport:
         buffer = workspace.buffer()
         crc = crc64.EMPTY
         done = 0
-        while done < part.length_bytes:
-            self._attempt.check_stop()
-            piece = buffer[: part.length_bytes - done]
-            if posix.read_full(partial.descriptor, piece, part.offset + done) < len(piece):
-                return None
-            crc = crc64.update(piece, crc)
-            done += len(piece)
+        with self._attempt.meter.moving():  # what is kept counts as moved, and so does the time that it takes
+            while done < part.length_bytes:
+                self._attempt.check_stop()
+                piece = buffer[: part.length_bytes - done]
+                if posix.read_full(partial.descriptor, piece, part.offset + done) < len(piece):
+                    return None
+                crc = crc64.update(piece, crc)
+                done += len(piece)
         return crc
 
     def _fetch(
@@ -225,17 +232,19 @@ class _LargeImport:
                 modify_ns=detail.modify_time_ns,
                 compared=int(self._info.crc64 is not None),
                 owner_kept=int(asked.is_given_to(sealed)),
+                time_kept=int(is_held(detail.modify_time_ns, sealed.modify_ns)),
             )
         )
         guarantee = land(attempt, place, sealed, of_object(self._info))
         if guarantee is None:
             self.discard()
-            place.sync()
             return attempt.skipped(detail, Guarantee.ATOMIC)
         self._is_published = True
         place.sync()
         if not asked.is_given_to(sealed):
             attempt.add_note(ownership.OWNER_NOT_KEPT)
+        if not is_held(detail.modify_time_ns, sealed.modify_ns):
+            attempt.add_note(TIME_NOT_KEPT)
         return attempt.published(detail, guarantee, tidy=True)
 
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from penstock.model import FileDetail
 from penstock.transfer.transfer import Progress
 
+_TAKEN_MIN_NS = 1_000_000  # for speeds that can be said
+
 
 class Meter:
     """The counters of one attempt. `now_ns` is any clock in nanoseconds, `tell` hears each change."""
@@ -30,6 +32,7 @@ class Meter:
         self._moving_ns = 0
         self._movers = 0
         self._since_ns = 0
+        self._begun_ns = now_ns()
 
     @property
     def bytes_total(self) -> int:
@@ -50,6 +53,10 @@ class Meter:
         """Time in which bytes moved, so far."""
         with self._lock:
             return self._moving()
+
+    def taken_ns(self) -> int:
+        """Time in which bytes moved; where an earlier attempt had moved them all, that of this whole attempt (never 0)."""
+        return self.moving_ns() or max(_TAKEN_MIN_NS, self._now_ns() - self._begun_ns)
 
     def learn(self, detail: FileDetail) -> None:
         """The source is known (anew: a second try in the same attempt may meet another version)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from penstock.errors import FencedError, StoppedError, StoreError, TransferError
+from penstock.errors import FailureCode, FencedError, StoppedError, StoreError, TransferError
 from penstock.model import Direction
 from penstock.stores.base import Store
 from penstock.transfer import withdraw as withdrawal
@@ -95,10 +95,13 @@ def _fail(attempt: Attempt, error: TransferError) -> Outcome:
     except (StoreError, TransferError, OSError) as caught:
         left = _known(attempt, caught)
         words = f"{error}; what was begun could not be removed: {left}"
-        verdict = Verdict.RETRY if left.waiting_helps else Verdict.FAILED
+        verdict = Verdict.RETRY if left.waiting_helps or left.code in _MENDABLE else Verdict.FAILED
         return replace(attempt.outcome(verdict), code=error.code, message=words, retry_after_s=left.retry_after_s)
     return _described(attempt.outcome(Verdict.FAILED), error)
 
+
+_MENDABLE = frozenset({FailureCode.READ_ONLY, FailureCode.PERMISSION_DENIED})
+"""What a person can mend, and then the helper files that are there can be removed."""
 
 _STEPS: dict[Intent, Callable[[Attempt], Outcome]] = {
     Intent.MOVE: _move,

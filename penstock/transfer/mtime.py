@@ -17,6 +17,9 @@ VENDOR_NAME = "alihbr-sync-mtime"
 SUB_TASK_NAME = "penstock-sub-task"
 CRC64_NAME = "penstock-crc64"
 
+TIME_NOT_KEPT = "the file system cannot hold the modification time"
+"""The note of an import whose file has another time than the object tells."""
+
 _SECOND_NS = 1_000_000_000
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 _NS_MAX = 2**63 - 1
@@ -56,6 +59,11 @@ def of_object(info: ObjectInfo) -> ModifyTime:
 def metadata_of(modify_ns: int) -> Mapping[str, str]:
     """What to write with an object whose file has that time."""
     return {VENDOR_NAME: str(modify_ns), OWN_NAME: str(modify_ns)}
+
+
+def is_held(asked_ns: int, held_ns: int) -> bool:
+    """Whether a file system kept the time it was given: many keep fewer digits than nanoseconds, but the second is the same."""
+    return asked_ns // _SECOND_NS == held_ns // _SECOND_NS
 
 
 def _number(text: str) -> int | None:

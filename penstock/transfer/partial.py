@@ -108,12 +108,10 @@ class PartialFile:
         """Let go of the cached pages of a sealed file: they are on disk, and others need the memory."""
         posix.drop_behind(self._lock_descriptor, 0, 0)
 
-    def discard(self) -> None:
-        """Remove it and let go. Raises OSError if it cannot be removed."""
+    def discard(self) -> bool:
+        """Remove it and let go; False if its name was gone. Raises OSError if it cannot be removed."""
         try:
-            os.unlink(self._name, dir_fd=self._directory)
-        except FileNotFoundError:
-            pass
+            return posix.unlink_if_there(self._directory, self._name)
         finally:
             self.close()
 

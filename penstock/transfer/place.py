@@ -5,11 +5,12 @@ Calls root, partial, journal and publish; knows no store.
 
 from __future__ import annotations
 
+import errno
 import os
 from types import TracebackType
 from typing import Self
 
-from penstock.errors import TransferError
+from penstock.errors import FailureCode, TransferError
 from penstock.transfer import journal, names, policy
 from penstock.transfer.journal import Journal, Recorded
 from penstock.transfer.partial import PartialFile
@@ -17,6 +18,8 @@ from penstock.transfer.posix import FileState, look_or_none
 from penstock.transfer.refusals import Side, from_os
 from penstock.transfer.root import Root
 from penstock.transfer.transfer import Transfer
+
+_LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV})
 
 
 class Place:
@@ -97,20 +100,51 @@ class Place:
         """The partial file an earlier attempt left, locked. Raises OSError, TransferError if another mover holds it."""
         return PartialFile.reopen(self._directory, self.partial_name) if self._directory >= 0 else None
 
+    def require_in_place(self) -> None:
+        """The path must still lead to the directory that is held: it may have been moved or removed while bytes moved.
+
+        Raises TransferError (FileSystemUnavailable, waiting helps), OSError.
+        """
+        if self._leads_elsewhere():
+            raise TransferError(
+                FailureCode.FILE_SYSTEM_UNAVAILABLE,
+                f"/{self._path}: its directory was moved or removed while the file was on its way; it is moved again",
+                waiting_helps=True,
+            )
+
+    def is_astray(self) -> bool:
+        """Whether the path leads elsewhere for certain, so that no later attempt would find the helper files."""
+        try:
+            return self._directory >= 0 and self._leads_elsewhere()
+        except OSError:
+            return False
+
+    def _leads_elsewhere(self) -> bool:
+        try:
+            there, _ = self._root.resolve_parent(self._path)
+        except OSError as error:
+            if error.errno in _LEADS_NOWHERE:
+                return True
+            raise
+        try:
+            return not os.path.samestat(os.fstat(there), os.fstat(self._directory))
+        finally:
+            os.close(there)
+
     def remove_helpers(self) -> None:
-        """Remove journal and partial file; the journal goes first, for without its partial file it means "published".
+        """Remove journal and partial file, durably; the journal goes first: without its partial file it means "published".
 
         Raises OSError, TransferError if another mover holds the partial file.
         """
         if self._directory < 0:
             return
         partial = self.reopen_partial()
-        if partial is None:
-            journal.remove(self._directory, self.journal_name)
-            return
         try:
-            journal.remove(self._directory, self.journal_name)
-        except BaseException:
-            partial.close()
-            raise
-        partial.discard()
+            is_changed = journal.remove(self._directory, self.journal_name)
+            if partial is not None:
+                is_changed |= partial.discard()
+        finally:
+            if partial is not None:
+                partial.close()
+        if is_changed:
+            self.sync()

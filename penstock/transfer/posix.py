@@ -31,6 +31,7 @@ _AT_EMPTY_PATH = 0x1000
 _AT_NO_AUTOMOUNT = 0x0800
 _AT_STATX_FORCE_SYNC = 0x2000
 _STATX_BASIC = 0x07FF
+_STATX_BTIME = 0x0800
 _STATX_MNT_ID = 0x1000
 _SYNC_FILE_RANGE_WRITE = 2
 _OPEN_HOW = struct.Struct("=QQQ")
@@ -44,7 +45,7 @@ _syscall.restype = ctypes.c_long
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileState:
-    """What the kernel says of one name or descriptor. `mount_id` is 0 where the kernel does not tell it."""
+    """What the kernel says of one name or descriptor. `mount_id` and `birth_ns` are 0 where it does not tell them."""
 
     mode: int
     device: int
@@ -56,6 +57,7 @@ class FileState:
     mount_id: int = 0
     owner: int = 0
     group: int = 0
+    birth_ns: int = 0
 
     @property
     def is_regular(self) -> bool:
@@ -213,11 +215,11 @@ def _statx(directory: int, name: bytes, flags: int) -> FileState:
     buffer = ctypes.create_string_buffer(_STATX_SIZE)
     done = _libc.statx(
         ctypes.c_int(directory), ctypes.c_char_p(name), ctypes.c_int(flags | _AT_NO_AUTOMOUNT),
-        ctypes.c_uint(_STATX_BASIC | _STATX_MNT_ID), buffer,
+        ctypes.c_uint(_STATX_BASIC | _STATX_BTIME | _STATX_MNT_ID), buffer,
     )  # fmt: skip
     if done != 0:
         raise _fail(ctypes.get_errno(), name)
-    (mask, _, _, links, owner, group, mode, _, inode, size, _, _, _, _, _, _, _, _, change_s, change_ns, _, modify_s,
+    (mask, _, _, links, owner, group, mode, _, inode, size, _, _, _, _, _, birth_s, birth_ns, _, change_s, change_ns, _, modify_s,
      modify_ns, _, _, _, major, minor, mount_id, _) = _STATX.unpack_from(buffer)  # fmt: skip
     return FileState(
         mode=mode,
@@ -230,6 +232,7 @@ def _statx(directory: int, name: bytes, flags: int) -> FileState:
         mount_id=mount_id if mask & _STATX_MNT_ID else 0,
         owner=owner,
         group=group,
+        birth_ns=birth_s * 1_000_000_000 + birth_ns if mask & _STATX_BTIME else 0,
     )
 
 
@@ -252,6 +255,15 @@ def look_open(descriptor: int) -> FileState:
     if has_statx():
         return _statx(descriptor, b"", _AT_EMPTY_PATH | _AT_STATX_FORCE_SYNC)
     return _from_stat(os.fstat(descriptor))
+
+
+def identify(descriptor: int) -> tuple[int, int, int]:
+    """Device, inode and time of birth (0 where it is not told): inode numbers are used again. Asks no server."""
+    if has_statx():
+        found = _statx(descriptor, b"", _AT_EMPTY_PATH)
+        return found.device, found.inode, found.birth_ns
+    plain = os.fstat(descriptor)
+    return plain.st_dev, plain.st_ino, 0
 
 
 def look(directory: int, name: bytes) -> FileState:
@@ -288,6 +300,19 @@ def rename_without_replacing(directory: int, name: bytes, new_name: bytes) -> No
     )  # fmt: skip
     if done != 0:
         raise _fail(ctypes.get_errno(), new_name)
+
+
+def unlink_if_there(directory: int, name: bytes) -> bool:
+    """Remove a name; False where there is none, on a read-only file system too (it refuses before it looks)."""
+    try:
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno != errno.EROFS or look_or_none(directory, name) is not None:
+            raise
+        return False
+    return True
 
 
 def reserve(descriptor: int, size_bytes: int) -> bool:

@@ -32,7 +32,7 @@ class Root:
         self._opener = opener
         self._state = posix.look_open(descriptor)
         self._lock = threading.Lock()
-        self._durable: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._durable: OrderedDict[tuple[int, int, int], None] = OrderedDict()
         self._syncs = SharedSync()
 
     @classmethod
@@ -114,8 +114,7 @@ class Root:
         fsync. Raises OSError.
         """
         parent, _ = split(path)
-        found = os.fstat(descriptor)
-        identity = (found.st_dev, found.st_ino)
+        identity = posix.identify(descriptor)
         with self._lock:
             if identity in self._durable:
                 self._durable.move_to_end(identity)
@@ -165,10 +164,16 @@ class Root:
                         FailureCode.TARGET_NOT_DIRECTORY,
                         f"/{os.fsdecode(level)} is a symbolic link that leads nowhere: remove it or make its target",
                     ) from None
+                self._forget(descriptor)
             if count == len(components):
                 return descriptor
             os.close(descriptor)
         return self.open_directory(parent)
+
+    def _forget(self, descriptor: int) -> None:
+        """It is new, whatever is known of an earlier directory with the same inode number."""
+        with self._lock:
+            self._durable.pop(posix.identify(descriptor), None)
 
     def _make_level(self, above: bytes, name: bytes) -> None:
         descriptor = self.open_directory(above)

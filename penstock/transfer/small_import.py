@@ -14,7 +14,7 @@ from penstock.transfer import crc64, objects, ownership
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.landing import land, wanted
 from penstock.transfer.meter import PartMeter
-from penstock.transfer.mtime import of_object
+from penstock.transfer.mtime import TIME_NOT_KEPT, is_held, of_object
 from penstock.transfer.partial import PartialFile
 from penstock.transfer.place import Place
 from penstock.transfer.policy import Decision
@@ -98,8 +98,10 @@ def _publish(attempt: Attempt, place: Place, fetched: _Fetched) -> Guarantee | N
         guarantee = land(attempt, place, sealed, source)
         if guarantee is not None and not asked.is_given_to(sealed):
             attempt.add_note(ownership.OWNER_NOT_KEPT)
+        if guarantee is not None and not is_held(source.ns, sealed.modify_ns):
+            attempt.add_note(TIME_NOT_KEPT)
     finally:
-        if guarantee is None and not attempt.is_fenced:
-            partial.discard()
+        if guarantee is None and not attempt.is_fenced and partial.discard():
+            place.sync()
         partial.close()
     return guarantee

@@ -26,7 +26,7 @@ from penstock.transfer.transfer import Checkpoint
 KNOWN_MAX = 1000
 """Unfinished uploads on one key that a checkpoint can hold."""
 
-_CLOCK_SLACK_NS = 5_000_000_000  # stores tell whole seconds, and clocks differ a little
+_CLOCK_SLACK_NS = 15 * 60 * 1_000_000_000  # the clocks of store and service may differ that much: signatures allow it
 _ABORTS_MAX = 5
 
 
@@ -116,8 +116,9 @@ def _abort_until_gone(attempt: Attempt, key: str, upload_id: str) -> None:
 def _abort_orphans(attempt: Attempt, intent: Checkpoint) -> None:
     """Remove the upload of an intent whose id was never learned.
 
-    Ours is on that exact key, was not there before the intent, began after it, and has no parts: parts are only sent once the
-    id is durable. An upload that shows anything else belongs to somebody else and is left alone.
+    Ours is on that exact key, was not there before the intent, began after it (as far as two clocks can tell), and has no
+    parts: parts are only sent once the id is durable. An upload that shows anything else belongs to somebody else and is
+    left alone.
     """
     for upload in attempt.persist(lambda: _unfinished(attempt), check=attempt.check_fence):
         if upload.upload_id in intent.known_upload_ids or upload.initiated_ns < intent.intent_ns - _CLOCK_SLACK_NS:
