@@ -36,18 +36,26 @@ class KeyBook:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._stamp: Stamp = ()
+        self._refused = ""
         self._secrets: dict[str, str] = {}
 
     def secret_of(self, access_key_id: str) -> str | None:
         """The secret of a key that may come in now; None for any other."""
         stamp = stamp_of(self._home)
         if stamp != self._stamp:
-            self._stamp = stamp
-            try:
-                self._secrets = self._read()
-            except PenstockError as error:
-                telemetry.failure("emulator.keys_kept_as_they_were", error)
+            self._look(stamp)
         return self._secrets.get(access_key_id)
+
+    def _look(self, stamp: Stamp) -> None:
+        """Takes the keys over; while that fails, every request tries again and the log says it once."""
+        try:
+            self._secrets = self._read()
+        except PenstockError as error:
+            if str(error) != self._refused:
+                telemetry.failure("emulator.keys_kept_as_they_were", error)
+            self._refused = str(error)
+            return
+        self._stamp, self._refused = stamp, ""
 
     def _read(self) -> dict[str, str]:
         registry = load_registry(self._home)

@@ -1,7 +1,7 @@
 """The registry of a running service: one snapshot, replaced whole when the files of HOME change.
 
-Looks at the two files every half second. Files that cannot be used leave the last good snapshot in force, and the log says
-what to mend. Embedded buckets get the address at which the emulator really listens.
+Looks at the two files every half second. Files that cannot be used leave the last good snapshot in force; the log says once
+what to mend, and they are tried again at every look. Embedded buckets get the address at which the emulator really listens.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from penstock.errors import SettingsError
 from penstock.model import AccessKey, Bucket, BucketKind, Registry
 from penstock.settings.home import Home
 from penstock.settings.reading import load_registry
+from penstock.settings.roots import judge_roots
 
 LOOK_S = 0.5
 
-Stamp = tuple[tuple[int, int, int], ...]
+Stamp = tuple[tuple[int, ...], ...]
 
 
 def stamp_of(home: Home) -> Stamp:
-    """What changes whenever one of the two files is replaced or written."""
+    """What changes whenever one of the two files is replaced, written, or opened to others or closed to them."""
     return tuple(_stamp(os.fspath(path)) for path in (home.settings_file, home.secrets_file))
 
 
-def _stamp(path: str) -> tuple[int, int, int]:
+def _stamp(path: str) -> tuple[int, ...]:
     try:
         found = os.stat(path)
     except OSError:
-        return (0, 0, 0)
-    return (found.st_mtime_ns, found.st_ino, found.st_size)
+        return ()
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_mode, found.st_ino, found.st_size)
 
 
 def embed(registry: Registry, *, endpoint: str, region: str) -> Registry:
@@ -46,8 +47,18 @@ def embed(registry: Registry, *, endpoint: str, region: str) -> Registry:
 
 
 def opens_buckets(key: AccessKey) -> bool:
-    """Whether the key may be used on the embedded bucket server: active, and allowed `oss:*` or all."""
-    return key.active and not {"*", "oss:*"}.isdisjoint(key.allow)
+    """Whether the key may be used on the embedded bucket server: active, and allowed `oss:*`.
+
+    `*` holds `oss:*` only where the key is for every file system: buckets belong to none of them.
+    """
+    return key.active and ("oss:*" in key.allow or ("*" in key.allow and "*" in key.file_systems))
+
+
+def load_served(home: Home) -> Registry:
+    """What a service may serve. Raises SettingsError, also for file systems whose roots must not be served."""
+    registry = load_registry(home)
+    judge_roots(home, registry.file_systems)
+    return registry
 
 
 class LiveRegistry:
@@ -60,7 +71,8 @@ class LiveRegistry:
         self._region = region
         self._on_change = on_change
         self._stamp = stamp_of(home)
-        self._written = load_registry(home)
+        self._refused = ""
+        self._written = load_served(home)
         self._snapshot = embed(self._written, endpoint="", region=region)
 
     def current(self) -> Registry:
@@ -76,17 +88,19 @@ class LiveRegistry:
         self._endpoint = endpoint
         self._take_over(self._written)
 
-    def step(self) -> None:
+    async def step(self) -> None:
         """Looks at the files and takes them over when they changed and are good."""
         stamp = stamp_of(self._home)
         if stamp == self._stamp:
             return
-        self._stamp = stamp
         try:
-            written = load_registry(self._home)
-        except SettingsError as error:
-            telemetry.failure("registry.kept_as_it_was", error)
+            written = await asyncio.to_thread(load_served, self._home)  # looks at roots, which may take its time
+        except SettingsError as error:  # the stamp stays old: what mends this need not change it
+            if str(error) != self._refused:
+                telemetry.failure("registry.kept_as_it_was", error)
+            self._refused = str(error)
             return
+        self._stamp, self._refused = stamp, ""
         if written != self._written:
             self._take_over(written)
 
@@ -94,7 +108,7 @@ class LiveRegistry:
         """Looks again and again, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
-            self.step()
+            await self.step()
 
     def _take_over(self, written: Registry) -> None:
         self._written = written

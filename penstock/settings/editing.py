@@ -12,12 +12,14 @@ from penstock.model import AccessKey, Bucket, Credentials, FileSystem
 from penstock.settings.entries import access_key_values, bucket_values, file_system_values
 from penstock.settings.home import Home
 from penstock.settings.reading import load_registry
+from penstock.settings.roots import judge_roots
 from penstock.settings.writing import change_secrets, change_settings, drop_entry, edit_lock, put_entry
 
 
 def add_file_system(home: Home, file_system: FileSystem) -> None:
-    """Registers a file system. Raises SettingsError when its id is taken."""
+    """Registers a file system. Raises SettingsError when its id is taken or its root must not be served."""
     with edit_lock(home):
+        judge_roots(home, {**load_registry(home).file_systems, file_system.file_system_id: file_system})
         change_settings(
             home,
             lambda document: put_entry(

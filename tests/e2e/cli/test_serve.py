@@ -162,7 +162,8 @@ def test_a_setting_that_cannot_be_is_said(home: Path, before: str, after: str, s
 
 def test_additions_are_seen_within_a_second(running: RunningService, tmp_path: Path) -> None:
     client = client_of(running)
-    added = run_cli("filesystem", "add", str(running.home), str(tmp_path)).strip()
+    (tmp_path / "more").mkdir()
+    added = run_cli("filesystem", "add", str(running.home), str(tmp_path / "more")).strip()
     wait_until(lambda: added in file_systems(client), SEEN_S, "the file system was not seen")
     other = client_of(running, key=json.loads(run_cli("key", "add", str(running.home), "--json")))
     wait_until(lambda: comes_in(other), SEEN_S, "the key was not seen")
@@ -171,6 +172,20 @@ def test_additions_are_seen_within_a_second(running: RunningService, tmp_path: P
     }
     run_cli("key", "revoke", str(running.home), key_id)
     wait_until(lambda: not comes_in(other), SEEN_S, "the key was not revoked")
+
+
+def test_a_key_switched_off_while_the_file_was_open_to_others_is_shut_out_once_that_is_mended(
+    running: RunningService,
+) -> None:
+    client = client_of(running)
+    secrets = running.home / "secrets.toml"
+    secrets.write_text(secrets.read_text().replace("active = true", "active = false"))
+    secrets.chmod(0o644)
+    wait_until(lambda: "registry.kept_as_it_was" in running.log_text(), 5, "the log says nothing")
+    assert comes_in(client)
+    secrets.chmod(0o600)
+    wait_until(lambda: not comes_in(client), 5, "the key is still taken")
+    assert running.log_text().count("registry.kept_as_it_was") == 1
 
 
 def test_a_broken_file_keeps_what_was_good(running: RunningService) -> None:

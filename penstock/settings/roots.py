@@ -1,0 +1,84 @@
+"""Which directories may be roots of file systems: none that would hand out HOME, and no file under two ids.
+
+A root that holds HOME, or lies in it outside of `HOME/filesystem*`, would let the API export the secrets. Two roots of which one
+holds the other would give one file two names, and "one live sub-task per target" goes by names. Looks at directories, links
+followed; changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.errors import SettingsError
+from penstock.model import FileSystem
+from penstock.settings.home import Home
+
+Identity = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A directory, links followed. `identities` are device and inode of it and of all above it, as far as they are there."""
+
+    path: Path
+    identity: Identity | None
+    identities: frozenset[Identity]
+
+    def holds(self, other: _Place) -> bool:
+        """Whether the other one is this directory or lies in it, also where it is mounted a second time."""
+        return other.path.is_relative_to(self.path) or self.identity in other.identities
+
+
+def judge_roots(home: Home, file_systems: Mapping[str, FileSystem]) -> None:
+    """Raises SettingsError when a root would hand out HOME, or two of them hold the same files."""
+    own = _place(os.fspath(home.path))
+    seen: list[tuple[FileSystem, _Place]] = []
+    for file_system in file_systems.values():
+        root = _place(file_system.root)
+        _judge_home(home, own, file_system, root)
+        for other, place in seen:
+            if root.holds(place) or place.holds(root):
+                raise SettingsError(
+                    f"{file_system.root} (file system {file_system.file_system_id}) and {other.root} "
+                    f"(file system {other.file_system_id}) hold the same files; one directory can belong to one file system only"
+                )
+        seen.append((file_system, root))
+
+
+def _judge_home(home: Home, own: _Place, file_system: FileSystem, root: _Place) -> None:
+    if root.holds(own):
+        held = "is"
+    elif own.holds(root) and not _is_spared(own, root):
+        held = "lies in"
+    else:
+        return
+    held = "holds" if held == "is" and root.path != own.path else held
+    raise SettingsError(
+        f"{file_system.root} cannot be the root of file system {file_system.file_system_id}: it {held} {home.path}, and the "
+        f"service's secrets could be exported; take a directory outside of it, or one like {home.file_system_root}"
+    )
+
+
+def _is_spared(own: _Place, root: _Place) -> bool:
+    """Whether it is `HOME/filesystem*` or lies in there: that is what init makes, and nothing of the service is there."""
+    if not root.path.is_relative_to(own.path):
+        return False
+    return root.path.relative_to(own.path).parts[0].startswith("filesystem")
+
+
+def _place(path: str) -> _Place:
+    real = Path(os.path.realpath(path))
+    identities = [_identity(each) for each in (real, *real.parents)]
+    return _Place(path=real, identity=identities[0], identities=frozenset(filter(None, identities)))
+
+
+def _identity(path: Path) -> Identity | None:
+    """None for what is not there, or cannot be looked at: its path alone has to tell."""
+    with contextlib.suppress(OSError):
+        found = path.stat()
+        return (found.st_dev, found.st_ino)
+    return None
