@@ -6,11 +6,12 @@ Calls the source file, and the two lanes.
 from __future__ import annotations
 
 from penstock.errors import FailureCode, TransferError
-from penstock.model import FileDetail
-from penstock.transfer import names, policy, uploads
-from penstock.transfer.attempt import Attempt
+from penstock.model import ConflictPolicy, FileDetail, Guarantee
+from penstock.transfer import names, policy, standing, uploads
+from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.large_export import export_large
-from penstock.transfer.objects import ambiguous
+from penstock.transfer.mtime import of_object
+from penstock.transfer.objects import ambiguous, checksum_text, head_or_none
 from penstock.transfer.small_export import export_small
 from penstock.transfer.source_file import FRESH_NS, SourceFile, exists
 from penstock.transfer.transfer import Lane, Outcome
@@ -29,6 +30,9 @@ def export_file(attempt: Attempt) -> Outcome:
         with SourceFile(attempt.root, attempt.transfer.path, attempt.choices.symlinks) as source:
             return _export(attempt, source)
     except TransferError as error:
+        finished = _finished_earlier(attempt) if error.code is FailureCode.SOURCE_NOT_FOUND else None
+        if finished is not None:
+            return finished
         raise _hinted(attempt, error) from error
 
 
@@ -57,6 +61,27 @@ def _export(attempt: Attempt, source: SourceFile) -> Outcome:
         attempt.add_note(LINK_NOT_FOLLOWED)
     uploads.clear(attempt)  # of an attempt that met a larger file
     return export_small(attempt, source)
+
+
+def _finished_earlier(attempt: Attempt) -> Outcome | None:
+    """The outcome, if an earlier attempt published the file before it went away: the object itself tells what it is of."""
+    transfer, record = attempt.transfer, attempt.checkpoint
+    if transfer.attempt <= 1 and record is None:
+        return None
+    info = head_or_none(attempt, transfer.key)
+    if info is None or not standing.is_mine(attempt, info) or not standing.is_of(info, transfer.condition, record):
+        return None
+    uploads.clear(attempt)
+    detail = FileDetail(
+        modify_time_ns=of_object(info).ns, size_bytes=info.size_bytes, checksum=checksum_text(info.crc64)
+    )
+    is_free = transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING
+    held = Guarantee.ATOMIC if is_free else Guarantee.BEST_EFFORT
+    if standing.yields(attempt, info.version_id, of_object(info), held):
+        return attempt.skipped(detail, held)
+    if info.crc64 is None:
+        attempt.add_note(NOT_COMPARED)
+    return attempt.published(detail, held)
 
 
 def _check_rival(attempt: Attempt) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from penstock.errors import FailureCode, IntegrityError, PreconditionFailedError, StoreError, TransferError
 from penstock.model import ConflictPolicy, FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo, PutResult
-from penstock.transfer import crc64, standing
+from penstock.transfer import crc64, standing, versioned
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.mtime import of_file
 from penstock.transfer.objects import checksum_text, head_or_none
@@ -32,7 +32,7 @@ class _SmallExport:
         self._attempt = attempt
         self._source = source
         self._time = of_file(source.state.modify_ns)
-        self._able = attempt.store.abilities.create_only_put
+        self._able = standing.keeps_promise(attempt, able=attempt.store.abilities.create_only_put)
         self._content = bytearray()
         self._crc = crc64.EMPTY
         self._decision = Decision.CREATE
@@ -48,13 +48,14 @@ class _SmallExport:
         self._read()
         attempt.check_cancel()
         if mine is not None and self._holds(mine):
-            return self._published(mine.crc64, self._guarantee(Decision.CREATE))
+            return self._found(mine, Guarantee.BEST_EFFORT)
         return self._put()
 
     def _may_just_send(self) -> bool:
-        """Under SKIP a store that refuses atomically needs not be asked first."""
+        """Under SKIP a store that refuses atomically needs not be asked first, if it is known to do so still."""
         return (
             self._able
+            and versioned.is_as_probed(self._attempt) is True
             and self._attempt.transfer.conflict_policy is ConflictPolicy.SKIP_THE_FILE
             and self._source.state.size_bytes <= _JUST_SEND_MAX_BYTES
         )
@@ -108,6 +109,9 @@ class _SmallExport:
                 if not attempt.may_try_again(error, tries):
                     raise
                 attempt.pause(tries, error, attempt.check_cancel)
+                outcome = None if self._able else self._look_again()
+                if outcome is not None:
+                    return outcome
             else:
                 return self._finish(result)
 
@@ -128,16 +132,40 @@ class _SmallExport:
         return result
 
     def _finish(self, result: PutResult) -> Outcome:
+        if not versioned.learn(self._attempt, result.version_id):
+            self._able = False  # versioning was changed since the bucket was probed: create-only was not honoured
         held = self._guarantee(self._decision)
-        if held is Guarantee.BEST_EFFORT and standing.yields_to_foreign(self._attempt, result.version_id, self._time):
+        if standing.yields(self._attempt, result.version_id, self._time, held):
             return self._attempt.skipped(self._detail(None), held)
         return self._published(result.crc64, held)
+
+    def _found(self, mine: ObjectInfo, held: Guarantee) -> Outcome:
+        """An object of an earlier try, whole: it counts as moved, unless it lies on a foreign one."""
+        if not versioned.learn(self._attempt, mine.version_id):
+            self._able, held = False, Guarantee.BEST_EFFORT
+        if self._attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING:
+            held = Guarantee.ATOMIC
+        if standing.yields(self._attempt, mine.version_id, self._time, held):
+            return self._attempt.skipped(self._detail(None), held)
+        return self._published(mine.crc64, held)
+
+    def _look_again(self) -> Outcome | None:
+        """Whether the try whose answer was lost was published, or somebody else was meanwhile. None: send again."""
+        if self._attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING:
+            return None
+        found = standing.stand(self._attempt, self._time)
+        if found.mine is not None and self._holds(found.mine):
+            return self._found(found.mine, Guarantee.BEST_EFFORT)
+        if found.decision is Decision.KEEP:
+            return self._attempt.skipped(self._detail(None), Guarantee.BEST_EFFORT)
+        self._decision = found.decision
+        return None
 
     def _refused(self) -> Outcome | None:
         """Something is there: ours, of a try whose answer was lost, or foreign. None: send again."""
         found = standing.stand(self._attempt, self._time)
         if found.mine is not None and self._holds(found.mine):
-            return self._published(found.mine.crc64, Guarantee.ATOMIC)
+            return self._found(found.mine, Guarantee.ATOMIC)
         if found.decision is Decision.KEEP:
             return self._attempt.skipped(self._detail(None), Guarantee.ATOMIC)
         self._decision = found.decision
@@ -150,7 +178,7 @@ class _SmallExport:
         is_left = info is not None and standing.is_mine(attempt, info)
         if info is not None and is_left:
             if self._holds(info):
-                return self._published(info.crc64, self._guarantee(self._decision))
+                return self._found(info, self._guarantee(self._decision))
             if standing.can_delete_exactly(info):
                 version_id = info.version_id
                 attempt.persist(lambda: attempt.store.delete(key, version_id=version_id), check=attempt.check_fence)

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import takewhile
 
-from penstock.errors import NotSupportedError, ObjectNotFoundError
-from penstock.model import ConflictPolicy, Guarantee
-from penstock.stores.base import CreateOnly, ObjectInfo, Overwrite, Precondition, Version
+from penstock.errors import TransferError
+from penstock.model import Condition, ConflictPolicy, Guarantee
+from penstock.stores.base import CreateOnly, ObjectInfo, Overwrite, Precondition
+from penstock.transfer import versioned
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import CRC64_NAME, SUB_TASK_NAME, ModifyTime, metadata_of, of_object
 from penstock.transfer.objects import head_or_none, is_pinned
 from penstock.transfer.ownership import metadata_of as ownership_of
-from penstock.transfer.policy import Decision, decide
+from penstock.transfer.policy import Decision, check_condition, decide
 from penstock.transfer.posix import FileState
+from penstock.transfer.transfer import Checkpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,21 @@ def holds(info: ObjectInfo, *, modify_ns: int, size_bytes: int, crc64: int) -> b
     return info.size_bytes == size_bytes and told in {None, crc64}
 
 
+def is_of(info: ObjectInfo, condition: Condition, record: Checkpoint | None) -> bool:
+    """Whether our object, whose file is gone, is of the file that was meant, as far as object, Condition and record tell."""
+    written = _number(info.metadata.get(CRC64_NAME, ""))
+    if None not in {written, info.crc64} and written != info.crc64:
+        return False
+    modify_ns = of_object(info).ns
+    if record is not None and (record.source_size_bytes, record.source_modify_ns) != (info.size_bytes, modify_ns):
+        return False
+    try:
+        check_condition(condition, modify_ns=modify_ns, size_bytes=info.size_bytes)
+    except TransferError:
+        return False
+    return True
+
+
 def metadata(attempt: Attempt, source: FileState, crc64: int | None) -> Mapping[str, str]:
     """What is written with the object; the checksum only where it is known beforehand."""
     written = {
@@ -75,51 +91,18 @@ def guarantee(attempt: Attempt, decision: Decision, *, able: bool) -> Guarantee:
     return Guarantee.ATOMIC if decision is Decision.CREATE and able else Guarantee.BEST_EFFORT
 
 
-def yields_to_foreign(attempt: Attempt, version_id: str, source: ModifyTime) -> bool:
-    """Whether a foreign version slipped in between our look and our publishing; then ours is deleted again.
+def keeps_promise(attempt: Attempt, *, able: bool) -> bool:
+    """Whether create-only holds on this bucket now: the store was seen to honour it, and versioning is as it was then."""
+    if not able or attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING:
+        return able
+    return versioned.is_as_probed(attempt) is not False
 
-    Only versions can tell: ours is compared with the one right below it, earlier tries of ours passed over.
-    Raises StoreError.
-    """
-    if version_id in {"", "null"}:
+
+def yields(attempt: Attempt, version_id: str, source: ModifyTime, held: Guarantee) -> bool:
+    """Whether our object made room again for a foreign one that came in between. Raises StoreError, FencedError."""
+    if attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING or held is Guarantee.ATOMIC:
         return False
-    key = attempt.transfer.key
-    store = attempt.store
-    try:
-        versions = attempt.persist(
-            lambda: list(takewhile(lambda version: version.key == key, store.list_versions(prefix=key))),
-            check=attempt.check_fence,
-        )
-    except NotSupportedError:
-        return False  # best effort, as the record says
-    ids = [version.version_id for version in versions]
-    if version_id not in ids:
-        return False
-    for version in versions[ids.index(version_id) + 1 :]:
-        below = _foreign(attempt, version)
-        if below is None:
-            continue
-        if (
-            version.is_delete_marker
-            or decide(attempt.transfer.conflict_policy, source, of_object(below)) is not Decision.KEEP
-        ):
-            return False
-        attempt.persist(lambda: store.delete(key, version_id=version_id), check=attempt.check_fence)
-        return True
-    return False
-
-
-def _foreign(attempt: Attempt, version: Version) -> ObjectInfo | None:
-    """The version as an object; None when it is one of ours or gone."""
-    if version.is_delete_marker:
-        return ObjectInfo(key=version.key, size_bytes=0, etag="", last_modified_ns=version.last_modified_ns)
-    try:
-        info = attempt.persist(
-            lambda: attempt.store.head(version.key, version_id=version.version_id), check=attempt.check_fence
-        )
-    except ObjectNotFoundError:
-        return None
-    return None if is_mine(attempt, info) else info
+    return versioned.yields_to_foreign(attempt, version_id, source)
 
 
 def can_delete_exactly(info: ObjectInfo) -> bool:

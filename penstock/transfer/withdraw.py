@@ -106,11 +106,15 @@ def _remove_helpers(place: Place) -> None:
         raise place.refusal(error) from error
 
 
-def _published(attempt: Attempt, info: ObjectInfo) -> Outcome:
+def _published(attempt: Attempt, info: ObjectInfo) -> Outcome | None:
+    """The outcome; None when our object made room for a foreign one that it lay on."""
     if info.crc64 is None:
         attempt.add_note(NOT_COMPARED)
     detail = FileDetail(
         modify_time_ns=of_object(info).ns, size_bytes=info.size_bytes, checksum=checksum_text(info.crc64)
     )
     replaces = attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING
-    return attempt.published(detail, Guarantee.ATOMIC if replaces else Guarantee.BEST_EFFORT)
+    held = Guarantee.ATOMIC if replaces else Guarantee.BEST_EFFORT
+    if standing.yields(attempt, info.version_id, of_object(info), held):
+        return None
+    return attempt.published(detail, held)

@@ -1,0 +1,147 @@
+"""Does an export keep foreign objects when versioning was changed, answers are lost, or the source is gone?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from penstock.errors import FailureCode
+from penstock.model import Condition, ConflictPolicy, Guarantee
+from penstock.stores.base import Abilities, Overwrite, Versioning
+from penstock.transfer.transfer import Checkpoint, Intent, Verdict
+from tests.faults.transfer.exports import (
+    CONTENT,
+    KEY,
+    LOST,
+    SMALL,
+    UNABLE,
+    VERSIONED,
+    check_complete,
+    export,
+    lane_of,
+    write,
+)
+from tests.fixtures.gate import Gate
+from tests.fixtures.memorystore import Fault, Meanwhile, MemoryStore, Moment, Raise
+
+SIZES = pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
+SKIP = export(conflict_policy=ConflictPolicy.SKIP_THE_FILE)
+
+
+class TurnedStore(MemoryStore):
+    """Registered when it had no versions and honoured create-only; then its versioning was set, and it honours it no more."""
+
+    @property
+    def abilities(self) -> Abilities:
+        return MemoryStore("probed").abilities
+
+    def turn(self, versioning: Versioning) -> None:
+        self._abilities = replace(
+            self._abilities, create_only_put=False, create_only_complete=False, versioning=versioning
+        )
+
+
+@SIZES
+@pytest.mark.parametrize("versioning", [Versioning.ENABLED, Versioning.SUSPENDED])
+def test_an_object_stays_when_versioning_was_set_after_the_bucket_was_added(
+    gate: Gate, content: bytes, versioning: Versioning
+) -> None:
+    store = TurnedStore()
+    store.turn(versioning)
+    write(gate, content)
+    store.seed(KEY, b"theirs")
+    outcome = gate.move(SKIP, store, lane=lane_of(content))
+    assert (outcome.verdict, outcome.guarantee) == (Verdict.SKIPPED, Guarantee.BEST_EFFORT)
+    assert store.content(KEY) == b"theirs"
+    assert store.calls_of("put", "complete") == []
+
+
+@SIZES
+def test_an_answer_with_a_version_tells_that_versioning_was_set_a_moment_ago(gate: Gate, content: bytes) -> None:
+    store = TurnedStore()
+    write(gate, content)
+    assert gate.move(replace(SKIP, key="first"), store, lane=lane_of(content)).guarantee is Guarantee.ATOMIC
+    verb = "put" if content is SMALL else "complete"
+
+    def strike() -> None:
+        store.turn(Versioning.ENABLED)
+        store.seed(KEY, b"theirs")
+
+    store.script(Fault(verb, action=Meanwhile(strike)))
+    outcome = gate.move(SKIP, store, lane=lane_of(content))
+    assert (outcome.verdict, outcome.guarantee) == (Verdict.SKIPPED, Guarantee.BEST_EFFORT)
+    assert [version.size_bytes for version in store.list_versions(prefix=KEY)] == [len(b"theirs")]
+    third = gate.move(replace(SKIP, key="third"), store, lane=lane_of(content))
+    assert (third.verdict, third.guarantee) == (Verdict.COMPLETE, Guarantee.BEST_EFFORT)
+    assert store.calls_of(verb)[-1].precondition == Overwrite()
+
+
+@SIZES
+@pytest.mark.parametrize("end", ["answer lost", "mover killed", "cancelled"])
+def test_after_a_lost_answer_ours_does_not_stay_on_a_foreign_one(gate: Gate, content: bytes, end: str) -> None:
+    store = MemoryStore(abilities=VERSIONED)
+    write(gate, content)
+    verb = "put" if content is SMALL else "complete"
+    store.script(
+        Fault(verb, action=Meanwhile(lambda: store.seed(KEY, b"theirs"))), Fault(verb, action=Raise(LOST, Moment.AFTER))
+    )
+    if end != "answer lost":
+        store.script(Fault("head", nth=2 if content is SMALL else 3, times=4, action=Raise(LOST)))
+    records: list[Checkpoint] = []
+    gate.hooks.on_checkpoint = records.append
+    outcome = gate.move(SKIP, store, lane=lane_of(content))
+    if end != "answer lost":
+        assert outcome.verdict is Verdict.RETRY
+        intent = Intent.WITHDRAW if end == "cancelled" else Intent.MOVE
+        record = records[-1] if records else None
+        outcome = gate.move(replace(SKIP, attempt=2, intent=intent, checkpoint=record), store, lane=lane_of(content))
+    assert outcome.verdict is (Verdict.CANCELED if end == "cancelled" else Verdict.SKIPPED)
+    assert outcome.actual_bytes == 0
+    assert [version.size_bytes for version in store.list_versions(prefix=KEY)] == [len(b"theirs")]
+
+
+def test_every_try_of_ours_above_a_foreign_one_is_deleted(gate: Gate) -> None:
+    store = MemoryStore(abilities=VERSIONED)
+    write(gate, SMALL)
+    seen = {"penstock-sub-task": "subtask-1"}
+
+    def strike() -> None:
+        store.seed(KEY, b"theirs")
+        store.seed(KEY, SMALL, metadata=seen)  # an earlier try that arrived late
+
+    store.script(Fault("put", action=Meanwhile(strike)))
+    assert gate.move(SKIP, store, lane=lane_of(SMALL)).verdict is Verdict.SKIPPED
+    assert [version.size_bytes for version in store.list_versions(prefix=KEY)] == [len(b"theirs")]
+
+
+@SIZES
+@pytest.mark.parametrize("abilities", [None, UNABLE, VERSIONED], ids=["able", "unable", "versioned"])
+def test_a_file_that_was_published_before_it_went_away_is_complete(
+    gate: Gate, content: bytes, abilities: Abilities | None
+) -> None:
+    store = MemoryStore(abilities=abilities)
+    write(gate, content)
+    records: list[Checkpoint] = []
+    gate.hooks.on_checkpoint = records.append
+    gate.move(SKIP, store, lane=lane_of(content))
+    gate.target.unlink()
+    record = records[-1] if records else None
+    check_complete(gate.move(replace(SKIP, attempt=2, checkpoint=record), store, lane=lane_of(content)), store, content)
+
+
+@pytest.mark.parametrize("what", ["foreign", "condition", "other record", "first attempt", "nothing"])
+def test_a_missing_source_stays_missing_where_the_object_is_not_its_own(
+    gate: Gate, store: MemoryStore, what: str
+) -> None:
+    write(gate, SMALL)
+    if what != "nothing":
+        gate.move(replace(SKIP, sub_task_id="other" if what == "foreign" else SKIP.sub_task_id), store)
+    gate.target.unlink()
+    again = replace(SKIP, attempt=1 if what == "first attempt" else 2)
+    if what == "condition":
+        again = replace(again, condition=Condition(size_bytes=1))
+    if what == "other record":
+        again = replace(again, checkpoint=Checkpoint(key=KEY, intent_ns=0, source_size_bytes=1, upload_id="gone"))
+    outcome = gate.move(again, store)
+    assert (outcome.verdict, outcome.code) == (Verdict.FAILED, FailureCode.SOURCE_NOT_FOUND)
