@@ -201,6 +201,18 @@ def test_a_mover_that_dies_around_initiate_leaves_nothing_and_touches_no_foreign
     frozen.release()
 
 
+def test_an_upload_is_found_again_where_the_stores_clock_is_behind(gate: Gate) -> None:
+    store = MemoryStore(clock=lambda: later() - 14 * 60 * 10**9)
+    write(gate)
+    foreign = store.initiate(KEY, metadata={})
+    frozen = Frozen(gate, store, lambda record: bool(record.upload_id))
+    record = frozen.durable[-1]
+    outcome = gate.move(export(attempt=2, intent=Intent.WITHDRAW, checkpoint=record), store)
+    assert outcome.verdict is Verdict.CANCELED
+    assert [upload.upload_id for upload in store.unfinished()] == [foreign]
+    frozen.release()
+
+
 @pytest.mark.parametrize("has_id", [False, True])
 def test_withdrawing_an_upload_leaves_nothing_and_touches_no_foreign_upload(
     gate: Gate, store: MemoryStore, has_id: bool
