@@ -19,7 +19,7 @@ from penstock.errors import (
 )
 from penstock.model import FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo, Part, PutResult
-from penstock.transfer import crc64, standing, uploads
+from penstock.transfer import crc64, standing, uploads, versioned
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.mtime import of_file
 from penstock.transfer.objects import checksum_text, head_or_none
@@ -54,7 +54,7 @@ class _LargeExport:
         self._attempt = attempt
         self._source = source
         self._time = of_file(source.state.modify_ns)
-        self._able = attempt.store.abilities.create_only_complete
+        self._able = standing.keeps_promise(attempt, able=attempt.store.abilities.create_only_complete)
         self._decision = Decision.CREATE
         self._parts: dict[int, Part] = {}
         self._crcs: dict[int, int] = {}
@@ -118,7 +118,7 @@ class _LargeExport:
         if not self._holds(info, crc):
             return None
         uploads.clear(attempt)
-        return self._published(info.crc64, crc, self._guarantee())
+        return self._found(info, crc)
 
     # ----------------------------------------------------------------------------------------------------------- parts
 
@@ -188,6 +188,7 @@ class _LargeExport:
         attempt = self._attempt
         parts = [self._parts[part.number] for part in plan.parts()]
         tries = 0
+        self._able = standing.keeps_promise(attempt, able=self._able)  # the parts may have taken hours
         while True:
             attempt.check_cancel()
             if self._decision is not Decision.REPLACE and not self._able:
@@ -228,7 +229,7 @@ class _LargeExport:
         found = standing.stand(attempt, self._time)
         if found.mine is not None and self._holds(found.mine, crc):
             uploads.clear(attempt)
-            return self._published(found.mine.crc64, crc, self._guarantee())
+            return self._found(found.mine, crc)
         if found.decision is Decision.KEEP:
             uploads.clear(attempt)
             return attempt.skipped(self._detail(None), self._guarantee())
@@ -252,7 +253,7 @@ class _LargeExport:
         if not self._holds(info, crc):
             return None
         uploads.clear(attempt)
-        return self._published(info.crc64, crc, self._guarantee())
+        return self._found(info, crc)
 
     def _verify(self, result: PutResult, crc: int) -> Outcome | None:
         """Compare the whole object's checksum, and make room for a foreign version that came in between."""
@@ -272,8 +273,18 @@ class _LargeExport:
                 f"{key!r} was sent with crc64 {crc}, the store put together {told}; that version was deleted",
                 waiting_helps=True,
             )
+        return self._settled(version_id, told, crc)
+
+    def _found(self, mine: ObjectInfo, crc: int) -> Outcome:
+        """An object of an earlier try, whole: it counts as moved, unless it lies on a foreign one."""
+        return self._settled(mine.version_id, mine.crc64, crc)
+
+    def _settled(self, version_id: str, told: int | None, crc: int) -> Outcome:
+        attempt = self._attempt
+        if not versioned.learn(attempt, version_id):
+            self._able = False  # versioning was changed since the bucket was probed: create-only was not honoured
         held = self._guarantee()
-        if held is Guarantee.BEST_EFFORT and standing.yields_to_foreign(attempt, version_id, self._time):
+        if standing.yields(attempt, version_id, self._time, held):
             return attempt.skipped(self._detail(None), held)
         return self._published(told, crc, held)
 
