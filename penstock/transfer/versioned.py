@@ -51,6 +51,10 @@ def learn(attempt: Attempt, version_id: str) -> bool:
         return True
     if not version_id:
         return True  # some stores leave it out: that proves nothing
+    if found is Versioning.SUSPENDED:  # some stores say null where there never were versions: ask
+        with _lock:
+            _seen.pop(attempt.store, None)
+        return is_as_probed(attempt) is True
     with _lock:
         _seen[attempt.store] = (attempt.now_ns(), found)
     return False
