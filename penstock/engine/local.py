@@ -19,6 +19,8 @@ from penstock.transfer.transfer import TransferChoices
 
 RESTART_WAITS_S = (0.0, 0.2, 1.0, 3.0, 10.0, 30.0)
 HANGING_S = 3.0
+PINGS = 6
+"""How many signs of life a mover may leave out within `silence_s`."""
 STEADY_S = 30.0
 """A mover that lived so long has not failed to start: the next one comes at once."""
 
@@ -34,6 +36,7 @@ class LocalExecutorOptions:
     choices: TransferChoices = field(default_factory=TransferChoices)
     vacate_wait_s: float = 10.0
     quarantine_idle_s: float = 30.0
+    silence_s: float = 60.0  # a mover without a sign of life for so long is killed
 
 
 class Seat:
@@ -76,6 +79,7 @@ class LocalExecutor:
         self._inbox: Inbox | None = None
         self._places = Places()
         self._closing = asyncio.Event()
+        self._watching: asyncio.Task[None] | None = None
 
     def vacated(self) -> AbstractAsyncContextManager[None]:
         """No mover of an earlier service lives while this is open."""
@@ -87,6 +91,7 @@ class LocalExecutor:
         self._places = places
         for seat in self._seats:
             self._bring_up(seat)
+        self._watching = asyncio.get_running_loop().create_task(self._watch(), name="watch movers")
 
     def movers(self) -> tuple[MoverRoom, ...]:
         """Movers that are up, and the quarantine, which comes up when it is needed."""
@@ -139,6 +144,8 @@ class LocalExecutor:
     async def close(self, *, grace_s: float) -> None:
         """End all movers."""
         self._closing.set()
+        if self._watching is not None:
+            await self._watching
         await asyncio.gather(*(seat.bringing_up for seat in self._all() if seat.bringing_up is not None))
         processes = [seat.process for seat in self._all() if seat.process is not None]
         for process in processes:
@@ -157,6 +164,13 @@ class LocalExecutor:
                 telemetry.event("executor.mover_hangs", movers=len(hanging), level=telemetry.Level.ERROR)
         for seat in self._all():
             self._give_up(seat)
+
+    async def _watch(self) -> None:
+        """Until closing, ask every mover for signs of life. A process that is stopped does nothing, and is never heard to end."""
+        while not await self._is_closing_within(self._options.silence_s / PINGS):
+            for seat in self._all():
+                if seat.process is not None:
+                    seat.process.ping(patience=PINGS)
 
     # ------------------------------------------------------------------------------------------------------------- seats
 

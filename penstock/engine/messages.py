@@ -78,6 +78,7 @@ class Control:
     refused: tuple[int, ...] = ()  # sequence numbers whose attempt is fenced off
     drain: bool = False
     registry_changed: bool = False
+    ping: bool = False  # answered by any report, an empty one if there is nothing to say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,6 +102,8 @@ class Mover:
             self._stop(attempt, StopReason.DRAIN)
         if control.drain:
             self._drain()
+        if control.ping:
+            self._outbox.show_life()
 
     # ------------------------------------------------------------------------------------------------------------- stopping
 

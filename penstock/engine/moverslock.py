@@ -50,9 +50,25 @@ async def _locked(descriptor: int, path: Path, wait_s: float) -> None:
         except BlockingIOError as error:
             if loop.time() >= end_s:
                 raise HomeInUseError(
-                    f"a mover process of an earlier service still holds {path} after {wait_s:g} s: it hangs in the file system "
-                    "or was stopped; end it (`fuser` shows its process id) and start again"
+                    f"a mover process of an earlier service ({_holders(path)}) still holds {path} after {wait_s:g} s: it hangs "
+                    "in the file system or was stopped; end it and start again"
                 ) from error
         else:
             return
         await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _holders(path: Path) -> str:
+    """Which other processes have the lock open, in words, as far as we may look; nobody is touched."""
+    lock = path.stat()
+    others = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
+    found = [str(pid) for pid in sorted(others) if _has_open(pid, lock)]
+    return f"process {', '.join(found)}" if found else "`fuser` shows its process id"
+
+
+def _has_open(pid: int, lock: os.stat_result) -> bool:
+    try:
+        with os.scandir(f"/proc/{pid}/fd") as links:
+            return any(os.path.samestat(link.stat(), lock) for link in links)
+    except OSError:  # it has ended or closed something meanwhile, or is not ours to look into
+        return False

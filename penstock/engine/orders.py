@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from penstock.catalog.verbs import Claimed, ClaimLane
 from penstock.engine.checkpoints import read
 from penstock.engine.messages import Lane
-from penstock.engine.options import RetryOptions
+from penstock.engine.options import RetryOptions, to_ns
 from penstock.errors import FailureCode
 from penstock.model import (
     FINAL_SUB_TASK_STATUSES,
@@ -64,11 +64,15 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A claimed row that no mover can work on."""
+    """A claimed row that no mover can work on now. `farewell` is why it was given up before, if it was: that is not forgotten."""
 
     claimed: Claimed
     reason: Reason
+    farewell: Reason | None = None
 
+
+MEANWHILE = "; what it left behind waits to be removed: "
+"""Between the reason why a file was given up and the reason why it is not cleaned up yet."""
 
 _IMPORTS = frozenset({TaskAction.IMPORT, TaskAction.STREAM_IMPORT})
 
@@ -78,15 +82,17 @@ def order_of(claimed: Claimed, registry: Registry, options: RetryOptions, *, now
     row = claimed.sub_task
     direction = Direction.IMPORT if claimed.action in _IMPORTS else Direction.EXPORT
     unregistered = _unregistered(claimed, registry)
-    if unregistered is not None and not _leaves_helpers(claimed, direction, unregistered):
-        return Refusal(claimed=claimed, reason=unregistered)
+    farewell = _farewell(claimed, options)
+    if farewell is None and unregistered is not None and _overdue(claimed, options, now_ns):
+        farewell = unregistered
+    if unregistered is not None and not _can_clean_up(claimed, direction, unregistered, farewell):
+        return Refusal(claimed=claimed, reason=unregistered, farewell=_farewell(claimed, options))
     try:
         checkpoint = read(claimed.checkpoint)
     except ValueError as error:
         words = f"the record of the unfinished upload does not read: {error}"
         return Refusal(claimed=claimed, reason=Reason(code=FailureCode.INTERNAL, message=words))
     source, target = row.source.removeprefix("/"), row.target.removeprefix("/")
-    farewell = unregistered if row.status is SubTaskStatus.RUNNING and unregistered else _farewell(claimed, options)
     intent = _intent(claimed, farewell)
     transfer = Transfer(
         sub_task_id=row.sub_task_id,
@@ -150,10 +156,16 @@ def _unregistered(claimed: Claimed, registry: Registry) -> Reason | None:
     return None
 
 
-def _leaves_helpers(claimed: Claimed, direction: Direction, reason: Reason) -> bool:
-    """Whether helper files may lie beside the target of an import whose bucket is gone: they can be removed without it."""
-    begun = claimed.sub_task.attempt > 1 or claimed.sub_task.status is not SubTaskStatus.RUNNING
-    return begun and direction is Direction.IMPORT and reason.code is FailureCode.BUCKET_NOT_REGISTERED
+def _can_clean_up(claimed: Claimed, direction: Direction, reason: Reason, farewell: Reason | None) -> bool:
+    """Whether all that is left to do is to remove an import's helper files: that needs no bucket."""
+    ending = claimed.sub_task.status is not SubTaskStatus.RUNNING or farewell is not None
+    return ending and direction is Direction.IMPORT and reason.code is FailureCode.BUCKET_NOT_REGISTERED
+
+
+def _overdue(claimed: Claimed, options: RetryOptions, now_ns: int) -> bool:
+    row = claimed.sub_task
+    waited_ns = now_ns - (row.started_ns or now_ns)
+    return row.status is SubTaskStatus.RUNNING and waited_ns > to_ns(options.deadline_s)
 
 
 def _farewell(claimed: Claimed, options: RetryOptions) -> Reason | None:
@@ -164,7 +176,7 @@ def _farewell(claimed: Claimed, options: RetryOptions) -> Reason | None:
     if claimed.failures < options.attempts_max and row.error_code != FailureCode.DEADLINE_EXCEEDED:
         return None
     code = FailureCode(row.error_code) if row.error_code in set(FailureCode) else FailureCode.INTERNAL
-    return Reason(code=code, message=row.error_message)
+    return Reason(code=code, message=row.error_message.partition(MEANWHILE)[0])
 
 
 def _intent(claimed: Claimed, farewell: Reason | None) -> Intent:

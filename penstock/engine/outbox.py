@@ -40,6 +40,7 @@ class Outbox:
         self._requests: list[CheckpointRequest] = []
         self._answers: dict[int, Answer] = {}
         self._sequence = 0
+        self._pinged = False
         self._running: dict[Attempt, Running] = {}
 
     def watch(self, running: Running) -> None:
@@ -82,13 +83,20 @@ class Outbox:
                 answer.durable = durable
                 answer.said.set()
 
+    def show_life(self) -> None:
+        """Say something soon, even if there is nothing to say."""
+        with self._changed:
+            self._pinged = True
+            self._changed.notify()
+
     def step(self) -> bool:
         """Send what there is to say, if there is anything; True when something was sent."""
         with self._changed:
             outcomes, self._outcomes = tuple(self._outcomes), []
             requests, self._requests = tuple(self._requests), []
             progress = self._due_progress()
-        if not (outcomes or requests or progress):
+            pinged, self._pinged = self._pinged, False
+        if not (outcomes or requests or progress or pinged):
             return False
         self._send(Report(mover=self._mover, progress=progress, checkpoints=requests, outcomes=outcomes))
         return True
@@ -104,7 +112,7 @@ class Outbox:
             self.step()
 
     def _has_news(self) -> bool:
-        return bool(self._outcomes or self._requests)
+        return bool(self._outcomes or self._requests or self._pinged)
 
     def _due_progress(self) -> tuple[Progress, ...]:
         now_s = self._clock_s()

@@ -18,7 +18,7 @@ import penstock
 from penstock import telemetry
 from penstock.engine.board import Board
 from penstock.engine.executor import Attempt, Death, MoverGoneError
-from penstock.engine.messages import Hello, Lease, Ready, Report
+from penstock.engine.messages import Control, Hello, Lease, Ready, Report
 from penstock.engine.mover import threads_by_lane
 from penstock.engine.moverslock import take_shared
 from penstock.engine.wire import FrameReader, Message, WireError, encode
@@ -55,6 +55,8 @@ class MoverProcess(asyncio.Protocol):
         self._pid_descriptor = -1
         self._is_over = False
         self._ordered = False
+        self._unanswered = 0
+        self._blame = ""
         self.ended = asyncio.Event()
 
     async def start(self) -> None:
@@ -106,6 +108,20 @@ class MoverProcess(asyncio.Protocol):
         if not self._is_over and self._transport is not None and not self._transport.is_closing():
             self._transport.write(encode(message))
 
+    def ping(self, *, patience: int) -> None:
+        """Ask for a sign of life; a mover that left `patience` questions unanswered is stopped or hangs, and is killed.
+
+        Questions are counted, not seconds: time in which this process itself stood still is nobody's silence.
+        """
+        if self._unanswered >= patience and not self._blame:
+            self._blame = f"it gave no sign of life for {patience} pings and was "
+            telemetry.event(
+                "executor.mover_silent", mover=self.name, process_id=self.process_id, level=telemetry.Level.ERROR
+            )
+            self.kill()
+        self._unanswered += 1
+        self.tell(Control(ping=True))
+
     @property
     def is_idle(self) -> bool:
         """Whether it has ended all that it was given."""
@@ -126,6 +142,7 @@ class MoverProcess(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Messages of the mover."""
+        self._unanswered = 0
         try:
             messages = self._reader.feed(data)
         except WireError as error:
@@ -136,7 +153,8 @@ class MoverProcess(asyncio.Protocol):
             if isinstance(message, Report):
                 for outcome in message.outcomes:
                     self._held.pop((outcome.sub_task_id, outcome.attempt), None)
-                self._on_report(message)
+                if message.outcomes or message.progress or message.checkpoints:
+                    self._on_report(message)
             elif isinstance(message, Ready):
                 self.is_ready = True
                 self._on_ready(self)
@@ -164,7 +182,9 @@ class MoverProcess(asyncio.Protocol):
         begun = frozenset(attempt for attempt, number in self._held.items() if number in begun_numbers)
         self._board.close()
         self.ended.set()
-        self._on_death(self, Death(mover=self.name, begun=begun, reason=_ending_words(code), ordered=self._ordered))
+        self._on_death(
+            self, Death(mover=self.name, begun=begun, reason=self._blame + _ending_words(code), ordered=self._ordered)
+        )
 
 
 def _started(connection: int, board: int, lock: int) -> subprocess.Popen[bytes]:

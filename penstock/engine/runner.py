@@ -23,7 +23,6 @@ from penstock.engine.orders import Refusal, order_of
 from penstock.engine.owners import Owners
 from penstock.engine.rooms import Rooms
 from penstock.engine.settler import Settler
-from penstock.engine.settling import refused
 from penstock.model import Registry
 
 
@@ -149,7 +148,7 @@ class Runner:
                 flights.append(Flight(order, owner=owner))
         self._flights.enter(flights)
         if refusals:
-            self._settler.add(refused(refusal) for refusal in refusals)
+            self._settler.refuse(refusals)
         return flights
 
     # ---------------------------------------------------------------------------------------------------------- hand-over

@@ -18,10 +18,10 @@ from penstock.engine.flights import Flight, Flights
 from penstock.engine.loops import FOREVER_S
 from penstock.engine.messages import Report
 from penstock.engine.options import RetryOptions
-from penstock.engine.orders import Amounts
+from penstock.engine.orders import Amounts, Refusal
 from penstock.engine.recorder import Recorder
 from penstock.engine.rooms import Rooms
-from penstock.engine.settling import Chance, Ending, mover_died, returned, settlement_of
+from penstock.engine.settling import Chance, Ending, mover_died, refused, returned, settlement_of
 from penstock.errors import FailureCode
 from penstock.transfer.transfer import Outcome, Progress
 
@@ -82,9 +82,11 @@ class Settler:
         self._room()
         return 0.0 if self._pending else FOREVER_S
 
-    def add(self, settlements: Iterable[Settlement]) -> None:
-        """Settle these too (rows that were claimed and can go nowhere)."""
-        self._pending.extend(settlements)
+    def refuse(self, refusals: Iterable[Refusal]) -> None:
+        """Let rows wait that were claimed and can go nowhere now."""
+        for refusal in refusals:
+            chance = Chance(now_ns=self._now_ns(), jitter=self._jitter())
+            self._pending.append(refused(refusal, self._options, chance))
         self._wake()
 
     def give_back(self, flights: Iterable[Flight]) -> None:
@@ -115,9 +117,8 @@ class Settler:
 
     def died(self, death: Death) -> None:
         """A mover is gone: what was under way failed (once more), what had not begun goes back for nothing."""
-        telemetry.event(
-            "engine.mover_died", mover=death.mover, reason=death.reason, begun=len(death.begun), ordered=death.ordered
-        )
+        name = "engine.mover_ended" if death.ordered else "engine.mover_died"
+        telemetry.event(name, mover=death.mover, reason=death.reason, begun=len(death.begun))
         self._rooms.died(death.mover)
         for flight in self._flights.at(death.mover):
             self._flights.end(flight.attempt)

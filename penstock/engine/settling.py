@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from penstock.catalog.verbs import Settlement, Settling
 from penstock.engine.checkpoints import written
-from penstock.engine.options import RetryOptions, to_ns
-from penstock.engine.orders import Amounts, Order, Reason, Refusal
+from penstock.engine.options import NS_PER_S, RetryOptions, to_ns
+from penstock.engine.orders import MEANWHILE, Amounts, Order, Reason, Refusal
 from penstock.errors import FailureCode
-from penstock.model import FINAL_SUB_TASK_STATUSES, SubTaskStatus
+from penstock.model import SubTaskStatus
 from penstock.transfer.transfer import Checkpoint, Intent, Outcome, Verdict
 
 
@@ -69,24 +69,40 @@ def returned(ending: Ending, outcome: Outcome | None = None) -> Settlement:
     return _settlement(ending, Settling.RETURNED, outcome=outcome)
 
 
-def refused(refusal: Refusal) -> Settlement:
-    """A row that no mover can work on: it ends at once, as its status allows."""
+def refused(refusal: Refusal, options: RetryOptions, chance: Chance) -> Settlement:
+    """A row that no mover can work on now: it may own a partial file or an upload, so it waits and says for what.
+
+    What a hand took out of the registry a hand puts back: waiting costs no attempt, and looks become rarer with its age.
+    """
     row = refusal.claimed.sub_task
-    if row.status in FINAL_SUB_TASK_STATUSES:
-        return Settlement(sub_task_id=row.sub_task_id, attempt=row.attempt, settling=Settling.TIDIED)
-    canceling = row.status is SubTaskStatus.CANCELING
+    reason = refusal.reason
+    if refusal.farewell is not None:
+        words = f"{refusal.farewell.message}{MEANWHILE}{reason.message}"
+        reason = Reason(code=refusal.farewell.code, message=words)
     return Settlement(
         sub_task_id=row.sub_task_id,
         attempt=row.attempt,
-        settling=Settling.CANCELED if canceling else Settling.FAILED,
-        error_code=refusal.reason.code,
-        error_message=refusal.reason.message,
+        settling=Settling.WAITING,
+        due_ns=chance.now_ns + to_ns(_look_again_s(refusal, options, chance)),
+        error_code=reason.code,
+        error_message=reason.message,
         bytes_total=row.bytes_total,
         bytes_done=row.bytes_done,
         actual_bytes=row.actual_bytes,
         moving_ns=row.moving_ns,
         detail=row.detail,
     )
+
+
+def _look_again_s(refusal: Refusal, options: RetryOptions, chance: Chance) -> float:
+    """An eighth of the age, within the bounds of the retries; 50..150 % of that."""
+    row = refusal.claimed.sub_task
+    since_ns = row.ended_ns if row.ended_ns is not None else row.started_ns
+    age_s = (chance.now_ns - (since_ns or chance.now_ns)) / NS_PER_S
+    pause_s = min(max(age_s / 8, options.waits_s[0]), options.waits_s[-1]) * (0.5 + chance.jitter)
+    if row.status is SubTaskStatus.CANCELING:
+        return min(pause_s, options.canceling_wait_max_s)
+    return pause_s
 
 
 def wait_s(failures: int, options: RetryOptions, jitter: float) -> float:

@@ -70,7 +70,7 @@ async def test_home_is_not_taken_while_a_mover_of_a_killed_service_hangs(
             secrets_path=tmp_path / "home" / "secrets.toml",
             vacate_wait_s=0.5,
         )
-        with pytest.raises(HomeInUseError, match="earlier service"):
+        with pytest.raises(HomeInUseError, match=rf"earlier service \(process {control.movers[0]}\)"):
             async with LocalExecutor(options=options).vacated():
                 pytest.fail("entered while a mover lives")
         os.kill(control.movers[0], signal.SIGCONT)

@@ -220,6 +220,61 @@ async def test_a_mover_killed_in_the_middle_of_a_file_loses_nothing(
         await nothing_left(plant)
 
 
+async def test_a_mover_that_stands_still_is_killed_and_a_cancel_ends_elsewhere(
+    tmp_path: Path, emulator: EmulatorServer, proxy: HoldProxy
+) -> None:
+    async with open_plant(tmp_path, emulator, endpoint=proxy.endpoint, options=QUICK, silence_s=1.5) as plant:
+        content = {name: plant.put(name, 1000, seed=seed) for seed, name in enumerate(["begun", "canceled"])}
+        stream = await plant.stream(TaskAction.STREAM_IMPORT)
+        proxy.hold(down_bytes=0)
+        begun, canceled = [await plant.file(stream, name) for name in content]
+        await asyncio.to_thread(proxy.wait_held, 2)
+        (pid,) = plant.mover_pids()
+        os.kill(pid, signal.SIGSTOP)
+        unstarted = await plant.file(stream, "begun", target="unstarted")
+        await plant.cancel(stream, canceled)
+
+        async def handed_over() -> bool:
+            return len(plant.engine.flights) == 3
+
+        await plant.until(handed_over, otherwise="the stopped mover was given nothing")
+
+        async def blamed() -> bool:
+            return (await plant.row(begun)).error_code == "MoverDied"
+
+        await plant.until(blamed, otherwise="the silent mover lives")
+        assert "no sign of life" in (await plant.row(begun)).error_message
+        proxy.release()
+        assert (await plant.ended(canceled)).status is SubTaskStatus.CANCELED
+        rows = [await plant.ended(one) for one in (begun, unstarted)]
+        assert [row.status for row in rows] == [SubTaskStatus.COMPLETE] * 2
+        assert (plant.root / "unstarted").read_bytes() == (plant.root / "begun").read_bytes() == content["begun"]
+        assert pid not in plant.mover_pids()
+        await nothing_left(plant)
+
+
+async def test_a_mover_that_only_waits_for_its_store_is_not_taken_for_silent(
+    tmp_path: Path, emulator: EmulatorServer, proxy: HoldProxy
+) -> None:
+    async with open_plant(tmp_path, emulator, endpoint=proxy.endpoint, silence_s=0.9) as plant:
+        plant.put("a", 1000)
+        stream = await plant.stream(TaskAction.STREAM_IMPORT)
+        proxy.hold(down_bytes=0)
+        sub_task = await plant.file(stream, "a")
+        await asyncio.to_thread(proxy.wait_held)
+        (pid,) = plant.mover_pids()
+        end = time.monotonic() + 2.0
+
+        async def long_enough() -> bool:
+            return time.monotonic() > end
+
+        await plant.until(long_enough, otherwise="time stands still")
+        assert plant.mover_pids() == [pid]
+        proxy.release()
+        row = await plant.ended(sub_task)
+        assert (row.status, row.attempt) == (SubTaskStatus.COMPLETE, 1)
+
+
 async def test_signals_that_go_to_everybody_leave_movers_alone(tmp_path: Path, emulator: EmulatorServer) -> None:
     async with open_plant(tmp_path, emulator) as plant:
 

@@ -22,6 +22,8 @@ pytestmark = pytest.mark.anyio
 RECORD = Checkpoint(key="data/a", intent_ns=5, upload_id="u-1")
 DETAIL = FileDetail(modify_time_ns=1, size_bytes=100)
 TROUBLE: dict[str, Any] = {"code": FailureCode.STORE_UNAVAILABLE, "message": "no answer"}
+UNREGISTERED = [("buckets", "BucketNotRegistered"), ("file_systems", "FileSystemUnavailable")]
+ADDED_BY = {"BucketNotRegistered": "bucket", "FileSystemUnavailable": "filesystem"}
 
 
 async def one(rig: Rig, name: str = "a", action: TaskAction = TaskAction.STREAM_IMPORT) -> str:
@@ -228,14 +230,84 @@ async def test_a_poison_file_ends_failed_and_the_others_complete(rig: Rig) -> No
     assert len(rig.executor.intents(good)) <= 2
 
 
-async def test_what_is_not_registered_is_refused_at_once(rig: Rig) -> None:
+@pytest.mark.parametrize(("part", "code"), UNREGISTERED)
+async def test_work_waits_with_the_reason_while_something_is_not_registered(rig: Rig, part: str, code: str) -> None:
     sub_task = await one(rig)
+    registry, rig.registry = rig.registry, replace(rig.registry, **{part: {}})
+    for _ in range(50):
+        await rig.pass_s(400)
+        row = await rig.row(sub_task)
+        assert (row.status, row.error_code) == (SubTaskStatus.RUNNING, code)
+        assert f"penstock {ADDED_BY[code]} add" in row.error_message
+    assert rig.moved() == []
+    rig.registry = registry
+    await rig.pass_s(400)
+    assert rig.executor.transfer(sub_task).intent is Intent.MOVE
+    rig.executor.say(sub_task, Verdict.RETRY, **TROUBLE)  # the first of eight failures: waiting was none
+    await rig.turn()
+    assert "last of" not in (await rig.row(sub_task)).error_message
+
+
+@pytest.mark.parametrize(("part", "code"), UNREGISTERED)
+async def test_a_cancel_waits_for_what_it_has_to_clean_up(rig: Rig, part: str, code: str) -> None:
+    flow = await rig.book.flow()
+    stream = await rig.book.stream(flow, TaskAction.STREAM_EXPORT)
+    sub_task = await rig.book.file(flow, stream, "a")
+    await rig.turn()
+    rig.executor.say(sub_task, Verdict.RETRY, checkpoint=RECORD, **TROUBLE)
+    await rig.turn()
+    registry, rig.registry = rig.registry, replace(rig.registry, **{part: {}})
+    await rig.book.cancel(flow, stream, sub_task)
+    await rig.pass_s(90_000)
+    row = await rig.row(sub_task)
+    assert (row.status, row.error_code) == (SubTaskStatus.CANCELING, code)
+    assert rig.executor.intents(sub_task) == [Intent.MOVE]
+    rig.registry = registry
+    await rig.pass_s(15)
+    assert rig.executor.transfer(sub_task).intent is Intent.WITHDRAW
+    assert rig.executor.transfer(sub_task).checkpoint == RECORD
+    rig.executor.say(sub_task, Verdict.CANCELED)
+    await rig.turn()
+    assert (await rig.row(sub_task)).status is SubTaskStatus.CANCELED
+
+
+async def test_an_export_that_is_late_does_not_end_before_it_is_cleaned_up(rig: Rig) -> None:
+    sub_task = await one(rig, action=TaskAction.STREAM_EXPORT)
+    await rig.turn()
+    for _ in range(8):
+        rig.executor.say(sub_task, Verdict.RETRY, checkpoint=RECORD, **TROUBLE)
+        await rig.turn()
+        await rig.pass_s(400)
+    await rig.restart()
+    registry = rig.registry
     rig.without_bucket()
+    for _ in range(3):
+        await rig.pass_s(90_000)
+    row = await rig.row(sub_task)
+    assert (row.status, row.error_code) == (SubTaskStatus.RUNNING, "StoreUnavailable")
+    assert row.error_message.startswith("no answer (the last of 8 attempts); what it left behind waits")
+    assert row.error_message.count("penstock bucket add") == 1
+    rig.registry = registry
+    await rig.pass_s(400)
+    assert rig.executor.transfer(sub_task).intent is Intent.WITHDRAW
+    rig.executor.say(sub_task, Verdict.CANCELED)
     await rig.turn()
     row = await rig.row(sub_task)
-    assert (row.status, row.error_code) == (SubTaskStatus.FAILED, "BucketNotRegistered")
-    assert "penstock bucket add" in row.error_message
-    assert rig.moved() == []
+    assert (row.status, row.error_message) == (SubTaskStatus.FAILED, "no answer (the last of 8 attempts)")
+
+
+async def test_tidying_waits_for_its_file_system(rig: Rig) -> None:
+    sub_task = await one(rig)
+    await rig.turn()
+    registry, rig.registry = rig.registry, replace(rig.registry, file_systems={})
+    rig.executor.say(sub_task, Verdict.COMPLETE, tidy=True)
+    await rig.pass_s(90_000)
+    assert rig.executor.intents(sub_task) == [Intent.MOVE]
+    rig.registry = registry
+    await rig.pass_s(450)
+    assert rig.executor.intents(sub_task) == [Intent.MOVE, Intent.TIDY]
+    row = await rig.row(sub_task)
+    assert (row.status, row.error_message) == (SubTaskStatus.COMPLETE, "")
 
 
 async def test_a_mover_that_is_gone_at_hand_over_costs_nothing(rig: Rig) -> None:
@@ -533,6 +605,9 @@ async def test_an_import_whose_bucket_is_gone_leaves_no_helper_files(rig: Rig) -
     await rig.turn()
     rig.without_bucket()
     await rig.pass_s(1)
+    assert (await rig.row(sub_task)).error_code == "BucketNotRegistered"
+    assert rig.executor.intents(sub_task) == [Intent.MOVE]
+    await rig.pass_s(90_000)
     assert rig.executor.transfer(sub_task).intent is Intent.WITHDRAW
     rig.executor.say(sub_task, Verdict.CANCELED)
     await rig.turn()
