@@ -15,6 +15,8 @@ from penstock.catalog.verbs import Call, CallMode
 from penstock.catalog.writer import Refused
 from penstock.errors import CatalogError, CatalogUnavailableError, NonceUsedError, TokenMismatchError
 
+USED_BEFORE = "this signature nonce was used before"
+
 
 def guarded(session: Session, call: Call, verb: Callable[[], str]) -> str | Refused:
     """Run `verb` as `call` asks and answer its result: the id of what it made, or an empty text.
@@ -93,13 +95,25 @@ def claim_tokens(session: Session, calls: Sequence[tuple[Call, str]]) -> bool:
 
 
 def use_nonces(session: Session, nonces: Sequence[str]) -> None:
-    """Use up these nonces. NonceUsedError when any was used before, or twice here; then undo the whole."""
+    """Use up these nonces. NonceUsedError when any was used before, or twice here; then undo the whole.
+
+    Nonces of reads and of writes are kept apart, but a nonce of either kind is used for both. Two calls at the same
+    moment, one of each kind, do not see each other here: the Catalog lets only one of them come so far.
+    """
     digests = [digest(nonce) for nonce in nonces]
+    if session.other_nonces is not None and session.other_nonces(lambda other: _know(other, digests)):
+        raise NonceUsedError(USED_BEFORE)
     filled, older = ("odd", "even") if session.rows("calls.nonce_turn")[0]["odd"] else ("even", "odd")
     if session.rows_in(f"calls.seen_{older}", digests, list_name="digests") or session.add(
         f"calls.add_{filled}", [{"digest": number} for number in digests]
     ) < len(digests):
-        raise NonceUsedError("this signature nonce was used before")
+        raise NonceUsedError(USED_BEFORE)
+
+
+def _know(session: Session, digests: Sequence[Value]) -> bool:
+    return any(
+        session.rows_in(statement, digests, list_name="digests") for statement in ("calls.seen_even", "calls.seen_odd")
+    )
 
 
 def forget_nonces(session: Session, before_ns: int) -> None:

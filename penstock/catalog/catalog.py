@@ -33,12 +33,14 @@ from penstock.catalog.verbs import (
     SubTaskQuery,
     TaskQuery,
 )
-from penstock.catalog.writer import Refused, Verb
+from penstock.catalog.writer import Refused, Verb, Writer
+from penstock.errors import NonceUsedError
 from penstock.model import DataFlow, SubTask, Task
 
 __all__ = ["Catalog", "CatalogBounds"]
 
 NS_PER_S = 1_000_000_000
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 Work = Callable[[Session], Result]
 
@@ -66,6 +68,7 @@ class Catalog:
         self.doorbell: Doorbell = hands.doorbell
         self._hands = hands
         self._ring = claims.Ring()
+        self._nonces_under_way: set[str] = set()
         self._delay_ns = int(hands.bounds.transition_delay_s * NS_PER_S)
 
     @classmethod
@@ -127,9 +130,8 @@ class Catalog:
 
     async def create_sub_task(self, call: Call, new: NewSubTask) -> str:
         """Accept one file; its id, or "" for a dry run. InvalidStateError, TooManyWaitingError."""
-        return await self._hands.writer.submit(
-            _CREATION, subtasks.Creation(call=call, new=new, waiting_max=self._hands.bounds.waiting_max)
-        )
+        creation = subtasks.Creation(call=call, new=new, waiting_max=self._hands.bounds.waiting_max)
+        return await self._once(call.nonce, self._hands.writer, _CREATION, creation)
 
     async def cancel_sub_task(
         self, call: Call, file_system_id: str, data_flow_id: str, task_id: str, sub_task_id: str
@@ -139,14 +141,19 @@ class Catalog:
 
     async def use_nonce(self, nonce: str) -> None:
         """Use up the nonce of a call that only reads. NonceUsedError. Not synced: a power cut may forget the last ones."""
-        await self._hands.nonces.submit(_NONCE, nonce)
+        await self._once(nonce, self._hands.nonces, _NONCE, nonce)
 
     async def refuse(self, call: Call) -> None:
         """Use up the nonce of a write that was refused before it came here, so that it cannot be replayed later.
 
         NonceUsedError. Not synced.
         """
-        await self._work(lambda session: calls.use_nonces(session, [call.nonce]), _UNSYNCED_WORK)
+        await self._once(
+            call.nonce,
+            self._hands.writer,
+            _UNSYNCED_WORK,
+            lambda session: calls.use_nonces(session, [call.nonce]),
+        )
 
     # ------------------------------------------------------------------------------------------------- the API reads
 
@@ -284,8 +291,20 @@ class Catalog:
         def guarded(session: Session) -> str | Refused:
             return calls.guarded(session, call, lambda: work(session))
 
-        done: asyncio.Future[str] = self._hands.writer.submit(_WORK, guarded)
-        return await done
+        done: str = await self._once(call.nonce, self._hands.writer, _WORK, guarded)
+        return done
+
+    async def _once(self, nonce: str, writer: Writer, verb: Verb[Item, Result], item: Item) -> Result:
+        """Submit `item`, unless a call with the same nonce is under way: the two stores of nonces commit apart."""
+        if not nonce:
+            return await writer.submit(verb, item)
+        if nonce in self._nonces_under_way:
+            raise NonceUsedError(calls.USED_BEFORE)
+        self._nonces_under_way.add(nonce)
+        try:
+            return await writer.submit(verb, item)
+        finally:
+            self._nonces_under_way.discard(nonce)
 
     async def _step(self, call: Call, verb: Callable[..., None], *ids: str) -> None:
         def work(session: Session) -> str:

@@ -46,7 +46,7 @@ def create(session: Session, new: NewDataFlow, *, delay_ns: int) -> str:
             f"file system {new.file_system_id} has {new.data_flows_max} dataflows already; delete one first"
         )
     for other in session.rows("data_flows.of_file_system", file_system_id=new.file_system_id):
-        if other["file_system_path"] == new.file_system_path and other["source_storage"] != new.source_storage:
+        if other["file_system_path"] == new.file_system_path and other["bucket"] != flow.bucket:
             raise ConflictError(
                 f"{new.file_system_path} is bound to {other['source_storage']} by dataflow {other['data_flow_id']}"
             )

@@ -14,7 +14,7 @@ from penstock.catalog.database import Connection, Database
 from penstock.catalog.doorbell import Doorbell
 from penstock.catalog.identifiers import NumberClock
 from penstock.catalog.readers import Readers
-from penstock.catalog.session import Session
+from penstock.catalog.session import NonceLookup, Session
 from penstock.catalog.writer import Writer
 
 _LAST_NUMBERS = ("data_flows.last_number", "tasks.last_number", "sub_tasks.last_number", "calls.last_token")
@@ -45,14 +45,16 @@ class Hands:
     writer: Writer
     nonces: Writer
     readers: Readers
+    nonce_readers: Readers
     doorbell: Doorbell
     bounds: CatalogBounds
 
     async def close(self) -> None:
         """Finish what is queued and close every connection; the writer last, so that it can clear its log."""
+        await self.nonces.close()  # it looks through the readers
         await self.readers.close()
-        await self.nonces.close()
         await self.writer.close()
+        await self.nonce_readers.close()
 
 
 def open_hands(
@@ -66,15 +68,24 @@ def open_hands(
     named = statements.load(database.dialect)
     numbers = NumberClock(now_ns, _prepare(database))
 
-    def session(connection: Connection) -> Session:
-        return Session(connection, named, now_ns=now_ns, numbers=numbers, entropy=entropy)
+    def session(connection: Connection, other_nonces: NonceLookup | None = None) -> Session:
+        return Session(connection, named, now_ns=now_ns, numbers=numbers, entropy=entropy, other_nonces=other_nonces)
 
     doorbell = Doorbell()
-
-    def writer(name: str, open_connection: Callable[[], Connection]) -> Writer:
-        return Writer(
+    readers, nonce_readers = (
+        Readers(
             open_connection=open_connection,
             open_session=session,
+            threads=bounds.readers,
+            queue_max=bounds.reads_max,
+        )
+        for open_connection in (database.open_reader, database.open_nonces)
+    )
+
+    def writer(name: str, open_connection: Callable[[], Connection], others: Readers) -> Writer:
+        return Writer(
+            open_connection=open_connection,
+            open_session=lambda connection: session(connection, others.read_here),
             loop=loop,
             ring=doorbell.ring,
             name=name,
@@ -83,14 +94,10 @@ def open_hands(
         )
 
     return Hands(
-        writer=writer("catalog-writer", database.open_writer),
-        nonces=writer("catalog-nonces", database.open_nonces),
-        readers=Readers(
-            open_connection=database.open_reader,
-            open_session=session,
-            threads=bounds.readers,
-            queue_max=bounds.reads_max,
-        ),
+        writer=writer("catalog-writer", database.open_writer, nonce_readers),
+        nonces=writer("catalog-nonces", database.open_nonces, readers),
+        readers=readers,
+        nonce_readers=nonce_readers,
         doorbell=doorbell,
         bounds=bounds,
     )

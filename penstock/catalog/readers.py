@@ -41,7 +41,7 @@ class Readers:
             raise CatalogUnavailableError("too many calls wait to read the catalog; try again")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._work, work)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self.read_here, work)
         finally:
             self._waiting -= 1
 
@@ -51,7 +51,8 @@ class Readers:
         for connection in self._connections:
             connection.close()
 
-    def _work(self, work: Callable[[Session], Result]) -> Result:
+    def read_here(self, work: Callable[[Session], Result]) -> Result:
+        """Run `work` on one snapshot in the calling thread, which gets a connection of its own. BrokenConnectionError."""
         connection: Connection | None = getattr(self._mine, "connection", None)
         if connection is None:
             connection = self._open_connection()

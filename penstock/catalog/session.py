@@ -17,10 +17,14 @@ ROWS_AT_ONCE = 64
 """How many rows or list items one statement carries at most: texts of few sizes stay compiled."""
 
 Item = TypeVar("Item")
+NonceLookup = Callable[[Callable[["Session"], bool]], bool]
 
 
 class Session:
-    """The hands of one transaction. `now_ns` is when it began."""
+    """The hands of one transaction. `now_ns` is when it began.
+
+    `other_nonces` looks into the other store of nonces: that of reads for one that writes, that of writes for one that reads.
+    """
 
     def __init__(
         self,
@@ -30,11 +34,13 @@ class Session:
         now_ns: Callable[[], int],
         numbers: NumberClock,
         entropy: Callable[[int], bytes],
+        other_nonces: NonceLookup | None = None,
     ) -> None:
         self._connection = connection
         self._statements = statements
         self._numbers = numbers
         self.entropy = entropy
+        self.other_nonces = other_nonces
         self.now_ns = now_ns()
         self.rings = False
 

@@ -76,6 +76,41 @@ async def test_a_refused_call_has_used_its_nonce(book: Book) -> None:
             await book.catalog.stop_data_flow(used, FS, flow)
 
 
+async def test_a_nonce_is_one_for_reads_and_writes_also_after_a_restart(book: Book) -> None:
+    flow = await book.flow()
+    written, refused, early = book.call(), book.call(), book.call()
+    await book.catalog.stop_data_flow(written, FS, flow)
+    with pytest.raises(InvalidStateError):
+        await book.catalog.stop_data_flow(refused, FS, flow)
+    await book.catalog.refuse(early)
+    read = book.call()
+    await book.catalog.use_nonce(read.nonce)
+    for _ in range(2):
+        for used in (written, refused, early):
+            with pytest.raises(NonceUsedError):
+                await book.catalog.use_nonce(used.nonce)
+        with pytest.raises(NonceUsedError):
+            await book.catalog.start_data_flow(read, FS, flow)
+        with pytest.raises(NonceUsedError):
+            await book.catalog.refuse(read)
+        await book.reopen()
+    await book.catalog.use_nonce(book.call().nonce)
+    await book.catalog.start_data_flow(book.call(), FS, flow)
+
+
+async def test_of_a_read_and_a_write_with_one_nonce_at_once_one_is_done(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    for _ in range(20):
+        call = book.call()
+        answers = await asyncio.gather(
+            book.catalog.create_sub_task(call, book.new_file(flow, task)),
+            book.catalog.use_nonce(call.nonce),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(answer, NonceUsedError) for answer in answers) == 1
+
+
 async def test_nonces_are_known_for_31_minutes_and_forgotten_some_time_later(book: Book) -> None:
     async def prune() -> None:
         await book.catalog.prune(
