@@ -28,8 +28,9 @@ def listen(host: str, port: int, *, setting: str, option: str) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
+        words = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         raise SettingsError(
-            f"cannot listen on {host} port {port} ({error.strerror or error}). Is another service there? "
+            f"cannot listen on {host} port {port} ({words}). Is another service there? "
             f"Choose another port with {option} N (0 = any free one) or {setting} in penstock.toml"
         ) from error
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,7 +90,8 @@ def _empty_directory(home: Home) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if home.settings_file.exists():
             raise HomeExistsError(
-                f"{home.path} was made already; nothing was changed. Start it with: penstock serve {home.path}"
+                f"{home.path} was made already; nothing was changed. Start it with: "
+                f"penstock serve {shlex.quote(str(home.path))}"
             )
         if os.listdir(descriptor):
             raise HomeExistsError(f"{home.path} is not empty, and not a HOME of Penstock; nothing was changed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,7 +30,8 @@ def reach_bucket(home: Home, name: str) -> Iterator[Store]:
     buckets = load_registry(home).buckets
     if name not in buckets:
         raise SettingsError(
-            f"bucket {name} is not registered{nearest(name, buckets)}; see: penstock bucket list {home.path}"
+            f"bucket {name} is not registered{nearest(name, buckets)}; see: "
+            f"penstock bucket list {shlex.quote(str(home.path))}"
         )
     with reach(home, buckets[name], load_credentials(home.secrets_file, name)) as store:
         yield store

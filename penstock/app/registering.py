@@ -6,6 +6,7 @@ Nothing is registered that cannot be reached. What a dataflow will miss later is
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -115,7 +116,9 @@ def register_bucket(home: Home, new: NewBucket, *, entropy: Callable[[int], byte
     """Tries the bucket out and registers it. Raises SettingsError, StoreError; then nothing is registered."""
     bucket = _judged(home, new)
     if new.name in load_registry(home).buckets:
-        raise SettingsError(f"bucket {new.name} is registered already; see: penstock bucket list {home.path}")
+        raise SettingsError(
+            f"bucket {new.name} is registered already; see: penstock bucket list {shlex.quote(str(home.path))}"
+        )
     if bucket.kind is BucketKind.EMBEDDED:
         create_bucket(home.emulator, new.name, tags=TAGS, versioning=Versioning.ENABLED.value)
         bucket = replace(bucket, abilities=EMBEDDED_ABILITIES)

@@ -9,7 +9,7 @@ import click
 
 from penstock.app.registering import Check, NewBucket, register_bucket
 from penstock.cli.arguments import HOME
-from penstock.cli.output import note, print_json, print_table
+from penstock.cli.output import print_json, print_table, warn
 from penstock.errors import SettingsError
 from penstock.model import Bucket, BucketKind, Credentials
 from penstock.settings.reading import load_registry, open_home
@@ -78,7 +78,7 @@ def add(
     )
     click.echo(f"{added.bucket.scheme}://{name}")
     for warning in added.warnings:
-        note(click.style("warning: ", fg="yellow") + warning)
+        warn(warning)
 
 
 def _credentials(kind: BucketKind) -> Credentials | None:

@@ -7,6 +7,7 @@ environment or from HOME, never from the command line.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -17,7 +18,7 @@ import click
 
 from penstock.app.addresses import running_addresses
 from penstock.client import Client, ClientOptions
-from penstock.errors import ApiUnreachableError, SettingsError
+from penstock.errors import ApiRefusedError, ApiUnreachableError, SettingsError
 from penstock.model import AccessKey, Registry
 from penstock.settings.home import Home
 from penstock.settings.reading import load_registry, open_home
@@ -28,14 +29,26 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A service to speak to, and the file system that is meant."""
+    """A service to speak to, and the file system that is meant. `key_words` say which key is used and where it came from."""
 
     client: Client
     file_system_id: str
+    key_words: str = ""
 
     def call(self, action: str, **parameters: Any) -> dict[str, Any]:
         """One call about the file system that is meant."""
-        return self.client.call(action, {"FileSystemId": self.file_system_id, **parameters})
+        try:
+            return self.client.call(action, {"FileSystemId": self.file_system_id, **parameters})
+        except ApiRefusedError as error:
+            if error.code != "SignatureDoesNotMatch":
+                raise
+            raise ApiRefusedError(  # the string to sign, which the API names, helps who writes clients
+                "the service knows this access key with another secret",
+                code=error.code,
+                status=error.status,
+                request_id=error.request_id,
+                hint=f"used was {self.key_words}",
+            ) from error
 
 
 def with_service(command: Callable[Concatenate[Service, P], R]) -> Callable[P, R]:
@@ -76,9 +89,13 @@ def find_service(
     made = open_home(home) if home is not None else None
     registry = load_registry(made) if made is not None else None
     where, trusted = _address(made, endpoint, ca_file)
-    key_id, secret = _key(registry, access_key_id)
+    key_id, secret, origin = _key(registry, access_key_id)
     client = Client(ClientOptions(endpoint=where, access_key_id=key_id, access_key_secret=secret, ca_file=trusted))
-    return Service(client=client, file_system_id=_file_system(registry, file_system))
+    return Service(
+        client=client,
+        file_system_id=_file_system(registry, file_system),
+        key_words=f"access key {key_id} with the secret of {origin}",
+    )
 
 
 def _address(home: Home | None, endpoint: str | None, ca_file: str | None) -> tuple[str, str]:
@@ -89,24 +106,25 @@ def _address(home: Home | None, endpoint: str | None, ca_file: str | None) -> tu
     addresses = running_addresses(home)
     if addresses is None:
         raise ApiUnreachableError(
-            f"the service of {home.path} is not running; start it with: penstock serve {home.path}"
+            f"the service of {home.path} is not running; start it with: penstock serve {shlex.quote(str(home.path))}"
         )
     return addresses.api, ca_file or addresses.ca_file
 
 
-def _key(registry: Registry | None, access_key_id: str | None) -> tuple[str, str]:
+def _key(registry: Registry | None, access_key_id: str | None) -> tuple[str, str, str]:
+    """Id, secret, and where the secret came from."""
     secret = os.environ.get("PENSTOCK_ACCESS_KEY_SECRET", "")
     if access_key_id and secret:
-        return access_key_id, secret
+        return access_key_id, secret, "PENSTOCK_ACCESS_KEY_SECRET"
     if registry is None:
         raise SettingsError("whose key? Set PENSTOCK_ACCESS_KEY_ID and PENSTOCK_ACCESS_KEY_SECRET, or give --home HOME")
     if access_key_id:
         if access_key_id not in registry.access_keys:
             raise SettingsError(f"HOME has no access key {access_key_id}; see: penstock key list HOME")
-        return access_key_id, registry.access_keys[access_key_id].secret
+        return access_key_id, registry.access_keys[access_key_id].secret, "HOME/secrets.toml"
     for key in registry.access_keys.values():
         if _may_all(key):
-            return key.access_key_id, key.secret
+            return key.access_key_id, key.secret, "HOME/secrets.toml"
     raise SettingsError("HOME has no active key with all rights; choose one with --access-key-id")
 
 

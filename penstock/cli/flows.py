@@ -32,7 +32,7 @@ def create(service: Service, *, path: str, storage: str, description: str | None
     bucket, prefix = _parts(storage)
     answer = service.call(
         "CreateDataFlow",
-        FileSystemPath=_directory(path),
+        FileSystemPath=as_directory(path),
         SourceStorage=bucket,
         SourceStoragePath=prefix,
         Description=description,
@@ -48,10 +48,10 @@ def _parts(storage: str) -> tuple[str, str]:
     bucket, _, prefix = rest.partition("/")
     if not found or not bucket:
         raise click.UsageError("STORAGE is oss://BUCKET/PREFIX/ or s3://BUCKET/PREFIX/")
-    return f"{scheme}://{bucket}", _directory(prefix)
+    return f"{scheme}://{bucket}", as_directory(prefix)
 
 
-def _directory(path: str) -> str:
+def as_directory(path: str) -> str:
     """With the slashes that the API asks for at both ends."""
     inner = path.strip("/")
     return f"/{inner}/" if inner else "/"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def init(*, home: Path, as_json: bool, tls: bool) -> None:
         click.echo(json.dumps(made.as_json()))
     else:
         print_facts(_facts(made))
-    note(f"{made.home.path} is made. Start it with: penstock serve {home}")
+    note(f"{made.home.path} is made. Start it with: penstock serve {shlex.quote(str(home))}")
 
 
 def _facts(made: Made) -> dict[str, object]:

@@ -10,13 +10,13 @@ from pathlib import Path
 import click
 
 from penstock.cli.arguments import HOME
-from penstock.cli.output import moment, note, print_facts, print_json, print_table
+from penstock.cli.output import moment, note, print_facts, print_json, print_table, warn
 from penstock.errors import SettingsError
 from penstock.settings.editing import add_access_key, revoke_access_key
-from penstock.settings.naming import check_file_system_id, new_access_key
+from penstock.settings.naming import check_file_system_id, nearest, new_access_key
 from penstock.settings.reading import load_registry, open_home
 
-RIGHT = re.compile(r"\*|(nas|oss):[A-Za-z*]+")
+RIGHT = re.compile(r"\*|nas:[A-Za-z*]+|oss:\*")
 
 
 @click.group()
@@ -49,22 +49,27 @@ def add(
     """Make an access key; prints its id and its secret, once.
 
     --allow and --file-system may be given several times. `nas:` patterns are actions of the API; `oss:*` opens the embedded
-    bucket server.
+    bucket server, with all its buckets. A key with --file-system does not open it unless it is given --allow 'oss:*' too.
     """
     for pattern in allow:
         if RIGHT.fullmatch(pattern) is None:
-            raise SettingsError(f"{pattern!r} is no right; write nas:ACTION or oss:*, with * for any part, or *")
+            raise SettingsError(f"{pattern!r} is no right; write nas:ACTION (with * for any part), oss:* or *")
     for file_system_id in file_system:
         if file_system_id != "*":
             check_file_system_id(file_system_id)
+    found = open_home(home)
+    known = load_registry(found).file_systems
     made = new_access_key(
         os.urandom, created_ns=time.time_ns(), allow=allow, file_systems=file_system, description=description
     )
-    add_access_key(open_home(home), made)
+    add_access_key(found, made)
     if as_json:
         print_json({"access_key_id": made.access_key_id, "access_key_secret": made.secret})
     else:
         print_facts({"access key id": made.access_key_id, "access key secret": made.secret})
+    for file_system_id in file_system:
+        if file_system_id != "*" and file_system_id not in known:
+            warn(f"file system {file_system_id} is not registered{nearest(file_system_id, known)}")
     note("The secret is not shown again; it is kept in HOME/secrets.toml.")
 
 

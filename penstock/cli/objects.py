@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -17,6 +19,7 @@ from penstock.app.objects import fetch_object, send_object
 from penstock.app.reaching import reach_bucket
 from penstock.cli.arguments import HOME
 from penstock.cli.output import byte_bar, moment, note, print_json, print_table
+from penstock.errors import SettingsError
 from penstock.settings.reading import open_home
 from penstock.stores.base import ObjectInfo, Store
 
@@ -43,12 +46,21 @@ def put(*, home: Path, bucket: str, file: str, key: str) -> None:
     if not key or key.endswith("/"):
         key += os.path.basename(file)
     with contextlib.ExitStack() as stack:
-        source = sys.stdin.buffer if file == "-" else stack.enter_context(open(file, "rb"))
+        source = sys.stdin.buffer if file == "-" else stack.enter_context(_regular(file))
         length = None if file == "-" else os.fstat(source.fileno()).st_size
         store = stack.enter_context(reach_bucket(open_home(home), bucket))
         tell = stack.enter_context(byte_bar(key, length))
         sent = send_object(store, key, source, on_progress=lambda done: tell(done, length))
     note(f"{bucket}/{key}: {sent.size_bytes} bytes, crc64 {sent.crc64}")
+
+
+def _regular(file: str) -> BinaryIO:
+    """The file, open. Raises SettingsError for a pipe or a device: opening one may wait for ever, and it has no end."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise SettingsError(f"{file} is no regular file; what comes out of a pipe is put with - for FILE, from stdin")
+    return os.fdopen(descriptor, "rb")
 
 
 @objects.command()

@@ -32,6 +32,11 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
+def warn(text: str) -> None:
+    """A remark that something may not be as it is meant, on stderr."""
+    note(click.style("warning: ", fg="yellow") + text)
+
+
 def visible(text: object) -> str:
     """Text that cannot move the cursor: control characters and lone surrogates are shown escaped."""
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in str(text))

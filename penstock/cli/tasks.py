@@ -7,7 +7,7 @@ import click
 from penstock.cli.answers import Thing, page, print_raw, show_page, the_one, things
 from penstock.cli.arguments import AS_JSON, LIMIT, NEXT_TOKEN, STATUS
 from penstock.cli.connection import Service, with_service
-from penstock.cli.flows import FLOW
+from penstock.cli.flows import FLOW, as_directory
 from penstock.cli.output import note, print_facts, size
 
 ACTIONS = {"import": "StreamImport", "export": "StreamExport"}
@@ -53,8 +53,8 @@ def create(
         TaskAction=ACTIONS[direction],
         DataType="MetaAndData",
         ConflictPolicy=POLICIES[existing],
-        Directory=directory,
-        DstDirectory=target_directory,
+        Directory=as_directory(directory),
+        DstDirectory=None if target_directory is None else as_directory(target_directory),
     )
     if as_json:
         print_raw(answer)

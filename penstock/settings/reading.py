@@ -6,6 +6,7 @@ Reads the two files and changes nothing. Every refusal is a SettingsError that n
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -28,7 +29,8 @@ def open_home(path: str | Path) -> Home:
     home = Home(path=Path(os.path.abspath(os.path.expanduser(path))))
     if not home.settings_file.is_file():
         raise SettingsError(
-            f"{home.path} was not made by Penstock ({home.settings_file.name} is missing); make it with: penstock init {path}"
+            f"{home.path} was not made by Penstock ({home.settings_file.name} is missing); make it with: "
+            f"penstock init {shlex.quote(str(path))}"
         )
     return home
 
@@ -77,7 +79,9 @@ def read_secrets(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
     if stat.S_IMODE(mode) & 0o077:
-        raise SettingsError(f"{path} holds secrets and must be its owner's alone; mend it with: chmod 600 {path}")
+        raise SettingsError(
+            f"{path} holds secrets and must be its owner's alone; mend it with: chmod 600 {shlex.quote(str(path))}"
+        )
     return read_table(path)
 
 

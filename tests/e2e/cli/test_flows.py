@@ -243,3 +243,39 @@ def test_a_key_without_the_right_is_refused(service: RunningService) -> None:
     refused = try_cli("flow", "create", "/", "oss://examplebucket/", environment=place)
     assert refused.returncode == 1
     assert "Forbidden.RAM" in refused.stderr
+
+
+def test_a_wrong_secret_is_said_with_where_it_came_from(service: RunningService, place: Mapping[str, str]) -> None:
+    key_id = service.init["access_key_id"]
+    wrong = {**place, "PENSTOCK_ACCESS_KEY_ID": key_id, "PENSTOCK_ACCESS_KEY_SECRET": "wrong"}
+    done = try_cli("flow", "list", environment=wrong)
+    assert done.returncode == 1
+    assert f"hint: used was access key {key_id} with the secret of PENSTOCK_ACCESS_KEY_SECRET" in done.stderr
+    assert "x-acs" not in done.stderr
+
+
+def test_directories_get_the_slashes_that_the_api_asks_for(
+    service: RunningService, place: Mapping[str, str], name: str
+) -> None:
+    (Path(service.init["root"]) / name / "w1").mkdir(parents=True)
+    put(service, f"{name}/v1/file.xml", b"<a/>")
+    flow = run_cli("flow", "create", name, f"oss://examplebucket/{name}", environment=place).strip()
+    more = ("--directory", "v1", "--target-directory", "w1")
+    task = run_cli("task", "create", flow, "import", *more, environment=place).strip()
+    found = as_json(place, "task", "show", task)
+    assert (found["Directory"], found["DstDirectory"]) == ("/v1/", "/w1/")
+
+
+@pytest.mark.parametrize("right", ["oss:Get*", "oss:", "s3:*"])
+def test_a_right_that_grants_nothing_is_refused(home: Path, right: str) -> None:
+    before = (home / "secrets.toml").read_bytes()
+    done = try_cli("key", "add", str(home), "--allow", right)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is no right" in done.stderr
+    assert (home / "secrets.toml").read_bytes() == before
+
+
+def test_a_key_for_an_unknown_file_system_is_made_with_a_warning(home: Path) -> None:
+    done = try_cli("key", "add", str(home), "--file-system", "bmcpfs-unknown")
+    assert done.returncode == 0
+    assert "warning: file system bmcpfs-unknown is not registered" in done.stderr

@@ -146,3 +146,9 @@ def test_the_strictest_reading_of_certificates_accepts_them(tls_home: Path) -> N
             except ssl.SSLWantReadError:
                 continue
     assert not waiting
+
+
+def test_its_hint_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
+    home = tmp_path / "my home"
+    assert f"penstock serve '{home}'\n" in try_cli("init", str(home)).stderr
+    assert f"penstock serve '{home}'\n" in try_cli("init", str(home)).stderr

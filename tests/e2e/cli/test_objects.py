@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,14 @@ def test_a_pipe_goes_in_and_out(place: str) -> None:
     done = try_cli("object", "put", place, "examplebucket", "-", stdin=b"x")
     assert done.returncode == 2
     assert "needs a KEY" in done.stderr
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_regular_file_is_refused_at_once(home: Path, tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "odd")
+    done = try_cli("object", "put", str(home), "examplebucket", str(tmp_path / "odd"), timeout_s=20)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{tmp_path / 'odd'} is no regular file" in done.stderr
 
 
 def test_removed_is_gone_and_twice_is_well(service: RunningService) -> None:

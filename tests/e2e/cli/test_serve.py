@@ -133,6 +133,7 @@ def test_a_taken_port_is_said_with_a_way_out(home: Path, option: str, other: str
     assert (done.returncode, done.stdout) == (1, "")
     assert f"port {port}" in done.stderr
     assert f"{option} N (0 = any free one)" in done.stderr
+    assert f"port {port} (Address already in use). Is" in done.stderr
     assert "Traceback" not in done.stderr
 
 
