@@ -46,6 +46,7 @@ class Scale:
     rows: tuple[int, ...]
     page_samples: int
     fairness_samples: int
+    calm_limit_s: float
 
 
 QUICK = Scale(
@@ -61,6 +62,7 @@ QUICK = Scale(
     rows=(10_000, 200_000),
     page_samples=100,
     fairness_samples=60,
+    calm_limit_s=30.0,
 )
 FULL = Scale(
     name="full",
@@ -75,4 +77,5 @@ FULL = Scale(
     rows=(10_000, 1_000_000, 10_000_000),
     page_samples=300,
     fairness_samples=200,
+    calm_limit_s=360.0,
 )

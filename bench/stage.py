@@ -23,7 +23,6 @@ from bench.servers import far_ends
 from bench.service import Penstock
 
 ROOM_BYTES = 12 * GIB
-FREED_LIMIT_S = 360.0
 CREATE_CALM_S = 60e-6
 CREATE_SAMPLE = 200
 MEMORY = Path("/dev/shm")  # noqa: S108  (only the sink's small records)
@@ -71,9 +70,9 @@ def silence(service: Penstock, bucket: str, port: int) -> None:
     service.again()
 
 
-def await_calm_inodes(directory: Path, say: Callable[[str], None]) -> None:
-    """Waits, six minutes at most, while making files is slow here because many were removed within the last minutes (ext4)."""
-    until = time.monotonic() + FREED_LIMIT_S
+def await_calm_inodes(directory: Path, say: Callable[[str], None], *, limit_s: float) -> None:
+    """Waits, so long at most, while making files is slow here because many were removed within the last minutes (ext4)."""
+    until = time.monotonic() + limit_s
     while (each_s := _create_cpu_s(directory)) > CREATE_CALM_S:
         if time.monotonic() > until:
             say(
@@ -81,7 +80,7 @@ def await_calm_inodes(directory: Path, say: Callable[[str], None]) -> None:
             )
             return
         say(f"making a file costs {each_s * 1e6:.0f} µs of CPU: inodes were freed here lately; waiting")
-        time.sleep(30)
+        time.sleep(min(30.0, limit_s / 2))
 
 
 def _create_cpu_s(directory: Path) -> float:
@@ -114,7 +113,7 @@ def open_stage(
             records = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="penstock-bench-", dir=MEMORY)))
         root = directory / "fs"
         (root / "in").mkdir(parents=True)
-        await_calm_inodes(root / "in", say)
+        await_calm_inodes(root / "in", say, limit_s=scale.calm_limit_s)
         (directory / "objects" / SOURCE_BUCKET).mkdir(parents=True)
         datasets: dict[str, Dataset] = {}
         for each in sets:
