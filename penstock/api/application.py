@@ -56,8 +56,8 @@ def create_api(
         open_bucket=open_bucket,
         options=options,
         zone=zone_named(options.api_time_zone),
-        stores=Errands("api-store", options.errand_threads),
-        file_systems=Errands("api-file-system", options.errand_threads),
+        stores=Errands("api-store", threads_each=options.errand_threads),
+        file_systems=Errands("api-file-system", threads_each=options.errand_threads),
         streams=Streams(catalog, max_count=options.streams_cached_max),
     )
     return Api(desk, now_ns=now_ns, entropy=entropy)
@@ -95,7 +95,7 @@ class Api:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = self._request_ids.take()
-        host, shape = "", Format.JSON
+        host, shape = "", protocol.format_hint(scope["query_string"])
         try:
             headers = protocol.parse_headers(scope["headers"], self._desk.options)
             host = headers.get("host", "")

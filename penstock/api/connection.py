@@ -12,11 +12,11 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from penstock.api.answers import RequestIds, refusal, render
+from penstock.api.answers import RequestIds, content_type, refusal, render
 from penstock.api.errors import ApiError
-from penstock.api.protocol import Format
+from penstock.api.protocol import Format, format_hint
 
-URL_MAX_BYTES = 65_535  # what the parser below can hold
+URL_MAX_BYTES = 65_535  # the parser below counts positions in a URL in 16 bits; what is longer goes into a form body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,7 @@ class _Bounded(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._refused: ApiError | None = None
+        self._shape = Format.JSON
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -78,6 +79,7 @@ class _Bounded(HttpToolsProtocol):
         self._unwatch()
         if len(self.url) > URL_MAX_BYTES:
             self._refused = ApiError("RequestURITooLong", f"The URL exceeds {URL_MAX_BYTES} bytes; send a form body.")
+            self._shape = format_hint(self.url.partition(b"?")[2])
             raise _OutOfBoundsError
         super().on_headers_complete()
 
@@ -87,9 +89,9 @@ class _Bounded(HttpToolsProtocol):
             return
         error = self._refused or ApiError("InvalidParameter.Format", msg)
         answer = refusal(error, action="", request_id=self.request_ids.take(), host="")
-        body = render(answer, Format.JSON)
+        body = render(answer, self._shape)
         head = (
-            f"HTTP/1.1 {answer.status} Refused\r\ncontent-type: application/json;charset=utf-8\r\n"
+            f"HTTP/1.1 {answer.status} Refused\r\ncontent-type: {content_type(self._shape)}\r\n"
             f"content-length: {len(body)}\r\nx-acs-request-id: {answer.request_id}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode("ascii") + body)

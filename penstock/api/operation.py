@@ -56,13 +56,17 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One action of the API. `aliases` are names that strict fidelity does not know."""
+    """One action of the API. `aliases` are names that strict fidelity does not know.
+
+    `answers_id` is the field in which the id of what it made is answered; "" where it makes nothing.
+    """
 
     name: str
     effect: Effect
     parameters: tuple[Parameter[object], ...]
     run: Callable[[Desk, Invocation], Awaitable[Reply]]
     aliases: tuple[str, ...] = ()
+    answers_id: str = ""
 
 
 class Nonce:
@@ -93,12 +97,17 @@ class Invocation:
         """The call as the catalog's writing verbs want it; made for the very call of the verb, which keeps the nonce."""
         return self._call(self.nonce.hand_over())
 
-    async def answered_before(self, catalog: Catalog) -> bool:
-        """Whether this ClientToken was answered before, so that nothing but the catalog need be asked again.
+    async def answered_before(self, catalog: Catalog) -> Reply | None:
+        """What the first call with this ClientToken was answered (without its headers); None where there was none.
 
         Raises TokenMismatchError.
         """
-        return bool(self.values[CLIENT_TOKEN]) and await catalog.remembered(self._call("")) is not None
+        call = self._call("")
+        result = await catalog.remembered(call) if call.client_token else None
+        if result is None:
+            return None
+        name = self.operation.answers_id
+        return Reply(fields={name: "" if call.mode is CallMode.DRY_RUN else result} if name else {})
 
     def _call(self, nonce: str) -> Call:
         token = self.values[CLIENT_TOKEN]

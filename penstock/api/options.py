@@ -33,12 +33,12 @@ class ApiOptions:
     clock_skew_s: int = 900
     data_flows_max: int = 10
     header_max_bytes: int = 32 << 10
-    query_max_bytes: int = 320 << 10  # a 64 KB EntryList, percent-encoded, fits
-    body_max_bytes: int = 1 << 20
+    query_max_bytes: int = 65_535  # longer URLs the server's parser does not take (`connection`)
+    body_max_bytes: int = 1 << 20  # a 64 KB EntryList, percent-encoded, fits
     body_time_s: float = 10.0
     parameter_max_count: int = 256
     store_time_s: float = 10.0
     file_system_time_s: float = 10.0
-    errand_threads: int = 4
+    errand_threads: int = 4  # for each bucket, and for each file system
     throttled_retry_after_s: int = 1
     streams_cached_max: int = 4096

@@ -50,8 +50,22 @@ class Values:
 
 
 def parse(declared: Sequence[Parameter[object]], wire: Wire) -> Values:
-    """Read every declared parameter, in the order of declaration. Raises ApiError for the first that is wrong."""
+    """Read every declared parameter, in the order of declaration. Raises ApiError for the first that is wrong.
+
+    No control character may stand anywhere, in names and in what is ignored neither.
+    """
+    if CONTROL.search("".join([*wire, *wire.values()])):
+        raise _control_characters(wire)
     return Values({parameter.names[0]: parameter.take(wire) for parameter in declared})
+
+
+def _control_characters(wire: Wire) -> ApiError:
+    for name, value in wire.items():
+        if CONTROL.search(name):
+            return illegal_characters("A parameter's name", "control characters")
+        if CONTROL.search(value):
+            break
+    return illegal_characters(name, "control characters")
 
 
 def fingerprint(action: str, declared: Sequence[Parameter[object]], values: Values) -> str:

@@ -18,12 +18,17 @@ async def perform(desk: Desk, operation: Operation, *, principal: AccessKey, wir
     """The operation's reply. Raises ApiError; another PenstockError means a fault of ours.
 
     A nonce is used up whatever comes of the call, so that what is refused today cannot be replayed tomorrow: by a write in
-    its own transaction (which keeps it when it refuses, too), else here.
+    its own transaction (which keeps it when it refuses, too), else here. Likewise a ClientToken stands for its first
+    answer whatever has become of the things it names: a write asks for it in its transaction, else it is asked for here.
     """
+    invocation: Invocation | None = None
     try:
         if nonce.text and operation.effect is Effect.READ:
             await desk.catalog.use_nonce(nonce.text)
-        return await _run(desk, operation, principal=principal, wire=wire, nonce=nonce)
+        rights.check(principal, operation.name, wire.get("FileSystemId", ""))
+        values = parse(operation.parameters, wire)
+        invocation = Invocation(operation=operation, principal=principal, nonce=nonce, values=values)
+        return await operation.run(desk, invocation)
     except PenstockError as error:
         mapped = from_penstock(error, retry_after_s=desk.options.throttled_retry_after_s)
         if mapped is None:
@@ -31,15 +36,21 @@ async def perform(desk: Desk, operation: Operation, *, principal: AccessKey, wir
         refused = mapped
     except ApiError as error:
         refused = error
-    if nonce.text and operation.effect is Effect.WRITE and not nonce.handed_over:
-        await _use_up(desk, Call(access_key_id=principal.access_key_id, action=operation.name, nonce=nonce.text))
+    if operation.effect is Effect.WRITE and not nonce.handed_over:
+        if nonce.text:
+            await _use_up(desk, Call(access_key_id=principal.access_key_id, action=operation.name, nonce=nonce.text))
+        before = await _answered_before(desk, invocation) if invocation is not None else None
+        if before is not None:
+            return before
     raise refused
 
 
-async def _run(desk: Desk, operation: Operation, *, principal: AccessKey, wire: Wire, nonce: Nonce) -> Reply:
-    rights.check(principal, operation.name, wire.get("FileSystemId", ""))
-    values = parse(operation.parameters, wire)
-    return await operation.run(desk, Invocation(operation=operation, principal=principal, nonce=nonce, values=values))
+async def _answered_before(desk: Desk, invocation: Invocation) -> Reply | None:
+    """Raises ApiError: the token was used with other parameters, or the catalog cannot be asked."""
+    try:
+        return await invocation.answered_before(desk.catalog)
+    except CatalogError as error:
+        raise from_penstock(error, retry_after_s=desk.options.throttled_retry_after_s) or error from error
 
 
 async def _use_up(desk: Desk, call: Call) -> None:

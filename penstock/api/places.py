@@ -5,6 +5,8 @@ Goes beneath the registered root through `penstock.transfer.root` only; never op
 
 from __future__ import annotations
 
+import errno
+
 from penstock.api.errors import ApiError
 from penstock.errors import FailureCode, TransferError
 from penstock.model import FileSystem
@@ -24,7 +26,8 @@ def require_directory(file_system: FileSystem, path: str) -> None:
             raise ApiError("InvalidFileSystemPath.NotFound", f"FileSystemPath: {error}") from error
         raise ApiError("ServiceUnavailable", f"{error}") from error
     except OSError as error:
-        reason = error.strerror or "it cannot be opened"
+        leaves = error.errno == errno.EXDEV
+        reason = "a symbolic link leads out of the file system" if leaves else error.strerror or "it cannot be opened"
         raise ApiError(
             "InvalidFileSystemPath.NotFound", f"FileSystemPath is no directory of this file system: {reason}."
         ) from error

@@ -6,6 +6,7 @@ Reads bytes as the server hands them over (method, path, query, headers, body) a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +17,7 @@ from penstock.api.options import ApiOptions
 
 VERSION = "2017-06-26"
 _FORM = "application/x-www-form-urlencoded"
+_XML_HINT = re.compile(rb"(?:^|&)Format=(?i:xml)(?:&|\Z)")
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -97,6 +99,11 @@ def answer_format(parameters: Mapping[str, str]) -> Format:
         return Format(asked.lower())
     except ValueError:
         raise ApiError("InvalidParameter.Format", "Format is JSON or XML.") from None
+
+
+def format_hint(query_string: bytes) -> Format:
+    """What an undecoded query seems to ask for: the shape of refusals that come before the request can be read."""
+    return Format.XML if _XML_HINT.search(query_string) else Format.JSON
 
 
 def _pairs(encoded: bytes, max_count: int) -> list[tuple[str, str]]:

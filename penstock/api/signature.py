@@ -85,7 +85,7 @@ def verify(
     if not hmac.compare_digest(_sign(claim, key.secret).encode(), claim.signature.encode("utf-8", "replace")):
         ours = claim.string_to_sign.decode("latin-1")[:_ANSWERED_STRING_MAX]
         raise ApiError("SignatureDoesNotMatch", f"The signature is not ours; the string signed here is:{ours}")
-    if len(claim.nonce) > NONCE_MAX_CHARACTERS or not claim.nonce.isprintable():
+    if not claim.nonce or len(claim.nonce) > NONCE_MAX_CHARACTERS or not claim.nonce.isprintable():
         raise ApiError(
             "InvalidParameter.Format", f"SignatureNonce has 1 to {NONCE_MAX_CHARACTERS} printable characters."
         )

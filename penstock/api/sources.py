@@ -33,7 +33,9 @@ def parse_source(name: str, text: str) -> SourceStorage:
     """Raises ApiError InvalidSourceStorage.InvalidParameter or .NotSupport."""
     scheme, separator, _ = text.partition("://")
     if separator and scheme not in SCHEMES:
-        raise ApiError("InvalidSourceStorage.NotSupport", f"{name} begins with {' or '.join(SCHEMES)}://.")
+        raise ApiError(
+            "InvalidSourceStorage.NotSupport", f"{name} begins with {' or '.join(f'{one}://' for one in SCHEMES)}."
+        )
     found = _SOURCE.fullmatch(text)
     if found is None:
         raise ApiError("InvalidSourceStorage.InvalidParameter", f"{name} is of the form oss://[account:]bucket.")

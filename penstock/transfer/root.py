@@ -137,11 +137,16 @@ class Root:
         self._syncs.sync(descriptor)
 
     def require_base(self, base: str) -> None:
-        """Raises TransferError (FileSystemPathNotFound) with the command that mends it, if `base` is not a directory."""
+        """Raises TransferError (FileSystemPathNotFound) that says what mends it, if `base` is not a directory."""
+        full = f"{self._file_system.root.rstrip('/')}/{base.strip('/')}"
         try:
             os.close(self.open_directory(to_bytes(base.strip("/")) or b"."))
-        except (FileNotFoundError, NotADirectoryError):
-            full = f"{self._file_system.root.rstrip('/')}/{base.strip('/')}"
+        except NotADirectoryError:
+            raise TransferError(
+                FailureCode.BASE_NOT_FOUND,
+                f"the dataflow's FileSystemPath is no directory: '{full}', or a name on the way to it, is a file",
+            ) from None
+        except FileNotFoundError:
             raise TransferError(
                 FailureCode.BASE_NOT_FOUND,
                 f"the dataflow's FileSystemPath does not exist in the file system; make it: mkdir -p '{full}'",

@@ -114,7 +114,7 @@ async def create_data_flow(desk: Desk, invocation: Invocation) -> Reply:
             f"SSL was asked for, but the bucket {bucket.name} is registered with an http:// endpoint.",
         )
     versioned = False
-    if not await invocation.answered_before(desk.catalog):
+    if await invocation.answered_before(desk.catalog) is None:
         await _look_at_directory(desk, file_system, values[_FILE_SYSTEM_PATH])
         versioned = await _look_at_bucket(desk, bucket)
     data_flow_id = await desk.catalog.create_data_flow(
@@ -136,7 +136,9 @@ async def create_data_flow(desk: Desk, invocation: Invocation) -> Reply:
 async def _look_at_directory(desk: Desk, file_system: FileSystem, path: str) -> None:
     try:
         await desk.file_systems.ask(
-            lambda: places.require_directory(file_system, path), limit_s=desk.options.file_system_time_s
+            file_system.file_system_id,
+            lambda: places.require_directory(file_system, path),
+            limit_s=desk.options.file_system_time_s,
         )
     except TimeoutError as error:
         raise ApiError(
@@ -149,7 +151,7 @@ async def _look_at_directory(desk: Desk, file_system: FileSystem, path: str) -> 
 async def _look_at_bucket(desk: Desk, bucket: Bucket) -> bool:
     try:
         return await desk.stores.ask(
-            lambda: sources.examine(bucket, desk.open_bucket), limit_s=desk.options.store_time_s
+            bucket.name, lambda: sources.examine(bucket, desk.open_bucket), limit_s=desk.options.store_time_s
         )
     except TimeoutError as error:
         raise ApiError(
@@ -250,6 +252,7 @@ _ONE = (FILE_SYSTEM_ID, DATA_FLOW_ID, DRY_RUN, CLIENT_TOKEN)
 
 CREATE = Operation(
     name="CreateDataFlow",
+    answers_id="DataFlowId",
     effect=Effect.WRITE,
     parameters=(
         FILE_SYSTEM_ID,

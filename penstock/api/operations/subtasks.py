@@ -191,6 +191,7 @@ async def cancel_sub_task(desk: Desk, invocation: Invocation) -> Reply:
 OPERATIONS = (
     Operation(
         name="CreateDataFlowSubTask",
+        answers_id="DataFlowSubTaskId",
         effect=Effect.WRITE,
         parameters=(
             FILE_SYSTEM_ID,

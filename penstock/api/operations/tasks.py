@@ -265,6 +265,7 @@ async def cancel_task(desk: Desk, invocation: Invocation) -> Reply:
 OPERATIONS = (
     Operation(
         name="CreateDataFlowTask",
+        answers_id="TaskId",
         effect=Effect.WRITE,
         parameters=(
             FILE_SYSTEM_ID,

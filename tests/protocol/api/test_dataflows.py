@@ -167,8 +167,11 @@ def test_the_directory_exists_beneath_the_root(server: ApiServer) -> None:
     (root / "in").symlink_to("data")
     message = refused(server, 404, "InvalidFileSystemPath.NotFound", FileSystemPath="/data/none/")
     assert f"mkdir -p '{root}/data/none'" in message
-    for path in ("/file/", "/out/", "/out/lib/"):
-        refused(server, 404, "InvalidFileSystemPath.NotFound", FileSystemPath=path)
+    message = refused(server, 404, "InvalidFileSystemPath.NotFound", FileSystemPath="/file/")
+    assert f"no directory: '{root}/file'" in message
+    for path in ("/out/", "/out/lib/"):
+        message = refused(server, 404, "InvalidFileSystemPath.NotFound", FileSystemPath=path)
+        assert "leads out of the file system" in message
     server.make_flow(FileSystemPath="/in/")
     server.make_flow(FileSystemPath="/", SourceStoragePath="/")
 
@@ -203,6 +206,7 @@ def test_one_path_is_bound_to_one_bucket(server: ApiServer) -> None:
     server.make_flow()
     refused(server, 403, "OperationDenied.ConflictOperation", SourceStorage="oss://second")
     server.make_flow()
+    server.make_flow(SourceStorage="oss://123:examplebucket")  # the same bucket, written with its account
     (Path(server.registry.file_systems[FILE_SYSTEM].root) / "data/nested").mkdir()
     server.make_flow(FileSystemPath="/data/nested/", SourceStorage="oss://second")
 

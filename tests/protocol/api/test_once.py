@@ -1,6 +1,8 @@
 """Does a call happen once: by its ClientToken, by its nonce, after a restart, and not at all when it is a dry run?"""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -132,6 +134,36 @@ def test_a_retry_is_answered_whatever_has_become_of_the_bucket(server: ApiServer
 
 
 @pytest.mark.rule("IDEM-1")
+def test_a_retry_is_answered_when_what_it_names_is_gone(server: ApiServer) -> None:
+    flow = server.make_flow()
+    stream = server.make_stream(flow)
+    one = {"FileSystemId": FILE_SYSTEM, "DataFlowId": flow}
+    calls = [
+        ("CreateDataFlow", FLOW | {"ClientToken": "flow"}),
+        ("CreateDataFlowTask", one | {"TaskAction": "StreamExport", "ConflictPolicy": "KEEP_LATEST"}),
+        ("CreateDataFlowSubTask", one | {"DataFlowTaskId": stream, "SrcFilePath": "/a", "DstFilePath": "/b"}),
+        ("ModifyDataFlow", one | {"Description": "other"}),
+    ]
+    calls = [(action, parameters | {"ClientToken": action}) for action, parameters in calls]
+    made = [answer(server.ask(action, parameters)) for action, parameters in calls]
+    sub_task = made[2]["DataFlowSubTaskId"]
+    server.make("CancelDataFlowSubTask", "RequestId", one | {"DataFlowTaskId": stream, "DataFlowSubTaskId": sub_task})
+    for task in (stream, made[1]["TaskId"]):
+        server.make("CancelDataFlowTask", "RequestId", one | {"TaskId": task})
+    server.make("DeleteDataFlow", "RequestId", one)
+    server.registry = replace(server.registry, buckets={})
+    server.restart()  # what is remembered of streams in memory is gone, too
+    assert [answer(server.ask(action, parameters)) for action, parameters in calls] == made
+    server.registry = replace(server.registry, file_systems={})
+    assert [answer(server.ask(action, parameters, nonce=action)) for action, parameters in calls] == made
+    for action, parameters in calls:
+        assert server.ask(action, parameters, nonce=action).code == "SignatureNonceUsed"
+        other = server.ask(action, parameters | {"Description": "not it", "DstFilePath": "/not", "DstDirectory": "/n/"})
+        assert other.code == "IdempotentParameterMismatch", action
+        assert server.ask(action, parameters | {"ClientToken": "new"}).status == 404
+
+
+@pytest.mark.rule("IDEM-1")
 @pytest.mark.rule("IDEM-4")
 def test_tokens_are_their_keys_own_and_refusals_leave_none(server: ApiServer) -> None:
     other = AccessKey(access_key_id="LTAI-other", secret="other")
@@ -175,6 +207,25 @@ def test_a_nonce_is_taken_once_after_a_restart_too(server: ApiServer, action: st
         assert server.ask(action, FLOW | {"Description": "a replay"}, nonce="n").code == "SignatureNonceUsed"
         server.restart()
     assert state(server) == before
+
+
+@pytest.mark.rule("SIG-8")
+@pytest.mark.parametrize("restart", [lambda _: None, ApiServer.restart], ids=["at-once", "after-a-restart"])
+def test_a_nonce_is_one_for_reads_and_writes(server: ApiServer, restart: Callable[[ApiServer], None]) -> None:
+    assert server.ask("DescribeDataFlows", FLOW, nonce="read").status == 200
+    assert server.ask("CreateDataFlow", FLOW, nonce="written").status == 200
+    assert server.ask("CreateDataFlow", FLOW | {"FileSystemPath": "/none/"}, nonce="refused").status == 404
+    restart(server)
+    assert server.ask("CreateDataFlow", FLOW, nonce="read").code == "SignatureNonceUsed"
+    for used in ("written", "refused"):
+        assert server.ask("DescribeDataFlows", FLOW, nonce=used).code == "SignatureNonceUsed"
+
+
+@pytest.mark.rule("SIG-8")
+def test_a_nonce_is_not_empty(shared: ApiServer) -> None:
+    refused = shared.ask("DescribeDataFlows", FLOW, changes={"x-acs-signature-nonce": ""})
+    assert (refused.status, refused.code) == (400, "InvalidParameter.Format")
+    assert "1 to 128" in refused.body["Message"]
 
 
 @pytest.mark.rule("SIG-8")

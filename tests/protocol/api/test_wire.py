@@ -92,8 +92,32 @@ def test_xml_where_it_is_asked_for(shared: ApiServer) -> None:
 @pytest.mark.rule("RPC-8")
 @pytest.mark.rule("PARAM-4")
 def test_unknown_and_empty_parameters_are_tolerated(shared: ApiServer) -> None:
-    extra = {"RegionId": "cn-hangzhou", "X": "\0", "MaxResults": "", "NextToken": ""}
+    extra = {"RegionId": "cn-hangzhou", "X": "x", "MaxResults": "", "NextToken": ""}
     assert shared.ask("DescribeDataFlows", IDS | extra).status == 200
+
+
+@pytest.mark.rule("PARAM-3")
+@pytest.mark.parametrize("extra", [{"X": "\0"}, {"Tag.1.Key": "\x85"}, {"MaxResults": "20\t"}])
+def test_control_characters_stand_nowhere(shared: ApiServer, extra: dict[str, str]) -> None:
+    refused(shared.ask("DescribeDataFlows", IDS | extra), 400, "IllegalCharacters")
+    refused(shared.ask_form("DescribeDataFlows", IDS | extra), 400, "IllegalCharacters")
+
+
+@pytest.mark.rule("RPC-4")
+def test_early_refusals_are_xml_too_where_the_query_asks_for_it(shared: ApiServer, tight: ApiServer) -> None:
+    long = "x" * 66_000
+    for server, method, target, code in (
+        (shared, "PUT", "/?Format=XML", "UnsupportedHTTPMethod"),
+        (shared, "GET", "/?A=1&Format=xml&A=2", "InvalidParameter.Format"),
+        (shared, "GET", f"/?X={long}&Format=XML", "RequestURITooLong"),
+        (tight, "GET", f"/?Format=XML&X={long[:2000]}", "RequestURITooLong"),
+    ):
+        response = server.send(method, target, {"host": server.host})
+        assert response.headers["content-type"] == "text/xml;charset=utf-8"
+        assert ElementTree.fromstring(response.text).findtext("Code") == code
+    form = {"content-type": "application/x-www-form-urlencoded", "host": tight.host}
+    response = tight.send("POST", "/?Format=XML", form, b"X=" + b"x" * 3000)
+    assert ElementTree.fromstring(response.text).findtext("Code") == "RequestEntityTooLarge"
 
 
 @pytest.mark.rule("RPC-9")
@@ -158,6 +182,14 @@ def test_bounds(tight: ApiServer) -> None:
     many = {f"X{number}": "" for number in range(41)}
     refused(tight.ask("DescribeDataFlows", many), 400, "InvalidParameter.Format")
     assert tight.ask("DescribeDataFlows", IDS).status == 200
+
+
+@pytest.mark.rule("RPC-7")
+def test_the_longest_url_and_what_is_longer_in_a_form(shared: ApiServer) -> None:
+    room = 65_535 - len(f"/?{urlencode(IDS)}&X=")
+    assert shared.ask("DescribeDataFlows", IDS | {"X": "x" * room}).status == 200
+    refused(shared.ask("DescribeDataFlows", IDS | {"X": "x" * (room + 1)}), 414, "RequestURITooLong")
+    assert shared.ask_form("DescribeDataFlows", IDS | {"X": '"' * (64 << 10)}).status == 200  # three bytes each
 
 
 @pytest.mark.rule("RPC-7")

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.api import filters, parameters, times
+from penstock.api import filters, parameters, paths, times
+from penstock.api.dispatch import OPERATIONS
 from penstock.api.errors import ApiError
-from penstock.api.parameters import CLIENT_TOKEN, DRY_RUN, FILE_SYSTEM_ID, Parameter
+from penstock.api.operation import Operation
+from penstock.api.parameters import CLIENT_TOKEN, DRY_RUN, FILE_SYSTEM_ID, Parameter, parse
 
 
 class Word(StrEnum):
@@ -78,6 +80,24 @@ def test_words_are_taken_as_they_are_spelled() -> None:
 @pytest.mark.parametrize("parameter", [FILE_SYSTEM_ID, CLIENT_TOKEN, parameters.NEXT_TOKEN])
 def test_control_characters_are_refused(parameter: Parameter[object]) -> None:
     assert code_of(parameter, {parameter.names[0]: "a\0b"}) == "IllegalCharacters"
+
+
+EVERY = [
+    pytest.param(operation, name.replace(".N.", ".1."), id=f"{operation.name}-{name}")
+    for operation in OPERATIONS.values()
+    for parameter in operation.parameters
+    for name in parameter.names
+]
+
+
+@pytest.mark.rule("PARAM-3")
+@pytest.mark.parametrize(("operation", "name"), EVERY)
+def test_control_characters_are_refused_in_every_parameter(operation: Operation, name: str) -> None:
+    for wire in ({name: "a\0"}, {name: "\n"}, {name: "\x7f"}, {name: "\x9f"}, {f"{name}\0": "a"}):
+        with pytest.raises(ApiError) as caught:
+            parse(operation.parameters, wire)
+        assert caught.value.code == "IllegalCharacters"
+        assert paths.CONTROL.search(caught.value.message) is None
 
 
 @pytest.mark.rule("IDEM-4")
