@@ -18,6 +18,7 @@ from pathlib import Path
 
 from penstock import telemetry
 from penstock.app.registry import Stamp, opens_buckets, stamp_of
+from penstock.app.server_log import take_over_server_log
 from penstock.emulator import create_app, serve
 from penstock.errors import HomeInUseError, PenstockError
 from penstock.model import BucketKind
@@ -104,6 +105,7 @@ def main(arguments: list[str]) -> int:
     directory, descriptor, parent_pid, region = arguments
     die_with_parent(int(parent_pid))
     telemetry.configure(sys.stderr)
+    take_over_server_log()
     home = Home(path=Path(directory))
     keys = KeyBook(home)
     app = create_app(root=home.emulator, credentials=keys.secret_of, region=region)

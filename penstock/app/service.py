@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import os
 import random
 import signal
+import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ from penstock.app.emulator_process import EmulatorProcess
 from penstock.app.lock import service_lock
 from penstock.app.options import api_options, catalog_bounds, engine_options, executor_options
 from penstock.app.registry import LiveRegistry
+from penstock.app.server_log import take_over_server_log
 from penstock.app.web import WebServer, web_server
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.sqlite import SqliteDatabase
@@ -59,6 +62,7 @@ class ServiceEndedError(PenstockError):
 
 def serve_home(home: Home, options: ServeOptions) -> None:
     """Serves until SIGTERM or SIGINT. Raises HomeInUseError, SettingsError, ServiceEndedError, CatalogError."""
+    take_over_server_log()
     settings = load_settings(home)
     with service_lock(home), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_Service(home, settings, options).run())
@@ -75,6 +79,7 @@ class _Service:
         port = settings.port if options.port is None else options.port
         self._registry = LiveRegistry(home, region=settings.region, on_change=self._registry_changed)
         self._socket = listen(settings.listen, port, setting="port", option="--port")
+        _warn_of_open_ears(self._socket, settings)
         self._emulator: EmulatorProcess | None = None
         self._engine: Engine | None = None
         self._stopping = asyncio.Event()
@@ -160,8 +165,11 @@ class _Service:
     async def _ready(self, web: WebServer) -> None:
         await web.accepting.wait()
         addresses = self._publish()
-        sys.stdout.write(addresses.ready_line() + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(addresses.ready_line() + "\n")
+            sys.stdout.flush()
+        except OSError as error:
+            raise SettingsError(f"stdout cannot be written to ({error.strerror})") from error
 
     def _publish(self) -> Addresses:
         scheme = "https" if self._settings.tls_certificate else "http"
@@ -216,6 +224,19 @@ class _Service:
 
     def _open_bucket(self, bucket: Bucket) -> Store:
         return open_store(bucket, load_credentials(self._home.secrets_file, bucket.name))
+
+
+def _warn_of_open_ears(sock: socket.socket, settings: Settings) -> None:
+    """Beyond this machine, what is signed can be read by whoever listens in, unless it is TLS."""
+    address = str(sock.getsockname()[0])
+    if settings.tls_certificate or ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+        return
+    telemetry.event(
+        "service.not_encrypted",
+        level=telemetry.Level.WARNING,
+        listen=address,
+        advice="set tls_certificate and tls_key in penstock.toml, or listen on 127.0.0.1",
+    )
 
 
 def _why(part: asyncio.Task[Any]) -> str:

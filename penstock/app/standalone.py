@@ -9,6 +9,7 @@ from pathlib import Path
 
 from penstock import telemetry
 from penstock.app.embedded import listen, url_of
+from penstock.app.server_log import take_over_server_log
 from penstock.emulator import create_app, serve
 from penstock.errors import SettingsError
 from penstock.model import Credentials
@@ -21,12 +22,20 @@ KEY_FILE = "access-key.json"
 def serve_emulator(
     directory: Path, *, port: int, region: str, given: Credentials | None, entropy: Callable[[int], bytes]
 ) -> None:
-    """Serves buckets over `directory` on loopback. Raises SettingsError, HomeInUseError."""
+    """Serves buckets over `directory` on loopback. Raises SettingsError, HomeInUseError; then no key was made."""
+    take_over_server_log()
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"{directory} cannot be made: {error.strerror}") from error
-    keys = given or _kept_key(directory / KEY_FILE, entropy)
+    file = directory / KEY_FILE
+    keys = given or _kept_key(file) or new_embedded_credentials(entropy)
+
+    def ready() -> None:  # only now the directory is ours
+        if given is None:
+            _keep_key(file, keys)
+        print(json.dumps({"oss": url}), flush=True)
+
     with listen("127.0.0.1", port, setting="the port", option="--port") as sock:
         url = url_of(sock)
         app = create_app(
@@ -34,19 +43,22 @@ def serve_emulator(
             credentials=lambda key_id: keys.access_key_secret if key_id == keys.access_key_id else None,
             region=region,
         )
-        serve(app, sock=sock, on_ready=lambda: print(json.dumps({"oss": url}), flush=True))
+        serve(app, sock=sock, on_ready=ready)
 
 
-def _kept_key(file: Path, entropy: Callable[[int], bytes]) -> Credentials:
-    """The key pair that was made for this directory before, or a new one."""
+def _kept_key(file: Path) -> Credentials | None:
+    """The key pair that was made for this directory before."""
     try:
         kept = json.loads(file.read_bytes())
-        keys = Credentials(access_key_id=kept["access_key_id"], access_key_secret=kept["access_key_secret"])
+        return Credentials(access_key_id=kept["access_key_id"], access_key_secret=kept["access_key_secret"])
     except FileNotFoundError:
-        keys = new_embedded_credentials(entropy)
-        body = {"access_key_id": keys.access_key_id, "access_key_secret": keys.access_key_secret}
-        replace_file(file, json.dumps(body, indent=2).encode() + b"\n")
+        return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"{file} cannot be used; remove it, and a new key is made") from error
+
+
+def _keep_key(file: Path, keys: Credentials) -> None:
+    if not file.exists():
+        body = {"access_key_id": keys.access_key_id, "access_key_secret": keys.access_key_secret}
+        replace_file(file, json.dumps(body, indent=2).encode() + b"\n")
     telemetry.event("emulator.key", access_key_id=keys.access_key_id, kept_in=os.path.abspath(file))
-    return keys

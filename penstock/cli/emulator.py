@@ -10,6 +10,7 @@ import click
 
 from penstock import telemetry
 from penstock.app.standalone import serve_emulator
+from penstock.cli.output import need_stdout
 from penstock.errors import SettingsError
 from penstock.model import Credentials
 
@@ -24,6 +25,7 @@ def emulator(*, directory: Path, port: int, region: str) -> None:
     The key pair is OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET of the environment; where they are not set, one is made and
     kept in DIR/access-key.json. One JSON line on stdout tells when it accepts: {"oss": URL}.
     """
+    need_stdout()
     telemetry.configure(sys.stderr)
     key_id, secret = (os.environ.get(name, "") for name in ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"))
     if bool(key_id) != bool(secret):

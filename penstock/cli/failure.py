@@ -13,6 +13,7 @@ from enum import IntEnum
 
 import click
 
+from penstock.cli.wording import spoken
 from penstock.errors import (
     ApiRefusedError,
     ApiUnreachableError,
@@ -48,7 +49,8 @@ def ending() -> Iterator[Outcome]:
     outcome = Outcome()
     try:
         yield outcome
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it was closed by whoever started us
+            sys.stdout.flush()
     except click.exceptions.Exit as error:
         outcome.code = error.exit_code
     except click.ClickException as error:
@@ -83,6 +85,10 @@ def exit_code_of(error: PenstockError) -> ExitCode:
 
 def explain(error: PenstockError) -> str:
     """What happened, in the order in which a person needs it."""
+    return spoken(_explained(error))
+
+
+def _explained(error: PenstockError) -> str:
     if isinstance(error, ApiRefusedError):
         lines = [f"penstock: {error.code}: {error}"]
         if error.request_id:

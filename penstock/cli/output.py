@@ -17,6 +17,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from penstock.cli.wording import spoken
+from penstock.errors import SettingsError
+
 GOOD = frozenset({"Running", "Executing", "Completed", "COMPLETE", "active"})
 BAD = frozenset({"Failed", "FAILED", "Misconfigured", "EXPIRED"})
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -29,12 +32,20 @@ def print_json(value: object) -> None:
 
 def note(text: str) -> None:
     """A remark for a person, on stderr."""
-    click.echo(text, err=True)
+    click.echo(spoken(text), err=True)
 
 
 def warn(text: str) -> None:
     """A remark that something may not be as it is meant, on stderr."""
     note(click.style("warning: ", fg="yellow") + text)
+
+
+def need_stdout() -> None:
+    """Raises SettingsError where stdout was closed: a socket would take its place, and the ready line would go there."""
+    if sys.stdout is None:
+        raise SettingsError(
+            "stdout is closed; the ready line is printed there, so let it go to a file, or to /dev/null"
+        )
 
 
 def visible(text: object) -> str:

@@ -10,6 +10,7 @@ import click
 
 from penstock import __version__
 from penstock.cli.failure import ending
+from penstock.cli.wording import spoken, started_as
 
 FIRST_STEPS = """\
 \b
@@ -60,6 +61,12 @@ class Tree(click.Group):
             raise TypeError(f"{cmd_name} is no command")
         return command
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The first steps, as they can be typed here."""
+        kept, self.epilog = self.epilog, spoken(self.epilog or "")
+        super().format_epilog(ctx, formatter)
+        self.epilog = kept
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The list of commands, without importing any."""
         with formatter.section("Commands"):
@@ -80,6 +87,6 @@ def program() -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs one command and ends the process with its exit code."""
     with ending() as outcome:
-        ended = program.main(args=arguments, prog_name="penstock", standalone_mode=False)
+        ended = program.main(args=arguments, prog_name=started_as(), standalone_mode=False)
         outcome.code = ended if isinstance(ended, int) else outcome.code  # click hands back the code of an Exit
     sys.exit(outcome.code)

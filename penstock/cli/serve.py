@@ -10,6 +10,7 @@ import click
 from penstock import telemetry
 from penstock.app.service import ServeOptions, serve_home
 from penstock.cli.arguments import HOME
+from penstock.cli.output import need_stdout
 from penstock.settings.reading import open_home
 
 
@@ -27,5 +28,6 @@ def serve(*, home: Path, port: int | None, emulator_port: int | None) -> None:
     When everything accepts, one JSON line is printed on stdout: {"api": URL, "console": URL or null, "oss": URL or null}.
     The log goes to stderr. The ports' defaults are in HOME/penstock.toml (8680 and 8681).
     """
+    need_stdout()
     telemetry.configure(sys.stderr)
     serve_home(open_home(home), ServeOptions(port=port, emulator_port=emulator_port))

@@ -13,8 +13,9 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -114,6 +115,19 @@ def create_bucket(
         database.close()
 
 
+def _telling_once(app: Starlette) -> Callable[..., Awaitable[None]]:
+    """The application, without the traceback of a refusal to start: `serve` raises that refusal, in its own words."""
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        async def tell(message: Any) -> None:
+            foreseen = isinstance(getattr(app.state, "failure", None), PenstockError)
+            await send({**message, "message": ""} if foreseen and "message" in message else message)
+
+        await app(scope, receive, tell if scope["type"] == "lifespan" else send)
+
+    return asgi
+
+
 class _Server(uvicorn.Server):
     """Tells when it is ready, and ends quietly on SIGTERM and SIGINT instead of dying of them once more."""
 
@@ -145,7 +159,7 @@ def serve(app: Starlette, *, sock: socket.socket, on_ready: Callable[[], None]) 
     Requests under way get 10 seconds. Raises what starting raised (see `create_app`).
     """
     config = uvicorn.Config(
-        app,
+        _telling_once(app),
         http="httptools",
         loop="uvloop",
         ws="none",

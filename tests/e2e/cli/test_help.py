@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -57,3 +58,15 @@ def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
 
 def test_the_console_script_is_installed() -> None:
     assert shutil.which("penstock", path=str(Path(sys.executable).parent))
+
+
+def test_commands_are_printed_as_they_can_be_typed() -> None:
+    script = Path(sys.executable).parent / "penstock"
+    text = subprocess.run(
+        [script, "--help"], env={"PATH": "/usr/bin"}, capture_output=True, text=True, check=True
+    ).stdout
+    assert f"  {script} init ~/penstock " in text
+    assert "export PENSTOCK_HOME=~/penstock " in text
+    found = {"PATH": str(script.parent)}
+    text = subprocess.run([script, "--help"], env=found, capture_output=True, text=True, check=True).stdout
+    assert "    penstock init ~/penstock " in text

@@ -272,3 +272,45 @@ def test_standing_alone_the_emulator_makes_a_key_and_says_where(tmp_path: Path) 
     said = (tmp_path / "stderr").read_text()
     assert str(kept) in said
     assert key["access_key_secret"] not in said
+
+
+def test_a_directory_of_buckets_in_use_is_refused_in_a_sentence_and_left_as_it_is(service: RunningService) -> None:
+    done = try_cli("emulator", str(service.home / "emulator"))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "another emulator serves" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (service.home / "emulator" / "access-key.json").exists()
+
+
+def test_what_is_no_http_is_said_as_every_other_event(running: RunningService) -> None:
+    host, port = running.api.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as nonsense:
+        nonsense.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
+        assert nonsense.recv(64).startswith(b"HTTP/1.1 400")
+    wait_until(lambda: "http.server_said" in running.log_text(), 5, "the log says nothing")
+    assert running.stop() == 0
+    assert [line for line in running.log_text().splitlines() if not line.startswith("20")] == []
+    assert "engine.mover_ended" in running.log_text()
+    assert "engine.mover_died" not in running.log_text()
+
+
+@pytest.mark.parametrize("command", ["serve", "emulator"])
+def test_a_closed_stdout_is_said(home: Path, command: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, command, str(home)],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "stdout is closed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_listening_beyond_this_machine_without_tls_is_warned_of(home: Path) -> None:
+    text = (home / "penstock.toml").read_text()
+    (home / "penstock.toml").write_text(text.replace('listen = "127.0.0.1"', 'listen = "0.0.0.0"'))
+    service = start_service(home)
+    assert service.stop() == 0
+    assert "WARNING service.not_encrypted listen=0.0.0.0" in service.log_text()
