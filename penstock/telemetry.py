@@ -34,11 +34,17 @@ class Level(IntEnum):
 
 
 class _LineFormatter(logging.Formatter):
-    """`2026-01-31T12:00:00.123Z INFO engine.started movers=2`: always one line, whatever the values hold."""
+    """`2026-01-31T12:00:00.123Z INFO engine.started movers=2`: one line, whatever the values hold.
+
+    A defect of ours brings its traceback along, each line of it indented, so that lines still begin with a time or belong to one.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        return f"{at}.{int(record.msecs):03d}Z {record.levelname} {record.getMessage()}"
+        line = f"{at}.{int(record.msecs):03d}Z {record.levelname} {record.getMessage()}"
+        if not record.exc_info:
+            return line
+        return line + "".join(f"\n    {each}" for each in self.formatException(record.exc_info).splitlines())
 
 
 def configure(stream: TextIO, *, level: Level = Level.INFO) -> None:
