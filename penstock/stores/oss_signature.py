@@ -8,13 +8,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import threading
 import time
 from email.utils import formatdate
 from enum import StrEnum
 
 from penstock.model import Credentials
 from penstock.stores.addressing import UnsignedRequest, encoded_key, encoded_query
+from penstock.stores.signing_key import SigningKey
 
 PRODUCT = "oss"
 SUB_RESOURCES_V1 = frozenset(
@@ -44,33 +44,22 @@ class OssSignerV4:
 
     def __init__(self, credentials: Credentials, region: str) -> None:
         self._credentials = credentials
-        self._region = region
-        self._lock = threading.Lock()
-        self._key: tuple[str, bytes] = ("", b"")  # the derived key of one day
+        secret = credentials.access_key_secret
+        self._key = SigningKey("aliyun_v4", secret, region=region, service=PRODUCT, closing="aliyun_v4_request")
 
     def sign(self, request: UnsignedRequest, now_ns: int) -> dict[str, str]:
         """The request's headers, completed by those of the signature."""
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_ns // 10**9))
-        scope = f"{stamp[:8]}/{self._region}/{PRODUCT}/aliyun_v4_request"
+        scope = self._key.scope(stamp[:8])
         headers = {**request.headers, "x-oss-date": stamp, "x-oss-content-sha256": "UNSIGNED-PAYLOAD"}
         if self._credentials.security_token:
             headers["x-oss-security-token"] = self._credentials.security_token
         digest = hashlib.sha256(canonical_v4(request, headers).encode()).hexdigest()
         to_sign = f"OSS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
-        signature = hmac.new(self._signing_key(stamp[:8]), to_sign.encode(), hashlib.sha256).hexdigest()
+        signature = self._key.sign(stamp[:8], to_sign)
         credential = f"{self._credentials.access_key_id}/{scope}"
         headers["authorization"] = f"OSS4-HMAC-SHA256 Credential={credential},Signature={signature}"
         return headers
-
-    def _signing_key(self, day: str) -> bytes:
-        with self._lock:
-            known, key = self._key
-            if known != day:
-                key = f"aliyun_v4{self._credentials.access_key_secret}".encode()
-                for step in (day, self._region, PRODUCT, "aliyun_v4_request"):
-                    key = hmac.new(key, step.encode(), hashlib.sha256).digest()
-                self._key = (day, key)
-            return key
 
 
 def canonical_v4(request: UnsignedRequest, headers: dict[str, str]) -> str:

@@ -7,12 +7,11 @@ guards); small documents are signed whole.
 from __future__ import annotations
 
 import hashlib
-import hmac
-import threading
 import time
 
 from penstock.model import Credentials
 from penstock.stores.addressing import UnsignedRequest, encoded_query
+from penstock.stores.signing_key import SigningKey
 
 SERVICE = "s3"
 
@@ -22,34 +21,23 @@ class S3Signer:
 
     def __init__(self, credentials: Credentials, region: str) -> None:
         self._credentials = credentials
-        self._region = region
-        self._lock = threading.Lock()
-        self._key: tuple[str, bytes] = ("", b"")  # the derived key of one day
+        secret = credentials.access_key_secret
+        self._key = SigningKey("AWS4", secret, region=region, service=SERVICE, closing="aws4_request")
 
     def sign(self, request: UnsignedRequest, now_ns: int) -> dict[str, str]:
         """The request's headers, completed by those of the signature."""
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_ns // 10**9))
-        scope = f"{stamp[:8]}/{self._region}/{SERVICE}/aws4_request"
+        scope = self._key.scope(stamp[:8])
         headers = {**request.headers, "x-amz-date": stamp, "x-amz-content-sha256": request.payload_sha256}
         if self._credentials.security_token:
             headers["x-amz-security-token"] = self._credentials.security_token
         covered = ";".join(sorted(headers))
         digest = hashlib.sha256(canonical(request, headers).encode()).hexdigest()
         to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
-        signature = hmac.new(self._signing_key(stamp[:8]), to_sign.encode(), hashlib.sha256).hexdigest()
+        signature = self._key.sign(stamp[:8], to_sign)
         credential = f"Credential={self._credentials.access_key_id}/{scope}"
         headers["authorization"] = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={covered}, Signature={signature}"
         return headers
-
-    def _signing_key(self, day: str) -> bytes:
-        with self._lock:
-            known, key = self._key
-            if known != day:
-                key = f"AWS4{self._credentials.access_key_secret}".encode()
-                for step in (day, self._region, SERVICE, "aws4_request"):
-                    key = hmac.new(key, step.encode(), hashlib.sha256).digest()
-                self._key = (day, key)
-            return key
 
 
 def canonical(request: UnsignedRequest, headers: dict[str, str]) -> str:
