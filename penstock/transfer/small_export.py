@@ -153,21 +153,19 @@ class _SmallExport:
         """Whether the try whose answer was lost was published, or somebody else was meanwhile. None: send again."""
         if self._attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING:
             return None
-        found = standing.stand(self._attempt, self._time)
-        if found.mine is not None and self._holds(found.mine):
-            return self._found(found.mine, Guarantee.BEST_EFFORT)
-        if found.decision is Decision.KEEP:
-            return self._attempt.skipped(self._detail(None), Guarantee.BEST_EFFORT)
-        self._decision = found.decision
-        return None
+        return self._stand_again(Guarantee.BEST_EFFORT)
 
     def _refused(self) -> Outcome | None:
         """Something is there: ours, of a try whose answer was lost, or foreign. None: send again."""
+        return self._stand_again(Guarantee.ATOMIC)
+
+    def _stand_again(self, held: Guarantee) -> Outcome | None:
+        """What the key holds now decides: ours is found, a foreign one may be kept. None: send again."""
         found = standing.stand(self._attempt, self._time)
         if found.mine is not None and self._holds(found.mine):
-            return self._found(found.mine, Guarantee.ATOMIC)
+            return self._found(found.mine, held)
         if found.decision is Decision.KEEP:
-            return self._attempt.skipped(self._detail(None), Guarantee.ATOMIC)
+            return self._attempt.skipped(self._detail(None), held)
         self._decision = found.decision
         return None
 
