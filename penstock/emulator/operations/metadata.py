@@ -62,8 +62,3 @@ def to_answer(stored: Mapping[str, str], query: Mapping[str, str]) -> dict[str, 
                 raise OssFault(400, "InvalidRequest", f"{parameter} holds a control character.")
             headers[name] = value
     return headers
-
-
-def without_user(stored: Mapping[str, str]) -> dict[str, str]:
-    """What is not the user's own metadata."""
-    return {name: value for name, value in stored.items() if not name.startswith(USER_PREFIX)}
