@@ -85,6 +85,10 @@ class Connection(Protocol):
         """Run a statement that answers no rows; the number of rows it changed."""
         ...
 
+    def place(self, text: str, values: Sequence[Value]) -> int:
+        """As `change`, with the parameters' values in the order in which the text names them, each once."""
+        ...
+
     def fetch(self, text: str, parameters: Parameters) -> Sequence[Row]:
         """Run a statement and answer all of its rows."""
         ...

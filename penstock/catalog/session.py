@@ -89,10 +89,17 @@ class Session:
 
     def add(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> int:
         """Run an INSERT with `{rows …}`, in portions; the number of rows it added."""
+        names = self._statements[name].row_names
+        return self.add_tuples(name, [[row[name] for name in names] for row in rows])
+
+    def add_tuples(self, name: str, rows: Sequence[Sequence[Value]], /) -> int:
+        """As `add`, each row being its values in the order in which the text names them."""
         added = 0
         for portion in portions(rows):
-            parameters = {f"{key}_{i}": value for i, row in enumerate(portion) for key, value in row.items()}
-            added += self._connection.change(self._statements[name].for_size(len(portion)), parameters)
+            # By position: a database looks up each of a thousand names in a list of a thousand, and that took four times
+            # as long as the writing itself. Not one row at a time, for each statement lets go of the interpreter.
+            values = [value for row in portion for value in row]
+            added += self._connection.place(self._statements[name].for_size(len(portion)), values)
         return added
 
     @contextmanager

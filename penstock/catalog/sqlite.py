@@ -5,13 +5,15 @@ Calls only sqlite3. Every sqlite3 error is mapped here; nothing outside knows wh
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from penstock.catalog.database import BrokenConnectionError, Connection, Dialect, Durability, Parameters, Row
+from penstock.catalog.database import BrokenConnectionError, Connection, Dialect, Durability, Parameters, Row, Value
 from penstock.errors import CatalogUnavailableError
 
 Result = TypeVar("Result")
@@ -22,6 +24,8 @@ CHECKPOINT_PAGES = 4_000  # of 4 KiB: the log is copied into the database about 
 LOG_BYTES_KEPT = 64 << 20
 
 DIALECT = Dialect(number_key="INTEGER PRIMARY KEY", bytewise="COLLATE BINARY", for_update="", skip_locked="")
+
+_NAMED = re.compile(r"(?<!:):[a-z_]+\d*")
 
 # These spoil one statement, not the connection: the surrounding savepoint undoes it.
 _STATEMENT_ERRORS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.NotSupportedError)
@@ -97,6 +101,10 @@ class SqliteConnection:
         """Run a statement that answers no rows; the number of rows it changed."""
         return _guard(lambda: self._raw.execute(text, parameters).rowcount)
 
+    def place(self, text: str, values: Sequence[Value]) -> int:
+        """As `change`, with the parameters' values in the order in which the text names them, each once."""
+        return _guard(lambda: self._raw.execute(_by_position(text), values).rowcount)
+
     def fetch(self, text: str, parameters: Parameters) -> Sequence[Row]:
         """Run a statement and answer all of its rows."""
         return _guard(lambda: self._raw.execute(text, parameters).fetchall())
@@ -155,6 +163,11 @@ class SqliteDatabase:
     def open_nonces(self) -> Connection:
         """The small database of read nonces."""
         return SqliteConnection(self.path.with_name("nonces.db"), busy_wait_s=self._busy_wait_s)
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _by_position(text: str) -> str:
+    return _NAMED.sub("?", text)
 
 
 def _guard(work: Callable[[], Result]) -> Result:

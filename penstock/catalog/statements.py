@@ -13,7 +13,7 @@ Reads the package's own files once; runs nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from importlib import resources
@@ -29,12 +29,13 @@ _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 
 
 class Statement:
-    """One statement's text, and its longer forms for lists and rows."""
+    """One statement's text, and its longer forms for lists and rows. `row_names` are the parameters of one of its rows."""
 
     def __init__(self, name: str, comment: str, text: str) -> None:
         self.name = name
         self.comment = comment
         self.text = text
+        self.row_names: Sequence[str] = [name for row in _ROWS.findall(text) for name in _PARAMETER.findall(row)]
         self._forms: dict[int, str] = {}
 
     def for_size(self, size: int) -> str:
