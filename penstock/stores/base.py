@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 Buffer = bytes | bytearray | memoryview
 """What may be sent as a body, and (the writable ones) be read into."""
@@ -119,6 +119,24 @@ class ByteRange:
     length_bytes: int
 
 
+Answer_co = TypeVar("Answer_co", covariant=True)
+
+
+class Started(Protocol[Answer_co]):
+    """A request that was sent and whose answer was not yet waited for. For one thread; it holds one connection.
+
+    Either `result` or `abandon` must be called, soon: stores close connections on which nothing moves.
+    """
+
+    def result(self) -> Answer_co:
+        """Wait for the answer (once); raises what the verb itself raises."""
+        ...
+
+    def abandon(self) -> None:
+        """Give the answer up and close the connection; whether a PUT took effect stays unknown. Idempotent."""
+        ...
+
+
 class ObjectStream(Protocol):
     """The answer of a GET while its body arrives. `length_bytes` is the length of the body, not of the object."""
 
@@ -220,10 +238,37 @@ class Store(Protocol):
     def get(
         self, key: str, *, version_id: str = "", byte_range: ByteRange | None = None, if_match: str = ""
     ) -> AbstractContextManager[ObjectStream]:
-        """Open an object for reading; leaving the context early closes the connection.
+        """Open an object for reading; leaving the context early closes the connection, so it has to be entered.
 
         A range that the store answers whole (200), or with another Content-Range than asked, raises StoreUnavailableError.
         Raises ObjectNotFoundError, PreconditionFailedError (If-Match), RangeNotSatisfiableError.
+        """
+        ...
+
+    def begin_get(
+        self, key: str, *, version_id: str = "", byte_range: ByteRange | None = None, if_match: str = ""
+    ) -> Started[AbstractContextManager[ObjectStream]] | None:
+        """Send what `get` sends and return at once, so that several requests are on their way together.
+
+        None, with nothing sent, when no connection is free this very moment: it never waits for one, for two batches that
+        each hold some connections and wait for more would wait for each other. Whoever gets None takes the results of what
+        it has begun, then tries again; holding nothing, it calls `get`, which waits.
+        May raise what `get` raises already here.
+        """
+        ...
+
+    def begin_put(
+        self,
+        key: str,
+        body: Sequence[Buffer],
+        *,
+        crc64: int,
+        metadata: Mapping[str, str],
+        precondition: Precondition,
+    ) -> Started[PutResult] | None:
+        """Send what `put` sends, body and all, and return at once; None as with `begin_get`.
+
+        The body may be reused as soon as this returns. May raise what `put` raises already here.
         """
         ...
 

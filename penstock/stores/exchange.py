@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from penstock.errors import StoreError
@@ -16,13 +17,45 @@ from penstock.stores.addressing import Address, UnsignedRequest
 from penstock.stores.base import Buffer, StreamedBody
 from penstock.stores.documents import Document
 from penstock.stores.refusals import ERROR_MAX_BYTES, Asked, delay_s, refusal
-from penstock.stores.wire import Response, Wire
+from penstock.stores.wire import Response, Sent, Wire
 
 
 class Signer(Protocol):
     """Turns a request's headers into those that are sent."""
 
     def sign(self, request: UnsignedRequest, now_ns: int) -> dict[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """One request in the words of the verbs; an empty key asks the bucket."""
+
+    method: str
+    key: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: Sequence[Buffer] | StreamedBody = ()
+
+
+class Begun:
+    """One request that was sent; `answer` or `abandon` has to be called, once."""
+
+    def __init__(self, exchange: Exchange, asking: Asking, sent: Sent, expected: Collection[int]) -> None:
+        self._exchange = exchange
+        self._asking = asking
+        self._sent = sent
+        self._expected = expected
+
+    def answer(self) -> Response:
+        """An answer whose status is expected, else raises the StoreError that it means."""
+        with self._exchange.naming(self._asking.key):
+            response = self._sent.answer()
+            self._exchange.check(self._asking, response, self._expected)
+            return response
+
+    def abandon(self) -> None:
+        """Close the connection without waiting."""
+        self._sent.abandon()
 
 
 class Exchange:
@@ -58,26 +91,49 @@ class Exchange:
     ) -> Response:
         """Send one request; returns an answer whose status is expected, else raises the StoreError that it means.
 
-        An empty key asks the bucket.
+        An empty key asks the bucket. Waits for a free connection.
         """
-        with self.naming(key):
+        asking = Asking(method=method, key=key, query=query or {}, headers=headers or {}, body=body)
+        return self.begin(asking, expected=expected, first_byte_s=first_byte_s).answer()
+
+    def begin(self, asking: Asking, *, expected: Collection[int], first_byte_s: float | None = None) -> Begun:
+        """Send one request, whose answer is waited for later. Waits for a free connection."""
+        begun = self._begin(asking, expected, first_byte_s, self._wire.timeouts.slot_s)
+        if begun is None:
+            with self.naming(asking.key):
+                raise self._wire.busy()
+        return begun
+
+    def try_begin(self, asking: Asking, *, expected: Collection[int]) -> Begun | None:
+        """As `begin`; None when no connection is free right now."""
+        return self._begin(asking, expected, None, 0.0)
+
+    def _begin(
+        self, asking: Asking, expected: Collection[int], first_byte_s: float | None, slot_s: float
+    ) -> Begun | None:
+        with self.naming(asking.key):
             request = UnsignedRequest(
-                method=method,
-                path=self._address.path(key),
+                method=asking.method,
+                path=self._address.path(asking.key),
                 bucket=self.bucket,
-                key=key,
-                query=query or {},
-                headers={"host": self._address.host_header, **(headers or {})},
-                payload_sha256=_payload_sha256(method, body),
+                key=asking.key,
+                query=asking.query,
+                headers={"host": self._address.host_header, **asking.headers},
+                payload_sha256=_payload_sha256(asking.method, asking.body),
             )
             signed = self._signer.sign(request, self._clock())
-            response = self._wire.request(method, request.target, signed, body, first_byte_s=first_byte_s)
-            if response.status not in expected:
-                raise self._refused(method, key, response)
-            delayed_s = delay_s(response.headers)
-            if delayed_s:
-                self._told_delay(delayed_s)
-            return response
+            sent = self._wire.send(
+                asking.method, request.target, signed, asking.body, first_byte_s=first_byte_s, slot_s=slot_s
+            )
+            return None if sent is None else Begun(self, asking, sent, expected)
+
+    def check(self, asking: Asking, response: Response, expected: Collection[int]) -> None:
+        """For `Begun` only: raises the StoreError that an unexpected answer means, and passes a told delay on."""
+        if response.status not in expected:
+            raise self._refused(asking.method, asking.key, response)
+        delayed_s = delay_s(response.headers)
+        if delayed_s:
+            self._told_delay(delayed_s)
 
     def document(
         self,

@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
 from penstock.errors import (
     IntegrityError,
@@ -31,14 +33,16 @@ from penstock.stores.base import (
     Part,
     Precondition,
     PutResult,
+    Started,
     StreamedBody,
     Upload,
     Version,
     Versioning,
 )
-from penstock.stores.exchange import Exchange
+from penstock.stores.exchange import Asking, Begun, Exchange
 from penstock.stores.wire import Response
 
+Answer = TypeVar("Answer")
 PAGE_MAX = 1000
 COMPLETE_PATIENCE_S = 300.0
 """Stores put thousands of parts together before they answer."""
@@ -97,24 +101,14 @@ class HttpStore:
     def get(
         self, key: str, *, version_id: str = "", byte_range: ByteRange | None = None, if_match: str = ""
     ) -> AbstractContextManager[ObjectStream]:
-        headers: dict[str, str] = {}
-        if byte_range is not None:
-            last = byte_range.offset + byte_range.length_bytes - 1
-            headers = {"range": f"bytes={byte_range.offset}-{last}", **self._dialect.range_headers}
-        if if_match:
-            headers["if-match"] = f'"{if_match}"'
-        return self._opened(key, _version(version_id), headers, byte_range)
+        begun = self._exchange.begin(self._getting(key, version_id, byte_range, if_match), expected=(200, 206))
+        return self._opened(begun.answer(), key, byte_range)
 
-    @contextmanager
-    def _opened(
-        self, key: str, query: Mapping[str, str], headers: Mapping[str, str], byte_range: ByteRange | None
-    ) -> Iterator[ObjectStream]:
-        response = self._exchange.ask("GET", self._usable(key), query=query, headers=headers, expected=(200, 206))
-        with response:
-            with self._exchange.naming(key):
-                length, size = _lengths(response, byte_range)
-                info = answers.object_info(key, response.headers, self._dialect.prefix, size_bytes=size)
-            yield _Stream(self._exchange, response, info, length)
+    def begin_get(
+        self, key: str, *, version_id: str = "", byte_range: ByteRange | None = None, if_match: str = ""
+    ) -> Started[AbstractContextManager[ObjectStream]] | None:
+        begun = self._exchange.try_begin(self._getting(key, version_id, byte_range, if_match), expected=(200, 206))
+        return None if begun is None else _Started(begun, lambda response: self._opened(response, key, byte_range))
 
     def put(
         self,
@@ -126,13 +120,21 @@ class HttpStore:
         precondition: Precondition,
     ) -> PutResult:
         md5 = self._md5(body)
-        headers = {**self._object_headers(metadata), **self._precondition(precondition), **_md5_header(md5)}
-        response = self._exchange.ask("PUT", self._usable(key), headers=headers, body=body)
-        with self._exchange.naming(key), response:
-            response.read_bounded(ANSWER_MAX_BYTES)
-            result = answers.put_result(response.headers, self._dialect.prefix, etag=response.headers.get("etag", ""))
-            self._compare(f"object {key!r}", result.etag, md5, result.crc64, crc64)
-            return result
+        begun = self._exchange.begin(self._putting(key, body, md5, metadata, precondition), expected=(200,))
+        return self._stored(begun.answer(), key, md5, crc64)
+
+    def begin_put(
+        self,
+        key: str,
+        body: Sequence[Buffer],
+        *,
+        crc64: int,
+        metadata: Mapping[str, str],
+        precondition: Precondition,
+    ) -> Started[PutResult] | None:
+        md5 = self._md5(body)
+        begun = self._exchange.try_begin(self._putting(key, body, md5, metadata, precondition), expected=(200,))
+        return None if begun is None else _Started(begun, lambda response: self._stored(response, key, md5, crc64))
 
     def delete(self, key: str, *, version_id: str = "") -> None:
         try:
@@ -251,6 +253,40 @@ class HttpStore:
 
     # --------------------------------------------------------------------------------------------------------- inside
 
+    def _getting(self, key: str, version_id: str, byte_range: ByteRange | None, if_match: str) -> Asking:
+        headers: dict[str, str] = {}
+        if byte_range is not None:
+            last = byte_range.offset + byte_range.length_bytes - 1
+            headers = {"range": f"bytes={byte_range.offset}-{last}", **self._dialect.range_headers}
+        if if_match:
+            headers["if-match"] = f'"{if_match}"'
+        return Asking(method="GET", key=self._usable(key), query=_version(version_id), headers=headers)
+
+    def _opened(self, response: Response, key: str, byte_range: ByteRange | None) -> _Stream:
+        """The answer of a GET as a stream that owns it."""
+        try:
+            with self._exchange.naming(key):
+                length, size = _lengths(response, byte_range)
+                info = answers.object_info(key, response.headers, self._dialect.prefix, size_bytes=size)
+        except BaseException:
+            response.close()
+            raise
+        return _Stream(self._exchange, response, info, length)
+
+    def _putting(
+        self, key: str, body: Sequence[Buffer], md5: bytes, metadata: Mapping[str, str], precondition: Precondition
+    ) -> Asking:
+        headers = {**self._object_headers(metadata), **self._precondition(precondition), **_md5_header(md5)}
+        return Asking(method="PUT", key=self._usable(key), query={}, headers=headers, body=body)
+
+    def _stored(self, response: Response, key: str, md5: bytes, crc64: int) -> PutResult:
+        """The answer of a PUT, compared."""
+        with self._exchange.naming(key), response:
+            response.read_bounded(ANSWER_MAX_BYTES)
+            result = answers.put_result(response.headers, self._dialect.prefix, etag=response.headers.get("etag", ""))
+            self._compare(f"object {key!r}", result.etag, md5, result.crc64, crc64)
+            return result
+
     def _usable(self, key: str) -> str:
         """The key itself, unless sending it would mean something else: an empty key is the bucket."""
         length = len(key.encode("utf-8", "surrogatepass"))
@@ -311,8 +347,22 @@ class HttpStore:
             following = found
 
 
+class _Started(Generic[Answer]):
+    """A begun request and what makes a value of its answer."""
+
+    def __init__(self, begun: Begun, finish: Callable[[Response], Answer]) -> None:
+        self._begun = begun
+        self._finish = finish
+
+    def result(self) -> Answer:
+        return self._finish(self._begun.answer())
+
+    def abandon(self) -> None:
+        self._begun.abandon()
+
+
 class _Stream:
-    """The body of a GET, counted."""
+    """The body of a GET, counted; leaving its context closes the connection unless the body was read to its end."""
 
     def __init__(self, exchange: Exchange, response: Response, info: ObjectInfo, length_bytes: int) -> None:
         self._exchange = exchange
@@ -320,6 +370,14 @@ class _Stream:
         self._info = info
         self._length_bytes = length_bytes
         self._left = length_bytes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._response.close()
 
     @property
     def info(self) -> ObjectInfo:

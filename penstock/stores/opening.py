@@ -17,7 +17,8 @@ from penstock.stores.oss import OssStore, oss_signer
 from penstock.stores.oss_signature import OssSignature
 from penstock.stores.s3 import S3Store
 from penstock.stores.s3_signature import S3Signer
-from penstock.stores.wire import Timeouts, Wire
+from penstock.stores.timeouts import Timeouts
+from penstock.stores.wire import Wire
 
 __all__ = ["OssSignature", "Timeouts", "abilities_from_mapping", "abilities_to_mapping", "open_store"]
 

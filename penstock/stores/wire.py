@@ -15,13 +15,13 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
-from penstock.errors import IntegrityError, StoreRefusedError, StoreUnavailableError
-from penstock.stores.base import Buffer, StreamedBody
+from penstock.errors import StoreUnavailableError
+from penstock.stores.message import Body, BodyError, after, batches, head_of, length_of
+from penstock.stores.timeouts import Timeouts
 
 READ_MAX_BYTES = 256 * 1024
 """One `readinto` takes at most this, so that a slow body gives control back often enough for a stop to be seen."""
@@ -31,30 +31,8 @@ GATHER_MAX = 64
 REPEATABLE = frozenset({"GET", "HEAD"})
 
 
-Body = Sequence[Buffer] | StreamedBody
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """Seconds that one step may take: connecting (TLS included), one send, the first byte of an answer, one read.
-
-    `slot_s` bounds the wait for a free connection; `idle_s` is the age at which an unused connection is no longer trusted.
-    """
-
-    connect_s: float = 5.0
-    send_s: float = 30.0
-    first_byte_s: float = 60.0
-    read_s: float = 30.0
-    slot_s: float = 60.0
-    idle_s: float = 20.0
-
-
 class _StaleError(Exception):
     """The peer had closed the connection before it answered anything."""
-
-
-class _BodyError(Exception):
-    """The body could not be read on; its cause is what its own code raised, which may look like trouble of the network."""
 
 
 class _Connection:
@@ -173,6 +151,117 @@ class Response:
             self._wire.take_back(connection, keep=keep)
 
 
+class Sent:
+    """One request that is on its way, and the connection on which its answer will come. For one thread.
+
+    A GET or HEAD on a kept connection that turns out to be closed, now or when the answer is read, is sent once more, on a
+    fresh one. Either `answer` or `abandon` has to be called, else the connection's place stays taken.
+    """
+
+    def __init__(self, wire: Wire, method: str, head: bytes, body: Body, *, wait_s: float) -> None:
+        self._wire = wire
+        self._method = method
+        self._head = head
+        self._body = body
+        self._wait_s = wait_s
+        self._connection: _Connection | None = None
+        self._sent_whole = True
+        kept = wire.kept()
+        if kept is not None:
+            try:
+                self._transmit(kept)
+            except _StaleError as error:
+                self._check_repeatable(error)
+            else:
+                self._on_kept = True
+                return
+        self._on_kept = False
+        self._transmit_anew()
+
+    def answer(self) -> Response:
+        """Wait for the head of the answer. Raises StoreUnavailableError."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            raise StoreUnavailableError(f"the request to {self._wire.name} was given up")
+        handed_over = False
+        try:
+            response = self._read(connection)
+            handed_over = True  # the response gives the slot back
+            return response
+        finally:
+            if not handed_over:
+                self._wire.release()
+
+    def abandon(self) -> None:
+        """Give the request up and close its connection. Idempotent; does nothing once the answer was asked for."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._wire.take_back(connection, keep=False)
+
+    def _read(self, connection: _Connection) -> Response:
+        try:
+            return self._response(connection)
+        except _StaleError as error:
+            if not self._on_kept:
+                raise self._no_answer() from error
+            self._check_repeatable(error)
+        self._transmit_anew()
+        fresh, self._connection = self._connection, None
+        assert fresh is not None
+        try:
+            return self._response(fresh)
+        except _StaleError as error:
+            raise self._no_answer() from error
+
+    def _transmit_anew(self) -> None:
+        try:
+            self._transmit(self._wire.connect())
+        except _StaleError as error:
+            raise self._no_answer() from error
+
+    def _check_repeatable(self, error: _StaleError) -> None:
+        if self._method not in REPEATABLE:
+            raise self._no_answer() from error
+
+    def _no_answer(self) -> StoreUnavailableError:
+        return StoreUnavailableError(f"{self._wire.name} closed the connection without an answer")
+
+    def _transmit(self, connection: _Connection) -> None:
+        """Send the request on one connection, which is closed when that fails."""
+        try:
+            self._sent_whole = self._wire.transmit(connection.sock, batches(self._head, self._body))
+        except BaseException as error:  # noqa: BLE001 - raised again
+            connection.close()
+            self._raise_mapped(error)
+        self._connection = connection
+
+    def _response(self, connection: _Connection) -> Response:
+        """The head of the answer on one connection, which is closed when that fails."""
+        answer = http.client.HTTPResponse(connection.sock, method=self._method)
+        try:
+            connection.sock.settimeout(self._wait_s)
+            answer.begin()
+            connection.sock.settimeout(self._wire.timeouts.read_s)
+            if not self._sent_whole:
+                answer.will_close = True
+                if answer.status < 300:
+                    raise StoreUnavailableError(f"{self._wire.name} answered {answer.status} before the body was sent")
+            return Response(self._wire, connection, answer, method=self._method)
+        except BaseException as error:  # noqa: BLE001 - raised again
+            with contextlib.suppress(OSError, ValueError):
+                answer.close()
+            connection.close()
+            self._raise_mapped(error)
+
+    def _raise_mapped(self, error: BaseException) -> NoReturn:
+        if isinstance(error, BodyError) and error.__cause__ is not None:
+            raise error.__cause__ from None
+        meaning = self._wire.meaning(error, self._wait_s)
+        if meaning is None:
+            raise error
+        raise meaning from error
+
+
 class Wire:
     """All connections to one host. Thread-safe; at most `connections_max` at a time, further callers wait."""
 
@@ -196,7 +285,11 @@ class Wire:
         self._connections_max = connections_max
         self._closed = False
 
-    def request(
+    def busy(self) -> StoreUnavailableError:
+        """The error of a request for which no connection became free in time."""
+        return StoreUnavailableError(f"all {self._connections_max} connections to {self.name} are busy")
+
+    def send(
         self,
         method: str,
         target: str,
@@ -204,22 +297,24 @@ class Wire:
         body: Body = (),
         *,
         first_byte_s: float | None = None,
-    ) -> Response:
-        """Send one request and return once the head of its answer is there; any status is an answer.
+        slot_s: float,
+    ) -> Sent | None:
+        """Send one request; any status is an answer. None when no connection is free within `slot_s` seconds.
 
         `headers` must hold Host; Content-Length is added. `first_byte_s` replaces the usual patience for the answer.
-        Raises StoreUnavailableError (for anything but GET and HEAD the outcome is unknown then), IntegrityError for a streamed
-        body that gives another number of bytes than it said, and whatever else a streamed body raises.
+        Raises, here or when the answer is read, StoreUnavailableError (for anything but GET and HEAD the outcome is unknown
+        then), and here IntegrityError for a streamed body that gives another number of bytes than it said, and whatever
+        else a streamed body raises.
         """
-        head = _head(method, target, headers, _length(body))
+        head = head_of(method, target, headers, length_of(body))
         wait_s = self.timeouts.first_byte_s if first_byte_s is None else first_byte_s
-        if not self._slots.acquire(timeout=self.timeouts.slot_s):
-            raise StoreUnavailableError(f"all {self._connections_max} connections to {self.name} are busy")
+        if not self._slots.acquire(blocking=slot_s > 0, timeout=slot_s or None):
+            return None
         handed_over = False
         try:
-            response = self._attempts(method, head, body, wait_s)
-            handed_over = True  # the response gives the slot back
-            return response
+            sent = Sent(self, method, head, body, wait_s=wait_s)
+            handed_over = True  # what was sent gives the slot back
+            return sent
         finally:
             if not handed_over:
                 self._slots.release()
@@ -247,20 +342,11 @@ class Wire:
             each.close()
         self._slots.release()
 
-    def _attempts(self, method: str, head: bytes, body: Body, wait_s: float) -> Response:
-        kept = self._kept()
-        if kept is not None:
-            try:
-                return self._exchange(kept, method, head, body, wait_s)
-            except _StaleError as error:
-                if method not in REPEATABLE:
-                    raise StoreUnavailableError(f"{self.name} closed the connection without an answer") from error
-        try:
-            return self._exchange(self._connect(), method, head, body, wait_s)
-        except _StaleError as error:
-            raise StoreUnavailableError(f"{self.name} closed the connection without an answer") from error
+    def release(self) -> None:
+        """For `Sent` only: its connection is closed already, its place is free."""
+        self._slots.release()
 
-    def _kept(self) -> _Connection | None:
+    def kept(self) -> _Connection | None:
         """The most recently used connection that still looks alive."""
         while True:
             with self._lock:
@@ -271,7 +357,7 @@ class Wire:
                 return connection
             connection.close()
 
-    def _connect(self) -> _Connection:
+    def connect(self) -> _Connection:
         sock: socket.socket | None = None
         try:
             sock = socket.create_connection((_resolvable(self._host), self._port), timeout=self.timeouts.connect_s)
@@ -298,31 +384,7 @@ class Wire:
             return StoreUnavailableError(f"no connection to {self.name} within {self.timeouts.connect_s:g} s")
         return StoreUnavailableError(f"no connection to {self.name}: {_words(error)}")
 
-    def _exchange(self, connection: _Connection, method: str, head: bytes, body: Body, wait_s: float) -> Response:
-        """One request and the head of its answer on one connection, which is closed when that fails."""
-        answer = http.client.HTTPResponse(connection.sock, method=method)
-        try:
-            sent_whole = self._send(connection.sock, _batches(head, body))
-            connection.sock.settimeout(wait_s)
-            answer.begin()
-            connection.sock.settimeout(self.timeouts.read_s)
-            if not sent_whole:
-                answer.will_close = True
-                if answer.status < 300:
-                    raise StoreUnavailableError(f"{self.name} answered {answer.status} before the body was sent")
-            return Response(self, connection, answer, method=method)
-        except BaseException as error:
-            with contextlib.suppress(OSError, ValueError):
-                answer.close()
-            connection.close()
-            if isinstance(error, _BodyError) and error.__cause__ is not None:
-                raise error.__cause__ from None
-            meaning = self._meaning(error, wait_s)
-            if meaning is None:
-                raise
-            raise meaning from error
-
-    def _meaning(self, error: BaseException, wait_s: float) -> Exception | None:
+    def meaning(self, error: BaseException, wait_s: float) -> Exception | None:
         """What went wrong in an exchange, in our words; None for what is not of the network."""
         if isinstance(error, http.client.RemoteDisconnected | ConnectionError):
             return _StaleError()
@@ -332,11 +394,11 @@ class Wire:
             return StoreUnavailableError(f"{self.name} gave a broken answer: {_words(error)}")
         return None
 
-    def _send(self, sock: socket.socket, batches: Iterable[list[memoryview]]) -> bool:
+    def transmit(self, sock: socket.socket, views_of_message: Iterable[list[memoryview]]) -> bool:
         """Send all views in order, without copying. False when the peer answered, or stopped listening, before the end."""
         sock.settimeout(self.timeouts.send_s)
         first = True
-        for batch in batches:
+        for batch in views_of_message:
             views = batch
             while views:
                 if not first and self._tls is None and self._answers_early(sock):
@@ -350,7 +412,7 @@ class Wire:
                         raise
                     return False  # it may have said why before it closed: the answer is read next
                 first = False
-                views = _after(views, sent)
+                views = after(views, sent)
         return True
 
     def _answers_early(self, sock: socket.socket) -> bool:
@@ -364,62 +426,6 @@ class Wire:
 
     def _stuck(self) -> StoreUnavailableError:
         return StoreUnavailableError(f"{self.name} took nothing of the body for {self.timeouts.send_s:g} s")
-
-
-def _length(body: Body) -> int:
-    if isinstance(body, Sequence):
-        return sum(memoryview(part).nbytes for part in body)
-    return body.length_bytes
-
-
-def _batches(head: bytes, body: Body) -> Iterator[list[memoryview]]:
-    """The whole message: what is in memory at once, what is streamed piece by piece."""
-    if isinstance(body, Sequence):
-        yield [memoryview(head), *(view for view in (memoryview(part).cast("B") for part in body) if len(view))]
-        return
-    yield [memoryview(head)]
-    left = body.length_bytes
-    for piece in _pieces(body):
-        left -= len(piece)
-        if left < 0:
-            break
-        if len(piece):
-            yield [piece]
-    if left:
-        raise IntegrityError(f"the body of {body.length_bytes} bytes gave another number of bytes when it was sent")
-
-
-def _pieces(body: StreamedBody) -> Iterator[memoryview]:
-    """The pieces of a streamed body; what its own code raises is told apart from what the network raises."""
-    pieces = iter(body)
-    while True:
-        try:
-            piece = next(pieces)
-        except StopIteration:
-            return
-        except Exception as error:
-            raise _BodyError from error
-        yield piece
-
-
-def _after(views: list[memoryview], sent: int) -> list[memoryview]:
-    """What is left of `views` once `sent` bytes of them are gone."""
-    for index, view in enumerate(views):
-        if sent < len(view):
-            return [view[sent:], *views[index + 1 :]]
-        sent -= len(view)
-    return []
-
-
-def _head(method: str, target: str, headers: Mapping[str, str], length: int) -> bytes:
-    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    if length or method in {"PUT", "POST"}:
-        lines.append(f"content-length: {length}")
-    for line in lines:
-        if not line.isascii() or not line.isprintable():
-            # The value may be a secret (a security token with a line break at its end): only its name is told.
-            raise StoreRefusedError(f"the header {line.partition(':')[0]!r} can only carry printable ASCII characters")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
 
 
 def _headers(answer: http.client.HTTPResponse) -> dict[str, str]:

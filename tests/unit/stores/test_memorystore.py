@@ -160,3 +160,19 @@ def test_faults_count_over_threads() -> None:
     assert failed.acquire(blocking=False)
     assert failed.acquire(blocking=False)
     assert not failed.acquire(blocking=False)
+
+
+def test_begun_requests_are_bounded_and_give_their_place_back() -> None:
+    store = MemoryStore(begun_max=1)
+    store.seed("key", b"content")
+    begun = store.begin_get("key")
+    assert begun is not None
+    assert store.begin_get("key") is None
+    with begun.result() as stream:
+        assert stream.length_bytes == 7
+    putting = store.begin_put("new", [b"x"], crc64=0, metadata={}, precondition=Overwrite())
+    assert putting is not None
+    putting.abandon()
+    putting.abandon()
+    assert store.keys() == ["key"]
+    assert store.begin_get("key") is not None
