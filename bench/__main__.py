@@ -1,27 +1,27 @@
-"""`python -m bench`: chooses scenarios and scale, runs them, writes results/ and the table of docs/performance.md."""
+"""`python -m bench`: chooses scenarios and scale, runs them, keeps the results, writes tables and plot out of what is kept."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import subprocess
+import signal
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from bench.accounts import judge_accounting
-from bench.peers import Direction
+from bench.archive import ROOT, beginning, keep, load, surroundings
+from bench.peers import all_peers
 from bench.report import write_report
-from bench.scale import FULL, QUICK, FileSet, Scale
-from bench.scenarios import latency, movement, requests
-from bench.stage import Stage, open_stage
+from bench.scale import FULL, QUICK, FileSet, Scale, read_set
+from bench.scenarios import SCENARIOS, Choices, Scenario
+from bench.stage import open_stage
 
-ROOT = Path(__file__).resolve().parent.parent
-MOVEMENTS = {f"{size}-{way}": (size, way) for size in ("large", "medium", "small") for way in Direction}
-SCENARIOS = (*MOVEMENTS, "requests", "latency")
+HELP = """The scenarios, in their order: {names}. Each one can be run by itself; its results replace its earlier ones in
+bench/results/SCALE.json and leave the others alone. `pages` and `growth` grow one catalog: run them together."""
 
 
 def say(text: str) -> None:
@@ -32,78 +32,96 @@ def say(text: str) -> None:
 
 def arguments_of(words: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("scenario", nargs="*", help=f"which to run (default: all): {', '.join(SCENARIOS)}")
-    parser.add_argument("--quick", action="store_true", help="a few minutes: fewer and smaller files, fewer runs")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, epilog=HELP.format(names=", ".join(SCENARIOS))
+    )
+    parser.add_argument("scenario", nargs="*", help="which to run (default: all of them)")
+    parser.add_argument("--quick", action="store_true", help="some minutes: fewer and smaller files, fewer runs")
+    parser.add_argument(
+        "--report", action="store_true", help="run nothing; write tables and plot anew from the results"
+    )
     parser.add_argument("--dir", type=Path, default=Path("/var/tmp"), help="where the files lie meanwhile")  # noqa: S108
     parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results", help="where the results go")
     parser.add_argument("--peer", action="append", default=[], help="only these peers (may be given again)")
+    parser.add_argument("--choice", action="append", default=[], metavar="PEER=N", help="try no setting but this one")
     parser.add_argument("--runs", type=int, default=0, help="runs of each contestant (default: by scale)")
+    parser.add_argument("--minutes", type=float, default=0, help="a contest begins no new round after so long")
+    parser.add_argument("--set", action="append", default=[], metavar="small=5000x4KiB", help="another set of files")
+    parser.add_argument("--rows", default="", metavar="N,N,…", help="pages and growth: rows in the catalog")
+    parser.add_argument("--waiting", type=int, default=0, help="memory: how many sub-tasks wait")
     found = parser.parse_args(words)
     unknown = set(found.scenario) - set(SCENARIOS)
     if unknown:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
+    known = {peer.name for peer in all_peers()}
+    if strangers := {*found.peer, *(each.partition("=")[0] for each in found.choice)} - known:
+        parser.error(f"no such peer: {', '.join(sorted(strangers))}; there are {', '.join(sorted(known))}")
     return found
 
 
-def sets_of(scale: Scale, scenarios: list[str]) -> list[FileSet]:
+def scale_of(chosen: argparse.Namespace) -> Scale:
+    """What is measured. Raises ValueError."""
+    scale = QUICK if chosen.quick else FULL
+    if chosen.runs:
+        scale = replace(scale, runs=chosen.runs)
+    if chosen.waiting:
+        scale = replace(scale, waiting=chosen.waiting)
+    if chosen.rows:
+        scale = replace(scale, rows=tuple(sorted(int(word) for word in chosen.rows.split(","))))
+    for text in chosen.set:
+        made = read_set(text)
+        scale = scale.having(made)
+    return scale
+
+
+def choices_of(chosen: argparse.Namespace) -> Choices:
+    """Who takes part, and how. Raises ValueError."""
+    settings = {name: int(number) for name, _, number in (each.partition("=") for each in chosen.choice)}
+    return Choices(only=frozenset(chosen.peer), settings=settings, limit_s=chosen.minutes * 60)
+
+
+def sets_of(scale: Scale, scenarios: list[Scenario]) -> list[FileSet]:
     """The files that these scenarios need."""
-    sizes = {MOVEMENTS[each][0] for each in scenarios if each in MOVEMENTS}
-    if {"requests", "latency"} & set(scenarios):
-        sizes.add("small")
-    return [each for each in (scale.large, scale.medium, scale.small) if each.name in sizes]
+    names = {name for each in scenarios for name in each.sets}
+    return [each for each in (scale.large, scale.medium, scale.small) if each.name in names]
 
 
-def about(scale: Scale, directory: Path, accounting: tuple[str, float]) -> dict[str, object]:
-    """What has to be known to understand the figures."""
-    described = subprocess.run(
-        ["findmnt", "-no", "FSTYPE,SOURCE", "-T", str(directory)], capture_output=True, text=True, check=False
-    )
-    cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    kind, burnt_s = accounting
-    return {
-        "scale": scale.name,
-        "began": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        "cores": os.cpu_count(),
-        "cpu": cpu[0].partition(":")[2].strip() if cpu else platform.machine(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "file_system": " ".join(described.stdout.split()[:1]) or "unknown",
-        "accounting": kind,
-        "burner_counted_s": burnt_s,
-        "load_before": os.getloadavg()[0],
-    }
-
-
-def run(stage: Stage, scenario: str, peers: frozenset[str], results: dict[str, object]) -> None:
-    """One scenario, into the results."""
-    say(f"{scenario} (load {os.getloadavg()[0]:.1f})")
-    if scenario in MOVEMENTS:
-        size, way = MOVEMENTS[scenario]
-        rows = results.setdefault("movement", [])
-        assert isinstance(rows, list)
-        rows += movement.measure(stage, size, way, only=peers)
-    elif scenario == "requests":
-        results["requests"] = requests.measure(stage)
-    else:
-        results["latency"] = latency.measure(stage)
+def end_in_order(number: int, _: FrameType | None) -> NoReturn:
+    """A signal ends the program as an error would: children are stopped, directories removed. A second one is not heard."""
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    say(f"stopped by {signal.Signals(number).name}; cleaning up")
+    raise SystemExit(128 + number)
 
 
 def main(words: list[str] | None = None) -> int:
     """0 when every scenario was measured."""
     chosen = arguments_of(words)
-    scale = QUICK if chosen.quick else FULL
-    if chosen.runs:
-        scale = replace(scale, runs=chosen.runs)
-    scenarios = chosen.scenario or list(SCENARIOS)
-    results: dict[str, object] = {"about": about(scale, chosen.dir, judge_accounting())}
+    try:
+        scale, choices = scale_of(chosen), choices_of(chosen)
+    except ValueError as error:
+        say(str(error))
+        return 2
+    path = chosen.results / f"{scale.name}.json"
+    if chosen.report:
+        write_report(load(path), chosen.results, scale.name)
+        return 0
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, end_in_order)
     chosen.results.mkdir(parents=True, exist_ok=True)
-    with open_stage(scale, parent=chosen.dir, sets=sets_of(scale, scenarios), environment=os.environ, say=say) as stage:
-        for scenario in scenarios:
-            run(stage, scenario, frozenset(chosen.peer), results)
-            (chosen.results / f"{scale.name}.json").write_text(json.dumps(results, indent=1) + "\n")
-    write_report(results, chosen.results, scale.name)
+    load(path)
+    scenarios = {name: SCENARIOS[name] for name in SCENARIOS if name in (chosen.scenario or SCENARIOS)}
+    about = surroundings(chosen.dir, judge_accounting())
+    sets = sets_of(scale, list(scenarios.values()))
+    with open_stage(scale, parent=chosen.dir, sets=sets, environment=os.environ, say=say) as stage:
+        for scenario in dict.fromkeys(scenarios.values()):
+            mine = [name for name, each in scenarios.items() if each == scenario]
+            now = beginning()
+            say(f"{', '.join(mine)} (load {os.getloadavg()[0]:.1f})")
+            begun = time.monotonic()
+            for name, rows in scenario.measure(stage, choices, mine).items():
+                took = {"took_s": round(time.monotonic() - begun, 1)}
+                write_report(keep(path, name, {**about, **now, **took}, rows), chosen.results, scale.name)
     say(f"results are in {chosen.results}")
     return 0
 

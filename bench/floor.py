@@ -309,8 +309,16 @@ def in_processes(work: Callable[[list[str]], None], names: list[str]) -> int:
     return max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
 
 
+def await_go() -> None:
+    """Says that it is ready and waits: Penstock runs already when its work comes, so starting up is nobody's cost here."""
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+
+
 def main(arguments: list[str]) -> int:
     """One move; 0 when all went well."""
+    await_go()
     mode, port, path, *rest = arguments
     if mode == "import-large":
         import_large(int(port), path, int(rest[0]), rest[1])

@@ -17,6 +17,7 @@ KEY_ID, KEY_SECRET = "benchkeyid01", "benchsecret01"
 PEERS = Path(__file__).resolve().parent.parent / ".venv-bench"
 PYTHON = PEERS / "bin" / "python"
 RCLONE = PEERS / "bin" / "rclone"
+AWS_CLI = PEERS / "bin" / "aws"
 HERE = Path(__file__).resolve().parent
 
 
@@ -38,6 +39,8 @@ class Job:
     prefix: str
     directory: Path
     scratch: Path
+    signed: bool = False
+    """Whether the server looks at signatures."""
 
     @property
     def is_large(self) -> bool:
@@ -58,9 +61,18 @@ class Peer:
     command: Callable[[Job, int], list[str]]
     setting: str
     choices: tuple[int, ...]
+    choices_many: tuple[int, ...] = ()
+    """For many files, where other values are worth a trial than for one large one."""
     remarks: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     only_large: bool = False
+    speaks: frozenset[str] = frozenset({"oss", "s3"})
+    """Servers it can be pointed at: those of OSS let everything in here, those of S3 look at signatures."""
+
+    def trials(self, files: int, most: int) -> tuple[int, ...]:
+        """At most so many values of its setting for so many files: all of them, or the middle one."""
+        values = self.choices_many if files > 1 and self.choices_many else self.choices
+        return values if most >= len(values) else values[len(values) // 2 :][:most]
 
 
 AWS = {
@@ -93,7 +105,7 @@ def _s5cmd(job: Job, workers: int) -> list[str]:
         "--log",
         "error",
     ]
-    if job.direction is Direction.EXPORT:
+    if job.direction is Direction.EXPORT and not job.signed:
         # Over http it would hash every byte with SHA-256 only to sign it, which it never does over https.
         program.append("--no-sign-request")
     if job.is_large:
@@ -155,6 +167,24 @@ def _curl(job: Job, _: int) -> list[str]:
     return ["curl", "-sS", "--fail", *(["-o", path, url] if job.direction is Direction.IMPORT else ["-T", path, url])]
 
 
+def _aws(job: Job, requests: int) -> list[str]:
+    conf = job.scratch / "aws.conf"
+    conf.write_text(
+        f"[default]\ns3 =\n  max_concurrent_requests = {requests}\n  multipart_chunksize = 16MB\n  addressing_style = path\n"
+    )
+    ((key, path),) = job.pairs()
+    ends = [f"s3://{job.bucket}/{key}", path]
+    copy = ["s3", "cp", "--only-show-errors", "--endpoint-url", f"http://127.0.0.1:{job.port}"]
+    settings = ["env", f"AWS_CONFIG_FILE={conf}", "AWS_MAX_ATTEMPTS=1"]
+    return [
+        *settings,
+        str(PYTHON),
+        str(AWS_CLI),
+        *copy,
+        *(ends if job.direction is Direction.IMPORT else reversed(ends)),
+    ]
+
+
 def all_peers() -> list[Peer]:
     """Every peer; the middle choice of each setting is the one that is used where none is tried out."""
     return [
@@ -163,6 +193,7 @@ def all_peers() -> list[Peer]:
             command=_s5cmd,
             setting="concurrency (large) or numworkers",
             choices=(4, 16, 64),
+            choices_many=(16, 64, 256),
             environment=AWS,
             remarks="no checksums; exports unsigned, so that it need not hash bodies with SHA-256 as it must over plain http",
         ),
@@ -183,11 +214,21 @@ def all_peers() -> list[Peer]:
             remarks="CRC-32 of uploads by default; downloads compare nothing here",
         ),
         Peer(
+            name="AWS CLI",
+            command=_aws,
+            setting="max_concurrent_requests",
+            choices=(4, 10, 20),
+            only_large=True,
+            environment=AWS,
+            remarks="a checksum of uploads by default; downloads compare nothing here",
+        ),
+        Peer(
             name="OSS SDK",
             command=_sdk("sdk_oss.py"),
             setting="threads",
             choices=(3, 6, 12),
             environment=AWS,
+            speaks=frozenset({"oss"}),
             remarks="CRC-64 of uploads, and of downloads by its downloader",
         ),
         Peer(
@@ -197,6 +238,7 @@ def all_peers() -> list[Peer]:
             choices=(1,),
             only_large=True,
             environment=AWS,
+            speaks=frozenset({"oss"}),
             remarks="one stream, no parts, no checksum: what the floor is held against",
         ),
     ]
@@ -206,4 +248,5 @@ def installed(peer: Peer, environment: Mapping[str, str]) -> bool:
     """Whether its program is there."""
     if peer.name == "curl":
         return any(os.access(os.path.join(part, "curl"), os.X_OK) for part in environment.get("PATH", "").split(":"))
-    return (Path(s5cmd_program()) if peer.name == "s5cmd" else RCLONE if peer.name == "rclone" else PYTHON).exists()
+    programs = {"s5cmd": Path(s5cmd_program()), "rclone": RCLONE, "AWS CLI": AWS_CLI}
+    return programs.get(peer.name, PYTHON).exists()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
 
@@ -30,6 +31,22 @@ class FileSet:
         return f"{self.count:,} × {self.size_bytes // unit:,} {letters}"
 
 
+_UNITS = {"KiB": KIB, "MiB": MIB, "GiB": GIB, "": 1}
+_WORDS = re.compile(r"(large|medium|small)=(\d+)x(\d+)(KiB|MiB|GiB|)")
+
+
+def read_set(text: str) -> FileSet:
+    """`small=5000x4KiB`. Raises ValueError."""
+    found = _WORDS.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no set of files; write it like small=5000x4KiB")
+    name, count, size, unit = found.groups()
+    made = FileSet(name=name, count=int(count), size_bytes=int(size) * _UNITS[unit])
+    if not made.total_bytes or (name == "large") != (made.count == 1):
+        raise ValueError(f"{text!r}: the large set is one file, the others are several, and none is empty")
+    return made
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
     """Sizes, counts and repetitions of one run."""
@@ -47,6 +64,22 @@ class Scale:
     page_samples: int
     fairness_samples: int
     calm_limit_s: float
+    trials_max: int
+    """How many of a peer's settings are tried before the contest."""
+    slow_s: float
+    """A peer that takes longer than this with its best setting is not run again: that one run is its figure."""
+    growth_files: int
+    ceph: tuple[FileSet, FileSet, FileSet]
+
+    def having(self, made: FileSet) -> Scale:
+        """The same with another set of files in the place of the one that has its name."""
+        match made.name:
+            case "large":
+                return replace(self, large=made)
+            case "medium":
+                return replace(self, medium=made)
+            case _:
+                return replace(self, small=made)
 
 
 QUICK = Scale(
@@ -63,6 +96,14 @@ QUICK = Scale(
     page_samples=100,
     fairness_samples=60,
     calm_limit_s=30.0,
+    trials_max=1,
+    slow_s=30.0,
+    growth_files=1000,
+    ceph=(
+        FileSet(name="large", count=1, size_bytes=256 * MIB),
+        FileSet(name="medium", count=25, size_bytes=4 * MIB),
+        FileSet(name="small", count=300, size_bytes=4 * KIB),
+    ),
 )
 FULL = Scale(
     name="full",
@@ -78,4 +119,12 @@ FULL = Scale(
     page_samples=300,
     fairness_samples=200,
     calm_limit_s=360.0,
+    trials_max=3,
+    slow_s=20.0,
+    growth_files=5000,
+    ceph=(
+        FileSet(name="large", count=1, size_bytes=512 * MIB),
+        FileSet(name="medium", count=100, size_bytes=4 * MIB),
+        FileSet(name="small", count=2000, size_bytes=4 * KIB),
+    ),
 )

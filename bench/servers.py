@@ -80,6 +80,7 @@ class Source:
 
     def __init__(self, directory: Path, datasets: Sequence[Dataset]) -> None:
         self.port = free_port()
+        self.objects = directory / "objects" / SOURCE_BUCKET
         self._home = directory / "nginx"
         self._home.mkdir()
         lines = [
@@ -127,8 +128,8 @@ class Sink:
         listener.listen(1024)
         return listener
 
-    def taken(self) -> tuple[int, int, int]:
-        """Objects, their bytes and their checksums mixed, since the last `forget`."""
+    def taken(self, _prefix: str) -> tuple[int, int, int]:
+        """Objects, their bytes and their checksums mixed, since the last `forget`; all of them, whatever their prefix."""
         objects = total = mixed = 0
         for path in self._keep.glob("tally-*"):
             found = TALLY.unpack(path.read_bytes())

@@ -51,7 +51,7 @@ class Stage:
         root.mkdir()
         service = Penstock(home, root, settings=settings)
         try:
-            service.add_bucket(SOURCE_BUCKET, self.arena.source.port)
+            service.add_bucket(SOURCE_BUCKET, self.arena.source_port)
             service.add_bucket(SINK_BUCKET, self.arena.sink.port)
             yield service
         finally:
@@ -132,7 +132,7 @@ def open_stage(
         arena = Arena(
             directory=directory,
             root=root,
-            source=source,
+            source_port=source.port,
             sink=sink,
             penstock=penstock,
             flows=flows,

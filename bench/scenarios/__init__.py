@@ -1,1 +1,14 @@
 """The questions that are asked: one module each. A scenario gets a Stage and returns plain rows for the results."""
+
+from __future__ import annotations
+
+from bench.scenarios import latency, movement, requests
+from bench.scenarios.scenario import Choices, Scenario
+
+__all__ = ["SCENARIOS", "Choices", "Scenario"]
+
+SCENARIOS: dict[str, Scenario] = {
+    **movement.SCENARIOS,
+    "requests": requests.SCENARIO,
+    "latency": latency.SCENARIO,
+}

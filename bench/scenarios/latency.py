@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.dataset import SOURCE_BUCKET
 from bench.floor import Link
 from bench.lean import quantile
+from bench.scenarios.scenario import Choices, Found, Row, Scenario
 from bench.service import Penstock
 from bench.stage import Stage
-
-Row = dict[str, object]
 
 IDLE_S = 0.3
 LIMIT_S = 30.0
 LOOK_EVERY_S = 0.0005
 
 
-def measure(stage: Stage) -> Row:
+def measure(stage: Stage, _choices: Choices, _names: Sequence[str]) -> Found:
     """One row: p50 and p95 of the service, of a durable create, of fdatasync, of the store."""
     service = stage.penstock
     flow = next(each for direction, each in stage.arena.flows.items() if direction == "import")
@@ -29,7 +29,7 @@ def measure(stage: Stage) -> Row:
     stores: list[float] = []
     creates: list[float] = []
     wholes: list[float] = []
-    link = Link(stage.arena.source.port)
+    link = Link(stage.arena.source_port)
     for number in range(stage.scale.latency_samples):
         time.sleep(IDLE_S)
         syncs.append(fdatasync_s(stage.directory / "sync-probe"))
@@ -55,7 +55,7 @@ def measure(stage: Stage) -> Row:
         f"p95 {quantile(wholes, 0.95) * 1e3:.1f} ms; fdatasync {quantile(syncs, 0.5) * 1e3:.2f} ms, "
         f"store {quantile(stores, 0.5) * 1e3:.2f} ms: {row['fdatasyncs_p50']:.1f} fdatasyncs + store"
     )
-    return row
+    return {"latency": [row]}
 
 
 def once(
@@ -103,3 +103,6 @@ def _store_s(link: Link, name: str) -> float:
     link.send(f"GET /{SOURCE_BUCKET}/small/{name} HTTP/1.1\r\nhost: probe\r\n\r\n")
     link.text()
     return time.perf_counter() - begun
+
+
+SCENARIO = Scenario(measure=measure, sets=("small",))

@@ -2,50 +2,75 @@
 
 from __future__ import annotations
 
-from bench.contest import Contest, Measured, by_peer, by_penstock, choose, floor
+from collections.abc import Sequence
+from functools import partial
+
+from bench.contest import Contest, Contestant, Measured, by_peer, by_penstock, choose, floor
 from bench.peers import Direction, all_peers, installed
 from bench.scale import GIB
+from bench.scenarios.scenario import Choices, Found, Row, Scenario
 from bench.stage import Stage
-
-Row = dict[str, object]
 
 FLOOR = "floor"
 PENSTOCK = "Penstock"
+BULK = "Penstock, bulk door"
 
 
-def measure(stage: Stage, set_name: str, direction: Direction, *, only: frozenset[str]) -> list[Row]:
-    """One row for each contestant; `only` names those that take part (empty: all)."""
-    arena = stage.arena
-    dataset = stage.datasets[set_name]
-    contest = Contest(arena, dataset, direction)
-    is_large = dataset.files_set.count == 1
-    contestants = {PENSTOCK: by_penstock(arena, connections=stage.scale.create_connections), FLOOR: floor(arena)}
-    notes = {PENSTOCK: ("", ""), FLOOR: ("", "raw sockets, same threads, buffers and fsyncs")}
+def measure(set_name: str, direction: Direction, stage: Stage, choices: Choices, names: Sequence[str]) -> Found:
+    """One row for each contestant."""
+    (scenario,) = names
+    contest = Contest(stage.arena, stage.datasets[set_name], direction)
+    ours: dict[str, Contestant] = {PENSTOCK: by_penstock(stage.arena, connections=stage.scale.create_connections)}
+    ours[FLOOR] = floor(stage.arena)
+    return {scenario: contested(contest, stage, choices, ours, protocol="oss")}
+
+
+def contested(
+    contest: Contest, stage: Stage, choices: Choices, ours: dict[str, Contestant], *, protocol: str
+) -> list[Row]:
+    """The contest of `ours` and the peers that speak `protocol`: settings are tried, then everybody runs in turn."""
+    arena, files_set = contest.arena, contest.dataset.files_set
+    contestants = dict(ours)
+    notes = dict.fromkeys(ours, ("", "")) | {FLOOR: ("", "raw sockets, same threads, buffers and fsyncs")}
+    slow: dict[str, list[Measured]] = {}
     for peer in all_peers():
-        wanted = (not only or peer.name in only) and (is_large or not peer.only_large)
-        if not wanted or not installed(peer, arena.environment):
+        wanted = (not choices.only or peer.name in choices.only) and protocol in peer.speaks
+        if not wanted or not installed(peer, arena.environment) or (peer.only_large and files_set.count > 1):
             continue
-        tried = peer.choices if stage.scale.name == "full" else peer.choices[len(peer.choices) // 2 :][:1]
-        choice = choose(contest, arena, peer, tried)
-        contestants[peer.name] = by_peer(arena, peer, choice)
+        tried = peer.trials(files_set.count, stage.scale.trials_max)
+        if peer.name in choices.settings:
+            tried = (choices.settings[peer.name],)
+        choice, trial = choose(contest, arena, peer, tried)
         notes[peer.name] = ("" if len(peer.choices) == 1 else f"{peer.setting} {choice}", peer.remarks)
-    contest.once(contestants[PENSTOCK])  # once unmeasured: connections, caches of code
-    found = contest.measure(contestants, runs=stage.scale.runs)
+        if trial.synced_wall_s > stage.scale.slow_s:
+            slow[peer.name] = [trial]
+        else:
+            contestants[peer.name] = by_peer(arena, peer, choice)
+    for each in ours.values():
+        contest.once(each)  # once unmeasured: connections, caches of code
+    found = contest.measure(contestants, runs=stage.scale.runs, limit_s=choices.limit_s)
     return [
         {
-            "set": set_name,
-            "files": dataset.files_set.count,
-            "bytes": dataset.files_set.total_bytes,
-            "words": dataset.files_set.words(),
-            "direction": direction.value,
+            "set": files_set.name,
+            "files": files_set.count,
+            "bytes": files_set.total_bytes,
+            "words": files_set.words(),
+            "direction": contest.direction.value,
             "name": name,
             "setting": notes[name][0],
             "remarks": notes[name][1],
             "runs": [as_row(run) for run in runs],
-            **medians(runs, files=dataset.files_set.count, total_bytes=dataset.files_set.total_bytes),
+            **medians(runs, files=files_set.count, total_bytes=files_set.total_bytes),
         }
-        for name, runs in found.items()
+        for name, runs in {**found, **slow}.items()
     ]
+
+
+SCENARIOS = {
+    f"{size}-{way}": Scenario(measure=partial(measure, size, way), sets=(size,))
+    for size in ("large", "medium", "small")
+    for way in Direction
+}
 
 
 def as_row(run: Measured) -> Row:

@@ -6,16 +6,16 @@ Alone means that the bucket's server takes connections and never answers, so tha
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 
 from bench.dataset import SOURCE_BUCKET
 from bench.lean import Answers, quantile
+from bench.scenarios.scenario import Choices, Found, Row, Scenario
 from bench.service import Penstock
 from bench.stage import Stage, silence
 
-Row = dict[str, object]
 
-
-def measure(stage: Stage) -> list[Row]:
+def measure(stage: Stage, _choices: Choices, _names: Sequence[str]) -> Found:
     """Rows: alone with many connections, alone with one, describe, and while small files move."""
     count, connections = stage.scale.creates, stage.scale.create_connections
     rows: list[Row] = []
@@ -32,7 +32,7 @@ def measure(stage: Stage) -> list[Row]:
         calls = [service.signed("DescribeDataFlowSubTasks", Filters=_of(each)) for each in ids * (count // len(ids))]
         rows.append(_row(stage, "describe one by id", service, calls, connections))
     rows.append(_while_moving(stage))
-    return rows
+    return {"requests": rows}
 
 
 def _of(identifier: str) -> list[dict[str, str]]:
@@ -81,3 +81,6 @@ def as_row(what: str, answers: Answers, connections: int, cpu_s: float) -> Row:
         "p99_s": quantile(answers.latencies_s, 0.99),
         "cpu_s_per_call": cpu_s / len(answers.latencies_s),
     }
+
+
+SCENARIO = Scenario(measure=measure, sets=("small",))
