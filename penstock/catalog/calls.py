@@ -104,7 +104,7 @@ def use_nonces(session: Session, nonces: Sequence[str]) -> None:
     if session.other_nonces is not None and session.other_nonces(lambda other: _know(other, digests)):
         raise NonceUsedError(USED_BEFORE)
     filled, older = ("odd", "even") if session.rows("calls.nonce_turn")[0]["odd"] else ("even", "odd")
-    if session.rows_in(f"calls.seen_{older}", digests, list_name="digests") or session.add(
+    if session.rows_in(f"calls.seen_{older}", digests) or session.add(
         f"calls.add_{filled}", [{"digest": number} for number in digests]
     ) < len(digests):
         raise NonceUsedError(USED_BEFORE)
@@ -112,7 +112,7 @@ def use_nonces(session: Session, nonces: Sequence[str]) -> None:
 
 def _know(session: Session, digests: Sequence[Value]) -> bool:
     return any(
-        session.rows_in(statement, digests, list_name="digests") for statement in ("calls.seen_even", "calls.seen_odd")
+        session.rows_in(statement, digests) for statement in ("calls.seen_even", "calls.seen_odd")
     )
 
 

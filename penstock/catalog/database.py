@@ -6,7 +6,7 @@ Whatever a driver raises is mapped to CatalogUnavailableError by the implementat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from penstock.errors import CatalogUnavailableError
 
 Value = str | int | None
-Parameters = Mapping[str, Value]
+Parameters = Sequence[Value]
 
 
 class BrokenConnectionError(CatalogUnavailableError):
@@ -29,10 +29,14 @@ class Durability(StrEnum):
 
 
 class Row(Protocol):
-    """One answered row, read by column name."""
+    """One answered row, read by column name, or whole in the order of its columns."""
 
     def __getitem__(self, key: str, /) -> Any:
         """The value in that column."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]:
+        """All values, in order."""
         ...
 
 
@@ -41,17 +45,19 @@ class Dialect:
     """The words in which databases differ. Texts carry them in braces, e.g. `{skip_locked}`.
 
     `number_key` declares a BIGINT primary key, `bytewise` a TEXT column compared byte by byte, `for_update` locks the
-    rows a SELECT has read, `skip_locked` locks them and leaves out those that somebody else has locked.
+    rows a SELECT has read, `skip_locked` locks them and leaves out those that somebody else has locked. `parameter`
+    stands before a parameter's number.
     """
 
     number_key: str
     bytewise: str
     for_update: str
     skip_locked: str
+    parameter: str
 
 
 class Connection(Protocol):
-    """One connection, used by one thread at a time. Parameters are named, written `:name` in the text."""
+    """One connection, used by one thread at a time. Parameters are numbered in the text."""
 
     def begin(self, durability: Durability) -> None:
         """Start a transaction that may write."""
@@ -83,10 +89,6 @@ class Connection(Protocol):
 
     def change(self, text: str, parameters: Parameters) -> int:
         """Run a statement that answers no rows; the number of rows it changed."""
-        ...
-
-    def place(self, text: str, values: Sequence[Value]) -> int:
-        """As `change`, with the parameters' values in the order in which the text names them, each once."""
         ...
 
     def fetch(self, text: str, parameters: Parameters) -> Sequence[Row]:

@@ -36,13 +36,17 @@ class NumberClock:
         return self._last
 
 
+_PAIRS = tuple(high + low for high in DIGITS for low in DIGITS)
+
+
 def base36(value: int, width: int) -> str:
     """`value` in base 36, padded with zeros (or cut to its last digits) to `width`."""
-    digits: list[str] = []
-    for _ in range(width):
-        value, digit = divmod(value, 36)
-        digits.append(DIGITS[digit])
-    return "".join(reversed(digits))
+    pairs: list[str] = []
+    for _ in range((width + 1) // 2):  # two digits at a time: every sub-task has an id
+        value, pair = divmod(value, 36 * 36)
+        pairs.append(_PAIRS[pair])
+    pairs.reverse()
+    return "".join(pairs)[-width:]
 
 
 def data_flow_id(number: int) -> str:

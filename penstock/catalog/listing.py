@@ -87,7 +87,7 @@ def _load_tasks(
 ) -> dict[int, Task]:
     return {
         row["number"]: rows.task(row, flows[row["data_flow_number"]])
-        for row in session.rows_in("tasks.by_numbers", numbers, list_name="numbers")
+        for row in session.rows_in("tasks.by_numbers", numbers)
         if row["data_flow_number"] in flows and wanted(row)
     }
 
@@ -157,7 +157,7 @@ def _load_sub_tasks(
 ) -> dict[int, SubTask]:
     return {
         row["number"]: rows.sub_task(row, query.file_system_id)
-        for row in session.rows_in("sub_tasks.by_numbers", numbers, list_name="numbers")
+        for row in session.rows_in("sub_tasks.by_numbers", numbers)
         if row["data_flow_number"] in flows and _sub_task_is_wanted(query, row)
     }
 

@@ -114,6 +114,6 @@ def _prepare(database: Database) -> int:
     try:
         schema_versions.migrate(ledger, database.dialect, schema_versions.LEDGER)
         named = statements.load(database.dialect)
-        return max(int(ledger.fetch(named[name].text, {})[0]["number"]) for name in _LAST_NUMBERS)
+        return max(int(ledger.fetch(named[name].text, ())[0]["number"]) for name in _LAST_NUMBERS)
     finally:
         ledger.close()

@@ -32,7 +32,7 @@ def migrate(connection: Connection, dialect: Dialect, versions: range) -> None:
     connection.begin(Durability.SYNCED)
     try:
         connection.script("CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT PRIMARY KEY);")
-        applied = {row["version"] for row in connection.fetch("SELECT version FROM schema_versions", {})}
+        applied = {row["version"] for row in connection.fetch("SELECT version FROM schema_versions", ())}
         unknown = applied - {version for version, _ in known}
         if unknown:
             raise CatalogUnavailableError(
@@ -41,7 +41,7 @@ def migrate(connection: Connection, dialect: Dialect, versions: range) -> None:
         for version, text in known:
             if version not in applied:
                 connection.script(fill(text, dialect))
-                connection.change("INSERT INTO schema_versions (version) VALUES (:version)", {"version": version})
+                connection.script(f"INSERT INTO schema_versions (version) VALUES ({version});")
     except BaseException:
         connection.rollback()
         raise

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import TypeVar
 
 from penstock.catalog.database import BrokenConnectionError, Connection, Row, Value
@@ -14,7 +15,7 @@ from penstock.catalog.identifiers import NumberClock
 from penstock.catalog.statements import Statement
 
 ROWS_AT_ONCE = 64
-"""How many rows or list items one statement carries at most: texts of few sizes stay compiled."""
+"""How many rows or list items one statement carries at most."""
 
 Item = TypeVar("Item")
 NonceLookup = Callable[[Callable[["Session"], bool]], bool]
@@ -58,49 +59,49 @@ class Session:
 
     def run(self, name: str, /, **parameters: Value) -> int:
         """Run a statement that answers no rows; the number of rows it changed."""
-        return self._connection.change(self._statements[name].text, parameters)
+        statement = self._statements[name]
+        return self._connection.change(statement.text, statement.values(parameters))
 
     def rows(self, name: str, /, **parameters: Value) -> Sequence[Row]:
         """All rows that a statement answers."""
-        return self._connection.fetch(self._statements[name].text, parameters)
+        statement = self._statements[name]
+        return self._connection.fetch(statement.text, statement.values(parameters))
 
     def row(self, name: str, /, **parameters: Value) -> Row | None:
         """The one row that a statement answers, if it does."""
         rows = self.rows(name, **parameters)
         return rows[0] if rows else None
 
-    def rows_in(self, name: str, items: Iterable[Value], /, *, list_name: str) -> list[Row]:
+    def rows_in(self, name: str, items: Sequence[Value], /) -> list[Row]:
         """All rows that a statement with `{list …}` answers for `items`, asked in portions."""
+        statement = self._statements[name]
         found: list[Row] = []
-        for portion in portions(list(items)):
-            size = 1 << (len(portion) - 1).bit_length()
-            padded = [*portion, *([portion[-1]] * (size - len(portion)))]
-            parameters = {f"{list_name}_{i}": item for i, item in enumerate(padded)}
-            found += self._connection.fetch(self._statements[name].for_size(size), parameters)
+        for portion in lists(items):
+            found += self._connection.fetch(statement.for_size(len(portion)), portion)
         return found
 
-    def run_in(self, name: str, items: Iterable[Value], /, *, list_name: str) -> int:
+    def run_in(self, name: str, items: Sequence[Value], /) -> int:
         """Run a statement with `{list …}` for `items`, in portions; the number of rows it changed."""
-        changed = 0
-        for portion in portions(list(items)):
-            parameters = {f"{list_name}_{i}": item for i, item in enumerate(portion)}
-            changed += self._connection.change(self._statements[name].for_size(len(portion)), parameters)
-        return changed
+        statement = self._statements[name]
+        return sum(self._connection.change(statement.for_size(len(portion)), portion) for portion in lists(items))
 
     def add(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> int:
         """Run an INSERT with `{rows …}`, in portions; the number of rows it added."""
         names = self._statements[name].row_names
         return self.add_tuples(name, [[row[name] for name in names] for row in rows])
 
-    def add_tuples(self, name: str, rows: Sequence[Sequence[Value]], /) -> int:
-        """As `add`, each row being its values in the order in which the text names them."""
-        added = 0
-        for portion in portions(rows):
-            # By position: a database looks up each of a thousand names in a list of a thousand, and that took four times
-            # as long as the writing itself. Not one row at a time, for each statement lets go of the interpreter.
-            values = [value for row in portion for value in row]
-            added += self._connection.place(self._statements[name].for_size(len(portion)), values)
-        return added
+    def add_tuples(self, name: str, rows: Sequence[Sequence[Value]], /, **parameters: Value) -> int:
+        """Run a statement with `{rows …}`, in portions; the number of rows it added or changed.
+
+        Each row is its values in the order in which the text first names them; `parameters` are those outside of the rows.
+        Not one row at a time: each statement lets go of the interpreter, and has to get it back.
+        """
+        statement = self._statements[name]
+        shared = statement.values(parameters)
+        return sum(
+            self._connection.change(statement.for_size(len(portion)), [*shared, *chain.from_iterable(portion)])
+            for portion in portions(rows)
+        )
 
     @contextmanager
     def all_or_nothing(self, name: str) -> Iterator[None]:
@@ -116,11 +117,18 @@ class Session:
         self._connection.release(name)
 
 
+def lists(items: Sequence[Item]) -> Iterable[Sequence[Item]]:
+    """`items` in lists whose lengths are powers of two, at most ROWS_AT_ONCE; the last item may be there several times."""
+    for start in range(0, len(items), ROWS_AT_ONCE):
+        portion = items[start : start + ROWS_AT_ONCE]
+        missing = (1 << (len(portion) - 1).bit_length()) - len(portion)
+        yield [*portion, *(portion[-1:] * missing)] if missing else portion
+
+
 def portions(items: Sequence[Item]) -> Iterable[Sequence[Item]]:
-    """`items` in runs of at most ROWS_AT_ONCE, the text of each length is kept compiled."""
+    """`items` in runs whose lengths are powers of two, at most ROWS_AT_ONCE: the few texts for them stay compiled."""
     start = 0
     while start < len(items):
-        left = len(items) - start
-        size = min(ROWS_AT_ONCE, left)
+        size = min(ROWS_AT_ONCE, 1 << ((len(items) - start).bit_length() - 1))
         yield items[start : start + size]
         start += size

@@ -51,7 +51,7 @@ def settle(session: Session, settlements: Sequence[Settlement]) -> list[str]:
 def _held(session: Session, sub_task_ids: Sequence[str]) -> dict[str, Row]:
     """The leased ones among these, by id."""
     numbers = sorted({identifiers.sub_task_number(sub_task_id) for sub_task_id in sub_task_ids})
-    return {row["sub_task_id"]: row for row in session.rows_in("settling.held", numbers, list_name="numbers")}
+    return {row["sub_task_id"]: row for row in session.rows_in("settling.held", numbers)}
 
 
 def _settle(session: Session, settlement: Settlement, row: Row, tally: Tally) -> list[str] | None:

@@ -5,27 +5,22 @@ Calls only sqlite3. Every sqlite3 error is mapped here; nothing outside knows wh
 
 from __future__ import annotations
 
-import re
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
 
-from penstock.catalog.database import BrokenConnectionError, Connection, Dialect, Durability, Parameters, Row, Value
+from penstock.catalog.database import BrokenConnectionError, Connection, Dialect, Durability, Parameters, Row
 from penstock.errors import CatalogUnavailableError
-
-Result = TypeVar("Result")
 
 CACHE_KIB = 16 << 10
 STATEMENTS_KEPT = 400
 CHECKPOINT_PAGES = 4_000  # of 4 KiB: the log is copied into the database about every 16 MiB
 LOG_BYTES_KEPT = 64 << 20
 
-DIALECT = Dialect(number_key="INTEGER PRIMARY KEY", bytewise="COLLATE BINARY", for_update="", skip_locked="")
-
-_NAMED = re.compile(r"(?<!:):[a-z_]+\d*")
+DIALECT = Dialect(
+    number_key="INTEGER PRIMARY KEY", bytewise="COLLATE BINARY", for_update="", skip_locked="", parameter="?"
+)
 
 # These spoil one statement, not the connection: the surrounding savepoint undoes it.
 _STATEMENT_ERRORS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.NotSupportedError)
@@ -36,15 +31,16 @@ class SqliteConnection:
 
     def __init__(self, path: Path, *, busy_wait_s: float) -> None:
         self._durability = Durability.SYNCED
-        self._raw = _guard(
-            lambda: sqlite3.connect(
+        try:
+            self._raw = sqlite3.connect(
                 path,
                 timeout=busy_wait_s,
                 isolation_level=None,
                 check_same_thread=False,
                 cached_statements=STATEMENTS_KEPT,
             )
-        )
+        except sqlite3.Error as error:
+            raise _mapped(error) from error
         self._raw.row_factory = sqlite3.Row
         try:
             for pragma in (
@@ -99,15 +95,17 @@ class SqliteConnection:
 
     def change(self, text: str, parameters: Parameters) -> int:
         """Run a statement that answers no rows; the number of rows it changed."""
-        return _guard(lambda: self._raw.execute(text, parameters).rowcount)
-
-    def place(self, text: str, values: Sequence[Value]) -> int:
-        """As `change`, with the parameters' values in the order in which the text names them, each once."""
-        return _guard(lambda: self._raw.execute(_by_position(text), values).rowcount)
+        try:
+            return self._raw.execute(text, parameters).rowcount
+        except sqlite3.Error as error:
+            raise _mapped(error) from error
 
     def fetch(self, text: str, parameters: Parameters) -> Sequence[Row]:
         """Run a statement and answer all of its rows."""
-        return _guard(lambda: self._raw.execute(text, parameters).fetchall())
+        try:
+            return self._raw.execute(text, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise _mapped(error) from error
 
     def script(self, text: str) -> None:
         """Run several statements, one by one: `executescript` would commit first."""
@@ -124,7 +122,7 @@ class SqliteConnection:
         After a failed fsync the kernel may call pages of the log clean that never reached the disk; nothing that is
         acknowledged later may stand behind them.
         """
-        (row,) = self.fetch("PRAGMA wal_checkpoint(TRUNCATE)", {})
+        (row,) = self.fetch("PRAGMA wal_checkpoint(TRUNCATE)", ())
         if row["busy"]:
             raise BrokenConnectionError("the catalog's log cannot be renewed while somebody reads from it; try again")
 
@@ -134,7 +132,10 @@ class SqliteConnection:
             self._raw.close()
 
     def _execute(self, text: str) -> None:
-        _guard(lambda: self._raw.execute(text))
+        try:
+            self._raw.execute(text)
+        except sqlite3.Error as error:
+            raise _mapped(error) from error
 
 
 class SqliteDatabase:
@@ -165,16 +166,8 @@ class SqliteDatabase:
         return SqliteConnection(self.path.with_name("nonces.db"), busy_wait_s=self._busy_wait_s)
 
 
-@lru_cache(maxsize=STATEMENTS_KEPT)
-def _by_position(text: str) -> str:
-    return _NAMED.sub("?", text)
-
-
-def _guard(work: Callable[[], Result]) -> Result:
-    """Run `work`, mapping what sqlite3 raises."""
-    try:
-        return work()
-    except _STATEMENT_ERRORS as error:
-        raise CatalogUnavailableError(f"the catalog refused a statement: {error}") from error
-    except sqlite3.Error as error:
-        raise BrokenConnectionError(f"the catalog cannot be used now: {error}") from error
+def _mapped(error: sqlite3.Error) -> CatalogUnavailableError:
+    """What sqlite3 has raised, in our words."""
+    if isinstance(error, _STATEMENT_ERRORS):
+        return CatalogUnavailableError(f"the catalog refused a statement: {error}")
+    return BrokenConnectionError(f"the catalog cannot be used now: {error}")

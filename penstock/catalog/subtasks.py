@@ -77,7 +77,7 @@ def _accept(session: Session, creations: Sequence[Creation]) -> list[str]:
         for task in Counter(_task_of(creation) for creation in creations)
     }
     lines = [rows.line(creation.new.target_name) for creation in creations]
-    taken = {row["line"] for row in session.rows_in("sub_tasks.firsts", lines, list_name="lines")}
+    taken = {row["line"] for row in session.rows_in("sub_tasks.firsts", lines)}
     made: list[str] = []
     values: list[dict[str, Value]] = []
     for creation, line in zip(creations, lines, strict=True):
@@ -186,6 +186,6 @@ def cancel(session: Session, file_system_id: str, data_flow_id: str, task_id: st
 
 def step_up(session: Session, lines: Iterable[str]) -> None:
     """At each of these targets the first sub-task is final: let the next in line be claimed."""
-    for row in session.rows_in("sub_tasks.behind", sorted(set(lines)), list_name="lines"):
+    for row in session.rows_in("sub_tasks.behind", sorted(set(lines))):
         if session.run("sub_tasks.step_up", number=row["number"]):
             session.ring()

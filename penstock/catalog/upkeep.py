@@ -77,4 +77,4 @@ def _prune_deleted(session: Session, data_flow_number: int, limit: int) -> int:
 
 def _forget(session: Session, ended: Sequence[Row]) -> int:
     numbers = [row["number"] for row in ended]
-    return session.run_in("sub_tasks.forget", numbers, list_name="numbers")
+    return session.run_in("sub_tasks.forget", numbers)

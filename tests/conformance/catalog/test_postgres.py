@@ -22,8 +22,8 @@ POSTGRES = Dialect(
     bytewise='COLLATE "C"',
     for_update="FOR UPDATE",
     skip_locked="FOR UPDATE SKIP LOCKED",
+    parameter="$",
 )
-PARAMETER = re.compile(r"(?<!:):([a-z_]+\d*)")
 
 
 def program(name: str) -> str:
@@ -58,11 +58,8 @@ def cluster() -> Iterator[Path]:
 
 
 def prepared(number: int, statement: Statement) -> str:
-    """A PREPARE of the statement, its parameters numbered."""
-    text = statement.for_size(2)
-    names = list(dict.fromkeys(PARAMETER.findall(text)))
-    text = PARAMETER.sub(lambda match: f"${names.index(match.group(1)) + 1}", text)
-    return f"PREPARE p{number} AS {text}"
+    """A PREPARE of the statement."""
+    return f"PREPARE p{number} AS {statement.for_size(2)}"
 
 
 def test_it_takes_the_schema_and_every_statement(cluster: Path) -> None:

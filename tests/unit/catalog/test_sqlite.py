@@ -107,7 +107,7 @@ async def test_a_schema_file_is_applied_whole_or_not_at_all(tmp_path: Path) -> N
     connection.begin(Durability.SYNCED)
     connection.script("CREATE TABLE one (a BIGINT); -- a comment;\nCREATE TABLE two (\n  a BIGINT -- ; inside\n);")
     connection.rollback()
-    assert connection.fetch("SELECT name FROM sqlite_master", {}) == []
+    assert connection.fetch("SELECT name FROM sqlite_master", ()) == []
     connection.close()
     connection.close()
 
@@ -115,15 +115,15 @@ async def test_a_schema_file_is_applied_whole_or_not_at_all(tmp_path: Path) -> N
 def test_statement_errors_spare_the_connection_and_others_do_not(tmp_path: Path) -> None:
     connection = SqliteConnection(tmp_path / "a.db", busy_wait_s=0)
     connection.script("CREATE TABLE one (a BIGINT PRIMARY KEY);")
-    assert connection.change("INSERT INTO one (a) VALUES (:a)", {"a": 1}) == 1
+    assert connection.change("INSERT INTO one (a) VALUES (?1)", (1,)) == 1
     with pytest.raises(CatalogUnavailableError) as caught:
-        connection.change("INSERT INTO one (a) VALUES (:a)", {"a": 1})
+        connection.change("INSERT INTO one (a) VALUES (?1)", (1,))
     assert not isinstance(caught.value, BrokenConnectionError)
     with pytest.raises(BrokenConnectionError):
-        connection.fetch("SELECT nonsense FROM nowhere", {})
+        connection.fetch("SELECT nonsense FROM nowhere", ())
     connection.close()
     with pytest.raises(CatalogUnavailableError):
-        connection.fetch("SELECT 1", {})
+        connection.fetch("SELECT 1", ())
 
 
 @pytest.mark.parametrize("durability", Durability)
@@ -133,7 +133,7 @@ def test_each_transaction_is_synced_as_asked(tmp_path: Path, durability: Durabil
         connection.begin(Durability.UNSYNCED)
         connection.commit()
         connection.begin(durability)
-        (level,) = connection.fetch("PRAGMA synchronous", {})
+        (level,) = connection.fetch("PRAGMA synchronous", ())
         connection.commit()
         assert level["synchronous"] == {Durability.SYNCED: 2, Durability.UNSYNCED: 1}[durability]
     connection.close()

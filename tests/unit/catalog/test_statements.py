@@ -13,12 +13,13 @@ import pytest
 import penstock.catalog
 from penstock.catalog import schema_versions, statements
 from penstock.catalog.database import Dialect
+from penstock.catalog.session import lists, portions
 from penstock.catalog.sqlite import DIALECT, SqliteConnection
 from penstock.catalog.statements import Statement, load, parse
 
 ROOM = Path(penstock.catalog.__file__).parent
 STATEMENTS = load(DIALECT)
-NAME = re.compile(r"(?<!:):([a-z_]+\d*)")
+NUMBER = re.compile(r"\?(\d+)")
 # LIKE folds case differently everywhere; the others are one vendor's.
 FORBIDDEN = re.compile(
     r"\b(I?LIKE|GLOB|AUTOINCREMENT|SERIAL|now\(|random\(|strftime|datetime|CURRENT_TIMESTAMP|json_\w+|rowid|IFNULL|"
@@ -44,7 +45,8 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connect
 def plan(ledger: sqlite3.Connection, statement: Statement) -> list[str]:
     """The lines of SQLite's plan."""
     text = statement.for_size(4)
-    return [row[3] for row in ledger.execute(f"EXPLAIN QUERY PLAN {text}", dict.fromkeys(NAME.findall(text), 1))]
+    count = max(map(int, NUMBER.findall(text)), default=0)
+    return [row[3] for row in ledger.execute(f"EXPLAIN QUERY PLAN {text}", (1,) * count)]
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
@@ -98,7 +100,7 @@ def test_it_says_what_it_does_and_uses_no_vendors_words(name: str) -> None:
 
 
 def test_the_schema_is_portable_and_compares_bytes() -> None:
-    strange = Dialect(number_key="NUMBER KEY", bytewise="BYTEWISE", for_update="", skip_locked="")
+    strange = Dialect(number_key="NUMBER KEY", bytewise="BYTEWISE", for_update="", skip_locked="", parameter="?")
     for versions in (schema_versions.LEDGER, schema_versions.NONCES):
         for _, text in schema_versions.files(versions):
             filled = statements.fill(text, strange)
@@ -136,12 +138,25 @@ def test_parsing_takes_names_comments_and_texts_apart() -> None:
     source = "-- not a head\n-- one: the first\nSELECT 1;\n\n-- two: the second\nSELECT 2\n WHERE 1 = :one;\n"
     assert [(s.name, s.comment, s.text) for s in parse("noun", source)] == [
         ("noun.one", "the first", "SELECT 1"),
-        ("noun.two", "the second", "SELECT 2\n WHERE 1 = :one"),
+        ("noun.two", "the second", "SELECT 2\n WHERE 1 = ?1"),
     ]
 
 
 def test_lists_and_rows_grow_to_the_size_asked_for() -> None:
-    statement = Statement("n.s", "", "INSERT INTO t (a, b) VALUES {rows (:a, :b + 1)}; {list numbers}")
-    assert statement.for_size(2) == (
-        "INSERT INTO t (a, b) VALUES (:a_0, :b_0 + 1),\n(:a_1, :b_1 + 1); :numbers_0, :numbers_1"
-    )
+    added = Statement("n.s", "", "INSERT INTO t (a, b, c) VALUES {rows (:a, :b + :a, :now)} -- :now", "$")
+    assert added.for_size(2) == "INSERT INTO t (a, b, c) VALUES ($2, $3 + $2, $4),\n($5, $6 + $5, $7) -- $1"
+    assert added.values({"now": 9}) == [9]
+    assert added.row_names == ("a", "b", "now")
+    listed = Statement("n.s", "", "SELECT a FROM t WHERE a IN ({list numbers}) AND b = :b AND c > :b")
+    assert listed.for_size(3) == "SELECT a FROM t WHERE a IN (?2, ?3, ?4) AND b = ?1 AND c > ?1"
+    single = Statement("n.s", "", "INSERT INTO t (a) VALUES {rows (:a)}")
+    assert single.for_size(2) == "INSERT INTO t (a) VALUES (?1),\n(?2)"
+
+
+def test_runs_have_few_lengths_and_leave_nothing_out() -> None:
+    for count in range(200):
+        items = list(range(count))
+        runs, padded = list(portions(items)), list(lists(items))
+        assert [item for run in runs for item in run] == items
+        assert {item for run in padded for item in run} == set(items)
+        assert {len(run) for run in (*runs, *padded)} <= {1, 2, 4, 8, 16, 32, 64}

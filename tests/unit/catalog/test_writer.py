@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
-from penstock.catalog.database import BrokenConnectionError, Durability, Parameters, Row, Value
+from penstock.catalog.database import BrokenConnectionError, Durability, Parameters, Row
 from penstock.catalog.identifiers import NumberClock
 from penstock.catalog.session import Session
 from penstock.catalog.writer import Refused, Verb, Writer
@@ -67,10 +67,6 @@ class FakeConnection:
     def change(self, text: str, parameters: Parameters) -> int:
         self.disk.did(text)
         return 1
-
-    def place(self, text: str, values: Sequence[Value]) -> int:
-        self.disk.did(text)
-        return len(values)
 
     def fetch(self, text: str, parameters: Parameters) -> Sequence[Row]:
         self.disk.did(text)
