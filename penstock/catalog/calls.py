@@ -111,9 +111,7 @@ def use_nonces(session: Session, nonces: Sequence[str]) -> None:
 
 
 def _know(session: Session, digests: Sequence[Value]) -> bool:
-    return any(
-        session.rows_in(statement, digests) for statement in ("calls.seen_even", "calls.seen_odd")
-    )
+    return any(session.rows_in(statement, digests) for statement in ("calls.seen_even", "calls.seen_odd"))
 
 
 def forget_nonces(session: Session, before_ns: int) -> None:

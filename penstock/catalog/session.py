@@ -122,7 +122,7 @@ def lists(items: Sequence[Item]) -> Iterable[Sequence[Item]]:
     for start in range(0, len(items), ROWS_AT_ONCE):
         portion = items[start : start + ROWS_AT_ONCE]
         missing = (1 << (len(portion) - 1).bit_length()) - len(portion)
-        yield [*portion, *(portion[-1:] * missing)] if missing else portion
+        yield [*portion, *([portion[-1]] * missing)] if missing else portion
 
 
 def portions(items: Sequence[Item]) -> Iterable[Sequence[Item]]:
