@@ -191,7 +191,7 @@ class Settling(StrEnum):
     FAILED = "failed"  # RUNNING -> FAILED
     CANCELED = "canceled"  # CANCELING -> CANCELED
     RETRY = "retry"  # stays RUNNING (or CANCELING), claimable again from `due_ns`; failures + 1; the reason is shown as ErrorMsg
-    WAITING = "waiting"  # as RETRY, but no attempt was made: costs nothing
+    WAITING = "waiting"  # as RETRY, but for a trouble that is not the file's: costs nothing
     RETURNED = "returned"  # stays as it is, claimable at once; costs nothing
     LARGE = "large"  # as RETURNED, but stands in the LARGE lane from now on
     TIDIED = "tidied"  # a final row whose journal is gone

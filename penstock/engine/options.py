@@ -10,19 +10,16 @@ DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryOptions:
-    """When a file that could not be moved is tried again, and when that ends. Waits are jittered to 50..150 %."""
+    """When a file that could not be moved is tried again, and when that ends. Waits are jittered to 50..150 %.
+
+    An outage (store or file system away, or asking for patience) is nothing that a file can help: it is waited out for as long
+    as `deadline_s` allows. `attempts_max` bounds everything else.
+    """
 
     attempts_max: int = 8
     deadline_s: float = DAY_S  # since the first attempt began
-    waits_s: tuple[float, ...] = (
-        1,
-        2,
-        4,
-        16,
-        64,
-        256,
-        300,
-    )  # after the first failure, the second, ...; the last repeats
+    waits_s: tuple[float, ...] = (1, 2, 5, 15, 60, 300, 900)  # after the first failure, the second, ...
+    unregistered_wait_max_s: float = 300.0  # between looks whether a bucket or file system is registered again
     canceling_wait_max_s: float = 15.0  # a cancel whose store is away is tried again soon after it is back
     tidy_wait_s: float = 60.0  # at least, between attempts to remove a journal; given up after `deadline_s`
     retry_after_max_s: float = 3600.0  # a store's own wish is followed this far

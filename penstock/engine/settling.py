@@ -17,6 +17,9 @@ from penstock.errors import FailureCode
 from penstock.model import SubTaskStatus
 from penstock.transfer.transfer import Checkpoint, Intent, Outcome, Verdict
 
+OUTAGES = frozenset({FailureCode.STORE_UNAVAILABLE, FailureCode.STORE_THROTTLED, FailureCode.FILE_SYSTEM_UNAVAILABLE})
+"""Troubles of the surroundings, which pass: they cost a file none of its attempts."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
@@ -95,11 +98,11 @@ def refused(refusal: Refusal, options: RetryOptions, chance: Chance) -> Settleme
 
 
 def _look_again_s(refusal: Refusal, options: RetryOptions, chance: Chance) -> float:
-    """An eighth of the age, within the bounds of the retries; 50..150 % of that."""
+    """An eighth of the age, within bounds; 50..150 % of that."""
     row = refusal.claimed.sub_task
     since_ns = row.ended_ns if row.ended_ns is not None else row.started_ns
     age_s = (chance.now_ns - (since_ns or chance.now_ns)) / NS_PER_S
-    pause_s = min(max(age_s / 8, options.waits_s[0]), options.waits_s[-1]) * (0.5 + chance.jitter)
+    pause_s = min(max(age_s / 8, options.waits_s[0]), options.unregistered_wait_max_s) * (0.5 + chance.jitter)
     if row.status is SubTaskStatus.CANCELING:
         return min(pause_s, options.canceling_wait_max_s)
     return pause_s
@@ -150,7 +153,7 @@ def _retry(
 ) -> Settlement:
     order = ending.order
     failures = order.failures + 1
-    pause_s = wait_s(failures, options, chance.jitter)
+    pause_s = wait_s(_rung(order, reason, outcome), options, chance.jitter)
     if retry_after_s is not None:
         pause_s = max(pause_s, min(retry_after_s, options.retry_after_max_s))
     if order.transfer.intent is Intent.TIDY:
@@ -170,12 +173,24 @@ def _retry(
     given_up = _given_up(reason, failures, due_ns, ending, options)
     if given_up is not None:
         return _settlement(ending, Settling.RETRY, reason=given_up, outcome=outcome, due_ns=chance.now_ns)
-    return _settlement(ending, Settling.RETRY, reason=reason, outcome=outcome, due_ns=due_ns)
+    settling = Settling.WAITING if reason.code in OUTAGES else Settling.RETRY
+    return _settlement(ending, settling, reason=reason, outcome=outcome, due_ns=due_ns)
+
+
+def _rung(order: Order, reason: Reason, outcome: Outcome | None) -> int:
+    """Which of the waits is next. Outages are not counted, so there the attempt's own number leads up the ladder.
+
+    An attempt that got further than all before it has found the store well: the ladder begins anew, so that a file of many hours
+    is not slowed down more and more by short troubles that lie hours apart.
+    """
+    if outcome is not None and outcome.bytes_done > order.amounts.bytes_done:
+        return 1
+    return order.transfer.attempt if reason.code in OUTAGES else order.failures + 1
 
 
 def _given_up(reason: Reason, failures: int, due_ns: int, ending: Ending, options: RetryOptions) -> Reason | None:
     """The final reason when this was the last attempt; None when there will be another one."""
-    if failures >= options.attempts_max:
+    if failures >= options.attempts_max and reason.code not in OUTAGES:
         return Reason(code=reason.code, message=f"{reason.message} (the last of {failures} attempts)")
     if due_ns >= ending.order.transfer.first_attempt_ns + to_ns(options.deadline_s):
         hours = options.deadline_s / 3600

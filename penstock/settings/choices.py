@@ -142,7 +142,13 @@ class Settings:
     movers: int = _whole(2, "How many processes move bytes.", least=1, most=64, heading="How files are moved")
     mover_small_files: int = _whole(8, "How many small files each of them moves at once.", least=1, most=256)
     mover_large_files: int = _whole(8, "How many large files each of them moves at once.", least=1, most=64)
-    attempts_max: int = _whole(8, "How many times a file is tried before its sub-task is FAILED.", least=1, most=1000)
+    attempts_max: int = _whole(
+        8,
+        "How many times a file is tried before its sub-task is FAILED. An outage (the store or the file system is away, or asks\n"
+        "to slow down) is waited out beyond that: only attempts_deadline_h ends it.",
+        least=1,
+        most=1000,
+    )
     attempts_deadline_h: float = _number(
         24, "How many hours after its first start a sub-task is not tried again.", least=0.001, most=8760
     )

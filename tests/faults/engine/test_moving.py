@@ -167,10 +167,10 @@ async def test_an_outage_of_the_store_costs_attempts_and_no_file(tmp_path: Path)
         server.stop()
 
 
-async def test_after_the_last_attempt_it_is_failed_and_nothing_is_left(
+async def test_an_outage_that_outlasts_the_deadline_ends_failed_and_leaves_nothing(
     tmp_path: Path, emulator: EmulatorServer, proxy: HoldProxy
 ) -> None:
-    options = EngineOptions(retry=RetryOptions(waits_s=(0.05,), attempts_max=2))
+    options = EngineOptions(retry=RetryOptions(waits_s=(0.05,), attempts_max=1, deadline_s=1))
     limits = replace(LIMITS, transfer=replace(LIMITS.transfer, part_tries=1))
     async with open_plant(tmp_path, emulator, options=options, limits=limits, endpoint=proxy.endpoint) as plant:
         plant.put("big", 8 * MIB)
@@ -188,8 +188,8 @@ async def test_after_the_last_attempt_it_is_failed_and_nothing_is_left(
         await plant.until(cut, otherwise="it never gave up")
         assert seen
         row = await plant.row(sub_task)
-        assert row.error_code == "StoreUnavailable"
-        assert "(the last of 2 attempts)" in row.error_message
+        assert (row.error_code, row.attempt > 2) == ("DeadlineExceeded", True)
+        assert "the last attempt ended with StoreUnavailable" in row.error_message
         assert os.listdir(plant.root) == []
 
 

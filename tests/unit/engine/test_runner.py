@@ -9,7 +9,7 @@ import pytest
 
 from penstock.catalog.verbs import ClaimLane
 from penstock.engine.messages import Lane
-from penstock.engine.options import ClaimOptions, EngineOptions, RetryOptions
+from penstock.engine.options import NS_PER_S, ClaimOptions, EngineOptions, RetryOptions
 from penstock.errors import CatalogUnavailableError, FailureCode, HomeInUseError
 from penstock.model import Direction, FileDetail, SubTaskStatus, TaskAction
 from penstock.transfer.transfer import Checkpoint, Intent, Progress, Verdict
@@ -21,7 +21,8 @@ pytestmark = pytest.mark.anyio
 
 RECORD = Checkpoint(key="data/a", intent_ns=5, upload_id="u-1")
 DETAIL = FileDetail(modify_time_ns=1, size_bytes=100)
-TROUBLE: dict[str, Any] = {"code": FailureCode.STORE_UNAVAILABLE, "message": "no answer"}
+TROUBLE: dict[str, Any] = {"code": FailureCode.CHECKSUM_MISMATCH, "message": "bytes differ"}
+OUTAGE: dict[str, Any] = {"code": FailureCode.STORE_UNAVAILABLE, "message": "no answer"}
 UNREGISTERED = [("buckets", "BucketNotRegistered"), ("file_systems", "FileSystemUnavailable")]
 ADDED_BY = {"BucketNotRegistered": "bucket", "FileSystemUnavailable": "filesystem"}
 
@@ -70,7 +71,11 @@ async def test_a_retry_waits_and_then_runs_again(rig: Rig) -> None:
     rig.executor.say(sub_task, Verdict.RETRY, checkpoint=RECORD, **TROUBLE)
     await rig.turn(2)
     row = await rig.row(sub_task)
-    assert (row.status, row.error_code, row.error_message) == (SubTaskStatus.RUNNING, "StoreUnavailable", "no answer")
+    assert (row.status, row.error_code, row.error_message) == (
+        SubTaskStatus.RUNNING,
+        "ChecksumMismatch",
+        "bytes differ",
+    )
     assert len(rig.moved()) == 1
     assert 0 < await rig.engine.runner.step() <= 1.0
     await rig.pass_s(1.0)
@@ -88,14 +93,14 @@ async def test_after_the_last_attempt_nothing_is_left_behind_and_the_reason_stay
     for _ in range(8):
         rig.executor.say(sub_task, Verdict.RETRY, **TROUBLE)
         await rig.turn()
-        await rig.pass_s(400)
+        await rig.pass_s(1350)  # the longest wait there is
     assert rig.executor.intents(sub_task) == [Intent.MOVE] * 8 + [Intent.WITHDRAW]
     assert (await rig.row(sub_task)).status is SubTaskStatus.RUNNING
     rig.executor.say(sub_task, Verdict.CANCELED)
     await rig.turn()
     row = await rig.row(sub_task)
-    assert (row.status, row.error_code) == (SubTaskStatus.FAILED, "StoreUnavailable")
-    assert row.error_message == "no answer (the last of 8 attempts)"
+    assert (row.status, row.error_code) == (SubTaskStatus.FAILED, "ChecksumMismatch")
+    assert row.error_message == "bytes differ (the last of 8 attempts)"
 
 
 async def test_the_farewell_survives_a_crash(rig: Rig) -> None:
@@ -104,7 +109,7 @@ async def test_the_farewell_survives_a_crash(rig: Rig) -> None:
     for _ in range(8):
         rig.executor.say(sub_task, Verdict.RETRY, **TROUBLE)
         await rig.turn()
-        await rig.pass_s(400)
+        await rig.pass_s(1350)  # the longest wait there is
     assert rig.executor.transfer(sub_task).intent is Intent.WITHDRAW
     await rig.restart()
     await rig.turn()
@@ -112,7 +117,28 @@ async def test_the_farewell_survives_a_crash(rig: Rig) -> None:
     rig.executor.say(sub_task, Verdict.CANCELED)
     await rig.turn()
     row = await rig.row(sub_task)
-    assert (row.status, row.error_message) == (SubTaskStatus.FAILED, "no answer (the last of 8 attempts)")
+    assert (row.status, row.error_message) == (SubTaskStatus.FAILED, "bytes differ (the last of 8 attempts)")
+
+
+async def test_a_file_outlasts_an_outage_of_an_hour_and_has_all_its_attempts_left(rig: Rig) -> None:
+    sub_task = await one(rig)
+    await rig.turn()
+    began_ns, tries = rig.book.clock.ns, 0
+    while rig.book.clock.ns < began_ns + 3600 * NS_PER_S:
+        tries += 1
+        rig.executor.say(sub_task, Verdict.RETRY, **OUTAGE)
+        await rig.turn()
+        row = await rig.row(sub_task)
+        assert (row.status, row.error_code) == (SubTaskStatus.RUNNING, "StoreUnavailable")
+        await rig.pass_s(1350)
+    assert rig.executor.intents(sub_task) == [Intent.MOVE] * (tries + 1)
+    for _ in range(7):
+        rig.executor.say(sub_task, Verdict.RETRY, **TROUBLE)
+        await rig.turn()
+        await rig.pass_s(1350)
+    rig.executor.say(sub_task, Verdict.COMPLETE)
+    await rig.turn()
+    assert (await rig.row(sub_task)).status is SubTaskStatus.COMPLETE
 
 
 async def test_the_deadline_ends_a_file_that_fails_slowly(rig: Rig) -> None:
@@ -277,15 +303,15 @@ async def test_an_export_that_is_late_does_not_end_before_it_is_cleaned_up(rig: 
     for _ in range(8):
         rig.executor.say(sub_task, Verdict.RETRY, checkpoint=RECORD, **TROUBLE)
         await rig.turn()
-        await rig.pass_s(400)
+        await rig.pass_s(1350)  # the longest wait there is
     await rig.restart()
     registry = rig.registry
     rig.without_bucket()
     for _ in range(3):
         await rig.pass_s(90_000)
     row = await rig.row(sub_task)
-    assert (row.status, row.error_code) == (SubTaskStatus.RUNNING, "StoreUnavailable")
-    assert row.error_message.startswith("no answer (the last of 8 attempts); what it left behind waits")
+    assert (row.status, row.error_code) == (SubTaskStatus.RUNNING, "ChecksumMismatch")
+    assert row.error_message.startswith("bytes differ (the last of 8 attempts); what it left behind waits")
     assert row.error_message.count("penstock bucket add") == 1
     rig.registry = registry
     await rig.pass_s(400)
@@ -293,7 +319,7 @@ async def test_an_export_that_is_late_does_not_end_before_it_is_cleaned_up(rig: 
     rig.executor.say(sub_task, Verdict.CANCELED)
     await rig.turn()
     row = await rig.row(sub_task)
-    assert (row.status, row.error_message) == (SubTaskStatus.FAILED, "no answer (the last of 8 attempts)")
+    assert (row.status, row.error_message) == (SubTaskStatus.FAILED, "bytes differ (the last of 8 attempts)")
 
 
 async def test_tidying_waits_for_its_file_system(rig: Rig) -> None:

@@ -14,7 +14,7 @@ from penstock.engine.checkpoints import written
 from penstock.engine.messages import Lane
 from penstock.engine.options import NS_PER_S, RetryOptions
 from penstock.engine.orders import Amounts, Order, Reason
-from penstock.engine.settling import Chance, Ending, mover_died, returned, settlement_of, wait_s
+from penstock.engine.settling import OUTAGES, Chance, Ending, mover_died, returned, settlement_of, wait_s
 from penstock.errors import FailureCode
 from penstock.model import FileDetail, Guarantee
 from penstock.transfer.transfer import Checkpoint, Intent, Outcome, Verdict
@@ -31,6 +31,7 @@ FAREWELL = Reason(code=FailureCode.STORE_UNAVAILABLE, message="no answer (the la
 def ending(
     *,
     failures: int = 0,
+    attempt: int | None = None,
     canceling: bool = False,
     farewell: Reason | None = None,
     intent: Intent = Intent.MOVE,
@@ -39,7 +40,11 @@ def ending(
     amounts: Amounts = Amounts(),  # noqa: B008  it is frozen
     checkpoint: Checkpoint | None = None,
 ) -> Ending:
-    moved = transfer(intent=intent, first_attempt_ns=NOW_NS - int(age_s * NS_PER_S), attempt=failures + 1)
+    moved = transfer(
+        intent=intent,
+        first_attempt_ns=NOW_NS - int(age_s * NS_PER_S),
+        attempt=failures + 1 if attempt is None else attempt,
+    )
     order = Order(
         transfer=moved,
         claim_lane=ClaimLane.SMALL,
@@ -63,7 +68,8 @@ def settle(verdict: Verdict, end: Ending, **more: object) -> Settlement:
     return settlement_of(outcome(verdict, **more), end, OPTIONS, CHANCE)
 
 
-TROUBLE: dict[str, Any] = {"code": FailureCode.STORE_UNAVAILABLE, "message": "no answer"}
+TROUBLE: dict[str, Any] = {"code": FailureCode.CHECKSUM_MISMATCH, "message": "bytes differ"}
+OUTAGE: dict[str, Any] = {"code": FailureCode.STORE_UNAVAILABLE, "message": "no answer"}
 
 
 def test_complete_keeps_everything_that_was_learned() -> None:
@@ -122,7 +128,41 @@ def test_first_retries_are_quick_and_later_ones_bounded() -> None:
         (settle(Verdict.RETRY, ending(failures=failures), **TROUBLE).due_ns - NOW_NS) / NS_PER_S
         for failures in range(7)
     ]
-    assert dues == [1, 2, 4, 16, 64, 256, 300]
+    assert dues == [1, 2, 5, 15, 60, 300, 900]
+
+
+@pytest.mark.parametrize("code", sorted(OUTAGES))
+def test_an_outage_costs_no_attempt_and_is_waited_out_until_the_deadline(code: FailureCode) -> None:
+    """A store that is away for an hour, then most of a day: tried with growing waits, and only the deadline ends it."""
+    now_s, tries = 0.0, 0
+    while True:
+        end = ending(failures=2, attempt=tries + 1, age_s=now_s)
+        got = settle(Verdict.RETRY, end, code=code, message="away", checkpoint=RECORD)
+        tries += 1
+        if got.settling is not Settling.WAITING:
+            break
+        assert (got.error_code, got.error_message, got.checkpoint) == (code, "away", written(RECORD))
+        wait_s = (got.due_ns - NOW_NS) / NS_PER_S
+        assert wait_s == OPTIONS.waits_s[min(tries, len(OPTIONS.waits_s)) - 1]
+        now_s += wait_s
+    assert now_s > OPTIONS.deadline_s - OPTIONS.waits_s[-1]
+    assert (got.settling, got.error_code, got.due_ns) == (Settling.RETRY, "DeadlineExceeded", NOW_NS)
+    assert tries < 120
+
+
+def test_an_outage_after_many_failures_of_the_file_itself_is_still_waited_out() -> None:
+    assert settle(Verdict.RETRY, ending(failures=7), **OUTAGE).settling is Settling.WAITING
+
+
+def test_an_attempt_that_got_further_begins_the_waits_anew() -> None:
+    """A file of many hours is not slowed down more and more by short troubles; one that stands still is."""
+    amounts = Amounts(bytes_total=100, bytes_done=40, actual_bytes=40, moving_ns=3, detail=DETAIL)
+    end = ending(failures=5, attempt=30, amounts=amounts)
+    for trouble in (TROUBLE, OUTAGE):
+        further = settle(Verdict.RETRY, end, bytes_total=100, bytes_done=41, detail=DETAIL, **trouble)
+        assert further.due_ns == NOW_NS + NS_PER_S
+        still = settle(Verdict.RETRY, end, bytes_total=100, bytes_done=40, detail=DETAIL, **trouble)
+        assert still.due_ns >= NOW_NS + 300 * NS_PER_S
 
 
 @given(failures=st.integers(1, 1000), jitter=st.floats(0, 1, exclude_max=True))
@@ -148,13 +188,13 @@ def test_a_retry_keeps_what_must_stay_known() -> None:
 def test_the_last_attempt_is_kept_as_used_up_and_due_at_once() -> None:
     got = settle(Verdict.RETRY, ending(failures=7), **TROUBLE)
     assert (got.settling, got.due_ns) == (Settling.RETRY, NOW_NS)
-    assert got.error_message == "no answer (the last of 8 attempts)"
+    assert got.error_message == "bytes differ (the last of 8 attempts)"
 
 
 def test_beyond_the_deadline_there_is_no_further_attempt() -> None:
     got = settle(Verdict.RETRY, ending(age_s=86_400), **TROUBLE)
     assert (got.settling, got.due_ns, got.error_code) == (Settling.RETRY, NOW_NS, "DeadlineExceeded")
-    assert got.error_message == "not done within 24 hours; the last attempt ended with StoreUnavailable: no answer"
+    assert got.error_message == "not done within 24 hours; the last attempt ended with ChecksumMismatch: bytes differ"
 
 
 def test_a_farewell_ends_failed_for_the_reason_that_was_kept() -> None:
@@ -190,7 +230,7 @@ def test_a_cancel_during_the_farewell_ends_canceled() -> None:
 
 def test_a_cancel_is_never_given_up_and_tried_again_soon() -> None:
     got = settle(Verdict.RETRY, ending(failures=500, canceling=True, age_s=1e6), **TROUBLE)
-    assert (got.settling, got.error_code) == (Settling.RETRY, "StoreUnavailable")
+    assert (got.settling, got.error_code) == (Settling.RETRY, "ChecksumMismatch")
     assert NOW_NS < got.due_ns <= NOW_NS + 15 * NS_PER_S
 
 
@@ -231,21 +271,25 @@ def test_tidying_is_tried_again_calmly_and_given_up_after_a_day() -> None:
 @given(
     verdict=st.sampled_from(Verdict),
     failures=st.integers(0, 30),
-    canceling=st.booleans(),
-    farewell=st.booleans(),
+    urge=st.tuples(st.booleans(), st.booleans()),
     age_s=st.floats(0, 200_000),
+    code=st.sampled_from(FailureCode),
 )
 def test_nothing_is_tried_for_ever_but_a_cancel(
-    verdict: Verdict, failures: int, canceling: bool, farewell: bool, age_s: float
+    verdict: Verdict, failures: int, urge: tuple[bool, bool], age_s: float, code: FailureCode
 ) -> None:
     """Whatever comes: the attempt is the one that ended, retries are due within bounds, and FAILED always has a reason."""
+    canceling, farewell = urge
     kept = FAREWELL if farewell else None
     end = ending(failures=failures, canceling=canceling, farewell=kept, age_s=age_s)
-    got = settle(verdict, end, **TROUBLE)
+    got = settle(verdict, end, code=code, message="why")
     assert (got.sub_task_id, got.attempt) == ("subtask-1", failures + 1 if verdict not in DONE else got.attempt)
-    assert got.due_ns <= NOW_NS + int(450.0 * NS_PER_S)
+    assert got.due_ns <= NOW_NS + int(1350.0 * NS_PER_S)
     if got.settling is Settling.FAILED:
         assert got.error_code
+    if got.settling is Settling.WAITING:
+        assert age_s < OPTIONS.deadline_s
+        assert not any(urge)
     if got.settling is Settling.RETRY and not canceling:
         assert got.error_code
         assert failures + 1 < OPTIONS.attempts_max + OPTIONS.cleanups_max or not farewell
@@ -257,4 +301,4 @@ DONE = {Verdict.COMPLETE, Verdict.SKIPPED}
 def test_a_failure_before_the_deadline_is_never_called_late() -> None:
     end = ending(failures=2, age_s=100)
     got = settlement_of(outcome(Verdict.RETRY, **TROUBLE), end, replace(OPTIONS, deadline_s=1000), CHANCE)
-    assert got.error_code == "StoreUnavailable"
+    assert got.error_code == "ChecksumMismatch"
