@@ -113,6 +113,8 @@ def main(words: list[str] | None = None) -> int:
     scenarios = {name: SCENARIOS[name] for name in SCENARIOS if name in (chosen.scenario or SCENARIOS)}
     about = surroundings(chosen.dir, judge_accounting())
     sets = sets_of(scale, list(scenarios.values()))
+    if not any(each.calm for each in scenarios.values()):
+        scale = replace(scale, calm_limit_s=0.0)
     with open_stage(scale, parent=chosen.dir, sets=sets, environment=os.environ, say=say) as stage:
         for scenario in dict.fromkeys(scenarios.values()):
             mine = [name for name, each in scenarios.items() if each == scenario]

@@ -185,21 +185,28 @@ def pss_bytes(process_id: int) -> int:
 
 
 class MemoryWatch:
-    """Samples the PSS of a tree and remembers the highest sum, until it is stopped."""
+    """Samples the PSS of a tree and remembers the highest sum, and each process's highest, until it is stopped."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
         self.peak_bytes = 0
+        self.peaks_bytes: dict[int, int] = {}
         self._thread.start()
 
     def _watch(self) -> None:
         while True:
             with contextlib.suppress(OSError):
-                self.peak_bytes = max(self.peak_bytes, sum(pss_bytes(each) for each in self._account.members()))
+                self._look()
             if self._ended.wait(SAMPLE_S):
                 return
+
+    def _look(self) -> None:
+        now = {each: pss_bytes(each) for each in self._account.members()}
+        self.peak_bytes = max(self.peak_bytes, sum(now.values()))
+        for each, size in now.items():
+            self.peaks_bytes[each] = max(size, self.peaks_bytes.get(each, 0))
 
     def stop(self) -> int:
         """Ends the watch; the peak in bytes."""

@@ -58,6 +58,11 @@ http {{
             if ($document != "") {{ return 200 $document; }}
             return 404 "<Error><Code>NoSuchKey</Code></Error>";
         }}
+        error_page 404 = @absent;
+        location @absent {{
+            default_type application/xml;
+            return 404 "<Error><Code>NoSuchKey</Code></Error>";
+        }}
         location / {{
             if ($request_method !~ ^(GET|HEAD)$) {{ return 403 "<Error><Code>AccessDenied</Code></Error>"; }}
             if (-d $request_filename) {{ return 404 "<Error><Code>NoSuchKey</Code></Error>"; }}

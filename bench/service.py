@@ -137,7 +137,15 @@ class Penstock:
 
     def again(self) -> None:
         """Ends the service and starts it anew on the same HOME."""
+        self.pause()
+        self.go_on()
+
+    def pause(self) -> None:
+        """Ends the service; its HOME and its account stay."""
         self._end()
+
+    def go_on(self) -> None:
+        """Starts it anew."""
         self._start()
 
     def _start(self) -> None:

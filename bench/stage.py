@@ -113,7 +113,8 @@ def open_stage(
             records = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="penstock-bench-", dir=MEMORY)))
         root = directory / "fs"
         (root / "in").mkdir(parents=True)
-        await_calm_inodes(root / "in", say, limit_s=scale.calm_limit_s)
+        if scale.calm_limit_s:
+            await_calm_inodes(root / "in", say, limit_s=scale.calm_limit_s)
         (directory / "objects" / SOURCE_BUCKET).mkdir(parents=True)
         datasets: dict[str, Dataset] = {}
         for each in sets:

@@ -67,7 +67,7 @@ def contested(
 
 
 SCENARIOS = {
-    f"{size}-{way}": Scenario(measure=partial(measure, size, way), sets=(size,))
+    f"{size}-{way}": Scenario(measure=partial(measure, size, way), sets=(size,), calm=f"{size}-{way}" == "small-import")
     for size in ("large", "medium", "small")
     for way in Direction
 }

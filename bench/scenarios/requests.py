@@ -5,11 +5,11 @@ Alone means that the bucket's server takes connections and never answers, so tha
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 
 from bench.dataset import SOURCE_BUCKET
 from bench.lean import Answers, quantile
+from bench.scenarios.memory import mute
 from bench.scenarios.scenario import Choices, Found, Row, Scenario
 from bench.service import Penstock
 from bench.stage import Stage, silence
@@ -19,9 +19,9 @@ def measure(stage: Stage, _choices: Choices, _names: Sequence[str]) -> Found:
     """Rows: alone with many connections, alone with one, describe, and while small files move."""
     count, connections = stage.scale.creates, stage.scale.create_connections
     rows: list[Row] = []
-    with stage.another("requests") as service, socket.create_server(("127.0.0.1", 0), backlog=1024) as mute:
+    with stage.another("requests") as service, mute() as port:
         flow = service.flow(SOURCE_BUCKET, "/in/")
-        silence(service, SOURCE_BUCKET, mute.getsockname()[1])
+        silence(service, SOURCE_BUCKET, port)
         task = service.task(flow, "StreamImport", "/none/", "/none/")
         for number in range(stage.scale.runs):
             calls = [service.sub_task(flow, task, f"{number}-{index:07d}") for index in range(count)]

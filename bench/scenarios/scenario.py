@@ -28,3 +28,5 @@ class Scenario:
 
     measure: Callable[[Stage, Choices, Sequence[str]], Found]
     sets: tuple[str, ...] = ()
+    calm: bool = False
+    """Whether it makes so many files that inodes freed lately by others would be paid for."""

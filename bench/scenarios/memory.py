@@ -1,0 +1,111 @@
+"""How much memory does Penstock take (PSS): the control process with 10^6 sub-tasks waiting, a mover while large files move?
+
+Waiting means: accepted through the API by the running service, and kept from moving by a bucket's server that takes connections
+and answers nothing. The movers' figure is the peak while several copies of the large file go both ways at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from bench.accounts import MemoryWatch, pss_bytes
+from bench.dataset import SOURCE_BUCKET
+from bench.scenarios.scenario import Choices, Found, Row, Scenario
+from bench.service import Penstock
+from bench.stage import Stage, silence
+
+CALM_S = 2.0
+SLICE = 20_000
+IMPORTS, EXPORTS = 2, 6
+LIMIT_S = 900.0
+
+
+def measure(stage: Stage, _choices: Choices, _names: Sequence[str]) -> Found:
+    """PSS of each kind of process: fresh, with many waiting, and at its peak under large files."""
+    rows: list[Row] = []
+    count = stage.scale.waiting
+    with stage.another("memory", settings={"waiting_max": count}) as service, mute() as port:
+        flow = service.flow(SOURCE_BUCKET, "/in/")
+        silence(service, SOURCE_BUCKET, port)
+        time.sleep(CALM_S)
+        rows += _rows("just started", 0, _now(service))
+        task = service.task(flow, "StreamImport", "/none/", "/none/")
+        begun = time.perf_counter()
+        for first in range(0, count, SLICE):
+            names = (f"{index:07d}" for index in range(first, min(first + SLICE, count)))
+            service.ask([service.sub_task(flow, task, name) for name in names], connections=64)
+        stage.say(f"  {count:,} accepted in {time.perf_counter() - begun:.0f} s")
+        rows += _rows(f"{count:,} waiting", count, _now(service), counts="control")
+        time.sleep(CALM_S)
+        rows += _rows(f"{count:,} waiting, {CALM_S:g} s later", count, _now(service), counts="control")
+    rows += _rows("large files both ways (peak)", 0, _under_large(stage), counts="mover")
+    for row in rows:
+        stage.say(f"  {row['when']}: {row['process']} {row['pss_bytes'] >> 20} MiB")
+    return {"memory": rows}
+
+
+@contextlib.contextmanager
+def mute() -> Iterator[int]:
+    """A port that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
+        yield int(server.getsockname()[1])
+
+
+def _now(service: Penstock) -> dict[str, int]:
+    return _by_role((role_of(each, service), pss_bytes(each)) for each in service.account.members())
+
+
+def _under_large(stage: Stage) -> dict[str, int]:
+    """Peaks by role while the large file is imported and exported several times at once."""
+    service, name = stage.penstock, stage.datasets["large"].files_set.names()[0]
+    roles = {each: role_of(each, service) for each in service.account.members()}
+    tasks = {}
+    calls = []
+    for direction, flow in stage.arena.flows.items():
+        copies = IMPORTS if direction == "import" else EXPORTS
+        action = "StreamImport" if direction == "import" else "StreamExport"
+        task = service.task(flow, action, "/large/", "/memory/")
+        tasks[task] = copies
+        calls += [service.sub_task(flow, task, name, f"{number}") for number in range(copies)]
+    watch = MemoryWatch(service.account)
+    service.ask(calls, connections=8)
+    for task, copies in tasks.items():
+        service.wait(task, copies, every_s=0.2, limit_s=LIMIT_S)
+    watch.stop()
+    for number in range(IMPORTS):
+        (service.root / "in" / "memory" / f"{number}").unlink()
+    return _by_role((roles[each], peak) for each, peak in watch.peaks_bytes.items() if each in roles)
+
+
+def role_of(process_id: int, service: Penstock) -> str:
+    """What kind of process that is: the one that was started, one that moves, or the embedded bucket's."""
+    if process_id == service.process_id:
+        return "control"
+    try:
+        line = Path(f"/proc/{process_id}/cmdline").read_bytes()
+    except OSError:
+        return "ended"
+    return "mover" if b"mover" in line else "embedded bucket" if b"emulator" in line else "other"
+
+
+def _by_role(found: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """The largest of each kind."""
+    largest: dict[str, int] = {}
+    for role, size in found:
+        largest[role] = max(size, largest.get(role, 0))
+    return largest
+
+
+def _rows(when: str, waiting: int, found: dict[str, int], *, counts: str = "") -> list[Row]:
+    """`counts` names the process whose figure a target is about."""
+    return [
+        {"when": when, "waiting": waiting, "process": role, "pss_bytes": size, "counts": role == counts}
+        for role, size in sorted(found.items())
+    ]
+
+
+SCENARIO = Scenario(measure=measure, sets=("large",))
