@@ -11,9 +11,10 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from penstock.client import API_VERSION, EMPTY_SHA256, ClientOptions, Parameter, canonical_query, flatten, sign
+from penstock.client import ClientOptions, Parameter, canonical_query, flatten, form_body, signed_headers
 
 CHUNK_BYTES = 256 << 10
 _END = b"\r\n\r\n"
@@ -47,22 +48,27 @@ def quantile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def signed(options: ClientOptions, action: str, parameters: Mapping[str, Parameter | None]) -> bytes:
-    """One call as it goes over the wire."""
+def signed(
+    options: ClientOptions,
+    action: str,
+    parameters: Mapping[str, Parameter | None],
+    *,
+    form: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
+    """One call as it goes over the wire; `form` is its body."""
     query = canonical_query(flatten(parameters))
-    host = urlsplit(options.endpoint).netloc
-    headers = {
-        "host": host,
-        "x-acs-action": action,
-        "x-acs-version": API_VERSION,
-        "x-acs-date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "x-acs-signature-nonce": os.urandom(16).hex(),
-        "x-acs-content-sha256": EMPTY_SHA256,
-        "accept": "application/json",
-    }
-    headers["authorization"] = sign(options, query=query, headers=headers)
+    body = form_body(form)
+    headers = signed_headers(
+        options,
+        host=urlsplit(options.endpoint).netloc,
+        action=action,
+        query=query,
+        body=body,
+        now_s=time.time(),
+        nonce=os.urandom(16).hex(),
+    )
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"POST /?{query} HTTP/1.1\r\n{lines}content-length: 0\r\n\r\n".encode()
+    return f"POST /?{query} HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
 class _Line:

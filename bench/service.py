@@ -13,13 +13,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.accounts import open_account
 from bench.lean import Answers, ask_all, signed
-from penstock.client import Client, ClientOptions, Parameter
+from penstock.client import Client, ClientOptions, FileToMove, Parameter, bulk_entry, bulk_pages
 
 COMMAND = (sys.executable, "-P", "-m", "penstock.cli")
 READY_S = 60.0
@@ -95,6 +95,20 @@ class Penstock:
             SrcFilePath=f"/{name}",
             DstFilePath=f"/{target or name}",
         )
+
+    def bulk(self, flow: str, task: str, names: Sequence[str], target: str = "") -> list[bytes]:
+        """The signed calls of the bulk door that move files of these names, to names that begin with `target`."""
+        ids = {"DataFlowId": flow, "DataFlowTaskId": task, "PathBase": "task"}
+        files = (FileToMove(source=name, target=f"{target}{name}") for name in names)
+        return [
+            signed(
+                self.options,
+                "CreateDataFlowSubTasks",
+                {"FileSystemId": self.file_system_id, **ids},
+                form={"SubTasks": f"[{','.join(map(bulk_entry, page))}]"},
+            )
+            for page in bulk_pages(files)
+        ]
 
     def signed(self, action: str, **parameters: Parameter | None) -> bytes:
         """A call that `ask` sends."""

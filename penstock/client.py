@@ -14,9 +14,9 @@ import os
 import select
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
@@ -25,7 +25,10 @@ from penstock.errors import ApiRefusedError, ApiUnreachableError
 API_VERSION = "2017-06-26"
 ALGORITHM = "ACS3-HMAC-SHA256"
 ANSWER_MAX_BYTES = 64 << 20
-EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+FORM_TYPE = "application/x-www-form-urlencoded"
+BULK_FILES_MAX = 1000
+BULK_FORM_MAX_BYTES = (4 << 20) - (64 << 10)
+"""What one call of the bulk door takes: so many files, and a body of 4 MiB with room for the other parameters."""
 
 Parameter = str | int | bool | Sequence["Parameter"] | Mapping[str, "Parameter"]
 """What a parameter may be: lists become `Name.1`, `Name.2`, mappings become `Name.Key`."""
@@ -69,15 +72,84 @@ def canonical_query(flat: Mapping[str, str]) -> str:
     return "&".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in sorted(flat.items()))
 
 
-def sign(options: ClientOptions, *, query: str, headers: Mapping[str, str]) -> str:
-    """The Authorization header of a POST to `/` with an empty body; every one of `headers` (lower-case names) is signed."""
+def form_body(flat: Mapping[str, str]) -> bytes:
+    """Parameters, all ASCII, as a form. Only what has a meaning there is escaped: most of a long JSON text is left as it is."""
+    return "&".join(f"{quote(name, safe='')}={_form_text(value)}" for name, value in flat.items()).encode("ascii")
+
+
+def _form_text(text: str) -> str:
+    return text.replace("%", "%25").replace("&", "%26").replace("+", "%2B").replace(" ", "%20")
+
+
+def signed_headers(
+    options: ClientOptions, *, host: str, action: str, query: str, body: bytes, now_s: float, nonce: str
+) -> dict[str, str]:
+    """All headers of a POST to `/`, but content-length; every one (lower-case names) is signed."""
+    headers = {
+        "host": host,
+        "x-acs-action": action,
+        "x-acs-version": API_VERSION,
+        "x-acs-date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_s)),
+        "x-acs-signature-nonce": nonce,
+        "x-acs-content-sha256": hashlib.sha256(body).hexdigest(),
+        "accept": "application/json",
+    }
+    if body:
+        headers["content-type"] = FORM_TYPE
+    headers["authorization"] = _authorization(options, query=query, headers=headers)
+    return headers
+
+
+def _authorization(options: ClientOptions, *, query: str, headers: Mapping[str, str]) -> str:
     names = sorted(headers)
     signed = ";".join(names)
     lines = "".join(f"{name}:{headers[name].strip()}\n" for name in names)
-    request = f"POST\n/\n{query}\n{lines}\n{signed}\n{EMPTY_SHA256}"
+    request = f"POST\n/\n{query}\n{lines}\n{signed}\n{headers['x-acs-content-sha256']}"
     text = f"{ALGORITHM}\n{hashlib.sha256(request.encode()).hexdigest()}"
     signature = hmac.new(options.access_key_secret.encode(), text.encode(), hashlib.sha256).hexdigest()
     return f"{ALGORITHM} Credential={options.access_key_id},SignedHeaders={signed},Signature={signature}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileToMove:
+    """One file for the bulk door: paths beneath the task's directory and its target directory, and a condition."""
+
+    source: str
+    target: str
+    modify_time_ns: int | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """What became of one file at the bulk door: its sub-task's id ("" in a dry run), or the code and words of a refusal."""
+
+    sub_task_id: str = ""
+    code: str = ""
+    message: str = ""
+
+
+def bulk_entry(file: FileToMove) -> str:
+    """One file as JSON text."""
+    condition = {"ModifyTime": file.modify_time_ns, "Size": file.size_bytes}
+    given = {name: str(value) for name, value in condition.items() if value is not None}
+    paths = {"SrcFilePath": f"/{file.source.lstrip('/')}", "DstFilePath": f"/{file.target.lstrip('/')}"}
+    return json.dumps({**paths, "Condition": given} if given else paths, separators=(",", ":"))
+
+
+def bulk_pages(files: Iterable[FileToMove]) -> Iterator[list[FileToMove]]:
+    """The files, in order, in pages that one call takes."""
+    page: list[FileToMove] = []
+    size_bytes = 0
+    for file in files:
+        entry_bytes = len(_form_text(bulk_entry(file))) + 1
+        if page and (len(page) == BULK_FILES_MAX or size_bytes + entry_bytes > BULK_FORM_MAX_BYTES):
+            yield page
+            page, size_bytes = [], 0
+        page.append(file)
+        size_bytes += entry_bytes
+    if page:
+        yield page
 
 
 class Client:
@@ -96,24 +168,26 @@ class Client:
         self._entropy = entropy
         self._host, self._connection = _prepare(options)
 
-    def call(self, action: str, parameters: Mapping[str, Parameter | None]) -> dict[str, Any]:
-        """The answer to one call.
+    def call(
+        self, action: str, parameters: Mapping[str, Parameter | None], *, form: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, Any]:
+        """The answer to one call; what is too long for a URL goes into `form`, as ASCII text.
 
         Raises ApiRefusedError (the API's own word) and ApiUnreachableError (no answer: the outcome is unknown).
         """
         query = canonical_query(flatten(parameters))
-        headers = {
-            "host": self._host,
-            "x-acs-action": action,
-            "x-acs-version": API_VERSION,
-            "x-acs-date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._now_s())),
-            "x-acs-signature-nonce": self._entropy(16).hex(),
-            "x-acs-content-sha256": EMPTY_SHA256,
-            "accept": "application/json",
-        }
-        headers["authorization"] = sign(self._options, query=query, headers=headers)
-        status, body = self._exchange(f"/?{query}" if query else "/", headers)
-        answer = self._decode(status, body)
+        body = form_body(form)
+        headers = signed_headers(
+            self._options,
+            host=self._host,
+            action=action,
+            query=query,
+            body=body,
+            now_s=self._now_s(),
+            nonce=self._entropy(16).hex(),
+        )
+        status, answered = self._exchange(f"/?{query}" if query else "/", headers, body)
+        answer = self._decode(status, answered)
         if status != 200:
             raise ApiRefusedError(
                 str(answer.get("Message") or f"HTTP {status}"),
@@ -123,6 +197,45 @@ class Client:
                 hint=str(answer.get("Recommend") or ""),
             )
         return answer
+
+    def create_sub_tasks(
+        self,
+        files: Sequence[FileToMove],
+        *,
+        file_system_id: str,
+        data_flow_id: str,
+        task_id: str,
+        client_token: str | None = None,
+        dry_run: bool | None = None,
+    ) -> list[Created]:
+        """Move files on a stream, by the bulk door: at most one of `bulk_pages`. What became of each, in order.
+
+        After ApiUnreachableError the same call with the same `client_token` (1 to 64 ASCII characters) is answered as the
+        first was, and creates nothing twice. ApiRefusedError concerns all of the files, and none is accepted.
+        """
+        answer = self.call(
+            "CreateDataFlowSubTasks",
+            {
+                "FileSystemId": file_system_id,
+                "DataFlowId": data_flow_id,
+                "DataFlowTaskId": task_id,
+                "PathBase": "task",  # so a path has one meaning under every setting of the service
+                "ClientToken": client_token,
+                "DryRun": dry_run,
+            },
+            form={"SubTasks": f"[{','.join(map(bulk_entry, files))}]"},
+        )
+        found = answer.get("DataFlowSubTask", {}).get("DataFlowSubTask", [])
+        if len(found) != len(files):
+            raise ApiUnreachableError(f"{self._options.endpoint} answered {len(found)} results for {len(files)} files")
+        return [
+            Created(
+                sub_task_id=str(result.get("DataFlowSubTaskId", "")),
+                code=str(result.get("Code", "")),
+                message=str(result.get("Message", "")),
+            )
+            for result in found
+        ]
 
     def close(self) -> None:
         """Closes the connection; the next call opens another."""
@@ -136,14 +249,14 @@ class Client:
     ) -> None:
         self.close()
 
-    def _exchange(self, target: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    def _exchange(self, target: str, headers: Mapping[str, str], form: bytes) -> tuple[int, bytes]:
         self._drop_stale_connection()
         try:
             self._connection.putrequest("POST", target, skip_host=True, skip_accept_encoding=True)
             for name, value in headers.items():
                 self._connection.putheader(name, value)
-            self._connection.putheader("content-length", "0")
-            self._connection.endheaders()
+            self._connection.putheader("content-length", str(len(form)))
+            self._connection.endheaders(form or None)
             response = self._connection.getresponse()
             body = response.read(ANSWER_MAX_BYTES + 1)
         except ssl.SSLCertVerificationError as error:

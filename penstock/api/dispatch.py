@@ -9,13 +9,15 @@ from collections.abc import Mapping
 
 from penstock.api.errors import ApiError
 from penstock.api.notbuilt import NOT_BUILT
-from penstock.api.operation import Operation
-from penstock.api.operations import dataflows, filesystems, subtasks, tasks
+from penstock.api.operation import Operation, Origin
+from penstock.api.operations import bulk, dataflows, filesystems, subtasks, tasks
 from penstock.api.options import Fidelity
 from penstock.api.protocol import VERSION
 
 OPERATIONS: Mapping[str, Operation] = {
-    operation.name: operation for module in (filesystems, dataflows, tasks, subtasks) for operation in module.OPERATIONS
+    operation.name: operation
+    for module in (filesystems, dataflows, tasks, subtasks, bulk)
+    for operation in module.OPERATIONS
 }
 ALIASES: Mapping[str, Operation] = {
     alias: operation for operation in OPERATIONS.values() for alias in operation.aliases
@@ -29,6 +31,8 @@ def find(action: str, version: str, fidelity: Fidelity) -> Operation:
     """The operation called so. Raises ApiError InvalidApi.NotFound, NotImplemented or (strict) DataFlowNotSupported."""
     operation = OPERATIONS.get(action)
     if operation is not None and version == VERSION:
+        if operation.origin is Origin.OURS and fidelity is Fidelity.STRICT:
+            raise ApiError("InvalidApi.NotFound", f"{action} is an extension: there is none with fidelity = strict.")
         return operation
     if version != VERSION:
         raise ApiError("InvalidApi.NotFound", f"The version here is {VERSION}.")

@@ -25,6 +25,13 @@ DATA_FLOW_SINCE = (2, 4, 0)
 STREAM_SINCE = (2, 6, 0)
 
 
+class Origin(StrEnum):
+    """Whose an action is: what the vendor does not have, strict fidelity does not have either."""
+
+    VENDOR = "vendor"
+    OURS = "ours"
+
+
 class Effect(StrEnum):
     """Whether an operation changes something: the nonce of one that does is kept in the change's own transaction."""
 
@@ -58,7 +65,8 @@ class Reply:
 class Operation:
     """One action of the API. `aliases` are names that strict fidelity does not know.
 
-    `answers_id` is the field in which the id of what it made is answered; "" where it makes nothing.
+    `answers_id` is the field in which the id of what it made is answered; "" where it makes nothing. `recall` makes the
+    answer's fields of what the catalog remembers with a ClientToken, where that is not an id.
     """
 
     name: str
@@ -67,6 +75,8 @@ class Operation:
     run: Callable[[Desk, Invocation], Awaitable[Reply]]
     aliases: tuple[str, ...] = ()
     answers_id: str = ""
+    recall: Callable[[str, CallMode], Mapping[str, Json]] | None = None
+    origin: Origin = Origin.VENDOR
 
 
 class Nonce:
@@ -106,6 +116,8 @@ class Invocation:
         result = await catalog.remembered(call) if call.client_token else None
         if result is None:
             return None
+        if self.operation.recall is not None:
+            return Reply(fields=self.operation.recall(result, call.mode))
         name = self.operation.answers_id
         return Reply(fields={name: "" if call.mode is CallMode.DRY_RUN else result} if name else {})
 

@@ -34,9 +34,10 @@ class ApiOptions:
     data_flows_max: int = 10
     header_max_bytes: int = 32 << 10
     query_max_bytes: int = 65_535  # longer URLs the server's parser does not take (`connection`)
-    body_max_bytes: int = 1 << 20  # a 64 KB EntryList, percent-encoded, fits
+    body_max_bytes: int = 4 << 20  # a thousand files with paths of 1,023 letters fit
     body_time_s: float = 10.0
     parameter_max_count: int = 256
+    bulk_entries_max: int = 1000
     store_time_s: float = 10.0
     file_system_time_s: float = 10.0
     errand_threads: int = 4  # for each bucket, and for each file system

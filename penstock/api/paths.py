@@ -6,8 +6,6 @@ String work only. That a path stays beneath the file system's root is the kernel
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from enum import StrEnum
 
 from penstock.api.errors import ApiError, illegal_characters, invalid_format
 from penstock.api.options import PathBase
@@ -20,22 +18,6 @@ NAME_MAX_BYTES = 255
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _SOUND = re.compile("(?:/(?!\\.{1,2}(?:/|\\Z))[^/\x00-\x1f\x7f-\x9f]+)+/?")
 _RESERVED = f"/{RESERVED_PREFIX}"
-
-
-class Relation(StrEnum):
-    """What a sub-task's path was found to be relative to."""
-
-    DATA_FLOW = "dataflow"
-    TASK = "task"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """Where a path points. `rival` is the full path of the other way to read it, "" when there is one meaning only."""
-
-    path: str
-    rival: str
-    relation: Relation
 
 
 def check_file_path(name: str, text: str) -> str:
@@ -56,12 +38,21 @@ def check_directory(name: str, text: str) -> str:
     return text
 
 
-def read(path: str, *, root: str, directory: str, base: PathBase) -> Reading:
-    """Where `path` points, given the dataflow's `root` and the task's `directory` on that side (both end with `/`)."""
-    in_task = f"{root[:-1]}{directory[:-1]}{path}"
-    if base is PathBase.TASK or directory == "/" or not path.startswith(directory):
-        return Reading(path=in_task, rival="", relation=Relation.TASK)
-    return Reading(path=f"{root[:-1]}{path}", rival=in_task, relation=Relation.DATA_FLOW)
+class Ground:
+    """One side of a stream: the dataflow's `root` and the task's `directory` there (both end with `/`)."""
+
+    __slots__ = ("_directory", "_in_data_flow", "_in_task")
+
+    def __init__(self, *, root: str, directory: str, base: PathBase) -> None:
+        self._directory = "" if base is PathBase.TASK or directory == "/" else directory
+        self._in_data_flow = root[:-1]
+        self._in_task = f"{root[:-1]}{directory[:-1]}"
+
+    def read(self, path: str) -> tuple[str, str]:
+        """The full path that `path` means, and that of the other way to read it: "" when there is one meaning only."""
+        if self._directory and path.startswith(self._directory):
+            return self._in_data_flow + path, self._in_task + path
+        return self._in_task + path, ""
 
 
 def check_key(name: str, path: str) -> None:

@@ -18,9 +18,12 @@ from penstock.errors import CatalogError, CatalogUnavailableError, NonceUsedErro
 USED_BEFORE = "this signature nonce was used before"
 
 
-def guarded(session: Session, call: Call, verb: Callable[[], str]) -> str | Refused:
+def guarded(
+    session: Session, call: Call, verb: Callable[[], str], *, rehearsed: Callable[[str], str] = lambda _: ""
+) -> str | Refused:
     """Run `verb` as `call` asks and answer its result: the id of what it made, or an empty text.
 
+    A dry run answers what `rehearsed` makes of the result that the call would have.
     Refusals come back as Refused so that the nonce is kept; NonceUsedError is raised, since nothing is to be kept then.
     """
     if call.nonce:
@@ -28,8 +31,8 @@ def guarded(session: Session, call: Call, verb: Callable[[], str]) -> str | Refu
     try:
         with session.all_or_nothing("guarded"):
             return _remembered(session, call, verb) if call.client_token else _rehearsed(call, verb)
-    except _RehearsalOverError:
-        return ""
+    except _RehearsalOverError as over:
+        return rehearsed(over.result)
     except CatalogUnavailableError:
         raise
     except CatalogError as refusal:
@@ -39,11 +42,15 @@ def guarded(session: Session, call: Call, verb: Callable[[], str]) -> str | Refu
 class _RehearsalOverError(Exception):
     """A dry run has passed all checks: leave, undoing what it did."""
 
+    def __init__(self, result: str) -> None:
+        super().__init__(result)
+        self.result = result
+
 
 def _rehearsed(call: Call, verb: Callable[[], str]) -> str:
     result = verb()
     if call.mode is CallMode.DRY_RUN:
-        raise _RehearsalOverError
+        raise _RehearsalOverError(result)
     return result
 
 
@@ -53,10 +60,10 @@ def _remembered(session: Session, call: Call, verb: Callable[[], str]) -> str:
     The token is claimed first, so that two writers with one token would wait for each other.
     """
     if not claim_tokens(session, [(call, "")]):
-        result = remembered(session, call)
+        result = remembered(session, call) or ""
         if call.mode is CallMode.DRY_RUN:
-            raise _RehearsalOverError
-        return result or ""
+            raise _RehearsalOverError(result)
+        return result
     result = _rehearsed(call, verb)
     if result:
         session.run(

@@ -12,12 +12,25 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from penstock.catalog import calls, claims, dataflows, listing, rows, settling, subtasks, tasks, transitions, upkeep
+from penstock.catalog import (
+    bulk,
+    calls,
+    claims,
+    dataflows,
+    listing,
+    rows,
+    settling,
+    subtasks,
+    tasks,
+    transitions,
+    upkeep,
+)
 from penstock.catalog.database import Database, Durability
 from penstock.catalog.doorbell import Doorbell
 from penstock.catalog.opening import CatalogBounds, Hands, open_hands
 from penstock.catalog.session import Session
 from penstock.catalog.verbs import (
+    Accepted,
     Call,
     Claimed,
     ClaimLane,
@@ -25,6 +38,7 @@ from penstock.catalog.verbs import (
     Health,
     NewDataFlow,
     NewSubTask,
+    NewSubTasks,
     NewTask,
     Page,
     ProgressUpdate,
@@ -132,6 +146,19 @@ class Catalog:
         """Accept one file; its id, or "" for a dry run. InvalidStateError, TooManyWaitingError."""
         creation = subtasks.Creation(call=call, new=new, waiting_max=self._hands.bounds.waiting_max)
         return await self._once(call.nonce, self._hands.writer, _CREATION, creation)
+
+    async def create_sub_tasks(self, call: Call, new: NewSubTasks) -> Accepted:
+        """Accept files while there are places for them, in one transaction; a dry run changes nothing.
+
+        InvalidStateError; TooManyWaitingError when there are files and no place at all. What a ClientToken stands for is
+        what the first call answered, ids included.
+        """
+
+        def work(session: Session) -> str | Refused:
+            return bulk.create(session, call, new, self._hands.bounds.waiting_max)
+
+        result: str = await self._once(call.nonce, self._hands.writer, _WORK, work)
+        return bulk.recall(result)
 
     async def cancel_sub_task(
         self, call: Call, file_system_id: str, data_flow_id: str, task_id: str, sub_task_id: str

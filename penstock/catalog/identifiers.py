@@ -32,8 +32,13 @@ class NumberClock:
 
     def next(self) -> int:
         """The next number; called from one thread only."""
-        self._last = max(self._now_ns(), self._last + 1)
-        return self._last
+        return self.take(1)
+
+    def take(self, count: int) -> int:
+        """The first of `count` numbers that follow each other."""
+        first = max(self._now_ns(), self._last + 1)
+        self._last = first + count - 1
+        return first
 
 
 _PAIRS = tuple(high + low for high in DIGITS for low in DIGITS)
@@ -62,6 +67,19 @@ def task_id(number: int) -> str:
 def sub_task_id(number: int, chance: bytes) -> str:
     """`subTaskId-` and 19 base-36 digits, of which the first 12 are time."""
     return f"subTaskId-{base36(number, TIME_DIGITS)}{base36(int.from_bytes(chance, 'big'), CHANCE_DIGITS)}"
+
+
+def sub_task_ids(first: int, count: int, chance: bytes) -> list[str]:
+    """The ids of `count` sub-tasks with following numbers and the same chance; each as `sub_task_id` makes it."""
+    tail = base36(int.from_bytes(chance, "big"), CHANCE_DIGITS)
+    found: list[str] = []
+    head, above = "", -1
+    for number in range(first, first + count):
+        high, low = divmod(number, 36 * 36)
+        if high != above:  # the last two digits alone differ mostly
+            head, above = f"subTaskId-{base36(high, TIME_DIGITS - 2)}", high
+        found.append(f"{head}{DIGITS[low // 36]}{DIGITS[low % 36]}{tail}")
+    return found
 
 
 def data_flow_number(identifier: str) -> int:

@@ -53,6 +53,10 @@ class Session:
         """A number that no row has had."""
         return self._numbers.next()
 
+    def next_numbers(self, count: int) -> int:
+        """The first of `count` numbers that follow each other and that no row has had."""
+        return self._numbers.take(count)
+
     def ring(self) -> None:
         """After the commit there is something to do: wake those who wait at the bell."""
         self.rings = True

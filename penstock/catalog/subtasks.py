@@ -25,7 +25,7 @@ from penstock.errors import (
 )
 from penstock.model import STREAM_ACTIONS, SubTaskStatus, TaskStatus
 
-_FIRST, _BEHIND = 1, 2
+FIRST, BEHIND = 1, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +73,8 @@ def create(session: Session, creations: Sequence[Creation]) -> list[str | Refuse
 def _accept(session: Session, creations: Sequence[Creation]) -> list[str]:
     """Count the new ones at their parents, put them in line at their targets, write them down."""
     stopped_ns = {
-        task: _take(session, task, [creation for creation in creations if _task_of(creation) == task])
-        for task in Counter(_task_of(creation) for creation in creations)
+        task: take(session, *task, count=count, waiting_max=creations[0].waiting_max)
+        for task, count in Counter(_task_of(creation) for creation in creations).items()
     }
     lines = [rows.line(creation.new.target_name) for creation in creations]
     taken = {row["line"] for row in session.rows_in("sub_tasks.firsts", lines)}
@@ -84,7 +84,7 @@ def _accept(session: Session, creations: Sequence[Creation]) -> list[str]:
         number = session.next_number()
         identifier = identifiers.sub_task_id(number, session.entropy(identifiers.CHANCE_BYTES))
         made.append(identifier)
-        turn = _BEHIND if line in taken else _FIRST
+        turn = BEHIND if line in taken else FIRST
         taken.add(line)
         values.append(
             _values(
@@ -114,7 +114,7 @@ def _values(
         "sub_task_id": identifier,
         "data_flow_number": identifiers.data_flow_number(new.data_flow_id),
         "task_number": identifiers.task_number(new.task_id),
-        "queue": "small" if turn == _FIRST else "",
+        "queue": "small" if turn == FIRST else "",
         "turn": turn,
         "line": line,
         "source": new.source,
@@ -129,17 +129,17 @@ def _values(
     }
 
 
-def _take(session: Session, task: tuple[str, str, str], creations: Sequence[Creation]) -> int:
-    """Count `creations` at their dataflow and task, both of which must be open; the time the dataflow was stopped."""
-    file_system_id, data_flow_id, task_id = task
+def take(
+    session: Session, file_system_id: str, data_flow_id: str, task_id: str, *, count: int, waiting_max: int
+) -> int:
+    """Count new sub-tasks at their dataflow and task, both of which must be open; the time the dataflow was stopped."""
     data_flow_number = identifiers.data_flow_number(data_flow_id)
-    waiting_max = creations[0].waiting_max
     taken = session.row(
         "data_flows.take_sub_tasks",
         number=data_flow_number,
         data_flow_id=data_flow_id,
         file_system_id=file_system_id,
-        accepted=len(creations),
+        accepted=count,
         waiting_max=waiting_max,
     )
     if taken is None or not session.run(
@@ -147,7 +147,7 @@ def _take(session: Session, task: tuple[str, str, str], creations: Sequence[Crea
         number=identifiers.task_number(task_id),
         task_id=task_id,
         data_flow_number=data_flow_number,
-        accepted=len(creations),
+        accepted=count,
     ):
         raise _why_not(session, file_system_id, data_flow_id, task_id, waiting_max)
     return int(taken["stopped_ns"])
@@ -172,7 +172,7 @@ def cancel(session: Session, file_system_id: str, data_flow_id: str, task_id: st
     tally = Tally()
     if session.run("sub_tasks.drop", number=row["number"], now_ns=session.now_ns):
         tally.moved_on(row["data_flow_number"], row["task_number"], row["status"], step(Noun.SUB_TASK, "drop").after)
-        if row["turn"] == _FIRST:
+        if row["turn"] == FIRST:
             step_up(session, [row["line"]])
     elif session.run("sub_tasks.cancel", number=row["number"]):
         tally.moved_on(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from penstock.model import Condition, ConflictPolicy, FileDetail, SubTask, SubTaskStatus, TaskAction
 
@@ -80,6 +80,39 @@ class NewSubTask:
     rival: str
     target_name: str
     condition: Condition
+
+
+class NewFile(NamedTuple):
+    """One of many files to move: as NewSubTask. A tuple, because there are thousands a second."""
+
+    source: str
+    target: str
+    rival: str
+    target_name: str
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSubTasks:
+    """Files to move on one stream, in this order. Dataflow must be Running, task streaming and Executing.
+
+    `remark` is remembered with the ClientToken and answered again; the catalog does not look inside.
+    """
+
+    file_system_id: str
+    data_flow_id: str
+    task_id: str
+    files: Sequence[NewFile]
+    remark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What became of `asked` files: the first `len(sub_task_ids)` are accepted, for the others there was no place."""
+
+    sub_task_ids: Sequence[str]
+    asked: int
+    remark: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

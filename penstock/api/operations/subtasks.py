@@ -9,7 +9,6 @@ from datetime import tzinfo
 
 from penstock.api import paths
 from penstock.api.answers import Json
-from penstock.api.errors import ApiError
 from penstock.api.filters import exact_text, filters, ids, words_of
 from penstock.api.operation import (
     DATA_FLOW_SINCE,
@@ -37,21 +36,24 @@ from penstock.api.parameters import (
     required,
     required_file_path,
 )
-from penstock.api.paths import Relation
+from penstock.api.route import Route
 from penstock.api.times import zone_text
 from penstock.catalog.verbs import NewSubTask, SubTaskQuery
-from penstock.model import STREAM_ACTIONS, Condition, Direction, SubTask, SubTaskStatus
+from penstock.model import Condition, SubTask, SubTaskStatus
 
-PATH_BASE_HEADER = "x-penstock-path-base"
+PATH_BASE_MARK = (("x-penstock-path-base", "dataflow"),)
+"""The header of an answer whose path could have been read in another way."""
 
-_TASK_ID = required("DataFlowTaskId", identifier, "")
+DATA_FLOW_TASK_ID = required("DataFlowTaskId", identifier, "")
 _TASK_ID_TO_CANCEL = required("DataFlowTaskId", identifier, "", missing_code="MissingTaskId")
 _SUB_TASK_ID = required("DataFlowSubTaskId", identifier, "")
 _SRC_FILE_PATH = required_file_path("SrcFilePath")
 _DST_FILE_PATH = required_file_path("DstFilePath")
-_MODIFY_TIME: Parameter[int | None] = optional("Condition.ModifyTime", integer(-INT64_MAX - 1, INT64_MAX), None)
+modify_time_ns = integer(-INT64_MAX - 1, INT64_MAX)
+size_bytes = integer(0, INT64_MAX)
+_MODIFY_TIME: Parameter[int | None] = optional("Condition.ModifyTime", modify_time_ns, None)
 _SIZE: Parameter[int | None] = only_as(
-    ("Condition.ModifyTime", "Condition.Size"), optional("Condition.Size", integer(0, INT64_MAX), None)
+    ("Condition.ModifyTime", "Condition.Size"), optional("Condition.Size", size_bytes, None)
 )
 
 _MAX_RESULTS = max_results(20)
@@ -75,39 +77,24 @@ async def create_sub_task(desk: Desk, invocation: Invocation) -> Reply:
     """Accept one file to move. Raises ApiError, CatalogError."""
     values = invocation.values
     file_system = file_system_of(desk, values, since=STREAM_SINCE)
-    file_system_id, data_flow_id, task_id = file_system.file_system_id, values[DATA_FLOW_ID], values[_TASK_ID]
+    file_system_id, data_flow_id, task_id = file_system.file_system_id, values[DATA_FLOW_ID], values[DATA_FLOW_TASK_ID]
     stream = await desk.streams.find(file_system_id, data_flow_id, task_id)
-    if stream.action not in STREAM_ACTIONS:
-        raise ApiError("OperationDenied.InvalidState", f"The task is {stream.action}: sub-tasks belong to streams.")
-    base = desk.options.subtask_path_base
-    source = paths.read(values[_SRC_FILE_PATH], root=stream.source_root, directory=stream.source_directory, base=base)
-    target = paths.read(values[_DST_FILE_PATH], root=stream.target_root, directory=stream.target_directory, base=base)
-    if stream.direction is Direction.IMPORT:
-        paths.check_key("SrcFilePath", source.path)
-        paths.check_file_name("DstFilePath", target.path)
-        target_name = f"{file_system_id}{target.path}"
-    else:
-        paths.check_file_name("SrcFilePath", source.path)
-        paths.check_key("DstFilePath", target.path)
-        target_name = f"{stream.bucket}{target.path}"
+    route = Route(stream, file_system_id=file_system_id, base=desk.options.subtask_path_base)
+    way = route.way(values[_SRC_FILE_PATH], values[_DST_FILE_PATH])
     sub_task_id = await desk.catalog.create_sub_task(
         invocation.call(),
         NewSubTask(
             file_system_id=file_system_id,
             data_flow_id=data_flow_id,
             task_id=task_id,
-            source=source.path,
-            target=target.path,
-            rival=source.rival,
-            target_name=target_name,
+            source=way.source,
+            target=way.target,
+            rival=way.rival,
+            target_name=way.target_name,
             condition=Condition(modify_time_ns=values[_MODIFY_TIME], size_bytes=values[_SIZE]),
         ),
     )
-    marked = Relation.DATA_FLOW in (source.relation, target.relation)
-    return Reply(
-        fields={"DataFlowSubTaskId": sub_task_id},
-        headers=((PATH_BASE_HEADER, Relation.DATA_FLOW.value),) if marked else (),
-    )
+    return Reply(fields={"DataFlowSubTaskId": sub_task_id}, headers=PATH_BASE_MARK if way.marked else ())
 
 
 # -------------------------------------------------------------------------------------------------------------- describe
@@ -196,7 +183,7 @@ OPERATIONS = (
         parameters=(
             FILE_SYSTEM_ID,
             DATA_FLOW_ID,
-            _TASK_ID,
+            DATA_FLOW_TASK_ID,
             _SRC_FILE_PATH,
             _DST_FILE_PATH,
             _MODIFY_TIME,
