@@ -54,7 +54,7 @@ def _add(session: Session, new: NewSubTasks, sub_task_ids: Sequence[str], *, fir
     """Write down the first `len(sub_task_ids)` files, each in line at its target."""
     files = new.files[: len(sub_task_ids)]
     lines = [rows.line(file.target_name) for file in files]
-    taken = {row["line"] for row in session.rows_in("sub_tasks.firsts", lines, list_name="lines")}
+    taken = {row["line"] for row in session.rows_in("sub_tasks.firsts", lines)}
     data_flow_number = identifiers.data_flow_number(new.data_flow_id)
     task_number = identifiers.task_number(new.task_id)
     added: list[Sequence[Value]] = []

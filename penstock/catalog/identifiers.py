@@ -78,7 +78,7 @@ def sub_task_ids(first: int, count: int, chance: bytes) -> list[str]:
         high, low = divmod(number, 36 * 36)
         if high != above:  # the last two digits alone differ mostly
             head, above = f"subTaskId-{base36(high, TIME_DIGITS - 2)}", high
-        found.append(f"{head}{DIGITS[low // 36]}{DIGITS[low % 36]}{tail}")
+        found.append(f"{head}{_PAIRS[low]}{tail}")
     return found
 
 
