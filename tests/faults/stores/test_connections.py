@@ -68,7 +68,9 @@ def test_connections_are_kept_and_used_again(open_at: Opener) -> None:
             peer.read_request()
             peer.send(object_answer(b"body"))
         peer.read_request()
-        peer.send(NOT_FOUND)
+        peer.send(
+            b"HTTP/1.1 404 Not Found\r\ncontent-length: 100\r\n\r\n"
+        )  # to HEAD: the length is told, nothing follows
         peer.read_request()
         peer.send(answer("200 OK", etag='"e"'))
         peer.wait_for_close()

@@ -1,0 +1,198 @@
+"""One connection to a store: bytes out, bytes in through a buffer of its own, and a time limit on every step.
+
+Calls sockets and ssl. Knows nothing of HTTP; raises OSError (TimeoutError among them) as the network gives it.
+
+A plain socket blocks in the kernel (`SO_RCVTIMEO`), so that an answer costs one system call: a socket with Python's timeout
+asks `poll` before every single one. TLS has Python's timeout, since the ssl module would read on and on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import select
+import socket
+import ssl
+import struct
+
+BUFFER_BYTES = 16 * 1024
+"""Holds a head and the body of a small object, which then come by one system call."""
+BUFFER_MAX_BYTES = 64 * 1024
+"""The buffer grows up to this for a head that is longer."""
+READ_MAX_BYTES = 256 * 1024
+"""One read takes at most this, so that a slow body gives control back often enough for a stop to be seen."""
+TLS_SEND_MAX_BYTES = 64 * 1024
+"""One send over TLS has to be through within its time limit, however slow the line."""
+GATHER_MAX = 64
+TIMEOUT_MIN_S = 0.001
+
+
+class Line:
+    """One plain connection. `start` and `end` bound what lies unread in `buffer`; `used_s` is when it was last used.
+
+    `patience_s` is how long one read blocks by itself; a read may be given more time or less. For one thread at a time.
+    """
+
+    __slots__ = ("_patience_s", "_poller", "_sock", "_view", "buffer", "end", "start", "used_s")
+
+    _sock: socket.socket
+
+    def __init__(self, sock: socket.socket, *, patience_s: float) -> None:
+        self._sock = sock
+        self._patience_s = max(patience_s, TIMEOUT_MIN_S)
+        self._poller = select.poll()  # kept: making one for each look costs more than the look
+        self._poller.register(sock, select.POLLIN)
+        self.buffer = bytearray(BUFFER_BYTES)
+        self._view = memoryview(self.buffer)
+        self.start = 0
+        self.end = 0
+        self.used_s = 0.0
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._sock.settimeout(None)
+        microseconds = math.ceil(self._patience_s * 1_000_000)
+        timeval = struct.pack("@ll", *divmod(microseconds, 1_000_000))
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+
+    # ---------------------------------------------------------------------------------------------------------- reading
+
+    def receive(self, view: memoryview, wait_s: float) -> int:
+        """Read what is there into `view`; 0 when the peer has closed. Raises TimeoutError, OSError."""
+        if wait_s < self._patience_s and not self.is_readable(wait_s):
+            raise TimeoutError
+        try:
+            return self._sock.recv_into(view)
+        except BlockingIOError:
+            if not self.is_readable(wait_s - self._patience_s):
+                raise TimeoutError from None
+            return self._sock.recv_into(view)
+
+    def read(self, view: memoryview, wait_s: float) -> int:
+        """What lies in the buffer, else what comes; 0 when the peer has closed. Raises TimeoutError, OSError."""
+        there = self.end - self.start
+        if there == 0:
+            return self.receive(view[:READ_MAX_BYTES], wait_s)
+        count = min(there, len(view))
+        view[:count] = self._view[self.start : self.start + count]
+        self.start += count
+        return count
+
+    def fill(self, wait_s: float) -> int:
+        """Read more into the buffer; 0 when the peer has closed. The buffer must not be full (`make_room`)."""
+        count = self.receive(self._view[self.end :], wait_s)
+        self.end += count
+        return count
+
+    def make_room(self) -> bool:
+        """Make sure that `fill` can read something. False when all the buffer may ever hold lies there unread."""
+        if self.start:
+            there = self.end - self.start
+            self.buffer[:there] = self.buffer[self.start : self.end]
+            self.start, self.end = 0, there
+        if self.end < len(self.buffer):
+            return True
+        if len(self.buffer) >= BUFFER_MAX_BYTES:
+            return False
+        self._view.release()
+        self.buffer = self.buffer + bytes(BUFFER_MAX_BYTES - len(self.buffer))
+        self._view = memoryview(self.buffer)
+        return True
+
+    def is_readable(self, wait_s: float) -> bool:
+        """Whether something can be read, be it the peer's closing, within that time."""
+        return bool(self._poller.poll(max(wait_s, 0.0) * 1000))
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing more has come than was read."""
+        return self.start == self.end
+
+    # ---------------------------------------------------------------------------------------------------------- sending
+
+    def send(self, views: list[memoryview], wait_s: float) -> int:  # noqa: ARG002 - a plain socket takes what fits, at once
+        """Send some of these bytes; 0 when none fit now. Raises OSError."""
+        try:
+            return self._sock.sendmsg(views[:GATHER_MAX], (), socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+
+    def wait_to_send(self, wait_s: float) -> bool:
+        """Wait until the peer takes more or speaks; True when it speaks. Raises TimeoutError."""
+        poller = select.poll()
+        poller.register(self._sock, select.POLLIN | select.POLLOUT)
+        events = poller.poll(wait_s * 1000)
+        if not events:
+            raise TimeoutError
+        return bool(events[0][1] & select.POLLIN)
+
+    # ------------------------------------------------------------------------------------------------------------- life
+
+    def is_usable(self, now_s: float, idle_s: float) -> bool:
+        """Neither too old nor readable: an idle connection that has something to say is closed or out of step."""
+        return now_s - self.used_s <= idle_s and not self._poller.poll(0)
+
+    def close(self) -> None:
+        """Close it. Idempotent."""
+        with contextlib.suppress(OSError):
+            self._sock.close()
+
+
+class TlsLine(Line):
+    """One connection under TLS. Whether the peer speaks while a body is sent is not asked: a session ticket speaks too."""
+
+    __slots__ = ("_timeout_s",)
+
+    _sock: ssl.SSLSocket
+
+    def _prepare(self) -> None:
+        self._timeout_s = 0.0
+
+    def receive(self, view: memoryview, wait_s: float) -> int:
+        self._allow(wait_s)
+        return self._sock.recv_into(view)
+
+    @property
+    def is_drained(self) -> bool:
+        return self.start == self.end and self._sock.pending() == 0
+
+    def send(self, views: list[memoryview], wait_s: float) -> int:
+        self._allow(wait_s)
+        return self._sock.send(_first_of(views))
+
+    def wait_to_send(self, wait_s: float) -> bool:  # noqa: ARG002 - sending waits by itself
+        return False
+
+    def _allow(self, wait_s: float) -> None:
+        wait_s = max(wait_s, TIMEOUT_MIN_S)
+        if wait_s != self._timeout_s:
+            self._sock.settimeout(wait_s)
+            self._timeout_s = wait_s
+
+
+def connect(address: tuple[str, int], tls: ssl.SSLContext | None, *, connect_s: float, patience_s: float) -> Line:
+    """Connect, TLS included, each of the two within `connect_s`. Raises OSError, ValueError."""
+    host, port = address
+    sock = socket.create_connection((_resolvable(host), port), timeout=connect_s)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is None:
+            return Line(sock, patience_s=patience_s)
+        # Without its closing word (close_notify) the end of a TLS stream may be anybody's doing: that is an error then.
+        sock = tls.wrap_socket(sock, server_hostname=host, suppress_ragged_eofs=False)
+        return TlsLine(sock, patience_s=patience_s)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _first_of(views: list[memoryview]) -> memoryview | bytes:
+    """What one send over TLS takes: a small message whole (one record instead of two), else the beginning of its first view."""
+    if len(views) > 1 and sum(map(len, views)) <= TLS_SEND_MAX_BYTES:
+        return b"".join(views)
+    return views[0][:TLS_SEND_MAX_BYTES]
+
+
+def _resolvable(host: str) -> str:
+    """`*.localhost` is this machine (RFC 6761), which not every resolver knows: virtual-host style against local servers."""
+    return "127.0.0.1" if host.endswith(".localhost") else host
