@@ -1,14 +1,15 @@
 """Answers as values, and how they are written: JSON or XML, with the vendor's field names around our own words.
 
-Pure functions; sending them is `application`'s business.
+Pure functions; sending them is `connection`'s business.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from xml.sax.saxutils import escape
 
 from penstock.api.errors import ApiError
@@ -20,6 +21,7 @@ Body = Mapping[str, Json]
 JSON_TYPE = "application/json;charset=utf-8"
 XML_TYPE = "text/xml;charset=utf-8"  # SDKs compare this text as it stands
 
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -86,6 +88,23 @@ def refusal(error: ApiError, *, action: str, request_id: str, host: str) -> Answ
 def content_type(shape: Format) -> str:
     """The Content-Type that goes with `render`."""
     return XML_TYPE if shape is Format.XML else JSON_TYPE
+
+
+def message(
+    answer: Answer, shape: Format, usual: Iterable[tuple[bytes, bytes]], *, last: bool, bodiless: bool
+) -> bytes:
+    """All of the answer as HTTP/1.1 (but its body, to a HEAD). `usual` are the server's own headers; `last`: it closes then."""
+    body = render(answer, shape)
+    head = (
+        f"{_STATUS_LINES[answer.status]}content-type: {content_type(shape)}\r\ncontent-length: {len(body)}\r\n"
+        f"x-acs-request-id: {answer.request_id}\r\ncache-control: no-store\r\n"
+    )
+    for name, value in answer.headers:
+        head += f"{name}: {value}\r\n"
+    if last:
+        head += "connection: close\r\n"
+    server = b"".join([b"%b: %b\r\n" % header for header in usual])
+    return b"".join((head.encode("ascii"), server, b"\r\n", b"" if bodiless else body))
 
 
 def render(answer: Answer, shape: Format) -> bytes:

@@ -1,14 +1,12 @@
-"""The API as an ASGI application: bounds on what comes in, signatures, dispatch, answers that tell nothing of our insides.
+"""The API as a whole: from a request that is complete to its answer, which tells nothing of our insides.
 
-A plain callable, because one route needs no router. Calls `protocol`, `signature`, `dispatch`, `perform`, `answers`.
+One route needs no router. Called by `connection`; calls `protocol`, `signature`, `dispatch`, `perform` and `answers`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from penstock import telemetry
 from penstock.api import answers, dispatch, protocol, signature
@@ -18,23 +16,14 @@ from penstock.api.errors import ApiError
 from penstock.api.operation import Desk, Nonce, Operation, Reply
 from penstock.api.options import ApiOptions
 from penstock.api.perform import perform
-from penstock.api.protocol import Format, Request
+from penstock.api.protocol import Format, Head, Request
 from penstock.api.streams import Streams
 from penstock.api.times import zone_named
 from penstock.catalog.catalog import Catalog
 from penstock.model import AccessKey, Bucket, Registry
 from penstock.stores.base import Store
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
 _FRAMES_LOGGED = 4
-
-
-class _GoneError(Exception):
-    """The caller hung up before the request was whole: nobody is left to answer."""
 
 
 def create_api(
@@ -64,59 +53,48 @@ def create_api(
 
 
 class Api:
-    """An ASGI 3 application (http and lifespan), and `perform` for callers in this process."""
+    """`answer` for what comes over the wire, and `perform` for callers in this process."""
 
     def __init__(self, desk: Desk, *, now_ns: Callable[[], int], entropy: Callable[[int], bytes]) -> None:
+        self.options = desk.options
         self._desk = desk
         self._now_ns = now_ns
         self._request_ids = RequestIds(entropy)
 
+    async def answer(self, head: Head, body: bytes) -> tuple[Answer, Format]:
+        """What to answer to a whole request, and in which shape. Raises nothing."""
+        request_id = self._request_ids.take()
+        host = head.headers.get("host", "")
+        shape = None
+        try:
+            request = protocol.parse_request(head, body, self.options)
+            shape = protocol.answer_format(request.parameters)
+            operation, reply = await self._signed(request)
+        except ApiError as error:
+            if shape is None:
+                shape = protocol.format_hint(head.query_string)
+            return self._refused(error, request_id=request_id, host=host), shape
+        except Exception as error:  # noqa: BLE001 - a fault of ours becomes an answer
+            return self._failed(error, request_id=request_id, host=host), shape or Format.JSON
+        return self._done(operation, reply, request_id), shape
+
+    def refusal(self, error: ApiError, *, host: str) -> Answer:
+        """The answer to what never became a request."""
+        return self._refused(error, request_id=self._request_ids.take(), host=host)
+
     async def perform(self, principal: AccessKey, action: str, parameters: Mapping[str, str]) -> Answer:
         """One action for a caller of our own process, unsigned: rights, checks and answers are those of the wire."""
         request_id = self._request_ids.take()
-
-        async def run() -> tuple[Operation, Reply]:
-            operation = dispatch.find(action, protocol.VERSION, self._desk.options.fidelity)
+        try:
+            operation = dispatch.find(action, protocol.VERSION, self.options.fidelity)
             reply = await perform(self._desk, operation, principal=principal, wire=parameters, nonce=Nonce(""))
-            return operation, reply
-
-        return await self._answered(run, request_id=request_id, host="")
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI scope."""
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        else:
-            await send({"type": "websocket.close"})
+        except ApiError as error:
+            return self._refused(error, request_id=request_id, host="")
+        except Exception as error:  # noqa: BLE001 - a fault of ours becomes an answer
+            return self._failed(error, request_id=request_id, host="")
+        return self._done(operation, reply, request_id)
 
     # ------------------------------------------------------------------------------------------------------------ within
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = self._request_ids.take()
-        host, shape = "", protocol.format_hint(scope["query_string"])
-        try:
-            headers = protocol.parse_headers(scope["headers"], self._desk.options)
-            host = headers.get("host", "")
-            protocol.check_route(scope["method"], scope["path"])
-            body = await _read_body(receive, headers, self._desk.options)
-            request = protocol.parse_request(
-                method=scope["method"],
-                path=scope["path"],
-                query_string=scope["query_string"],
-                headers=headers,
-                body=body,
-                options=self._desk.options,
-            )
-            shape = protocol.answer_format(request.parameters)
-        except ApiError as error:
-            answer = answers.refusal(error, action="", request_id=request_id, host=host)
-        except _GoneError:
-            return
-        else:
-            answer = await self._answered(lambda: self._signed(request), request_id=request_id, host=host)
-        await _send(send, answer, shape, head=scope["method"] == "HEAD")
 
     async def _signed(self, request: Request) -> tuple[Operation, Reply]:
         desk = self._desk
@@ -129,71 +107,20 @@ class Api:
         nonce = Nonce(f"{key.access_key_id}:{claim.nonce}")
         return operation, await perform(desk, operation, principal=key, wire=request.parameters, nonce=nonce)
 
-    async def _answered(
-        self, run: Callable[[], Awaitable[tuple[Operation, Reply]]], *, request_id: str, host: str
-    ) -> Answer:
-        try:
-            operation, reply = await run()
-        except ApiError as error:
-            telemetry.event("api.refused", request_id=request_id, code=error.code)
-            return answers.refusal(error, action="", request_id=request_id, host=host)
-        except Exception as error:  # noqa: BLE001 - the one place where a fault of ours becomes an answer
-            frames = "".join(traceback.format_tb(error.__traceback__)[-_FRAMES_LOGGED:])
-            telemetry.failure("api.failed", error, request_id=request_id, frames=frames)
-            fault = ApiError(
-                "InternalError", "Something went wrong here; the service's log tells more by this RequestId."
-            )
-            return answers.refusal(fault, action="", request_id=request_id, host=host)
+    @staticmethod
+    def _done(operation: Operation, reply: Reply, request_id: str) -> Answer:
         if reply.headers:
             telemetry.event("api.marked", request_id=request_id, action=operation.name, headers=dict(reply.headers))
         return answers.success(operation.name, request_id, reply.fields, reply.headers)
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                await send({"type": "lifespan.startup.complete"})
-            elif message["type"] == "lifespan.shutdown":
-                await send({"type": "lifespan.shutdown.complete"})
-                return
+    @staticmethod
+    def _refused(error: ApiError, *, request_id: str, host: str) -> Answer:
+        telemetry.event("api.refused", request_id=request_id, code=error.code)
+        return answers.refusal(error, action="", request_id=request_id, host=host)
 
-
-async def _read_body(receive: Receive, headers: Mapping[str, str], options: ApiOptions) -> bytes:
-    """The whole body, within its bounds of size and time. Raises ApiError, _GoneError."""
-    too_large = ApiError("RequestEntityTooLarge", f"The request's body exceeds {options.body_max_bytes} bytes.")
-    announced = headers.get("content-length", "0")
-    if not announced.isdecimal() or int(announced) > options.body_max_bytes:
-        raise too_large
-    if announced == "0" and "transfer-encoding" not in headers:
-        return b""
-    chunks: list[bytes] = []
-    size_bytes, more = 0, True
-    try:
-        async with asyncio.timeout(options.body_time_s):
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise _GoneError
-                more = message.get("more_body", False)
-                chunks.append(message.get("body", b""))
-                size_bytes += len(chunks[-1])
-                if size_bytes > options.body_max_bytes:
-                    raise too_large
-    except TimeoutError:
-        raise ApiError("RequestTimeout", "The request's body did not arrive in time.") from None
-    return b"".join(chunks)
-
-
-async def _send(send: Send, answer: Answer, shape: Format, *, head: bool) -> None:
-    body = answers.render(answer, shape)
-    headers = [
-        (b"content-type", answers.content_type(shape).encode("ascii")),
-        (b"content-length", str(len(body)).encode("ascii")),
-        (b"x-acs-request-id", answer.request_id.encode("ascii")),
-        (b"cache-control", b"no-store"),
-    ]
-    headers += [(name.encode("ascii"), value.encode("ascii")) for name, value in answer.headers]
-    if answer.status in (408, 413, 414, 431):
-        headers.append((b"connection", b"close"))  # the rest of the request is not read
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else body})
+    @staticmethod
+    def _failed(error: Exception, *, request_id: str, host: str) -> Answer:
+        frames = "".join(traceback.format_tb(error.__traceback__)[-_FRAMES_LOGGED:])
+        telemetry.failure("api.failed", error, request_id=request_id, frames=frames)
+        fault = ApiError("InternalError", "Something went wrong here; the service's log tells more by this RequestId.")
+        return answers.refusal(fault, action="", request_id=request_id, host=host)

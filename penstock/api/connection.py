@@ -1,107 +1,274 @@
-"""A connection of the HTTP server that bounds what comes before an application is asked: a request's first line and headers.
+"""One HTTP/1.1 connection: from bytes to a request that is whole and within its bounds, and from its answer to bytes.
 
-Extends uvicorn's connection, which holds whatever it is sent. What it refuses looks like every other refusal of this API.
+httptools parses; uvicorn's server accepts, encrypts and ends connections. What would lie between, uvicorn's own protocol and
+ASGI, costs a request more than reading it does (docs/decisions/0004). Requests of one connection are answered in their order, one
+at a time. Calls `Api.answer` and never looks at what is asked. What it refuses looks like every other refusal.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections import deque
+from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn import Config
+from uvicorn.server import ServerState
 
-from penstock.api.answers import RequestIds, content_type, refusal, render
+from penstock.api import protocol
+from penstock.api.answers import Answer, message
+from penstock.api.application import Api
 from penstock.api.errors import ApiError
-from penstock.api.protocol import Format, format_hint
+from penstock.api.protocol import Format, Head
 
-URL_MAX_BYTES = 65_535  # the parser below counts positions in a URL in 16 bits; what is longer goes into a form body
+_QUEUE_MAX = 256  # requests sent ahead of their answers; reading stops at the first, but one read may hold many
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadBounds:
-    """How large a request's head may become before it is whole, and how long that may take."""
-
-    head_max_bytes: int = 128 << 10
-    head_time_s: float = 20.0
+_Whole = tuple[Head, bytes]
+_Refused = tuple[Answer, Format]
 
 
-class _OutOfBoundsError(Exception):
-    """Ends the parsing from within one of its callbacks."""
+class Connection(asyncio.Protocol):
+    """What uvicorn is given as `http`; its application is the `Api`.
 
+    Once `_deaf`, nothing more is read, and the connection ends with the last answer. There is one deadline at a time, which the
+    server's sweep looks at: a timer for each head and body would cost more than their parsing.
+    """
 
-def bounded_connection(bounds: HeadBounds, entropy: Callable[[int], bytes]) -> type[asyncio.Protocol]:
-    """What to give to uvicorn as `http`: it wants a class."""
-
-    class BoundedConnection(_Bounded):
-        head_bounds = bounds
-        request_ids = RequestIds(entropy)
-
-    return BoundedConnection
-
-
-class _Bounded(HttpToolsProtocol):
-    head_bounds: HeadBounds
-    request_ids: RequestIds
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],  # noqa: ARG002  uvicorn gives it
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._api = cast("Api", config.loaded_app)
+        self._options = self._api.options
+        self._server = server_state
+        self._connections = cast("set[Connection]", server_state.connections)
+        self._tasks = server_state.tasks
+        self._loop = _loop or asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport
+        self._deadline_s = math.inf
+        # the message that is coming in
+        self._in_message = False
         self._head_bytes = 0
-        self._in_head = True
-        self._refused: ApiError | None = None
-        self._shape = Format.JSON
-        self._timer: asyncio.TimerHandle | None = None
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head: Head | None = None
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._continue_awaited = False
+        # those that are whole
+        self._queue: deque[_Whole | _Refused] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._blocked = False
+        self._deaf = False
+        self._refused = False
+        self._bodiless = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._watch()
+    # ------------------------------------------------------------------------------------------------------ the transport
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._unwatch()
-        super().connection_lost(exc)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._connections.add(self)
+        self._set_deadline(self._options.head_time_s)
+        if len(self._connections) > self._options.connections_max:
+            self._refuse(ApiError("ServiceUnavailable", "Too many connections are open."))
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """A call that is under way is not interrupted: what it writes is written whole, only nobody hears of it."""
+        self._connections.discard(self)
+        self._deaf = True
+        self._queue.clear()
+        del self._parser  # it holds us, we hold it
+
+    def eof_received(self) -> bool:
+        """A caller that sends no more still gets the answers it waits for (not with TLS, whose end is everybody's)."""
+        self._deaf = True
+        self._in_message = False  # its rest will never come
+        return self._busy and self._transport.get_extra_info("sslcontext") is None
+
+    def pause_writing(self) -> None:
+        """Answers are not fetched: no more are made before they are, which has to be while a connection may be idle."""
+        self._blocked = True
+
+    def resume_writing(self) -> None:
+        self._blocked = False
+        if self._task is None:
+            self._go_on()
+
+    def shutdown(self) -> None:
+        """The server ends: answer what is whole, and close."""
+        self._deaf = True
+        if not self._busy:
+            self._transport.close()
+
+    @property
+    def _busy(self) -> bool:
+        return self._task is not None or bool(self._queue)
+
+    # ---------------------------------------------------------------------------------------------------------- the parser
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._in_head:
+        if self._deaf:
+            return  # read and dropped, so that what was answered is not lost in a reset of the connection
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._deaf = True  # to nothing: the request is answered, and what follows it is no HTTP
+        except httptools.HttpParserCallbackError:
+            raise  # a defect of ours
+        except httptools.HttpParserError:
+            if not self._deaf:
+                self._refuse(ApiError("InvalidParameter.Format", "This is no HTTP request."))
+        if self._in_message and self._head is None:
             self._head_bytes += len(data)
-            if self._head_bytes > self.head_bounds.head_max_bytes:
-                self._refused = ApiError("RequestHeaderTooLarge", "The request's first line and headers are too long.")
-                self.send_400_response("")
+            if self._head_bytes > self._options.head_max_bytes and not self._deaf:
+                self._refuse(ApiError("RequestHeaderTooLarge", "The request's first line and headers are too long."))
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
-        self._watch()
+        self._in_message = True
+        self._head_bytes = 0
+        self._target = b""
+        self._headers = []
+        self._head = None
+        self._body = []
+        self._body_bytes = 0
+        if self._task is None:
+            self._set_deadline(self._options.head_time_s)
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._unwatch()
-        if len(self.url) > URL_MAX_BYTES:
-            self._refused = ApiError("RequestURITooLong", f"The URL exceeds {URL_MAX_BYTES} bytes; send a form body.")
-            self._shape = format_hint(self.url.partition(b"?")[2])
-            raise _OutOfBoundsError
-        super().on_headers_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no request, or one out of bounds, and hang up. (uvicorn calls it so.)"""
-        if self.transport.is_closing():
+        if self._deaf:
             return
-        error = self._refused or ApiError("InvalidParameter.Format", msg)
-        answer = refusal(error, action="", request_id=self.request_ids.take(), host="")
-        body = render(answer, self._shape)
-        head = (
-            f"HTTP/1.1 {answer.status} Refused\r\ncontent-type: {content_type(self._shape)}\r\n"
-            f"content-length: {len(body)}\r\nx-acs-request-id: {answer.request_id}\r\nconnection: close\r\n\r\n"
+        method = self._parser.get_method().decode("ascii")
+        self._bodiless = method == "HEAD"
+        try:
+            self._head = head = protocol.read_head(method, self._target, self._headers, self._options)
+            if head.body_bytes(self._options) == 0:
+                return
+        except ApiError as error:
+            self._refuse(error)
+            return
+        if self._task is None:
+            self._set_deadline(self._options.body_time_s)
+        if head.headers.get("expect", "").lower() == "100-continue":
+            self._continue_awaited = True
+            if not self._busy:
+                self._let_continue()
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+        self._body_bytes += len(body)
+        if self._body_bytes > self._options.body_max_bytes and not self._deaf:
+            self._refuse(protocol.body_too_large(self._options))
+
+    def on_message_complete(self) -> None:
+        self._in_message = self._continue_awaited = False
+        if self._deaf or self._head is None:
+            return
+        if not self._parser.should_keep_alive() or self._parser.get_http_version() != "1.1":
+            self._deaf = True
+        whole = (self._head, b"".join(self._body))
+        if self._busy or self._blocked:
+            self._wait(whole)
+        else:
+            self._begin(whole)
+
+    # ------------------------------------------------------------------------------------------------------------- answers
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer this, behind what came before it, and hang up: what follows it cannot be told from its rest."""
+        self._deaf = self._refused = True
+        host = next((value for name, value in self._headers if name.lower() == b"host"), b"")
+        shape = protocol.format_hint(self._target.partition(b"?")[2])
+        refused = (self._api.refusal(error, host=host.decode("latin-1")), shape)
+        if self._busy or self._blocked:
+            self._queue.append(refused)
+        else:
+            self._write(*refused)
+
+    def _wait(self, whole: _Whole) -> None:
+        self._transport.pause_reading()
+        if len(self._queue) < _QUEUE_MAX:
+            self._queue.append(whole)
+        else:
+            self._refuse(ApiError("ServiceUnavailable", "Too many requests were sent ahead of their answers."))
+
+    def _begin(self, whole: _Whole) -> None:
+        self._deadline_s = math.inf  # it is ours to be in time now
+        self._task = task = self._loop.create_task(self._answer(*whole))
+        self._tasks.add(task)
+
+    async def _answer(self, head: Head, body: bytes) -> None:
+        try:
+            answer, shape = await self._api.answer(head, body)
+            self._task = None
+            self._write(answer, shape)
+        except BaseException:
+            self._transport.abort()  # the service ends, or a defect of ours: nobody is left waiting
+            raise
+        finally:
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """With the next request, if it is there, else with reading."""
+        while self._queue and self._task is None and not self._blocked:
+            following = self._queue.popleft()
+            if isinstance(following[0], Head):
+                self._begin(following)
+            else:
+                self._write(*following)
+        if self._busy or self._blocked or self._deaf:
+            return
+        if self._continue_awaited:
+            self._let_continue()
+        self._transport.resume_reading()
+
+    def _let_continue(self) -> None:
+        self._continue_awaited = False
+        self._transport.write(_CONTINUE)
+
+    def _write(self, answer: Answer, shape: Format) -> None:
+        transport = self._transport
+        if transport.is_closing():
+            return
+        last = self._deaf and not self._queue
+        # One write: head and body in two cost a system call and a packet more.
+        transport.write(
+            message(answer, shape, self._server.default_headers, last=last, bodiless=last and self._bodiless)
         )
-        self.transport.write(head.encode("ascii") + body)
-        self.transport.close()
+        self._set_deadline(self._options.head_time_s if self._in_message else self._options.keep_alive_s)
+        if not last:
+            return
+        if self._refused and transport.can_write_eof():
+            # The caller may be sending still: hung up on at once, it would hear of a reset and not of the refusal.
+            transport.write_eof()
+            self._set_deadline(self._options.linger_s)
+        else:
+            transport.close()
 
-    def _watch(self) -> None:
-        self._unwatch()
-        self._timer = self.loop.call_later(self.head_bounds.head_time_s, self.transport.close)
+    # ---------------------------------------------------------------------------------------------------------------- time
 
-    def _unwatch(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _set_deadline(self, seconds: float) -> None:
+        self._deadline_s = self._loop.time() + seconds
+
+    def look(self, now_s: float) -> None:
+        """End what takes too long; `now_s` is the loop's time."""
+        if now_s < self._deadline_s:
+            return
+        if self._blocked or self._transport.is_closing():
+            self._transport.abort()  # what was written will never be fetched
+        elif self._in_message and self._head is not None and not self._deaf:
+            self._refuse(ApiError("RequestTimeout", "The request's body did not arrive in time."))
+        else:
+            self._transport.close()

@@ -33,9 +33,14 @@ class ApiOptions:
     clock_skew_s: int = 900
     data_flows_max: int = 10
     header_max_bytes: int = 32 << 10
-    query_max_bytes: int = 65_535  # longer URLs the server's parser does not take (`connection`)
+    query_max_bytes: int = 65_535  # a URL has no more (`protocol`)
     body_max_bytes: int = 4 << 20  # a thousand files with paths of 1,023 letters fit
     body_time_s: float = 10.0
+    head_max_bytes: int = 128 << 10  # first line and headers, as they come in
+    head_time_s: float = 20.0
+    keep_alive_s: float = 75.0
+    linger_s: float = 2.0  # for callers to read a refusal while they are still sending
+    connections_max: int = 4096
     parameter_max_count: int = 256
     bulk_entries_max: int = 1000
     store_time_s: float = 10.0

@@ -1,7 +1,7 @@
 """One HTTP request of the RPC protocol as plain data: bounded, decoded once, never interpreted.
 
-Reads bytes as the server hands them over (method, path, query, headers, body) and returns a `Request`. Who sent it is
-`signature`'s question, what it means is `parameters`'; nothing here touches a socket.
+Reads bytes as the parser hands them over (method, target, headers; then the body) and returns a `Head`, then a `Request`. Who
+sent it is `signature`'s question, what it means is `parameters`'; nothing here touches a socket.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import unquote_to_bytes
 
+import httptools
+
 from penstock.api.errors import ApiError, illegal_characters
 from penstock.api.options import ApiOptions
 
 VERSION = "2017-06-26"
+URL_MAX_BYTES = 65_535  # httptools counts positions in a URL in 16 bits; what is longer goes into a form body
 _FORM = "application/x-www-form-urlencoded"
 _XML_HINT = re.compile(rb"(?:^|&)Format=(?i:xml)(?:&|\Z)")
 
@@ -30,19 +33,52 @@ class Format(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One request. `headers` have lower-case names; the values of a repeated one are sorted and joined with commas.
+class Head:
+    """A request's first line and headers. `headers` have lower-case names; the values of a repeated one are sorted and joined.
 
-    Header values keep their bytes (decoded as Latin-1). `parameters` holds query and form together: no name comes twice.
+    Header values keep their bytes (decoded as Latin-1).
     """
 
     method: str
-    path: str
+    query_string: bytes
+    headers: Mapping[str, str]
+
+    def body_bytes(self, options: ApiOptions) -> int | None:
+        """How long the body will be; None where only its end will tell. Raises ApiError RequestEntityTooLarge."""
+        if "transfer-encoding" in self.headers:
+            return None
+        announced = self.headers.get("content-length", "0")
+        if not announced.isdecimal() or int(announced) > options.body_max_bytes:
+            raise body_too_large(options)
+        return int(announced)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request. `parameters` holds query and form together: no name comes twice."""
+
+    method: str
     headers: Mapping[str, str]
     query: Pairs
     form: Pairs
     parameters: Mapping[str, str]
     body: bytes
+
+
+def read_head(method: str, target: bytes, raw: Sequence[tuple[bytes, bytes]], options: ApiOptions) -> Head:
+    """Raises ApiError: the protocol has one path and two methods, and bounds. A HEAD is refused like any other method."""
+    path, query_string = _split(target)
+    headers = parse_headers(raw, options)
+    if path not in (b"/", b""):
+        raise ApiError("InvalidApi.NotFound", "The API lives at the path `/`.")
+    if method not in ("POST", "GET"):
+        raise ApiError("UnsupportedHTTPMethod", "The API takes POST and GET.")
+    return Head(method=method, query_string=query_string, headers=headers)
+
+
+def body_too_large(options: ApiOptions) -> ApiError:
+    """The refusal of a body that is, or is going to be, too long."""
+    return ApiError("RequestEntityTooLarge", f"The request's body exceeds {options.body_max_bytes} bytes.")
 
 
 def parse_headers(raw: Iterable[tuple[bytes, bytes]], options: ApiOptions) -> dict[str, str]:
@@ -64,10 +100,9 @@ def parse_headers(raw: Iterable[tuple[bytes, bytes]], options: ApiOptions) -> di
     return headers
 
 
-def parse_request(
-    *, method: str, path: str, query_string: bytes, headers: Mapping[str, str], body: bytes, options: ApiOptions
-) -> Request:
+def parse_request(head: Head, body: bytes, options: ApiOptions) -> Request:
     """Decode query and form body. Raises ApiError for whatever is too long, repeated, not UTF-8 or no form."""
+    query_string, headers = head.query_string, head.headers
     if len(query_string) > options.query_max_bytes:
         raise ApiError("RequestURITooLong", f"The query exceeds {options.query_max_bytes} bytes; send a form body.")
     if body and headers.get("content-type", _FORM).partition(";")[0].strip().lower() != _FORM:
@@ -79,15 +114,7 @@ def parse_request(
         parameters.update(form)
     if len(parameters) != len(query) + len(form):
         raise ApiError("InvalidParameter.Format", "A parameter was given twice.")
-    return Request(method=method, path=path, headers=headers, query=query, form=form, parameters=parameters, body=body)
-
-
-def check_route(method: str, path: str) -> None:
-    """The protocol has one path and two methods. Raises ApiError."""
-    if path not in ("/", ""):
-        raise ApiError("InvalidApi.NotFound", "The API lives at the path `/`.")
-    if method not in ("POST", "GET"):
-        raise ApiError("UnsupportedHTTPMethod", "The API takes POST and GET.")
+    return Request(method=head.method, headers=headers, query=query, form=form, parameters=parameters, body=body)
 
 
 def answer_format(parameters: Mapping[str, str]) -> Format:
@@ -106,6 +133,19 @@ def format_hint(query_string: bytes) -> Format:
     return Format.XML if _XML_HINT.search(query_string) else Format.JSON
 
 
+def _split(target: bytes) -> tuple[bytes, bytes]:
+    """Path and query. Raises ApiError for a target that is none, or that is longer than any of ours."""
+    if len(target) > URL_MAX_BYTES:
+        raise ApiError("RequestURITooLong", f"The URL exceeds {URL_MAX_BYTES} bytes; send a form body.")
+    if target.startswith(b"/?") and b"#" not in target:
+        return b"/", target[2:]  # what every SDK sends
+    try:
+        url = httptools.parse_url(target)
+    except httptools.HttpParserInvalidURLError:
+        raise ApiError("InvalidParameter.Format", "The request's target is no URL.") from None
+    return url.path or b"", url.query or b""
+
+
 def _pairs(encoded: bytes, max_count: int) -> list[tuple[str, str]]:
     if not encoded:
         return []
@@ -122,4 +162,9 @@ def _pairs(encoded: bytes, max_count: int) -> list[tuple[str, str]]:
 def _decoded(text: str) -> str:
     if "+" in text:
         text = text.replace("+", " ")
-    return unquote_to_bytes(text).decode("utf-8") if "%" in text else text
+    if "%" not in text:
+        return text
+    # Slashes are what most values need decoded; the general way is ten times as slow. The `%` of another escape is left, and
+    # no new escape can come to be: `/` is no hexadecimal digit.
+    slashed = text.replace("%2F", "/")
+    return unquote_to_bytes(slashed).decode("utf-8") if "%" in slashed else slashed

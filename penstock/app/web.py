@@ -1,28 +1,27 @@
-"""The HTTP server: uvicorn on a socket that is bound already, ended by us and not by signals."""
+"""The HTTP server: uvicorn with the API's own connections, on a socket that is bound already, ended by us and not by signals."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
-from penstock.api.connection import HeadBounds, bounded_connection
+from penstock.api.application import Api
+from penstock.api.connection import Connection
 from penstock.errors import SettingsError
 
-KEEP_ALIVE_S = 75
 GRACE_S = 5
-CONCURRENT_MAX = 4096
+SWEEP_TICKS = 10  # of a tenth of a second: how late a connection's times may be noticed to be over
 
 
 class WebServer(uvicorn.Server):
-    """Serves one ASGI application. `accepting` is set once it answers; set `should_exit` to end it."""
+    """Serves the API. `accepting` is set once it answers; set `should_exit` to end it."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -34,26 +33,34 @@ class WebServer(uvicorn.Server):
         if self.started:
             self.accepting.set()
 
+    async def on_tick(self, counter: int) -> bool:
+        """As uvicorn does it ten times a second, and ends connections that take too long."""
+        if counter % SWEEP_TICKS == 0:
+            now_s = asyncio.get_running_loop().time()
+            for connection in cast("list[Connection]", list(self.server_state.connections)):
+                connection.look(now_s)
+        return await super().on_tick(counter)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Signals are the service's business: it has more to bring to an end than this."""
         yield
 
 
-def web_server(application: Any, *, certificate: Path | None, key: Path | None) -> WebServer:
-    """A server for the application, with TLS where a certificate is given. Raises SettingsError for one that is no good."""
+def web_server(api: Api, *, certificate: Path | None, key: Path | None) -> WebServer:
+    """A server for the API, with TLS where a certificate is given. Raises SettingsError for one that is no good."""
     config = uvicorn.Config(
-        application,
-        http=bounded_connection(HeadBounds(), os.urandom),
+        cast("Any", api),  # nobody but our connections looks at it: no ASGI
+        http=Connection,
+        interface="asgi3",
         loop="none",
         ws="none",
-        lifespan="on",
+        lifespan="off",
+        proxy_headers=False,
         server_header=False,
         access_log=False,
         log_config=None,
-        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
-        limit_concurrency=CONCURRENT_MAX,
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from penstock.api.connection import HeadBounds
 from penstock.api.dispatch import OPERATIONS
 from penstock.api.options import ApiOptions, Fidelity
 from penstock.api.protocol import VERSION
@@ -218,7 +217,7 @@ def test_a_head_that_is_too_long(tight: ApiServer) -> None:
 
 @pytest.mark.rule("RPC-7")
 def test_a_head_that_does_not_come(tmp_path: Path) -> None:
-    with serving(tmp_path, head_bounds=HeadBounds(head_time_s=0.05)) as server:
+    with serving(tmp_path, ApiOptions(head_time_s=0.05)) as server:
         for sent in (b"", b"POST / HTTP/1.1\r\nhost:"):
             with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
                 connection.sendall(sent)

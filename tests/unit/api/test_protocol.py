@@ -1,6 +1,6 @@
 """Is a request read as it was meant, within its bounds, whatever bytes arrive?"""
 
-from urllib.parse import urlencode
+from urllib.parse import unquote_plus, urlencode
 
 import pytest
 from hypothesis import given
@@ -9,16 +9,14 @@ from hypothesis import strategies as st
 from penstock.api import protocol
 from penstock.api.errors import ApiError
 from penstock.api.options import ApiOptions
-from penstock.api.protocol import Format, Request
+from penstock.api.protocol import Format, Head, Request
 
 OPTIONS = ApiOptions(header_max_bytes=100, query_max_bytes=200, parameter_max_count=5)
 FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
 
 
 def parse(query: bytes = b"", body: bytes = b"", headers: dict[str, str] = FORM) -> Request:
-    return protocol.parse_request(
-        method="POST", path="/", query_string=query, headers=headers, body=body, options=OPTIONS
-    )
+    return protocol.parse_request(Head(method="POST", query_string=query, headers=headers), body, OPTIONS)
 
 
 def code_of(**arguments: object) -> str:
@@ -92,18 +90,32 @@ def test_repeated_headers_are_sorted_and_joined() -> None:
 
 @pytest.mark.rule("RPC-1")
 @pytest.mark.parametrize(
-    ("method", "path", "code"),
+    ("method", "target", "code"),
     [
-        ("PUT", "/", "UnsupportedHTTPMethod"),
-        ("HEAD", "/", "UnsupportedHTTPMethod"),
-        ("POST", "/api", "InvalidApi.NotFound"),
-        ("GET", "//", "InvalidApi.NotFound"),
+        ("PUT", b"/", "UnsupportedHTTPMethod"),
+        ("HEAD", b"/?a", "UnsupportedHTTPMethod"),
+        ("POST", b"/api", "InvalidApi.NotFound"),
+        ("GET", b"//", "InvalidApi.NotFound"),
+        ("GET", b"", "InvalidParameter.Format"),
+        ("GET", b"\x00", "InvalidParameter.Format"),
+        ("GET", b"/?" + b"a" * 65_534, "RequestURITooLong"),
     ],
 )
-def test_one_path_two_methods(method: str, path: str, code: str) -> None:
+def test_one_path_two_methods(method: str, target: bytes, code: str) -> None:
     with pytest.raises(ApiError) as refused:
-        protocol.check_route(method, path)
+        protocol.read_head(method, target, [], OPTIONS)
     assert refused.value.code == code
+
+
+@pytest.mark.rule("RPC-1")
+@pytest.mark.parametrize("target", [b"/?a=1", b"/?a=1#b", b"http://nas.example?a=1", b"http://nas.example:80/?a=1#"])
+def test_targets_as_proxies_write_them(target: bytes) -> None:
+    assert protocol.read_head("POST", target, [], OPTIONS).query_string == b"a=1"
+
+
+@given(st.lists(st.sampled_from(["%2F", "%2f", "%25", "%", "2", "/", "+", "%3"]), max_size=8).map("".join))
+def test_escapes_are_undone_once(text: str) -> None:
+    assert parse(query=f"a={text}".encode()).parameters == {"a": unquote_plus(text, errors="strict")}
 
 
 @pytest.mark.rule("RPC-4")

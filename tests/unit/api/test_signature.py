@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from penstock.api import signature
 from penstock.api.errors import ApiError
 from penstock.api.options import ApiOptions
-from penstock.api.protocol import Request, parse_headers, parse_request
+from penstock.api.protocol import Request, parse_request, read_head
 from penstock.model import AccessKey
 from tests.fixtures.signing import NOW_NS, SIGNER, Signer, stamp, v1_parameters, v3_headers
 
@@ -37,14 +37,7 @@ def refusal(request: Request, now_ns: int = NOW_NS) -> ApiError:
 def arriving(headers: dict[str, str], query: dict[str, str], body: bytes = b"") -> Request:
     """The request as the server reads it from the wire."""
     raw = [(name.encode("latin-1"), value.encode("utf-8")) for name, value in headers.items()]
-    return parse_request(
-        method="POST",
-        path="/",
-        query_string=urlencode(query).encode("ascii"),
-        headers=parse_headers(raw, OPTIONS),
-        body=body,
-        options=OPTIONS,
-    )
+    return parse_request(read_head("POST", f"/?{urlencode(query)}".encode("ascii"), raw, OPTIONS), body, OPTIONS)
 
 
 def v3(query: dict[str, str] | None = None, signer: Signer = SIGNER, **changes: str) -> Request:
