@@ -32,9 +32,9 @@ from penstock.catalog.session import Session
 from penstock.catalog.verbs import (
     Accepted,
     Call,
-    Claimed,
-    ClaimLane,
+    Claims,
     DataFlowQuery,
+    Demand,
     Health,
     NewDataFlow,
     NewSubTask,
@@ -42,7 +42,6 @@ from penstock.catalog.verbs import (
     NewTask,
     Page,
     ProgressUpdate,
-    ReadyTask,
     Settlement,
     SubTaskQuery,
     TaskQuery,
@@ -79,7 +78,8 @@ class Catalog:
     """Made by `open`. All verbs raise CatalogUnavailableError when the database cannot take or answer anything now."""
 
     def __init__(self, hands: Hands) -> None:
-        self.doorbell: Doorbell = hands.doorbell
+        self.doorbell: Doorbell = hands.doorbell  # something can be claimed
+        self.cancel_bell: Doorbell = hands.cancel_bell  # something that is leased should be withdrawn
         self._hands = hands
         self._ring = claims.Ring()
         self._nonces_under_way: set[str] = set()
@@ -228,22 +228,18 @@ class Catalog:
 
     # ---------------------------------------------------------------------------------------------------- the engine
 
-    async def ready_tasks(self, lane: ClaimLane, *, limit: int) -> Sequence[ReadyTask]:
-        """Tasks with sub-tasks to claim now, at most `limit`; with more of them, each call goes on behind the last."""
-        return await self._read(lambda session: self._ring.ready(session, lane, limit))
-
-    async def claim(
-        self, task_id: str, lane: ClaimLane, *, limit: int, owner: str, lease_until_ns: int
-    ) -> Sequence[Claimed]:
-        """Lease at most `limit` sub-tasks of a task to `owner` (not empty), all of whose leases end then.
+    async def claim(self, demands: Sequence[Demand], *, owner: str, lease_until_ns: int) -> Claims:
+        """Lease what the demands ask for to `owner` (not empty), all of whose leases end then.
 
         CREATED becomes RUNNING; `attempt` grows by one. In the SMALL lane what a cancel or a settled outcome has left
         comes first, then what goes again, then what is new, each in creation order.
+
+        Not synced: a power cut may forget a claim and whatever came of it that nothing durable followed; the same `attempt` is
+        then given once more. That harms nobody, since whoever worked on it was on this machine and is gone with it, and what
+        it left elsewhere is known by the sub-task's id (docs/decisions/0008). Every synced commit makes all earlier ones durable.
         """
         return await self._work(
-            lambda session: claims.claim(
-                session, task_id, lane, limit=limit, owner=owner, lease_until_ns=lease_until_ns
-            )
+            lambda session: self._ring.claim(session, demands, owner, lease_until_ns), _UNSYNCED_WORK
         )
 
     async def renew(self, owner: str, lease_until_ns: int) -> None:
@@ -307,10 +303,6 @@ class Catalog:
     async def next_transition_ns(self) -> int | None:
         """When the first transition is over; None when nothing is in transition."""
         return await self._read(transitions.next_due_ns)
-
-    async def next_due_ns(self) -> int | None:
-        """When the earliest claimable sub-task is due: 0 or past when one is due now, None when there is none."""
-        return await self._read(claims.next_due_ns)
 
     # ------------------------------------------------------------------------------------------------------- inside
 

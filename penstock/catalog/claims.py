@@ -6,41 +6,84 @@ was there before (served first, since it is older), or `clear` for what a cancel
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
-from penstock.catalog import identifiers, rows
+from penstock.catalog import identifiers
 from penstock.catalog.counting import Tally
 from penstock.catalog.database import Row
 from penstock.catalog.session import Session
-from penstock.catalog.verbs import Claimed, ClaimLane, ReadyTask
-from penstock.model import ConflictPolicy, SubTaskStatus, TaskAction
+from penstock.catalog.verbs import Claimed, ClaimLane, Claims, Demand, Grant
+from penstock.model import (
+    Condition,
+    ConflictPolicy,
+    FileDetail,
+    SubTask,
+    SubTaskStatus,
+    TaskAction,
+)
 
 CLEAR = "clear"
-MOVING_QUEUES: Mapping[ClaimLane, tuple[str, ...]] = {
-    ClaimLane.SMALL: ("small-again", "small"),
+QUEUES: Mapping[ClaimLane, tuple[str, ...]] = {
+    ClaimLane.SMALL: (CLEAR, "small-again", "small"),
     ClaimLane.LARGE: ("large-again", "large"),
 }
+"""In the order of service. Those of a dataflow that does not work are left alone, but for what is to be cleared."""
+
 _BEFORE_ALL = -2  # below every number, and below NO_NUMBER
+_LANES = {lane.value: lane for lane in ClaimLane}
+_STATUSES = {status.value: status for status in SubTaskStatus}
+_number = itemgetter(0)
+
+Standing = Mapping[str, Sequence[int]]
+"""The dataflows with anything in each queue."""
 
 
 class Ring:
-    """Where the last look at the ready tasks ended, so that with more tasks than asked for all get their turn."""
+    """Claims, and remembers where the last look at the ready tasks ended, so that with many of them all get their turn.
+
+    Used by the writer's thread alone.
+    """
 
     def __init__(self) -> None:
         self._after: dict[tuple[str, int], int] = {}
         self._first: dict[ClaimLane, int] = {}
 
-    def ready(self, session: Session, lane: ClaimLane, limit: int) -> list[ReadyTask]:
-        """Tasks with a sub-task due in that lane, at most `limit`, each once."""
-        working = [row["number"] for row in session.rows("data_flows.working")]
-        queues = [(queue, flow) for flow in working for queue in MOVING_QUEUES[lane]]
+    def claim(self, session: Session, demands: Sequence[Demand], owner: str, lease_until_ns: int) -> Claims:
+        """Lease what the demands ask for, in one go: what is ready, who gets how much of it, and when to look again."""
+        standing: dict[str, list[int]] = defaultdict(list)
+        for queue, data_flow_number in session.rows("claims.queues"):
+            standing[queue].append(data_flow_number)
+        tally = Tally()
+        grants = [self._grant(session, demand, standing, owner, tally) for demand in demands]
+        if any(rows for grant in grants for rows in grant.claimed):
+            session.run("claims.promise", owner=owner, until_ns=lease_until_ns)
+        tally.write(session)
+        return Claims(grants=grants, next_due_ns=session.rows("claims.next_due", now_ns=session.now_ns)[0]["due_ns"])
+
+    def _grant(self, session: Session, demand: Demand, standing: Standing, owner: str, tally: Tally) -> Grant:
+        ready = self._ready(session, demand, standing)
+        shares = demand.share(ready)
+        claimed = [
+            _claim(session, task_id, demand.lane, standing, owner=owner, limit=limit, tally=tally)
+            for task_id, limit in shares
+        ]
+        return Grant(lane=demand.lane, ready=ready, shares=shares, claimed=claimed)
+
+    def _ready(self, session: Session, demand: Demand, standing: Standing) -> list[str]:
+        """Tasks with a sub-task due in that lane, at most `ready_max`, each once."""
+        limit = demand.ready_max
+        moving = [queue for queue in QUEUES[demand.lane] if queue != CLEAR]
+        flows = sorted({flow for queue in moving for flow in standing.get(queue, ())})
+        queues = [(queue, flow) for flow in flows for queue in moving if flow in standing.get(queue, ())]
         if queues:  # with more of them than `limit`, all get their turn
-            first = self._first.get(lane, 0) % len(queues)
-            self._first[lane] = first + limit
+            first = self._first.get(demand.lane, 0) % len(queues)
+            self._first[demand.lane] = first + limit
             queues = queues[first:] + queues[:first]
-        if lane is ClaimLane.SMALL:
-            queues = [(CLEAR, flow) for flow in _data_flows_in(session, CLEAR)] + queues
-        found: dict[tuple[int, int], None] = {}
+        if CLEAR in QUEUES[demand.lane]:
+            queues = [(CLEAR, flow) for flow in standing.get(CLEAR, ())] + queues
+        found: dict[int, None] = {}
         # Each queue gets its share; what some leave over goes to those that had more.
         for _ in range(2):
             hungry: list[tuple[str, int]] = []
@@ -50,14 +93,11 @@ class Ring:
                     break
                 share = min(left, max(1, left // len(queues)))
                 tasks = self._tasks(session, queue, flow, share)
-                found |= dict.fromkeys((flow, task) for task in tasks)
+                found |= dict.fromkeys(tasks)
                 if len(tasks) == share:
                     hungry.append((queue, flow))
             queues = hungry
-        return [
-            ReadyTask(task_id=identifiers.task_id(task), data_flow_id=identifiers.data_flow_id(flow), lane=lane)
-            for flow, task in found
-        ]
+        return [identifiers.task_id(task) for task in found]
 
     def _tasks(self, session: Session, queue: str, data_flow_number: int, limit: int) -> list[int]:
         """At most `limit` tasks, from behind those of the last time on, then from the start again."""
@@ -82,87 +122,87 @@ def _next_tasks(session: Session, queue: str, data_flow_number: int, after: int,
     return [row["task_number"] for row in answered]
 
 
-def _data_flows_in(session: Session, queue: str) -> list[int]:
-    """The dataflows with anything in one queue, each found by one seek."""
-    found: list[int] = []
-    after = _BEFORE_ALL
-    while True:
-        row = session.row("claims.next_data_flow", queue=queue, after=after)
-        if row is None or row["number"] is None:
-            return found
-        after = row["number"]
-        found.append(after)
-
-
-def next_due_ns(session: Session) -> int | None:
-    """When the earliest claimable sub-task is due (in the past, if it is due already); None when there is none."""
-    dues: list[int] = []
-    for data_flow_number in _data_flows_in(session, CLEAR):
-        dues += _first_due(session, CLEAR, data_flow_number)
-    for row in session.rows("data_flows.working"):
-        for queues in MOVING_QUEUES.values():
-            for queue in queues:
-                dues += _first_due(session, queue, row["number"])
-    return min(dues, default=None)
-
-
-def _first_due(session: Session, queue: str, data_flow_number: int) -> list[int]:
-    answered = session.rows("claims.first_due", queue=queue, data_flow_number=data_flow_number)
-    return [row["due_ns"] for row in answered if row["due_ns"] is not None]
-
-
-def claim(
-    session: Session, task_id: str, lane: ClaimLane, *, limit: int, owner: str, lease_until_ns: int
+def _claim(
+    session: Session, task_id: str, lane: ClaimLane, standing: Standing, *, owner: str, limit: int, tally: Tally
 ) -> list[Claimed]:
-    """Lease what is due, what is to be cleared first and the older before the newer."""
+    """Lease what is due of one task, what is to be cleared first and the older before the newer."""
     task = session.row("claims.task", task_number=identifiers.task_number(task_id))
     if task is None:
         return []
-    queues = [CLEAR] if lane is ClaimLane.SMALL else []
-    if task["working"]:
-        queues += MOVING_QUEUES[lane]
+    data_flow_number = task["data_flow_number"]
     claimed: list[Row] = []
-    for queue in queues:
-        if len(claimed) < limit:
-            claimed += sorted(_claim_from(session, task, queue, limit - len(claimed), owner), key=_number)
-    if claimed:
-        session.run("claims.promise", owner=owner, until_ns=lease_until_ns)
-        started = sum(row["status"] == SubTaskStatus.RUNNING and row["attempt"] == 1 for row in claimed)
-        tally = Tally()
-        tally.moved_on(task["data_flow_number"], task["number"], SubTaskStatus.CREATED, SubTaskStatus.RUNNING, started)
-        tally.write(session)
-    return [_claimed(row, task) for row in claimed]
+    for queue in QUEUES[lane]:
+        is_open = queue == CLEAR or task["working"]
+        if is_open and len(claimed) < limit and data_flow_number in standing.get(queue, ()):
+            answered = session.rows(
+                "claims.claim",
+                queue=queue,
+                data_flow_number=data_flow_number,
+                task_number=task["number"],
+                now_ns=session.now_ns,
+                limit=limit - len(claimed),
+                owner=owner,
+            )
+            claimed += sorted(answered, key=_number)
+    made = _claimed(claimed, task)
+    started = sum(one.sub_task.status is SubTaskStatus.RUNNING and one.sub_task.attempt == 1 for one in made)
+    if started:
+        tally.moved_on(data_flow_number, task["number"], SubTaskStatus.CREATED, SubTaskStatus.RUNNING, started)
+    return made
 
 
-def _number(row: Row) -> int:
-    return int(row["number"])
-
-
-def _claim_from(session: Session, task: Row, queue: str, limit: int, owner: str) -> Sequence[Row]:
-    return session.rows(
-        "claims.claim",
-        queue=queue,
-        data_flow_number=task["data_flow_number"],
-        task_number=task["number"],
-        now_ns=session.now_ns,
-        limit=limit,
-        owner=owner,
-    )
-
-
-def _claimed(row: Row, task: Row) -> Claimed:
-    return Claimed(
-        sub_task=rows.sub_task(row, task["file_system_id"]),
-        lane=ClaimLane(row["lane"]),
-        action=TaskAction(task["action"]),
-        conflict_policy=ConflictPolicy(task["conflict_policy"]),
-        file_system_path=task["file_system_path"],
-        source_storage=task["source_storage"],
-        rival=row["rival"],
-        checkpoint=row["checkpoint"],
-        tidy=bool(row["tidy"]),
-        failures=row["failures"],
-    )
+def _claimed(answered: Sequence[Row], task: Row) -> list[Claimed]:
+    """The rows of one task as values; taken apart by position, for there may be many."""
+    file_system_id, data_flow_id, task_id = task["file_system_id"], task["data_flow_id"], task["task_id"]
+    action, policy = TaskAction(task["action"]), ConflictPolicy(task["conflict_policy"])
+    made: list[Claimed] = []
+    for row in answered:
+        (
+            _, sub_task_id, source, target, status, attempt, condition_modify_ns, condition_size, bytes_total, bytes_done,
+            actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, guarantee, note,
+            created_ns, started_ns, ended_ns, due_ns, lane, rival, checkpoint, tidy, failures,
+        ) = row  # fmt: skip
+        sub_task = SubTask(
+            file_system_id=file_system_id,
+            data_flow_id=data_flow_id,
+            task_id=task_id,
+            sub_task_id=sub_task_id,
+            source=source,
+            target=target,
+            status=_STATUSES[status],
+            attempt=attempt,
+            condition=Condition(modify_time_ns=condition_modify_ns, size_bytes=condition_size),
+            bytes_total=bytes_total,
+            bytes_done=bytes_done,
+            actual_bytes=actual_bytes,
+            moving_ns=moving_ns,
+            detail=None
+            if detail_modify_ns is None
+            else FileDetail(modify_time_ns=detail_modify_ns, size_bytes=detail_size, checksum=detail_checksum),
+            error_code=error_code,
+            error_message=error_message,
+            guarantee=guarantee,
+            note=note,
+            created_ns=created_ns,
+            started_ns=started_ns or None,
+            ended_ns=ended_ns or None,
+            due_ns=due_ns,
+        )
+        made.append(
+            Claimed(
+                sub_task=sub_task,
+                lane=_LANES[lane],
+                action=action,
+                conflict_policy=policy,
+                file_system_path=task["file_system_path"],
+                source_storage=task["source_storage"],
+                rival=rival,
+                checkpoint=checkpoint,
+                tidy=bool(tidy),
+                failures=failures,
+            )
+        )
+    return made
 
 
 def renew(session: Session, owner: str, lease_until_ns: int) -> None:

@@ -49,4 +49,7 @@ class Tally:
         self._tasks.clear()
 
     def _of(self, data_flow_number: int, task_number: int) -> Counter[str]:
-        return self._tasks.setdefault((data_flow_number, task_number), Counter())
+        counters = self._tasks.get((data_flow_number, task_number))
+        if counters is None:
+            counters = self._tasks[data_flow_number, task_number] = Counter()
+        return counters

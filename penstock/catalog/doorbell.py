@@ -1,4 +1,4 @@
-"""The bell that says "look again": it only makes things quick, looking is what finds the work.
+"""The bells that say "look again": they only make things quick, looking is what finds the work.
 
 Belongs to one event loop. Knows nothing of the catalog.
 """
@@ -6,6 +6,15 @@ Belongs to one event loop. Knows nothing of the catalog.
 from __future__ import annotations
 
 import asyncio
+from enum import Flag, auto
+
+
+class News(Flag):
+    """What a commit has brought for those who wait: something to claim, something to withdraw."""
+
+    NONE = 0
+    WORK = auto()
+    CANCELED = auto()
 
 
 class Doorbell:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from penstock.catalog import schema_versions, statements
 from penstock.catalog.database import Connection, Database
-from penstock.catalog.doorbell import Doorbell
+from penstock.catalog.doorbell import Doorbell, News
 from penstock.catalog.identifiers import NumberClock
 from penstock.catalog.readers import Readers
 from penstock.catalog.session import NonceLookup, Session
@@ -47,6 +47,7 @@ class Hands:
     readers: Readers
     nonce_readers: Readers
     doorbell: Doorbell
+    cancel_bell: Doorbell
     bounds: CatalogBounds
 
     async def close(self) -> None:
@@ -71,7 +72,14 @@ def open_hands(
     def session(connection: Connection, other_nonces: NonceLookup | None = None) -> Session:
         return Session(connection, named, now_ns=now_ns, numbers=numbers, entropy=entropy, other_nonces=other_nonces)
 
-    doorbell = Doorbell()
+    doorbell, cancel_bell = Doorbell(), Doorbell()
+
+    def ring(news: News) -> None:
+        if News.WORK in news:
+            doorbell.ring()
+        if News.CANCELED in news:
+            cancel_bell.ring()
+
     readers, nonce_readers = (
         Readers(
             open_connection=open_connection,
@@ -87,7 +95,7 @@ def open_hands(
             open_connection=open_connection,
             open_session=lambda connection: session(connection, others.read_here),
             loop=loop,
-            ring=doorbell.ring,
+            ring=ring,
             name=name,
             batch_max=bounds.batch_max,
             queue_max=bounds.queue_max,
@@ -99,6 +107,7 @@ def open_hands(
         readers=readers,
         nonce_readers=nonce_readers,
         doorbell=doorbell,
+        cancel_bell=cancel_bell,
         bounds=bounds,
     )
 

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import TypeVar
 
 from penstock.catalog.database import BrokenConnectionError, Connection, Row, Value
+from penstock.catalog.doorbell import News
 from penstock.catalog.identifiers import NumberClock
 from penstock.catalog.statements import Statement
 
@@ -43,7 +44,7 @@ class Session:
         self.entropy = entropy
         self.other_nonces = other_nonces
         self.now_ns = now_ns()
-        self.rings = False
+        self.news = News.NONE
 
     def after(self, delay_ns: int) -> int:
         """The moment when a delay that begins now is over; 0 when there is none."""
@@ -57,9 +58,9 @@ class Session:
         """The first of `count` numbers that follow each other and that no row has had."""
         return self._numbers.take(count)
 
-    def ring(self) -> None:
-        """After the commit there is something to do: wake those who wait at the bell."""
-        self.rings = True
+    def ring(self, news: News = News.WORK) -> None:
+        """After the commit there is something to do: wake those who wait for it."""
+        self.news |= news
 
     def run(self, name: str, /, **parameters: Value) -> int:
         """Run a statement that answers no rows; the number of rows it changed."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from penstock.catalog import calls, dataflows, identifiers, rows, tasks
 from penstock.catalog.counting import Tally
 from penstock.catalog.database import Row, Value
+from penstock.catalog.doorbell import News
 from penstock.catalog.session import Session
 from penstock.catalog.states import Noun, step
 from penstock.catalog.verbs import Call, CallMode, NewSubTask
@@ -178,7 +179,7 @@ def cancel(session: Session, file_system_id: str, data_flow_id: str, task_id: st
         tally.moved_on(
             row["data_flow_number"], row["task_number"], SubTaskStatus.RUNNING, step(Noun.SUB_TASK, "cancel").after
         )
-        session.ring()
+        session.ring(News.CANCELED if row["owner"] else News.WORK)
     else:
         raise InvalidStateError(f"sub-task {sub_task_id} is {row['status']}: it cannot be cancelled")
     tally.write(session)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
@@ -180,12 +180,17 @@ class ClaimLane(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadyTask:
-    """A task with claimable sub-tasks, for the runner's fairness."""
+class Demand:
+    """What there is room for in one lane.
 
-    task_id: str
-    data_flow_id: str
+    `share` is given the ids of tasks with something due in the lane, at most `ready_max` of them (with more, each claim goes on
+    behind the last one), and answers how much of which is wanted: (task id, count), in the order of service. It is called in the
+    catalog's writer thread, inside the transaction: it is quick, and looks at nothing that other threads change.
+    """
+
     lane: ClaimLane
+    ready_max: int
+    share: Callable[[Sequence[str]], Sequence[tuple[str, int]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +207,24 @@ class Claimed:
     checkpoint: str  # JSON of transfer.Checkpoint, "" when there is none: the catalog does not look inside
     tidy: bool
     failures: int  # attempts that have ended in RETRY (or a mover's death while begun), for attempts_max
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a demand has brought: its ready tasks, and for each (task id, count) of its shares what was claimed of it."""
+
+    lane: ClaimLane
+    ready: Sequence[str]
+    shares: Sequence[tuple[str, int]]
+    claimed: Sequence[Sequence[Claimed]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """One claim's grants, in the order of its demands, and when something is due next that is not due yet (None: nothing)."""
+
+    grants: Sequence[Grant]
+    next_due_ns: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

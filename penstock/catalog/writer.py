@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from penstock.catalog.database import BrokenConnectionError, Connection, Durability
+from penstock.catalog.doorbell import News
 from penstock.catalog.session import Session
 from penstock.errors import CatalogError, CatalogUnavailableError
 
@@ -63,7 +64,7 @@ class Writer:
         open_connection: Callable[[], Connection],
         open_session: Callable[[Connection], Session],
         loop: asyncio.AbstractEventLoop,
-        ring: Callable[[], None],
+        ring: Callable[[News], None],
         name: str,
         batch_max: int,
         queue_max: int,
@@ -105,13 +106,13 @@ class Writer:
     def _run(self) -> None:
         while batch := self._next_batch():
             try:
-                rings, answers = self._commit(batch)
+                news, answers = self._commit(batch)
             except Exception as error:  # noqa: BLE001  nobody may be left waiting: every caller gets the error
                 self._replace_connection()
                 failure = error if isinstance(error, CatalogUnavailableError) else _surprise(error)
-                rings, answers = False, [(job.future, None, failure) for job in batch]
+                news, answers = News.NONE, [(job.future, None, failure) for job in batch]
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(self._deliver, rings, answers)
+                self._loop.call_soon_threadsafe(self._deliver, news, answers)
         if self._connection is not None:
             self._connection.close()
 
@@ -127,7 +128,7 @@ class Writer:
                 self._jobs.popleft()
             return batch
 
-    def _commit(self, batch: list[_Job]) -> tuple[bool, list[_Answer]]:
+    def _commit(self, batch: list[_Job]) -> tuple[News, list[_Answer]]:
         """Do the whole batch in one transaction; what each caller gets, valid only because COMMIT has returned."""
         if self._connection is None:
             self._connection = self._open_connection()
@@ -144,7 +145,7 @@ class Writer:
             answers += self._perform(session, batch[start:end])
             start = end
         self._connection.commit()
-        return session.rings, answers
+        return session.news, answers
 
     def _perform(self, session: Session, jobs: list[_Job]) -> list[_Answer]:
         """One verb for its callers: together if that works, else one by one."""
@@ -167,7 +168,7 @@ class Writer:
             self._connection.close()
         self._connection = None  # the next batch opens another one
 
-    def _deliver(self, rings: bool, answers: list[_Answer]) -> None:  # noqa: FBT001  called by the loop
+    def _deliver(self, news: News, answers: list[_Answer]) -> None:
         for future, result, error in answers:
             if future.done():
                 continue  # the caller has gone away
@@ -175,8 +176,8 @@ class Writer:
                 future.set_result(result)
             else:
                 future.set_exception(error)
-        if rings:
-            self._ring()
+        if news:
+            self._ring(news)
 
 
 _Answer = tuple["asyncio.Future[Any]", Any, BaseException | None]

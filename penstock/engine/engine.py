@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from penstock import telemetry
 from penstock.catalog.catalog import Catalog
+from penstock.catalog.doorbell import Doorbell
 from penstock.catalog.verbs import ClaimLane
 from penstock.engine.canceler import Canceler
 from penstock.engine.executor import Executor
@@ -105,12 +106,14 @@ class Engine:
             for loop in self._loops:
                 group.create_task(loop.run())
             watching = group.create_task(self._tags_loop.run())
-            group.create_task(self._listen())
+            group.create_task(self._listen(self._catalog.doorbell, "runner"))
+            group.create_task(self._listen(self._catalog.cancel_bell, "canceler"))
             await self._stopping.wait()
             for loop in self._loops:
                 loop.stop()
             watching.cancel()  # it may wait for a silent store, and leaves nothing half done
             self._catalog.doorbell.ring()
+            self._catalog.cancel_bell.ring()
 
     def stop(self) -> None:
         """End `run` after the steps that are under way. Movers are not told: `drain` ends them, or `executor.close`."""
@@ -215,12 +218,11 @@ class Engine:
         self.tags.ask()
         self._bells["tags"].ring()
 
-    async def _listen(self) -> None:
-        """The doorbell: something is claimable, or canceled."""
+    async def _listen(self, doorbell: Doorbell, loop: str) -> None:
+        """Let a loop step when a bell of the catalog rings."""
         while not self._stopping.is_set():
-            await self._catalog.doorbell.wait(BELL_LIMIT_S)
-            self._bells["runner"].ring()
-            self._bells["canceler"].ring()
+            await doorbell.wait(BELL_LIMIT_S)
+            self._bells[loop].ring()
 
     async def _reached(self, condition: Callable[[], bool], limit_s: float) -> bool:
         """Wait until `condition` holds; False when it did not within the limit."""

@@ -33,6 +33,47 @@ class Floor:
         """How many places a task with `under_way` files must leave free."""
         return self.reserved if under_way >= self.reserved else 0
 
+    def for_one_alone(self, free: int, under_way: int) -> int:
+        """How many of `free` places a task with `under_way` files may take at once when nobody else asks."""
+        entitled = min(free, max(0, self.reserved - under_way))
+        return max(entitled, free - self.reserved)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """The room of a lane and the account of its tasks at one moment: a value of its own, to be divided in any thread."""
+
+    floor: Floor
+    file_cost_bytes: int
+    level: int
+    turn: int
+    served: Mapping[str, int]
+    last_turn: Mapping[str, int]
+    under_way: Mapping[str, int]
+
+    def shares(self, ready: Sequence[str]) -> list[Share]:
+        """Divide the free places among the ready tasks; the answer's order is the order of service."""
+        level = _level(self.level, self.served, _active(ready, self.under_way))
+        queue = [
+            (max(self.served.get(task, level), level), self.last_turn.get(task, self.turn), position)
+            for position, task in enumerate(ready)
+        ]
+        heapq.heapify(queue)
+        counts: dict[str, int] = {}
+        free = self.floor.free
+        while free > 0 and queue:
+            served, turn, position = heapq.heappop(queue)
+            task = ready[position]
+            count = counts.get(task, 0)
+            under_way = self.under_way.get(task, 0) + count
+            if free <= self.floor.must_leave(under_way):
+                continue
+            taken = 1 if queue else self.floor.for_one_alone(free, under_way)
+            counts[task] = count + taken
+            free -= taken
+            heapq.heappush(queue, (served + self.file_cost_bytes, turn, position))
+        return [Share(task_id=task, count=count) for task, count in counts.items()]
+
 
 class Fairness:
     """One lane's account of what each active task was served."""
@@ -50,21 +91,24 @@ class Fairness:
         `under_way` counts the files of each task that hold a place. What is not claimed in the end costs nothing:
         call `claimed` with what was.
         """
-        self._keep_active({*ready, *(task for task, count in under_way.items() if count > 0)})
-        queue = [(self._served[task], self._last_turn[task], position) for position, task in enumerate(ready)]
-        heapq.heapify(queue)
-        counts: dict[str, int] = {}
-        free = floor.free
-        while free > 0 and queue:
-            served, turn, position = heapq.heappop(queue)
-            task = ready[position]
-            count = counts.get(task, 0)
-            if free <= floor.must_leave(under_way.get(task, 0) + count):
-                continue
-            counts[task] = count + 1
-            free -= 1
-            heapq.heappush(queue, (served + self._file_cost, turn, position))
-        return [Share(task_id=task, count=count) for task, count in counts.items()]
+        self.saw(ready, under_way)
+        return self.offer(floor, under_way).shares(ready)
+
+    def offer(self, floor: Floor, under_way: Mapping[str, int]) -> Offer:
+        """The account as it is now. What comes of it is told by `saw` and `claimed`."""
+        return Offer(
+            floor=floor,
+            file_cost_bytes=self._file_cost,
+            level=self._level,
+            turn=self._turn,
+            served=dict(self._served),
+            last_turn=dict(self._last_turn),
+            under_way=dict(under_way),
+        )
+
+    def saw(self, ready: Sequence[str], under_way: Mapping[str, int]) -> None:
+        """These tasks are ready: they, and those with files under way, are the active ones."""
+        self._keep_active(_active(ready, under_way))
 
     def claimed(self, task_id: str, count: int) -> None:
         """The task has claimed `count` files: charge their fixed cost."""
@@ -87,11 +131,19 @@ class Fairness:
 
         A task that goes while it is ahead is remembered, else coming and going would beat waiting; at most AHEAD_KEPT are.
         """
-        present = [self._served[task] for task in active if task in self._served]
-        self._level = max(self._level, min(present, default=self._level))
+        self._level = _level(self._level, self._served, active)
         gone = [task for task, served in self._served.items() if task not in active]
         ahead = [task for task in gone if self._served[task] > self._level][-AHEAD_KEPT:]
         kept = {task: self._served[task] for task in ahead}
         kept.update({task: max(self._served.get(task, self._level), self._level) for task in active})
         self._served = kept
         self._last_turn = {task: self._last_turn.get(task, self._turn) for task in kept}
+
+
+def _active(ready: Iterable[str], under_way: Mapping[str, int]) -> set[str]:
+    return {*ready, *(task for task, count in under_way.items() if count > 0)}
+
+
+def _level(level: int, served: Mapping[str, int], active: Iterable[str]) -> int:
+    """What the least served active task was served; never falls."""
+    return max(level, min((served[task] for task in active if task in served), default=level))

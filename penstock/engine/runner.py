@@ -6,15 +6,15 @@ nothing itself: what it cannot hand over it gives to the settler.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from penstock import telemetry
 from penstock.catalog.catalog import Catalog
-from penstock.catalog.verbs import Claimed, ClaimLane
+from penstock.catalog.verbs import Claimed, ClaimLane, Claims, Demand, Grant
 from penstock.engine.executor import Executor, MoverGoneError
-from penstock.engine.fair import Fairness, Share
+from penstock.engine.fair import Fairness, Offer
 from penstock.engine.flights import Flight, Flights
 from penstock.engine.loops import FOREVER_S
 from penstock.engine.messages import Control, Lane, Lease
@@ -63,14 +63,14 @@ class Runner:
         self._release_suspects()
         if self._closed:
             return FOREVER_S
-        looked_ns = self._now_ns()
-        again = await asyncio.gather(*(self._look(lane) for lane in ClaimLane), return_exceptions=True)
-        for answer in again:
-            if isinstance(answer, BaseException):
-                raise answer
-        if any(again):
-            return 0.0
-        return await self._pause_s(looked_ns)
+        now_ns = self._now_ns()
+        demands = self._demands(now_ns)
+        if not demands:
+            return self._options.claim.look_again_s
+        owner = self._owners.current
+        claims = await self._claim(demands, owner, now_ns)
+        more = [self._take(grant, owner, now_ns) for grant in claims.grants]
+        return 0.0 if any(more) else self._pause_s(claims.next_due_ns)
 
     def close(self) -> None:
         """Claim nothing from now on; what is held back here goes back to the catalog."""
@@ -86,54 +86,52 @@ class Runner:
 
     # ------------------------------------------------------------------------------------------------------------- claims
 
-    async def _look(self, lane: ClaimLane) -> bool:
-        """Claim and hand over once; True when there may be more to claim at once."""
-        now_ns = self._now_ns()
-        floor = self._rooms.floor(lane, now_ns)
+    def _demands(self, now_ns: int) -> list[Demand]:
+        """What there is room for. Large files are looked for now and then without room, too: some may have to make room."""
         if self._settler.unsettled > self._options.claim.unsettled_max:
-            return False
-        if floor.free == 0 and (lane is ClaimLane.SMALL or now_ns < self._seek_due_ns):
-            return False
-        ready = await self._catalog.ready_tasks(lane, limit=self._options.claim.ready_tasks_max)
-        tasks = [task.task_id for task in ready]
-        if lane is ClaimLane.LARGE:
-            self._seek_places(tasks, now_ns)
-        shares = self._fairness[lane].shares(tasks, floor, self._flights.by_task(lane)) if tasks else []
-        if not shares:
-            return False
-        answers = await asyncio.gather(*(self._claim(lane, share) for share in shares), return_exceptions=True)
-        trouble: BaseException | None = None
-        more = False
-        for share, answer in zip(shares, answers, strict=True):
-            if isinstance(answer, BaseException):
-                trouble = answer
-                continue
-            self._fairness[lane].claimed(share.task_id, len(answer))
-            more = more or len(answer) >= min(share.count, self._options.claim.batch_max)
-        self._hand_over(
-            lane, [flight for answer in answers if not isinstance(answer, BaseException) for flight in answer]
-        )
-        if trouble is not None:
-            raise trouble
-        return more
+            return []
+        demands: list[Demand] = []
+        for lane in ClaimLane:
+            floor = self._rooms.floor(lane, now_ns)
+            if floor.free > 0 or (lane is ClaimLane.LARGE and now_ns >= self._seek_due_ns):
+                offer = self._fairness[lane].offer(floor, self._flights.by_task(lane))
+                demands.append(
+                    Demand(lane=lane, ready_max=self._options.claim.ready_tasks_max, share=partial(self._shared, offer))
+                )
+        return demands
 
-    async def _claim(self, lane: ClaimLane, share: Share) -> list[Flight]:
-        """Claim one task's share. What no mover can work on is settled, the rest is under way from here on."""
-        owner = self._owners.current
-        now_ns = self._now_ns()
+    def _shared(self, offer: Offer, ready: Sequence[str]) -> Sequence[tuple[str, int]]:
+        """How an offer is divided; called in the catalog's thread, so it looks at nothing but its arguments and options."""
+        batch_max = self._options.claim.batch_max
+        return [(share.task_id, min(share.count, batch_max)) for share in offer.shares(ready)]
+
+    async def _claim(self, demands: Sequence[Demand], owner: str, now_ns: int) -> Claims:
+        until_ns = now_ns + to_ns(self._options.keeper.lease_s)
         try:
-            rows = await self._catalog.claim(
-                share.task_id,
-                lane,
-                limit=min(share.count, self._options.claim.batch_max),
-                owner=owner,
-                lease_until_ns=now_ns + to_ns(self._options.keeper.lease_s),
-            )
+            return await self._catalog.claim(demands, owner=owner, lease_until_ns=until_ns)
         except BaseException:
             if owner == self._owners.current:
                 self._owners.retire()
             raise
-        return self._entered(rows, owner, now_ns)
+
+    def _take(self, grant: Grant, owner: str, now_ns: int) -> bool:
+        """Hand over what was granted; True when there may be more to claim at once.
+
+        What no mover can work on is settled, the rest is under way from here on.
+        """
+        fairness = self._fairness[grant.lane]
+        fairness.saw(grant.ready, self._flights.by_task(grant.lane))
+        if grant.lane is ClaimLane.LARGE:
+            self._seek_places(grant.ready, now_ns)
+        flights: list[Flight] = []
+        more = False
+        for (task_id, asked), rows in zip(grant.shares, grant.claimed, strict=True):
+            entered = self._entered(rows, owner, now_ns)
+            fairness.claimed(task_id, len(entered))
+            flights += entered
+            more = more or len(rows) >= asked
+        self._hand_over(grant.lane, flights)
+        return more
 
     def _entered(self, rows: Sequence[Claimed], owner: str, now_ns: int) -> list[Flight]:
         registry = self._registry()
@@ -214,10 +212,9 @@ class Runner:
             telemetry.event("engine.asked_to_yield", sub_task_id=victim.attempt[0], task_id=victim.task_id)
             self._executor.control(victim.mover, Control(yielded=(victim.attempt,)))
 
-    async def _pause_s(self, looked_ns: int) -> float:
+    def _pause_s(self, next_due_ns: int | None) -> float:
         """Until the next work is due; what was due already waits for room or for its target, and both wake us."""
         look_again_s = self._options.claim.look_again_s
-        due_ns = await self._catalog.next_due_ns()
-        if due_ns is None or due_ns <= looked_ns:
+        if next_due_ns is None:
             return look_again_s
-        return max(0.001, min(look_again_s, (due_ns - self._now_ns()) / NS_PER_S))
+        return max(0.001, min(look_again_s, (next_due_ns - self._now_ns()) / NS_PER_S))

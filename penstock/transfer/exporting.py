@@ -64,10 +64,11 @@ def _export(attempt: Attempt, source: SourceFile) -> Outcome:
 
 
 def _finished_earlier(attempt: Attempt) -> Outcome | None:
-    """The outcome, if an earlier attempt published the file before it went away: the object itself tells what it is of."""
+    """The outcome, if an earlier attempt published the file before it went away: the object itself tells what it is of.
+
+    The attempt's number does not tell whether there was one: a power cut may have forgotten it.
+    """
     transfer, record = attempt.transfer, attempt.checkpoint
-    if transfer.attempt <= 1 and record is None:
-        return None
     info = head_or_none(attempt, transfer.key)
     if info is None or not standing.is_mine(attempt, info) or not standing.is_of(info, transfer.condition, record):
         return None

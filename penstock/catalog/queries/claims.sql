@@ -15,13 +15,26 @@ SELECT task_number FROM ring
                   AND sub_tasks.task_number = ring.task_number AND due_ns <= :now_ns)
  LIMIT :limit;
 
--- next_data_flow: the next dataflow with anything in one queue
-SELECT MIN(data_flow_number) AS number FROM sub_tasks
- WHERE queue <> '' AND queue = :queue AND data_flow_number > :after;
+-- queues: the queues with anything in them that may be claimed, by dataflow, each found by one seek
+WITH RECURSIVE names (queue) AS (
+    SELECT 'clear' UNION ALL SELECT 'small-again' UNION ALL SELECT 'small' UNION ALL SELECT 'large-again' UNION ALL SELECT 'large'
+), ring (queue, data_flow_number) AS (
+    SELECT names.queue, (SELECT MIN(data_flow_number) FROM sub_tasks
+                          WHERE sub_tasks.queue <> '' AND sub_tasks.queue = names.queue)
+      FROM names
+    UNION ALL
+    SELECT ring.queue, (SELECT MIN(sub_tasks.data_flow_number) FROM sub_tasks
+                         WHERE sub_tasks.queue <> '' AND sub_tasks.queue = ring.queue
+                           AND sub_tasks.data_flow_number > ring.data_flow_number)
+      FROM ring WHERE ring.data_flow_number IS NOT NULL
+)
+SELECT ring.queue, ring.data_flow_number FROM ring
+ WHERE ring.data_flow_number IS NOT NULL
+   AND (ring.queue = 'clear'
+        OR ring.data_flow_number IN (SELECT number FROM data_flows WHERE status IN ({when data_flow.work})));
 
--- first_due: when the first sub-task of a dataflow in one queue is due
-SELECT MIN(due_ns) AS due_ns FROM sub_tasks
- WHERE queue <> '' AND queue = :queue AND data_flow_number = :data_flow_number;
+-- next_due: when something is due next that is not due yet
+SELECT MIN(due_ns) AS due_ns FROM sub_tasks WHERE queue <> '' AND due_ns > 0 AND due_ns > :now_ns;
 
 -- task: what a claim must know of a task and its dataflow
 SELECT data_flows.file_system_id, data_flows.data_flow_id, data_flows.file_system_path, data_flows.source_storage,
@@ -43,7 +56,9 @@ UPDATE sub_tasks
        started_ns = CASE WHEN started_ns = 0 THEN :now_ns ELSE started_ns END,
        attempt = attempt + 1, owner = :owner, queue = ''
  WHERE number IN (SELECT number FROM claimable)
-RETURNING *;
+RETURNING number, sub_task_id, source, target, status, attempt, condition_modify_ns, condition_size, bytes_total, bytes_done,
+    actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, guarantee, note,
+    created_ns, started_ns, ended_ns, due_ns, lane, rival, checkpoint, tidy, failures;
 
 -- promise: a lease, or a longer one
 INSERT INTO leases (owner, until_ns) VALUES (:owner, :until_ns)

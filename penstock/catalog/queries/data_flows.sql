@@ -38,9 +38,6 @@ SELECT * FROM data_flows
 -- watched: dataflows whose bucket is looked after
 SELECT * FROM data_flows WHERE status IN ({when data_flow.watch}) ORDER BY number;
 
--- working: numbers of the dataflows whose sub-tasks may be claimed
-SELECT number FROM data_flows WHERE status IN ({when data_flow.work}) ORDER BY number;
-
 -- waiting: dataflows with sub-tasks that have not started
 SELECT * FROM data_flows WHERE waiting > 0 ORDER BY number;
 

@@ -16,7 +16,7 @@ SMALL, LARGE = ClaimLane.SMALL, ClaimLane.LARGE
 
 
 async def ready(book: Book, lane: ClaimLane = SMALL, limit: int = 100) -> list[str]:
-    return [task.task_id for task in await book.catalog.ready_tasks(lane, limit=limit)]
+    return list(await book.ready(lane, limit=limit))
 
 
 async def claimed_ids(book: Book, task: str, lane: ClaimLane = SMALL, *, limit: int = 100) -> list[str]:
@@ -61,7 +61,7 @@ async def test_a_stopped_dataflow_starts_nothing_and_a_started_one_rings(book: B
     await book.catalog.stop_data_flow(book.call(), FS, flow)
     assert await ready(book) == []
     assert await claimed_ids(book, task) == []
-    assert await book.catalog.next_due_ns() is None
+    assert await book.next_due_ns() is None
     while await book.catalog.doorbell.wait(0):
         pass
     await book.catalog.start_data_flow(book.call(), FS, flow)
@@ -79,7 +79,6 @@ async def test_withdrawals_and_tidying_go_on_in_a_stopped_dataflow(book: Book) -
     await book.catalog.stop_data_flow(book.call(), FS, flow)
     await book.settle(first, Settling.RETURNED)
     assert await ready(book) == [task]
-    assert await book.catalog.next_due_ns() == 0
     assert await claimed_ids(book, task, LARGE) == []
     withdrawal, tidying = await book.claim(task)
     assert (withdrawal.sub_task.status, withdrawal.sub_task.attempt, withdrawal.tidy) == (
@@ -164,7 +163,7 @@ async def test_what_goes_again_comes_before_what_is_new_and_only_when_it_is_due(
     again = await book.sub_task(ids[0])
     assert (again.status, again.error_code, again.due_ns) == (SubTaskStatus.RUNNING, "StoreUnavailable", due_ns)
     assert await claimed_ids(book, task) == [ids[3]]
-    assert await book.catalog.next_due_ns() == due_ns
+    assert await book.next_due_ns() == due_ns
     assert await ready(book) == []
     book.clock.pass_s(10)
     assert await ready(book) == [task]
@@ -316,7 +315,7 @@ async def test_one_between_attempts_is_withdrawn_at_once(book: Book) -> None:
     far_ns = book.clock.ns + 3600 * SECOND_NS
     await book.settle(await book.claim_one(task), Settling.RETRY, due_ns=far_ns, checkpoint='{"upload_id": "u"}')
     await book.cancel(flow, task, sub_task)
-    assert await book.catalog.next_due_ns() == 0
+    assert (await ready(book), await book.next_due_ns()) == ([task], None)
     withdrawal = await book.claim_one(task)
     assert (withdrawal.sub_task.status, withdrawal.checkpoint) == (SubTaskStatus.CANCELING, '{"upload_id": "u"}')
 

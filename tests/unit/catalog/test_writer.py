@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import pytest
 
 from penstock.catalog.database import BrokenConnectionError, Durability, Parameters, Row
+from penstock.catalog.doorbell import News
 from penstock.catalog.identifiers import NumberClock
 from penstock.catalog.session import Session
 from penstock.catalog.writer import Refused, Verb, Writer
@@ -100,7 +101,8 @@ class Bench:
             queue_max=20,
         )
 
-    def ring(self) -> None:
+    def ring(self, news: News) -> None:
+        assert news is News.WORK
         self.rung += 1
 
     def verb(self, work: Callable[[Session, object], object], *, synced: bool = True) -> Verb[object, object]:

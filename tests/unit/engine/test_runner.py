@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from penstock.engine.messages import Lane
 from penstock.engine.options import NS_PER_S, ClaimOptions, EngineOptions, RetryOptions
 from penstock.errors import CatalogUnavailableError, FailureCode, HomeInUseError
 from penstock.model import Direction, FileDetail, SubTaskStatus, TaskAction
-from penstock.transfer.transfer import Checkpoint, Intent, Progress, Verdict
+from penstock.transfer.transfer import Checkpoint, Intent, Outcome, Progress, Verdict
 from tests.fixtures.fakeexecutor import FakeExecutor
 from tests.fixtures.ledger import FS, recount
 from tests.unit.engine.conftest import Rig
@@ -639,3 +640,32 @@ async def test_an_import_whose_bucket_is_gone_leaves_no_helper_files(rig: Rig) -
     await rig.turn()
     row = await rig.row(sub_task)
     assert (row.status, row.error_code) == (SubTaskStatus.FAILED, "BucketNotRegistered")
+
+
+async def test_a_report_from_before_a_power_cut_does_not_end_an_attempt_that_has_its_number(rig: Rig) -> None:
+    sub_task = await one(rig)
+    forgetful = rig.book.path.with_name("before.db")
+    shutil.copy(rig.book.path, forgetful)  # as the disk was before the claim
+    shutil.copy(f"{rig.book.path}-wal", f"{forgetful}-wal")
+    await rig.turn()
+    old = rig.executor.transfer(sub_task)
+    await rig.book.close()
+    rig.book.path = forgetful
+    await rig.book.open()
+    await rig.restart()
+    rig.executor.die(
+        "mover-1.1"
+    )  # its movers have other names: names are never used twice in one service, nor across its sockets
+    await rig.turn()
+    new = rig.executor.transfer(sub_task)
+    assert (new.sub_task_id, new.attempt) == (old.sub_task_id, old.attempt)
+    rig.executor.say_again(
+        "mover-1.1",
+        Outcome(sub_task_id=sub_task, attempt=old.attempt, verdict=Verdict.FAILED, code=FailureCode.INTERNAL),
+    )
+    await rig.turn()
+    assert (await rig.row(sub_task)).status is SubTaskStatus.RUNNING
+    rig.executor.say(sub_task, Verdict.COMPLETE)
+    await rig.turn()
+    assert (await rig.row(sub_task)).status is SubTaskStatus.COMPLETE
+    recount(rig.book.path)

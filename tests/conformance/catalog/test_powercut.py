@@ -1,0 +1,154 @@
+"""What does a power cut forget, and what is given twice after it?
+
+A power cut keeps the log up to the last synced commit at least. Here it keeps exactly that: files are copied with the log as
+long as it was then, and opened elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from penstock.catalog.catalog import Catalog
+from penstock.catalog.database import Connection, Durability
+from penstock.catalog.sqlite import SqliteConnection, SqliteDatabase
+from penstock.catalog.verbs import Settling
+from penstock.model import SubTaskStatus
+from tests.fixtures.ledger import SECOND_NS, Book, recount
+
+pytestmark = pytest.mark.anyio
+
+
+class WatchedConnection(SqliteConnection):
+    """Notes how long the log was after the last synced commit."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, busy_wait_s=1)
+        self.synced_bytes = 0
+        self._log = Path(f"{path}-wal")
+        self._promise = Durability.UNSYNCED
+
+    def begin(self, durability: Durability) -> None:
+        super().begin(durability)
+        self._promise = durability
+
+    def commit(self) -> None:
+        super().commit()
+        if self._promise is Durability.SYNCED:
+            self.synced_bytes = self._log.stat().st_size
+
+
+class WatchedDatabase(SqliteDatabase):
+    """Opens a writer that is watched."""
+
+    writer: WatchedConnection
+
+    def open_writer(self) -> Connection:
+        self.writer = WatchedConnection(self.path)
+        return self.writer
+
+
+class Machine:
+    """A book on a disk that may lose its power."""
+
+    def __init__(self, path: Path) -> None:
+        self.database = WatchedDatabase(path)
+        self.book = Book(path)
+
+    async def boot(self) -> Book:
+        self.book.catalog = await Catalog.open(
+            self.database, now_ns=self.book.clock, entropy=self.book.chance.randbytes, bounds=self.book.bounds
+        )
+        return self.book
+
+    async def after_a_power_cut(self) -> Book:
+        """What is found then, elsewhere; this machine goes on as if nothing had happened."""
+        path = self._as_it_is_on_the_disk()
+        later = Book(path, seed=2)
+        later.clock.ns = self.book.clock.ns + 3600 * SECOND_NS
+        await later.open()
+        await later.catalog.rescue_all()
+        return later
+
+    def _as_it_is_on_the_disk(self) -> Path:
+        path = self.book.path.with_name("after.db")
+        shutil.copy(self.book.path, path)
+        shutil.copy(f"{self.book.path}-wal", f"{path}-wal")
+        os.truncate(f"{path}-wal", self.database.writer.synced_bytes)
+        return path
+
+
+@pytest.fixture
+async def machine(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Machine]:
+    machine = Machine(tmp_path / "catalog.db")
+    await machine.boot()
+    yield machine
+    await machine.book.close()
+    recount(machine.book.path)
+
+
+async def test_a_claim_that_nothing_durable_followed_is_forgotten_whole(machine: Machine) -> None:
+    book = machine.book
+    flow = await book.flow()
+    task = await book.stream(flow)
+    ids = [await book.file(flow, task, name) for name in "ab"]
+    held = [claimed.sub_task for claimed in await book.claim(task)]
+    assert [(one.sub_task_id, one.attempt) for one in held] == [(name, 1) for name in ids]
+    later = await machine.after_a_power_cut()
+    assert [await later.status(name) for name in ids] == [SubTaskStatus.CREATED] * 2
+    assert (await later.counters(flow, task)).created == 2
+    again = await later.claim(task)
+    assert [(one.sub_task.sub_task_id, one.sub_task.attempt) for one in again] == [(name, 1) for name in ids]
+    assert await later.settle(again[0])
+    assert not await later.settle(again[0])
+    await later.close()
+    recount(later.path)
+
+
+@pytest.mark.parametrize("follows", ["settle", "checkpoint", "create", "cancel"])
+async def test_whatever_is_synced_makes_the_claims_before_it_durable(machine: Machine, follows: str) -> None:
+    book = machine.book
+    flow = await book.flow()
+    task = await book.stream(flow)
+    ids = [await book.file(flow, task, name) for name in "ab"]
+    first, _ = await book.claim(task)
+    match follows:
+        case "settle":
+            await book.settle(first, Settling.RETRY, due_ns=1, error_code="StoreUnavailable", error_message="away")
+        case "checkpoint":
+            await book.catalog.checkpoint(ids[0], 1, "{}")
+        case "create":
+            await book.file(flow, task, "c")
+        case "cancel":
+            await book.cancel(flow, task, ids[0])
+    later = await machine.after_a_power_cut()
+    assert (await later.counters(flow, task)).running == (1 if follows == "cancel" else 2)
+    again = await later.claim(task)
+    assert {one.sub_task.attempt for one in again if one.sub_task.sub_task_id in ids} == {2}
+    assert not any([await later.settle(one) for one in (first,)])  # the forgotten holder, if it could come back
+    await later.close()
+    recount(later.path)
+
+
+async def test_a_withdrawal_and_a_tidying_that_were_forgotten_are_done_again(machine: Machine) -> None:
+    book = machine.book
+    flow = await book.flow()
+    task = await book.stream(flow)
+    canceled, published = await book.file(flow, task, "c"), await book.file(flow, task, "p")
+    first, second = await book.claim(task)
+    await book.cancel(flow, task, canceled)
+    await book.settle(first, Settling.RETURNED)
+    await book.settle(second, tidy=True)
+    assert len(await book.claim(task)) == 2
+    later = await machine.after_a_power_cut()
+    withdrawal, tidying = await later.claim(task)
+    assert (withdrawal.sub_task.sub_task_id, withdrawal.sub_task.attempt) == (canceled, 2)
+    assert (tidying.sub_task.sub_task_id, tidying.sub_task.attempt, tidying.tidy) == (published, 2, True)
+    assert await later.settle(withdrawal, Settling.CANCELED)
+    assert await later.settle(tidying, Settling.TIDIED)
+    await later.close()
+    recount(later.path)
