@@ -97,15 +97,11 @@ class Crowd:
     def _set_models(self, raw: sqlite3.Connection) -> None:
         """The rows to copy, numbered as `_add` asks for them: a model's complete one, then its failed one."""
         ids = [each for model in self._models for each in (model.complete_id, model.failed_id)]
-        marks = ",".join("?" * len(ids))
-        found = {
-            row[0] for row in raw.execute(f"SELECT sub_task_id FROM sub_tasks WHERE sub_task_id IN ({marks})", ids)
-        }  # noqa: S608
-        if found != set(ids):
-            raise LookupError(f"the catalog lacks {set(ids) - found}")
         raw.execute("CREATE TEMP TABLE models AS SELECT 0 AS place, * FROM sub_tasks WHERE 0")
         for place, each in enumerate(ids):
-            raw.execute("INSERT INTO models SELECT ?, * FROM sub_tasks WHERE sub_task_id = ?", (place, each))
+            sought = "INSERT INTO models SELECT ?, * FROM sub_tasks WHERE sub_task_id = ?"
+            if raw.execute(sought, (place, each)).rowcount != 1:
+                raise LookupError(f"the catalog lacks {each}")
 
     def _add(self, raw: sqlite3.Connection, columns: Sequence[str], count: int) -> None:
         newest = raw.execute("SELECT MAX(number) FROM sub_tasks").fetchone()[0]

@@ -44,10 +44,12 @@ class Stage:
         return self.arena.penstock
 
     @contextlib.contextmanager
-    def another(self, name: str, *, settings: Mapping[str, int] | None = None) -> Iterator[Penstock]:
-        """A service of its own on a new HOME, with both buckets; removed at the end."""
+    def another(
+        self, name: str, *, settings: Mapping[str, int] | None = None, root: Path | None = None
+    ) -> Iterator[Penstock]:
+        """A service of its own on a new HOME, with both buckets; removed at the end, a `root` that is given as well."""
         home = self.directory / name
-        root = self.directory / f"{name}-fs"
+        root = root or self.directory / f"{name}-fs"
         root.mkdir()
         service = Penstock(home, root, settings=settings)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.scenarios import growing, latency, memory, movement, requests
+from bench.scenarios import fairness, growing, latency, memory, movement, requests
 from bench.scenarios.scenario import Choices, Scenario
 
 __all__ = ["SCENARIOS", "Choices", "Scenario"]
@@ -11,6 +11,7 @@ SCENARIOS: dict[str, Scenario] = {
     **movement.SCENARIOS,
     "requests": requests.SCENARIO,
     "latency": latency.SCENARIO,
+    "fairness": fairness.SCENARIO,
     "memory": memory.SCENARIO,
     "pages": growing.SCENARIO,
     "growth": growing.SCENARIO,

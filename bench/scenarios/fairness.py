@@ -1,0 +1,129 @@
+"""While ten imports of 1 TiB each run: how long until a new 4 KiB sub-task is COMPLETE?
+
+The large ones come from a hole of 1 TiB at the full speed of nginx and go to a file system that claims to hold them all; the
+samples end before the real disk is full. Where no such file system can be made the imports are as large as fits, which is told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench.dataset import SOURCE_BUCKET
+from bench.lean import quantile
+from bench.scale import GIB, TIB
+from bench.scenarios.latency import once
+from bench.scenarios.scenario import Choices, Found, Row, Scenario
+from bench.service import Penstock
+from bench.stage import Stage
+from bench.vast import spare_bytes, sparse_object, taken_bytes, vast_file_system
+
+IMPORTS = 10
+IDLE_SHARE = 4
+PAUSE_S = 0.1
+UNDER_WAY_S = 60.0
+
+
+def measure(stage: Stage, _choices: Choices, _names: Sequence[str]) -> Found:
+    """Two rows: idle, and busy."""
+    with ExitStack() as stack:
+        vast = stack.enter_context(vast_file_system(stage.directory))
+        spare = spare_bytes(stage.directory)
+        size = TIB if vast else spare // IMPORTS // GIB * GIB
+        objects = stage.datasets["small"].objects.parent
+        stack.enter_context(sparse_object(objects, "sparse", size, copies=IMPORTS))
+        root = vast / "fs" if vast else None
+        service = stack.enter_context(stage.another("fairness", root=root))
+        flow = service.flow(SOURCE_BUCKET, "/in/")
+        small = _Small(stage, service, flow)
+        idle = small.row("idle", stage.scale.fairness_samples // IDLE_SHARE, guard=_Guard(stage.directory, spare))
+        task = service.task(flow, "StreamImport", "/sparse/", "/vast/")
+        service.ask([service.sub_task(flow, task, f"{number}") for number in range(IMPORTS)], connections=1)
+        _await_all(service, task)
+        before, begun = _done_bytes(service, task), time.perf_counter()
+        busy = small.row("ten large imports run", stage.scale.fairness_samples, guard=_Guard(stage.directory, spare))
+        rate = (_done_bytes(service, task) - before) / (time.perf_counter() - begun)
+        busy |= {"imports": IMPORTS, "import_bytes": size, "bytes_per_s": rate}
+        stage.say(f"  {IMPORTS} × {size // GIB:,} GiB at {rate / (1 << 20):,.0f} MiB/s together")
+    return {"fairness": [idle, busy]}
+
+
+class _Guard:
+    """Ends the samples in time."""
+
+    def __init__(self, directory: Path, spare: int) -> None:
+        self._directory = directory
+        self._spare = spare
+
+    def is_full(self) -> bool:
+        """Whether as much has been written as may be."""
+        return taken_bytes(self._directory) > self._spare or spare_bytes(self._directory) < 2 * GIB
+
+
+class _Small:
+    """The small import that is asked for again and again."""
+
+    def __init__(self, stage: Stage, service: Penstock, flow: str) -> None:
+        self._stage = stage
+        self._service = service
+        self._flow = flow
+        self._task = service.task(flow, "StreamImport", "/small/", "/sample/")
+        self._name = stage.datasets["small"].files_set.names()[0]
+        self._number = 0
+
+    def row(self, what: str, samples: int, *, guard: _Guard) -> Row:
+        """So many samples, fewer where the disk does not allow more."""
+        creates: list[float] = []
+        wholes: list[float] = []
+        while len(wholes) < samples and not guard.is_full():
+            self._number += 1
+            target = f"{self._number}"
+            appears = self._service.root / "in" / "sample" / target
+            created_s, whole_s = once(self._service, self._flow, self._task, self._name, target, appears=appears)
+            creates.append(created_s)
+            wholes.append(whole_s)
+            time.sleep(PAUSE_S)
+        row: Row = {
+            "what": what,
+            "samples": len(wholes),
+            "p50_s": quantile(wholes, 0.5),
+            "p95_s": quantile(wholes, 0.95),
+            "create_p50_s": quantile(creates, 0.5),
+            "imports": 0,
+            "import_bytes": 0,
+            "bytes_per_s": 0.0,
+        }
+        self._stage.say(
+            f"  {what}: p50 {row['p50_s'] * 1e3:.0f} ms, p95 {row['p95_s'] * 1e3:.0f} ms of {len(wholes)} samples "
+            f"(create p50 {row['create_p50_s'] * 1e3:.0f} ms)"
+        )
+        return row
+
+
+def _stats(service: Penstock, task: str) -> list[Row]:
+    filters = [{"Key": "DataFlowTaskIds", "Value": task}]
+    answer = service.call("DescribeDataFlowSubTasks", Filters=filters, MaxResults=100)
+    found: list[Row] = answer["DataFlowSubTask"]["DataFlowSubTask"]
+    return found
+
+
+def _done_bytes(service: Penstock, task: str) -> int:
+    return sum(int(each["ProgressStats"]["BytesDone"]) for each in _stats(service, task))
+
+
+def _await_all(service: Penstock, task: str) -> None:
+    """Until every large import has begun. Raises TimeoutError."""
+    until = time.monotonic() + UNDER_WAY_S
+    while True:
+        found = _stats(service, task)
+        running = [each for each in found if each["Status"] == "RUNNING" and each["ProgressStats"]["BytesDone"]]
+        if len(running) == IMPORTS:
+            return
+        if time.monotonic() > until:
+            raise TimeoutError(f"not all large imports run: {[(each['Status'], each['ErrorMsg']) for each in found]}")
+        time.sleep(0.1)
+
+
+SCENARIO = Scenario(measure=measure, sets=("small",))
