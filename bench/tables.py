@@ -54,6 +54,7 @@ TABLES: Sequence[tuple[str, str, Sequence[Column]]] = (
             ("p95 ms", "p95_s", 1e3, ".0f"),
             ("create p50 ms", "create_p50_s", 1e3, ".0f"),
             ("large imports", "imports", 1, ".0f"),
+            ("of them moved meanwhile", "moving", 1, ".0f"),
             ("GiB each", "import_bytes", 1 / (1 << 30), ",.0f"),
             ("MiB/s meanwhile", "bytes_per_s", 1 / MIB, ",.0f"),
         ),

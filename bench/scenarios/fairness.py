@@ -44,9 +44,11 @@ def measure(stage: Stage, _choices: Choices, _names: Sequence[str]) -> Found:
         _await_all(service, task)
         before, begun = _done_bytes(service, task), time.perf_counter()
         busy = small.row("ten large imports run", stage.scale.fairness_samples, guard=_Guard(stage.directory, spare))
-        rate = (_done_bytes(service, task) - before) / (time.perf_counter() - begun)
-        busy |= {"imports": IMPORTS, "import_bytes": size, "bytes_per_s": rate}
-        stage.say(f"  {IMPORTS} × {size // GIB:,} GiB at {rate / (1 << 20):,.0f} MiB/s together")
+        after, took_s = _done_bytes(service, task), time.perf_counter() - begun
+        rate = (sum(after) - sum(before)) / took_s
+        moving = sum(1 for old, new in zip(before, after, strict=True) if new > old)
+        busy |= {"imports": IMPORTS, "import_bytes": size, "moving": moving, "bytes_per_s": rate}
+        stage.say(f"  {IMPORTS} × {size // GIB:,} GiB at {rate / (1 << 20):,.0f} MiB/s together, {moving} of them moved")
     return {"fairness": [idle, busy]}
 
 
@@ -93,6 +95,7 @@ class _Small:
             "create_p50_s": quantile(creates, 0.5),
             "imports": 0,
             "import_bytes": 0,
+            "moving": 0,
             "bytes_per_s": 0.0,
         }
         self._stage.say(
@@ -109,17 +112,17 @@ def _stats(service: Penstock, task: str) -> list[Row]:
     return found
 
 
-def _done_bytes(service: Penstock, task: str) -> int:
-    return sum(int(each["ProgressStats"]["BytesDone"]) for each in _stats(service, task))
+def _done_bytes(service: Penstock, task: str) -> list[int]:
+    """Of each large import."""
+    return [int(each["ProgressStats"]["BytesDone"]) for each in _stats(service, task)]
 
 
 def _await_all(service: Penstock, task: str) -> None:
-    """Until every large import has begun. Raises TimeoutError."""
+    """Until every large import runs, and bytes move. Raises TimeoutError."""
     until = time.monotonic() + UNDER_WAY_S
     while True:
         found = _stats(service, task)
-        running = [each for each in found if each["Status"] == "RUNNING" and each["ProgressStats"]["BytesDone"]]
-        if len(running) == IMPORTS:
+        if all(each["Status"] == "RUNNING" for each in found) and any(_done_bytes(service, task)):
             return
         if time.monotonic() > until:
             raise TimeoutError(f"not all large imports run: {[(each['Status'], each['ErrorMsg']) for each in found]}")
