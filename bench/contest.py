@@ -159,6 +159,8 @@ def ended(account: Account) -> Iterator[None]:
 
 
 Contestant = Callable[[Job], Measured]
+Door = Callable[[Penstock, str, str, Sequence[str]], list[bytes]]
+"""The signed calls that move files of these names: service, dataflow, task, names."""
 
 
 class Contest:
@@ -272,8 +274,8 @@ def by_peer(arena: Arena, peer: Peer, choice: int) -> Contestant:
     return move
 
 
-def by_penstock(arena: Arena, *, connections: int) -> Contestant:
-    """One sub-task a file through the API, from the first call to the last COMPLETE; already durable."""
+def by_penstock(arena: Arena, *, connections: int, door: Door = Penstock.one_by_one) -> Contestant:
+    """Files through one of the API's doors, from the first call to the last COMPLETE; already durable."""
 
     def move(job: Job) -> Measured:
         penstock = arena.penstock
@@ -283,13 +285,14 @@ def by_penstock(arena: Arena, *, connections: int) -> Contestant:
         action = "StreamImport" if is_import else "StreamExport"
         flow = arena.flows[job.direction]
         task = penstock.task(flow, action, f"/{name}/", f"/{target}/")
-        calls = [penstock.sub_task(flow, task, each) for each in job.dataset.files_set.names()]
+        count = job.dataset.files_set.count
+        calls = door(penstock, flow, task, job.dataset.files_set.names())
         account: Account = penstock.account
         watch = MemoryWatch(account)
         before: Cpu = account.cpu()
         begun = time.perf_counter()
         penstock.ask(calls, connections=connections)
-        penstock.wait(task, len(calls), every_s=0.02 if job.dataset.files_set.count > 1 else 0.05, limit_s=RUN_LIMIT_S)
+        penstock.wait(task, count, every_s=0.02 if count > 1 else 0.05, limit_s=RUN_LIMIT_S)
         wall_s = time.perf_counter() - begun
         cpu_s = account.cpu().since(before).total_s
         return Measured(wall_s=wall_s, cpu_s=cpu_s, synced_wall_s=wall_s, synced_cpu_s=cpu_s, memory_bytes=watch.stop())

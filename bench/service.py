@@ -96,6 +96,10 @@ class Penstock:
             DstFilePath=f"/{target or name}",
         )
 
+    def one_by_one(self, flow: str, task: str, names: Sequence[str]) -> list[bytes]:
+        """The signed calls that move files of these names, one a file."""
+        return [self.sub_task(flow, task, each) for each in names]
+
     def bulk(self, flow: str, task: str, names: Sequence[str], target: str = "") -> list[bytes]:
         """The signed calls of the bulk door that move files of these names, to names that begin with `target`."""
         ids = {"DataFlowId": flow, "DataFlowTaskId": task, "PathBase": "task"}

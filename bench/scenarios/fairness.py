@@ -6,12 +6,14 @@ samples end before the real disk is full. Where no such file system can be made 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from bench.dataset import SOURCE_BUCKET
+from bench.floor import sync_directory
 from bench.lean import quantile
 from bench.scale import GIB, TIB
 from bench.scenarios.latency import once
@@ -48,7 +50,9 @@ def measure(stage: Stage, _choices: Choices, _names: Sequence[str]) -> Found:
         rate = (sum(after) - sum(before)) / took_s
         moving = sum(1 for old, new in zip(before, after, strict=True) if new > old)
         busy |= {"imports": IMPORTS, "import_bytes": size, "moving": moving, "bytes_per_s": rate}
-        stage.say(f"  {IMPORTS} × {size // GIB:,} GiB at {rate / (1 << 20):,.0f} MiB/s together, {moving} of them moved")
+        stage.say(
+            f"  {IMPORTS} × {size // GIB:,} GiB at {rate / (1 << 20):,.0f} MiB/s together, {moving} of them moved"
+        )
     return {"fairness": [idle, busy]}
 
 
@@ -79,6 +83,7 @@ class _Small:
         """So many samples, fewer where the disk does not allow more."""
         creates: list[float] = []
         wholes: list[float] = []
+        bare: list[float] = []
         while len(wholes) < samples and not guard.is_full():
             self._number += 1
             target = f"{self._number}"
@@ -86,6 +91,7 @@ class _Small:
             created_s, whole_s = once(self._service, self._flow, self._task, self._name, target, appears=appears)
             creates.append(created_s)
             wholes.append(whole_s)
+            bare.append(publish_s(appears.parent))
             time.sleep(PAUSE_S)
         row: Row = {
             "what": what,
@@ -93,16 +99,32 @@ class _Small:
             "p50_s": quantile(wholes, 0.5),
             "p95_s": quantile(wholes, 0.95),
             "create_p50_s": quantile(creates, 0.5),
+            "bare_p50_s": quantile(bare, 0.5),
+            "bare_p95_s": quantile(bare, 0.95),
             "imports": 0,
             "import_bytes": 0,
             "moving": 0,
             "bytes_per_s": 0.0,
         }
-        self._stage.say(
-            f"  {what}: p50 {row['p50_s'] * 1e3:.0f} ms, p95 {row['p95_s'] * 1e3:.0f} ms of {len(wholes)} samples "
-            f"(create p50 {row['create_p50_s'] * 1e3:.0f} ms)"
+        told = ", ".join(
+            f"{words} {1e3 * row[f'{key}p50_s']:.0f} and {1e3 * row[f'{key}p95_s']:.0f} ms"
+            for words, key in (("COMPLETE", ""), ("a bare publish", "bare_"))
         )
+        self._stage.say(f"  {what}, p50 and p95 of {len(wholes)}: {told}")
         return row
+
+
+def publish_s(directory: Path) -> float:
+    """What the file system alone takes to give a file of 4 KiB its name durably: what no program can be quicker than."""
+    partial, name = directory / "bare.partial", directory / "bare"
+    begun = time.perf_counter()
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.write(descriptor, bytes(4096))
+    os.fsync(descriptor)
+    os.close(descriptor)
+    partial.rename(name)
+    sync_directory(str(directory))
+    return time.perf_counter() - begun
 
 
 def _stats(service: Penstock, task: str) -> list[Row]:

@@ -1,7 +1,7 @@
 """How much memory does Penstock take (PSS): the control process with 10^6 sub-tasks waiting, a mover while large files move?
 
-Waiting means: accepted through the API by the running service, and kept from moving by a bucket's server that takes connections
-and answers nothing. The movers' figure is the peak while several copies of the large file go both ways at once.
+Waiting means: accepted through the API's bulk door by the running service, and kept from moving by a bucket's server that takes
+connections and answers nothing. The movers' figure is the peak while several copies of the large file go both ways at once.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ def measure(stage: Stage, _choices: Choices, _names: Sequence[str]) -> Found:
         task = service.task(flow, "StreamImport", "/none/", "/none/")
         begun = time.perf_counter()
         for first in range(0, count, SLICE):
-            names = (f"{index:07d}" for index in range(first, min(first + SLICE, count)))
-            service.ask([service.sub_task(flow, task, name) for name in names], connections=64)
+            names = [f"{index:07d}" for index in range(first, min(first + SLICE, count))]
+            service.ask(service.bulk(flow, task, names), connections=4)
+        _judge(service, task, count)
         stage.say(f"  {count:,} accepted in {time.perf_counter() - begun:.0f} s")
         rows += _rows(f"{count:,} waiting", count, _now(service), counts="control")
         time.sleep(CALM_S)
@@ -46,6 +47,14 @@ def measure(stage: Stage, _choices: Choices, _names: Sequence[str]) -> Found:
     for row in rows:
         stage.say(f"  {row['when']}: {row['process']} {row['pss_bytes'] >> 20} MiB")
     return {"memory": rows}
+
+
+def _judge(service: Penstock, task: str, count: int) -> None:
+    """Raises ValueError unless so many wait, or are held by movers that wait."""
+    answer = service.call("DescribeDataFlowTasks", Filters=[{"Key": "TaskIds", "Value": task}])
+    stats = answer["TaskInfo"]["Task"][0]["ProgressStats"]
+    if stats["FilesTotal"] != count or stats["FilesDone"]:
+        raise ValueError(f"not {count} waiting sub-tasks: {stats}")
 
 
 @contextlib.contextmanager

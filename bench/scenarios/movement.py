@@ -5,24 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from bench.contest import Contest, Contestant, Measured, by_peer, by_penstock, choose, floor
+from bench.contest import Arena, Contest, Contestant, Measured, by_peer, by_penstock, choose, floor
 from bench.peers import Direction, all_peers, installed
 from bench.scale import GIB
 from bench.scenarios.scenario import Choices, Found, Row, Scenario
+from bench.service import Penstock
 from bench.stage import Stage
 
 FLOOR = "floor"
 PENSTOCK = "Penstock"
 BULK = "Penstock, bulk door"
+BULK_CONNECTIONS = 4
 
 
 def measure(set_name: str, direction: Direction, stage: Stage, choices: Choices, names: Sequence[str]) -> Found:
     """One row for each contestant."""
     (scenario,) = names
     contest = Contest(stage.arena, stage.datasets[set_name], direction)
-    ours: dict[str, Contestant] = {PENSTOCK: by_penstock(stage.arena, connections=stage.scale.create_connections)}
-    ours[FLOOR] = floor(stage.arena)
+    ours = {**by_doors(stage, stage.arena, contest.dataset.files_set.count), FLOOR: floor(stage.arena)}
     return {scenario: contested(contest, stage, choices, ours, protocol="oss")}
+
+
+def by_doors(stage: Stage, arena: Arena, files: int) -> dict[str, Contestant]:
+    """Penstock with one call a file; many files through the bulk door, too."""
+    found = {PENSTOCK: by_penstock(arena, connections=stage.scale.create_connections)}
+    if files > 1:
+        found[BULK] = by_penstock(arena, connections=BULK_CONNECTIONS, door=Penstock.bulk)
+    return found
 
 
 def contested(
