@@ -18,6 +18,8 @@ from typing import TextIO
 
 LOGGER_NAME = "penstock"
 VALUE_LENGTH_MAX = 2000
+LATENCY_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""The upper bounds of all latency histograms, in seconds; what takes longer has a slot of its own."""
 
 _SECRET_NAME = re.compile(r"secret|token|passw|signature|credential|authorization", re.IGNORECASE)
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_.:/@+-]+")

@@ -100,6 +100,44 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MethodFigures:
+    """Requests to one bucket with one HTTP method, by what came of them. All numbers only grow within one mover's life.
+
+    `latency_slots` counts answers by `telemetry.LATENCY_BOUNDS_S`, one slot more for what took longer; `latency_s` is their sum.
+    """
+
+    method: str
+    ok: int
+    throttled: int
+    unavailable: int
+    refused: int
+    latency_slots: tuple[int, ...]
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketFigures:
+    """One bucket as one mover sees it: the pace now (`rate_per_s` None: unbounded), and counts since the mover began."""
+
+    bucket: str
+    window: float
+    rate_per_s: float | None
+    in_flight: int
+    waiting: int
+    pause_s: float
+    methods: tuple[MethodFigures, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """A mover's numbers, sent along every few seconds. CPU seconds of user and system together, memory resident."""
+
+    cpu_s: float
+    resident_bytes: int
+    buckets: tuple[BucketFigures, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What a mover has to say, batched."""
 
@@ -107,3 +145,4 @@ class Report:
     progress: tuple[Progress, ...] = ()
     checkpoints: tuple[CheckpointRequest, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
+    figures: Figures | None = None

@@ -130,9 +130,7 @@ def _built(hello: Hello, connection: Connection, board_descriptor: int) -> tuple
     harbour = Harbour(
         places=hello.places,
         secrets_path=Path(hello.secrets_path),
-        store_opener=lambda bucket, credentials: open_store(
-            bucket, credentials, told_delay=partial(throttle.held_back, bucket.name)
-        ),
+        store_opener=lambda bucket, credentials: open_store(bucket, credentials, pacer=throttle.pacer(bucket.name)),
     )
     outbox = Outbox(
         mover=hello.mover,

@@ -6,16 +6,18 @@ Calls the wire and a signer. Knows nothing of verbs, and never asks twice.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from penstock.errors import StoreError
+from penstock.errors import StoreError, StoreUnavailableError
 from penstock.stores import documents
 from penstock.stores.addressing import Address, UnsignedRequest
 from penstock.stores.base import Buffer, StreamedBody
 from penstock.stores.documents import Document
+from penstock.stores.pacer import Pacer
 from penstock.stores.refusals import ERROR_MAX_BYTES, Asked, delay_s, refusal
 from penstock.stores.wire import Response, Sent, Wire
 
@@ -48,9 +50,19 @@ class Begun:
 
     def answer(self) -> Response:
         """An answer whose status is expected, else raises the StoreError that it means."""
-        with self._exchange.naming(self._asking.key):
-            response = self._sent.answer()
-            self._exchange.check(self._asking, response, self._expected)
+        exchange, asking, began_s = self._exchange, self._asking, self._sent.began_s
+        looked_s = time.monotonic()
+        with exchange.naming(asking.key):
+            try:
+                response = self._sent.answer()
+                exchange.check(asking, response, self._expected)
+            except StoreError as error:
+                exchange.pacer.refused(asking.method, error, began_s=began_s)
+                raise
+            delayed_s = delay_s(response.headers)
+            exchange.pacer.answered(
+                asking.method, _kind(asking), began_s=began_s, looked_s=looked_s, held_back_s=delayed_s
+            )
             return response
 
     def abandon(self) -> None:
@@ -59,7 +71,7 @@ class Begun:
 
 
 class Exchange:
-    """Requests to one bucket. `clock` gives UTC nanoseconds; `told_delay` hears by how many seconds the store held us back."""
+    """Requests to one bucket. `clock` gives UTC nanoseconds; `pacer` hears what comes of each request."""
 
     def __init__(
         self,
@@ -69,14 +81,14 @@ class Exchange:
         wire: Wire,
         signer: Signer,
         clock: Callable[[], int],
-        told_delay: Callable[[float], None],
+        pacer: Pacer,
     ) -> None:
         self.bucket = bucket
         self._address = address
         self._wire = wire
         self._signer = signer
         self._clock = clock
-        self._told_delay = told_delay
+        self.pacer = pacer
 
     def ask(
         self,
@@ -122,18 +134,19 @@ class Exchange:
                 payload_sha256=_payload_sha256(asking.method, asking.body),
             )
             signed = self._signer.sign(request, self._clock())
-            sent = self._wire.send(
-                asking.method, request.target, signed, asking.body, first_byte_s=first_byte_s, slot_s=slot_s
-            )
+            try:
+                sent = self._wire.send(
+                    asking.method, request.target, signed, asking.body, first_byte_s=first_byte_s, slot_s=slot_s
+                )
+            except StoreUnavailableError as error:
+                self.pacer.refused(asking.method, error, began_s=time.monotonic())
+                raise
             return None if sent is None else Begun(self, asking, sent, expected)
 
     def check(self, asking: Asking, response: Response, expected: Collection[int]) -> None:
-        """For `Begun` only: raises the StoreError that an unexpected answer means, and passes a told delay on."""
+        """For `Begun` only: raises the StoreError that an unexpected answer means."""
         if response.status not in expected:
             raise self._refused(asking.method, asking.key, response)
-        delayed_s = delay_s(response.headers)
-        if delayed_s:
-            self._told_delay(delayed_s)
 
     def document(
         self,
@@ -177,6 +190,15 @@ class Exchange:
             except StoreError:
                 body = b""  # the status says enough
         return refusal(Asked(method=method, bucket=self.bucket, key=key), response.status, response.headers, body)
+
+
+def _kind(asking: Asking) -> Hashable:
+    """What takes equally long: answers begin alike whatever their size, but a body that is sent counts by its length."""
+    if asking.method != "PUT":
+        return asking.method
+    body = asking.body
+    length = sum(map(len, body)) if isinstance(body, Sequence) else body.length_bytes
+    return length.bit_length() >> 1  # four times as long is another kind
 
 
 def _payload_sha256(method: str, body: Sequence[Buffer] | StreamedBody) -> str:

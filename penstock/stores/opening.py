@@ -15,6 +15,7 @@ from penstock.stores.base import Store
 from penstock.stores.exchange import Exchange
 from penstock.stores.oss import OssStore, oss_signer
 from penstock.stores.oss_signature import OssSignature
+from penstock.stores.pacer import Pacer, Unpaced
 from penstock.stores.s3 import S3Store
 from penstock.stores.s3_signature import S3Signer
 from penstock.stores.timeouts import Timeouts
@@ -32,20 +33,21 @@ def open_store(
     oss_signature: OssSignature = OssSignature.V4,
     clock: Callable[[], int] = time.time_ns,
     random_name: Callable[[], str] = lambda: secrets.token_hex(8),
-    told_delay: Callable[[float], None] = lambda _delay_s: None,
+    pacer: Pacer | None = None,
 ) -> Store:
-    """Open a bucket. `clock` gives UTC nanoseconds (signatures need it); at most `connections_max` connections are held.
+    """Open a bucket. `clock` gives UTC nanoseconds (signatures need it).
 
-    `told_delay` hears by how many seconds the store says to have held a (successful) request back.
+    `pacer` lets requests out; without one there are at most `connections_max` at once.
     Raises SettingsError: the endpoint, the CA file or the recorded abilities are not usable.
     """
+    pacer = pacer or Unpaced(connections_max)
     address = address_of(bucket.name, bucket.endpoint, bucket.addressing_style)
     wire = Wire(
         host=address.host,
         port=address.port,
         tls=_tls(bucket) if address.scheme == "https" else None,
         timeouts=timeouts or Timeouts(),
-        connections_max=connections_max,
+        pacer=pacer,
     )
     is_s3 = bucket.kind is BucketKind.S3
     exchange = Exchange(
@@ -54,7 +56,7 @@ def open_store(
         wire=wire,
         signer=S3Signer(credentials, bucket.region) if is_s3 else oss_signer(credentials, bucket.region, oss_signature),
         clock=clock,
-        told_delay=told_delay,
+        pacer=pacer,
     )
     abilities = abilities_from_mapping(bucket.abilities)
     if is_s3:

@@ -1,6 +1,6 @@
 """The connections to one host: how many there may be, and which of them wait to be used again. Thread-safe.
 
-Calls nothing but locks; opens no connection itself.
+Calls locks and the pacer; opens no connection itself.
 """
 
 from __future__ import annotations
@@ -10,34 +10,25 @@ import threading
 import time
 
 from penstock.stores.line import Line
+from penstock.stores.pacer import Pacer
 
 
 class Pool:
-    """At most `places` connections at a time, used or not; an unused one is trusted for `idle_s`."""
+    """A place for each connection in use, as the pacer gives them; an unused connection is trusted for `idle_s`."""
 
-    def __init__(self, places: int, *, idle_s: float) -> None:
-        self._free = places
+    def __init__(self, pacer: Pacer, *, idle_s: float) -> None:
+        self._pacer = pacer
         self._idle_s = idle_s
         self._lock = threading.Lock()
-        self._freed = threading.Condition(self._lock)
-        self._waiting = 0
         self._idle: collections.deque[Line] = collections.deque()
         self._closed = False
 
     def take_place(self, wait_s: float) -> bool:
-        """Take a place, waiting at most so long for one; False when none became free. It has to be given back."""
-        with self._lock:
-            if self._free == 0:
-                if wait_s <= 0:
-                    return False
-                self._waiting += 1
-                try:
-                    if not self._freed.wait_for(lambda: self._free > 0, wait_s):
-                        return False
-                finally:
-                    self._waiting -= 1
-            self._free -= 1
-            return True
+        """Take a place, waiting at most so long for one; False when none became free. It has to be given back.
+
+        Raises ThrottledError when the bucket is to be left alone for longer.
+        """
+        return self._pacer.enter(wait_s)
 
     def kept(self) -> Line | None:
         """The most recently used connection that still looks alive, for whoever has a place."""
@@ -61,9 +52,7 @@ class Pool:
                     dropped.append(self._idle.popleft())
             elif line is not None:
                 dropped.append(line)
-            self._free += 1
-            if self._waiting:
-                self._freed.notify()
+        self._pacer.leave()
         for each in dropped:
             each.close()
 

@@ -20,6 +20,7 @@ from penstock.stores.dialogue import StaleError, StuckError
 from penstock.stores.head import BrokenAnswerError, Framing, Head
 from penstock.stores.line import READ_MAX_BYTES, Line, connect
 from penstock.stores.message import Body, BodyError, batches, head_of, length_of
+from penstock.stores.pacer import Pacer
 from penstock.stores.pool import Pool
 from penstock.stores.timeouts import Timeouts
 
@@ -129,7 +130,7 @@ class Sent:
     connection's place stays taken.
     """
 
-    __slots__ = ("_body", "_head", "_line", "_method", "_on_kept", "_sent_whole", "_wait_s", "_wire")
+    __slots__ = ("_body", "_head", "_line", "_method", "_on_kept", "_sent_whole", "_wait_s", "_wire", "began_s")
 
     def __init__(self, wire: Wire, method: str, head: bytes, body: Body, *, wait_s: float) -> None:
         self._wire = wire
@@ -140,6 +141,7 @@ class Sent:
         self._line: Line | None = None
         self._sent_whole = True
         self._on_kept = False
+        self.began_s = time.monotonic()
 
     def transmit(self) -> None:
         """For `Wire` only: send the request, on a kept connection if there is one."""
@@ -236,7 +238,7 @@ class Sent:
 
 
 class Wire:
-    """All connections to one host. Thread-safe; at most `connections_max` at a time, further callers wait."""
+    """All connections to one host. Thread-safe; the pacer says how many there may be at a time, further callers wait."""
 
     def __init__(
         self,
@@ -245,15 +247,14 @@ class Wire:
         port: int,
         tls: ssl.SSLContext | None,
         timeouts: Timeouts,
-        connections_max: int,
+        pacer: Pacer,
     ) -> None:
         self.name = f"{host}:{port}"
         self.timeouts = timeouts
         self._host = host
         self._port = port
         self._tls = tls
-        self._connections_max = connections_max
-        self._pool = Pool(connections_max, idle_s=timeouts.idle_s)
+        self._pool = Pool(pacer, idle_s=timeouts.idle_s)
         self.kept = self._pool.kept
 
     def send(
@@ -289,7 +290,7 @@ class Wire:
 
     def busy(self) -> StoreUnavailableError:
         """The error of a request for which no connection became free in time."""
-        return StoreUnavailableError(f"all {self._connections_max} connections to {self.name} are busy")
+        return StoreUnavailableError(f"all connections to {self.name} are busy")
 
     def close(self) -> None:
         """Close unused connections now, and those in use when they come back."""

@@ -10,6 +10,7 @@ import pytest
 from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials
 from penstock.stores.base import Store
 from penstock.stores.opening import Timeouts, open_store
+from penstock.stores.pacer import Pacer
 
 SECRET = "topsecret-0123456789"
 TOKEN = "securitytoken-0123456789"
@@ -30,7 +31,7 @@ def open_at(no_socket_is_left: None) -> Iterator[Opener]:
         ca_file: str = "",
         connections_max: int = 8,
         timeouts: Timeouts = SHORT,
-        told_delay: Callable[[float], None] = lambda _delay_s: None,
+        pacer: Pacer | None = None,
     ) -> Store:
         bucket = Bucket(
             name="bucket",
@@ -42,9 +43,7 @@ def open_at(no_socket_is_left: None) -> Iterator[Opener]:
             abilities={"crc64": kind is BucketKind.OSS, "part_etag_is_md5": kind is BucketKind.S3},
         )
         credentials = Credentials(access_key_id="LTAIkey", access_key_secret=SECRET, security_token=TOKEN)
-        store = open_store(
-            bucket, credentials, timeouts=timeouts, connections_max=connections_max, told_delay=told_delay
-        )
+        store = open_store(bucket, credentials, timeouts=timeouts, connections_max=connections_max, pacer=pacer)
         opened.append(store)
         return store
 

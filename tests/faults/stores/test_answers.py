@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Hashable
 
 import fastcrc
 import pytest
@@ -267,6 +268,31 @@ def test_a_head_404_that_says_nothing_is_about_the_object(open_at: Opener) -> No
         open_at(server.endpoint).head("key")
 
 
+class ListeningPacer:
+    """A pacer that writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.is_open = True
+
+    def enter(self, patience_s: float) -> bool:
+        if self.is_open:
+            self.heard.append("enter")
+        return self.is_open
+
+    def leave(self) -> None:
+        self.heard.append("leave")
+
+    def answered(
+        self, method: str, kind: Hashable, *, began_s: float, looked_s: float, held_back_s: float | None
+    ) -> None:
+        assert began_s <= looked_s
+        self.heard.append(f"{method} {held_back_s}")
+
+    def refused(self, method: str, error: StoreError, *, began_s: float) -> None:
+        self.heard.append(f"{method} {type(error).__name__}")
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>no such site</html>", b"not found"])
 def test_a_404_that_is_not_the_stores_own_word_is_not_believed(open_at: Opener, body: bytes) -> None:
     """A misplaced proxy must not make a bucket, or the objects in it, seem gone."""
@@ -282,10 +308,45 @@ def test_a_404_that_is_not_the_stores_own_word_is_not_believed(open_at: Opener, 
 
 
 def test_a_held_back_request_tells_for_how_long(open_at: Opener) -> None:
-    heard: list[float] = []
+    pacer = ListeningPacer()
     with ScriptedServer(saying(object_answer(b"x", x_oss_qos_delay_time="1500"))) as server:
-        assert read(open_at(server.endpoint, told_delay=heard.append)) == b"x"
-    assert heard == [1.5]
+        assert read(open_at(server.endpoint, pacer=pacer)) == b"x"
+    assert pacer.heard == ["enter", "GET 1.5", "leave"]
+
+
+def test_a_pacer_hears_of_every_request_once_whatever_comes_of_it(open_at: Opener) -> None:
+    pacer = ListeningPacer()
+    scenes = [
+        saying(answer("503 Slow", error_body("SlowDown"), connection="close")),
+        saying(answer("404 None", error_body("NoSuchKey"), connection="close")),
+        lambda peer: peer.close(),
+        saying(object_answer(b"x")),
+    ]
+    with ScriptedServer(*scenes) as server:
+        store = open_at(server.endpoint, pacer=pacer)
+        for error in (ThrottledError, ObjectNotFoundError, StoreUnavailableError):
+            with pytest.raises(error):
+                read(store)
+        with store.get("key") as stream:
+            assert pacer.heard[-1] == "GET None"  # it counts until its body has been read
+            assert stream.readinto(memoryview(bytearray(9))) == 1
+        assert pacer.heard == [
+            *("enter", "leave", "GET ThrottledError"),
+            *("enter", "leave", "GET ObjectNotFoundError"),
+            *("enter", "leave", "GET StoreUnavailableError"),
+            *("enter", "GET None", "leave"),
+        ]
+
+
+def test_nothing_is_sent_while_the_pacer_says_no(open_at: Opener) -> None:
+    pacer = ListeningPacer()
+    pacer.is_open = False
+    with ScriptedServer() as server:
+        store = open_at(server.endpoint, pacer=pacer)
+        assert store.begin_get("key") is None
+        with pytest.raises(StoreUnavailableError):
+            read(store)
+        assert server.connections == 0
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,14 @@
-"""Does one bucket's trouble stay its own, and does a store that asks for less get less?"""
+"""Does one bucket's trouble stay its own, and does a file begin only where its bucket can serve it?"""
 
 from __future__ import annotations
 
 from penstock.engine.messages import Lane
 from penstock.engine.throttle import Throttle
-from penstock.errors import FailureCode
+from penstock.errors import ThrottledError
 from penstock.transfer.transfer import Outcome, Verdict
 
 THREADS = {Lane.SMALL: 10, Lane.LARGE: 5, Lane.SWEEP: 2}
 WELL = Outcome(sub_task_id="s", attempt=1, verdict=Verdict.COMPLETE)
-
-
-def refused(retry_after_s: float | None = None) -> Outcome:
-    return Outcome(
-        sub_task_id="s",
-        attempt=1,
-        verdict=Verdict.RETRY,
-        code=FailureCode.STORE_THROTTLED,
-        retry_after_s=retry_after_s,
-    )
 
 
 class Hand:
@@ -35,71 +25,45 @@ class Hand:
             count += 1
         return count
 
+    def refuse(self, retry_after_s: float | None = None) -> None:
+        """A request of its own is refused."""
+        pacer = self.throttle.pacer("b")
+        assert pacer.enter(0)
+        pacer.leave()
+        pacer.refused("GET", ThrottledError("slow down", retry_after_s=retry_after_s), began_s=self.now_s)
 
-def test_a_bucket_leaves_threads_to_others() -> None:
+
+def test_a_bucket_leaves_places_to_others() -> None:
     hand = Hand()
     assert hand.admitted() == 8
     assert hand.admitted(lane=Lane.LARGE) == 4
     assert hand.admitted("other", most=2) == 2
 
 
-def test_a_refusal_pauses_the_whole_bucket_and_halves_it() -> None:
+def test_no_file_begins_in_a_pause_but_those_of_other_buckets_and_withdrawals() -> None:
     hand = Hand()
-    assert hand.admitted() == 8
-    for _ in range(8):
-        hand.throttle.ended("b", Lane.SMALL, refused())
+    hand.refuse(7.0)
     assert hand.admitted() == 0
     assert hand.admitted("other") == 8
-    hand.now_s += 0.6
-    assert hand.admitted() == 4
-
-
-def test_pauses_grow_and_the_stores_wish_counts() -> None:
-    hand = Hand()
-    hand.admitted()
-    hand.throttle.ended("b", Lane.SMALL, refused(7.0))
-    hand.now_s += 6.9
-    assert hand.admitted() == 0
-    hand.now_s += 0.2
-    for expected_s in (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0):
-        assert hand.throttle.admit("b", Lane.SMALL) or hand.throttle._paces["b"].running.total() >= 1
-        hand.throttle.ended("b", Lane.SMALL, refused())
-        assert hand.throttle._paces["b"].until_s == hand.now_s + expected_s
-        hand.now_s += expected_s
-
-
-def test_files_that_end_well_bring_it_back() -> None:
-    hand = Hand()
-    hand.admitted()
-    for _ in range(8):
-        hand.throttle.ended("b", Lane.SMALL, refused())
-    hand.now_s += 1
-    for _ in range(100):
-        hand.throttle.admit("b", Lane.SMALL)
-        hand.throttle.ended("b", Lane.SMALL, WELL)
+    assert hand.admitted(lane=Lane.SWEEP, most=50) == 50
+    hand.now_s += 7.0
     assert hand.admitted() == 8
 
 
-def test_a_store_that_holds_requests_back_gets_one_less_at_a_time() -> None:
+def test_while_requests_queue_no_more_files_begin_than_requests_may_be_in_flight() -> None:
     hand = Hand()
-    hand.admitted()
-    hand.throttle.held_back("b", 0.2)
-    hand.throttle.held_back("b", 0.2)
-    for _ in range(8):
-        hand.throttle.ended("b", Lane.SMALL, Outcome(sub_task_id="s", attempt=1, verdict=Verdict.RETURNED))
-    assert hand.admitted() == 7
+    pacer = hand.throttle.pacer("b")
+    while pacer.enter(0):
+        pass
+    assert hand.admitted() == int(pacer.window) == 4
+    pacer.leave()
+    assert hand.admitted() == 4  # those under way are at their files, not at the store
+    hand.throttle.ended("b", Lane.SMALL, WELL)
+    assert hand.admitted() == 1
 
 
-def test_withdrawals_are_never_held_up() -> None:
+def test_a_store_that_is_opened_anew_keeps_its_pace() -> None:
     hand = Hand()
-    hand.admitted()
-    hand.throttle.ended("b", Lane.SMALL, refused(30))
-    assert hand.admitted(lane=Lane.SWEEP, most=50) == 50
-
-
-def test_at_least_one_file_may_always_be_tried() -> None:
-    hand = Hand()
-    for _ in range(30):
-        assert hand.throttle.admit("b", Lane.SMALL)
-        hand.throttle.ended("b", Lane.SMALL, refused())
-        hand.now_s += 31
+    hand.refuse(5.0)
+    assert hand.throttle.pacer("b") is hand.throttle.pacer("b")
+    assert [figures.bucket for figures in hand.throttle.figures()] == ["b"]

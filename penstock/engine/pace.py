@@ -1,0 +1,246 @@
+"""The pace of one bucket: how many requests one mover may have in flight there, and how many it may begin in a second.
+
+Two things are listened to. *Latency*: while answers come about as fast as they ever did, and the limit is what holds requests
+back, the window grows; when answers grow slower because requests queue, it shrinks gently (the idea of TCP Vegas). Every half
+minute it is measured anew from a few requests on, so that a queue of our own is never taken for the store's nature. *Refusals*:
+each round of them cuts window and rate at once; both then return along a cubic curve in time, quickly to just below where they
+were refused, slowly past it, quickly again when nothing happens (the idea of TCP CUBIC).
+
+Pure: the clock comes in with every call. Not thread-safe: the turnstile guards it. Plain numbers, no allocation for a request.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+
+BEGIN_WITH = 4.0
+"""Requests in flight before anything is known."""
+SAMPLES_ENOUGH = 16
+SAMPLES_PLENTY = 32  # to grow by mistake costs little, to shrink by mistake costs speed
+SMOOTHING = 1 / 32
+SINKING = 1 / 256
+OUTLIER = 4.0  # one slow answer counts as so many usual ones at most
+NEAR = 1.3
+FAR = 1.7
+"""Answers that take up to NEAR times the floor let the window grow, beyond FAR times they shrink it."""
+OWN_QUEUE = 2.0
+"""So many requests of ours may queue whatever the latency: else who came first would keep those who come later at one."""
+SLACK_S = 0.003  # nobody gains from sparing a store that answers within a few milliseconds, and there it would be noise
+EASE_LEAST, EASE_MOST = 0.9, 0.7
+EPOCH_S = 30.0
+
+CUT_TO = 0.7
+CUT_EVERY_S = 1.0  # stores count in seconds: what is refused until the next one begins is still the same wish
+RETURN_S = 4.0
+"""Seconds after a refusal until window and rate are back at what was refused."""
+RATE_SPAN_S = 0.5
+RATE_LEAST_PER_S = 1.0
+BURST_S = 0.05  # what was not used for so long may be made up for
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 30.0
+
+
+class _Latency:
+    """What one kind of request usually takes, and what it took when few were in flight."""
+
+    __slots__ = ("count", "floor_s", "usual_s")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.usual_s = 0.0
+        self.floor_s = math.inf
+
+    def hear(self, latency_s: float) -> None:
+        self.count += 1
+        if self.count > SAMPLES_ENOUGH:
+            latency_s = min(latency_s, OUTLIER * self.usual_s)
+            self.usual_s += (latency_s - self.usual_s) * SMOOTHING
+        else:  # the plain mean, so that the first one does not weigh more than the others
+            self.usual_s += (latency_s - self.usual_s) / self.count
+        if self.count == SAMPLES_ENOUGH and self.floor_s == math.inf:
+            self.floor_s = self.usual_s
+        elif self.usual_s < self.floor_s and self.count >= SAMPLES_ENOUGH:
+            self.floor_s += (self.usual_s - self.floor_s) * SINKING  # slowly: luck is no floor
+
+
+class Pace:
+    """One bucket's. `most` is how many requests may be in flight at best (connections)."""
+
+    __slots__ = (
+        "_accepted", "_accepted_before", "_cut_s", "_eased_s", "_epoch_s", "_heard_s", "_is_climbing", "_knee", "_knee_per_s",
+        "_latencies", "_most", "_next_s", "_peak", "_span_s", "_streak", "_until_s", "_usual_s", "_window",
+        "in_flight", "pause_s",
+    )  # fmt: skip
+
+    def __init__(self, *, most: int, now_s: float) -> None:
+        self.in_flight = 0
+        self.pause_s = 0.0  # all pauses so far
+        self._most = float(most)
+        self._window = min(BEGIN_WITH, self._most)
+        self._is_climbing = True
+        self._epoch_s = now_s
+        self._eased_s = -math.inf
+        self._latencies: dict[Hashable, _Latency] = {}
+        self._cut_s = -math.inf
+        self._heard_s = -math.inf
+        self._knee = math.inf
+        self._knee_per_s = math.inf
+        self._next_s = -math.inf
+        self._until_s = -math.inf
+        self._streak = 0
+        self._span_s = now_s
+        self._accepted = 0
+        self._accepted_before = 0
+        self._peak = 0
+        self._usual_s = 0.0  # over all kinds
+
+    # ---------------------------------------------------------------------------------------------------------- asking
+
+    def window(self, now_s: float) -> float:
+        """How many requests may be in flight now, at least 1."""
+        return (
+            max(1.0, min(self._window, self._knee * self._returned(now_s))) if self._knee < math.inf else self._window
+        )
+
+    def rate_per_s(self, now_s: float) -> float:
+        """How many requests may begin in a second now; infinite where the store has never refused any."""
+        if self._knee_per_s == math.inf:
+            return math.inf
+        return max(RATE_LEAST_PER_S, self._knee_per_s * self._returned(now_s))
+
+    def paused_s(self, now_s: float) -> float:
+        """For how long nothing may begin."""
+        return max(0.0, self._until_s - now_s)
+
+    def wait_s(self, now_s: float) -> float:
+        """0 when a request may begin now; else for how long to wait before asking again, infinite when one has to end first."""
+        if now_s < self._until_s:
+            return self._until_s - now_s
+        if self.in_flight > 0 and self.in_flight + 1 > self.window(now_s):
+            return math.inf
+        return max(0.0, self._next_s - now_s)
+
+    def begin(self, now_s: float) -> None:
+        """A request begins."""
+        self.in_flight += 1
+        self._peak = max(self._peak, self.in_flight)
+        if self._knee_per_s < math.inf:
+            self._next_s = max(self._next_s, now_s - BURST_S) + 1 / self.rate_per_s(now_s)
+
+    def end(self) -> None:
+        """A request has ended, body and all."""
+        self.in_flight -= 1
+
+    # --------------------------------------------------------------------------------------------------------- hearing
+
+    def accepted(self, kind: Hashable, *, latency_s: float | None, began_s: float, now_s: float) -> None:
+        """The store does what it was asked. `latency_s` is None when nobody was there to see the answer come."""
+        self._accepted += 1
+        self._streak = 0
+        if now_s - self._span_s >= RATE_SPAN_S:
+            self._turn_span(now_s)
+        if now_s - self._epoch_s >= EPOCH_S:
+            self._begin_epoch(now_s)
+        if latency_s is None or began_s < self._eased_s:
+            return  # nothing is known, or it tells of a queue that was already answered to
+        self._usual_s += (latency_s - self._usual_s) * (SMOOTHING if self._usual_s else 1.0)
+        latency = self._latencies.get(kind)
+        if latency is None:
+            latency = self._latencies[kind] = _Latency()
+        latency.hear(latency_s)
+        if latency.count < SAMPLES_ENOUGH:
+            return
+        floor_s, usual_s = latency.floor_s, latency.usual_s
+        is_near = usual_s <= floor_s * NEAR + SLACK_S
+        if is_near or self._window * (1 - floor_s / usual_s) <= OWN_QUEUE:
+            if self.in_flight + 1 > self.window(now_s):
+                is_quick = self._is_climbing and is_near
+                self._window = min(self._most, self._window + (1.0 if is_quick else 1 / self._window))
+        elif usual_s > floor_s * FAR + SLACK_S and latency.count >= SAMPLES_PLENTY:
+            self._ease(max(EASE_MOST, min(EASE_LEAST, FAR * floor_s / usual_s)), now_s)
+
+    def refused(self, *, retry_after_s: float | None, began_s: float, now_s: float) -> None:
+        """The store asks to slow down. What had begun before the last refusal was heard is the same wish.
+
+        The first one of a row pauses nothing: a store that only allows so many at once would stand idle meanwhile.
+        """
+        if retry_after_s:
+            self._pause(retry_after_s, now_s)
+        if began_s < self._heard_s:
+            return
+        self._heard_s = now_s
+        self._streak += 1
+        if self._streak > 1:
+            self._pause(FIRST_PAUSE_S * 2.0 ** min(self._streak - 2, 16), now_s)
+        if now_s >= self._cut_s + CUT_EVERY_S:
+            self._cut(now_s)
+
+    def failed(self, *, began_s: float, now_s: float) -> None:
+        """No answer, or a defect of the store: it may have too much to do."""
+        if began_s >= self._eased_s:
+            self._ease(EASE_MOST, now_s)
+
+    def held_back(self, *, began_s: float, now_s: float) -> None:
+        """The store did as asked, and says that it kept the request waiting on purpose: one request less for each round."""
+        if began_s >= self._eased_s:
+            window = min(self.window(now_s), float(self.in_flight))
+            self._ease(max(EASE_MOST, 1 - 1 / max(1.0, window)), now_s)
+
+    # ---------------------------------------------------------------------------------------------------------- within
+
+    def _returned(self, now_s: float) -> float:
+        """How much of what was refused is allowed again: CUT_TO at once, 1 after RETURN_S, then more and more."""
+        beyond = (now_s - self._cut_s - RETURN_S) / RETURN_S
+        return 1 + (1 - CUT_TO) * beyond * beyond * beyond
+
+    def _cut(self, now_s: float) -> None:
+        rate_per_s = self.rate_per_s(now_s)
+        if self._usual_s:  # before anything was accepted there is nothing to tell a rate from
+            knee_per_s = self._counted_per_s(now_s)
+            if (
+                rate_per_s == math.inf
+            ):  # too early to have counted much: what would come of as many in flight all the time
+                knee_per_s = max(knee_per_s, (self.in_flight - 1) / self._usual_s)
+            else:  # after a pause too little was accepted: one cut takes three quarters at most
+                knee_per_s = max(rate_per_s / 4, min(rate_per_s, knee_per_s))
+            self._knee_per_s = max(RATE_LEAST_PER_S, knee_per_s)
+        self._knee = max(2.0, min(self.window(now_s), float(self._peak)))
+        self._cut_s = now_s
+        self._is_climbing = False
+
+    def _ease(self, factor: float, now_s: float) -> None:
+        self._window = max(1.0, min(self._window, max(1.0, float(self.in_flight))) * factor)
+        self._is_climbing = False
+        self._eased_s = now_s
+        for latency in self._latencies.values():
+            latency.count = 0  # what is decided next is decided by answers to what begins from now on
+            latency.usual_s = 0.0
+
+    def _begin_epoch(self, now_s: float) -> None:
+        """Measure anew, from few requests on: at worst a tenth of a second of climbing, twice a minute."""
+        self._epoch_s = now_s
+        self._latencies.clear()
+        self._window = min(self._window, BEGIN_WITH)
+        self._is_climbing = True
+        self._eased_s = now_s
+
+    def _pause(self, pause_s: float, now_s: float) -> None:
+        until_s = now_s + min(LONGEST_PAUSE_S, pause_s)
+        if until_s > self._until_s:
+            self.pause_s += until_s - max(now_s, self._until_s)
+            self._until_s = until_s
+
+    def _turn_span(self, now_s: float) -> None:
+        stale = now_s - self._span_s >= 2 * RATE_SPAN_S
+        self._accepted_before = 0 if stale else self._accepted
+        self._accepted = 0
+        self._span_s = now_s
+        self._peak = self.in_flight
+
+    def _counted_per_s(self, now_s: float) -> float:
+        """What the store has accepted in a second lately."""
+        since_s = now_s - self._span_s
+        if since_s >= RATE_SPAN_S:
+            return self._accepted / since_s
+        return (self._accepted_before + self._accepted) / (RATE_SPAN_S + since_s)

@@ -1,0 +1,180 @@
+"""A bucket's pacer in a mover: its pace, guarded by a lock, with a queue of threads that wait for their turn, and figures.
+
+The queue is first come, first served, so that parts of large files and small files share what a strict bucket allows. Calls
+`pace`; knows stores only by the errors that they raise.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Hashable
+from enum import StrEnum
+
+from penstock.engine.messages import BucketFigures, MethodFigures
+from penstock.engine.pace import Pace
+from penstock.errors import StoreError, StoreUnavailableError, ThrottledError
+from penstock.telemetry import LATENCY_BOUNDS_S
+
+PATIENCE_S = 2.0
+"""A thread does not wait out a longer pause: its file is handed back, and waits where waiting costs no thread."""
+TURN_S = 10.0
+"""Nor does it stand longer in the queue of a bucket that only allows a few requests a second."""
+SEEN_S = 0.0001
+"""Who waited less for an answer found it there: when it came is not known."""
+
+
+class Result(StrEnum):
+    """What came of a request, for whoever counts them."""
+
+    OK = "ok"
+    THROTTLED = "throttled"
+    UNAVAILABLE = "unavailable"
+    REFUSED = "refused"
+
+
+class _Method:
+    """The counts of one HTTP method."""
+
+    __slots__ = ("latency_s", "results", "slots")
+
+    def __init__(self) -> None:
+        self.results = dict.fromkeys(Result, 0)
+        self.slots = [0] * (len(LATENCY_BOUNDS_S) + 1)
+        self.latency_s = 0.0
+
+
+class BucketPacer:
+    """Implements `stores.pacer.Pacer`. `most`: requests in flight at best."""
+
+    def __init__(self, bucket: str, *, most: int, clock_s: Callable[[], float]) -> None:
+        self.bucket = bucket
+        self._clock_s = clock_s
+        self._lock = threading.Lock()
+        self._pace = Pace(most=most, now_s=clock_s())
+        self._queue: deque[threading.Condition] = deque()
+        self._methods: dict[str, _Method] = {}
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a request could begin at once. A glance without the lock: who trusts it too much waits a little."""
+        return not self._queue and self._pace.wait_s(self._clock_s()) <= 0
+
+    @property
+    def window(self) -> float:
+        """How many requests may be in flight now; 0 in a pause."""
+        now_s = self._clock_s()
+        return 0.0 if self._pace.paused_s(now_s) > 0 else self._pace.window(now_s)
+
+    def enter(self, patience_s: float) -> bool:
+        """As the protocol says."""
+        with self._lock:
+            now_s = self._clock_s()
+            wait_s = math.inf if self._queue else self._pace.wait_s(now_s)
+            if wait_s <= 0:
+                self._pace.begin(now_s)
+                return True
+            self._check_pause(now_s)
+            return patience_s > 0 and self._queue_up(now_s, patience_s)
+
+    def leave(self) -> None:
+        """As the protocol says."""
+        with self._lock:
+            self._pace.end()
+            if self._queue:
+                self._queue[0].notify()
+
+    def answered(
+        self, method: str, kind: Hashable, *, began_s: float, looked_s: float, held_back_s: float | None
+    ) -> None:
+        """As the protocol says."""
+        with self._lock:
+            now_s = self._clock_s()
+            latency_s = now_s - began_s
+            counts = self._methods.get(method) or self._counts(method)
+            counts.results[Result.OK] += 1
+            counts.slots[bisect_left(LATENCY_BOUNDS_S, latency_s)] += 1
+            counts.latency_s += latency_s
+            seen_s = latency_s if now_s - looked_s > SEEN_S else None
+            self._pace.accepted(kind, latency_s=seen_s, began_s=began_s, now_s=now_s)
+            if held_back_s:
+                self._pace.held_back(began_s=began_s, now_s=now_s)
+
+    def refused(self, method: str, error: StoreError, *, began_s: float) -> None:
+        """As the protocol says."""
+        with self._lock:
+            now_s = self._clock_s()
+            if isinstance(error, ThrottledError):
+                result = Result.THROTTLED
+                self._pace.refused(retry_after_s=error.retry_after_s, began_s=began_s, now_s=now_s)
+            elif isinstance(error, StoreUnavailableError):
+                result = Result.UNAVAILABLE
+                self._pace.failed(began_s=began_s, now_s=now_s)
+            else:
+                result = Result.REFUSED
+            (self._methods.get(method) or self._counts(method)).results[result] += 1
+
+    def figures(self) -> BucketFigures:
+        """All numbers so far, and the pace now."""
+        with self._lock:
+            now_s = self._clock_s()
+            rate_per_s = self._pace.rate_per_s(now_s)
+            return BucketFigures(
+                bucket=self.bucket,
+                window=self._pace.window(now_s),
+                rate_per_s=None if rate_per_s == math.inf else rate_per_s,
+                in_flight=self._pace.in_flight,
+                waiting=len(self._queue),
+                pause_s=self._pace.pause_s,
+                methods=tuple(
+                    MethodFigures(
+                        method=method,
+                        ok=counts.results[Result.OK],
+                        throttled=counts.results[Result.THROTTLED],
+                        unavailable=counts.results[Result.UNAVAILABLE],
+                        refused=counts.results[Result.REFUSED],
+                        latency_slots=tuple(counts.slots),
+                        latency_s=counts.latency_s,
+                    )
+                    for method, counts in self._methods.items()
+                ),
+            )
+
+    def _counts(self, method: str) -> _Method:
+        counts = self._methods[method] = _Method()
+        return counts
+
+    def _check_pause(self, now_s: float) -> None:
+        pause_s = self._pace.paused_s(now_s)
+        if pause_s > PATIENCE_S:
+            raise ThrottledError(
+                f"bucket {self.bucket} asked to slow down: it is left alone for {pause_s:.1f} s",
+                bucket=self.bucket,
+                retry_after_s=pause_s,
+            )
+
+    def _queue_up(self, now_s: float, patience_s: float) -> bool:
+        """Wait for one's turn, with the lock held."""
+        until_s, turn_s = now_s + patience_s, now_s + TURN_S
+        turn = threading.Condition(self._lock)
+        self._queue.append(turn)
+        try:
+            while True:
+                now_s = self._clock_s()
+                wait_s = self._pace.wait_s(now_s) if self._queue[0] is turn else math.inf
+                if wait_s <= 0:
+                    self._pace.begin(now_s)
+                    return True
+                self._check_pause(now_s)
+                if now_s >= until_s:
+                    return False
+                if now_s >= turn_s:
+                    words = f"bucket {self.bucket} allows too few requests: none of {TURN_S:g} s was for this file"
+                    raise ThrottledError(words, bucket=self.bucket)
+                turn.wait(min(wait_s, until_s - now_s, PATIENCE_S))
+        finally:
+            self._queue.remove(turn)
+            if self._queue:
+                self._queue[0].notify()

@@ -1,0 +1,83 @@
+"""Who lets the requests of one bucket out, and hears what came of them: the seam at which a mover paces a store.
+
+Plain values and one protocol; `Unpaced` only bounds connections. Calls nobody.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable
+from typing import Protocol
+
+from penstock.errors import StoreError
+
+
+class Pacer(Protocol):
+    """One bucket's. Called from many threads, a few times for each request, so it has to be quick.
+
+    Times are seconds of `time.monotonic`. `kind` is equal for requests that are expected to take equally long.
+    """
+
+    def enter(self, patience_s: float) -> bool:
+        """Wait, at most `patience_s` seconds (0: not at all), until a request may begin; False when it may not.
+
+        Raises ThrottledError when the store wants a longer pause than is worth waiting for here.
+        """
+        ...
+
+    def leave(self) -> None:
+        """A request that had entered is over, its body too."""
+        ...
+
+    def answered(
+        self, method: str, kind: Hashable, *, began_s: float, looked_s: float, held_back_s: float | None
+    ) -> None:
+        """The head of an expected answer is here. `looked_s` is when somebody began to wait for it.
+
+        `held_back_s`: how long the store says to have kept the request waiting on purpose.
+        """
+        ...
+
+    def refused(self, method: str, error: StoreError, *, began_s: float) -> None:
+        """Another answer came, or none."""
+        ...
+
+
+class Unpaced:
+    """At most `connections_max` requests at once, whatever the store says."""
+
+    def __init__(self, connections_max: int) -> None:
+        self._free = connections_max
+        self._lock = threading.Lock()
+        self._freed = threading.Condition(self._lock)
+        self._waiting = 0
+
+    def enter(self, patience_s: float) -> bool:
+        """As the protocol says; never raises."""
+        with self._lock:
+            if self._free == 0:
+                if patience_s <= 0:
+                    return False
+                self._waiting += 1
+                try:
+                    if not self._freed.wait_for(lambda: self._free > 0, patience_s):
+                        return False
+                finally:
+                    self._waiting -= 1
+            self._free -= 1
+            return True
+
+    def leave(self) -> None:
+        """As the protocol says."""
+        with self._lock:
+            self._free += 1
+            if self._waiting:
+                self._freed.notify()
+
+    def answered(
+        self, method: str, kind: Hashable, *, began_s: float, looked_s: float, held_back_s: float | None
+    ) -> None:
+        """Not listened to."""
+
+    def refused(self, method: str, error: StoreError, *, began_s: float) -> None:
+        """Not listened to."""

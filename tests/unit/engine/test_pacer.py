@@ -1,0 +1,117 @@
+"""Do threads wait for their turn as the pace says, in order, and never longer than is sensible?"""
+
+from __future__ import annotations
+
+import threading
+import time
+import timeit
+from functools import partial
+
+import pytest
+
+from penstock.engine.pacer import PATIENCE_S, BucketPacer
+from penstock.errors import StoreUnavailableError, ThrottledError
+from penstock.telemetry import LATENCY_BOUNDS_S
+from tests.fixtures.waiting import wait_until
+
+PATIENT_S = 20.0
+
+
+def made(*, most: int = 64) -> BucketPacer:
+    return BucketPacer("b", most=most, clock_s=time.monotonic)
+
+
+def queued(pacer: BucketPacer, count: int) -> bool:
+    return pacer.figures().waiting == count
+
+
+def test_threads_get_their_turn_in_order() -> None:
+    pacer = made(most=1)
+    assert pacer.enter(0)
+    turns: list[int] = []
+
+    def ask(number: int) -> None:
+        assert pacer.enter(PATIENT_S)
+        turns.append(number)
+        pacer.leave()
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(5)]
+    for count, thread in enumerate(threads):
+        thread.start()
+        wait_until(partial(queued, pacer, count + 1), PATIENT_S, "the thread did not queue")
+    assert not pacer.enter(0)
+    pacer.leave()
+    for thread in threads:
+        thread.join(PATIENT_S)
+    assert turns == [0, 1, 2, 3, 4]
+    figures = pacer.figures()
+    assert (figures.in_flight, figures.waiting) == (0, 0)
+
+
+def test_patience_ends() -> None:
+    pacer = made(most=1)
+    assert pacer.enter(0)
+    assert not pacer.enter(0.01)
+    assert pacer.figures().waiting == 0
+
+
+def test_a_long_pause_is_told_and_not_waited_for() -> None:
+    pacer = made()
+    assert pacer.enter(0)
+    pacer.leave()
+    pacer.refused("GET", ThrottledError("slow", retry_after_s=PATIENCE_S + 5), began_s=time.monotonic())
+    for patience_s in (0, PATIENT_S):
+        with pytest.raises(ThrottledError, match="left alone for") as caught:
+            pacer.enter(patience_s)
+        assert caught.value.retry_after_s is not None
+        assert PATIENCE_S < caught.value.retry_after_s <= PATIENCE_S + 5
+
+
+def test_a_pause_that_begins_while_others_wait_reaches_them() -> None:
+    pacer = made(most=1)
+    assert pacer.enter(0)
+    caught: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            pacer.enter(PATIENT_S)
+        except ThrottledError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    wait_until(lambda: pacer.figures().waiting == 1, PATIENT_S, "the thread did not queue")
+    pacer.refused("PUT", ThrottledError("slow", retry_after_s=9), began_s=time.monotonic())
+    pacer.leave()
+    thread.join(PATIENT_S)
+    assert len(caught) == 1
+
+
+def test_figures_count_by_method_and_by_what_came_of_it() -> None:
+    pacer = made()
+    now_s = time.monotonic()
+    for began_s in (now_s, now_s - 100):
+        pacer.enter(0)
+        pacer.answered("GET", "GET", began_s=began_s, looked_s=began_s, held_back_s=None)
+    pacer.refused("GET", ThrottledError("slow"), began_s=now_s)
+    pacer.refused("PUT", StoreUnavailableError("gone"), began_s=now_s)
+    get, put = pacer.figures().methods
+    assert (get.method, get.ok, get.throttled, get.unavailable, get.refused) == ("GET", 2, 1, 0, 0)
+    assert (put.method, put.ok, put.unavailable) == ("PUT", 0, 1)
+    assert len(get.latency_slots) == len(LATENCY_BOUNDS_S) + 1
+    assert sum(get.latency_slots) == 2
+    assert get.latency_slots[-1] == 1
+    assert get.latency_s > 100
+
+
+def test_it_costs_a_few_microseconds_a_request() -> None:
+    """Small files cost about 400 microseconds in all; the bound leaves room for busy machines."""
+    pacer = made()
+
+    def request() -> None:
+        pacer.enter(0)
+        now_s = time.monotonic()
+        pacer.answered("GET", "GET", began_s=now_s, looked_s=now_s, held_back_s=None)
+        pacer.leave()
+
+    assert min(timeit.repeat(request, number=2000, repeat=5)) / 2000 < 40e-6
