@@ -83,6 +83,7 @@ class Catalog:
         self._hands = hands
         self._ring = claims.Ring()
         self._nonces_under_way: set[str] = set()
+        self._bulk_turn = asyncio.Lock()
         self._delay_ns = int(hands.bounds.transition_delay_s * NS_PER_S)
 
     @classmethod
@@ -157,7 +158,8 @@ class Catalog:
         def work(session: Session) -> str | Refused:
             return bulk.create(session, call, new, self._hands.bounds.waiting_max)
 
-        result: str = await self._once(call.nonce, self._hands.writer, _WORK, work)
+        async with self._bulk_turn:  # the next one waits here, so that other calls find their place between the two
+            result: str = await self._once(call.nonce, self._hands.writer, _WORK, work)
         return bulk.recall(result)
 
     async def cancel_sub_task(

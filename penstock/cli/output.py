@@ -15,7 +15,15 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from penstock.cli.wording import spoken
 from penstock.errors import SettingsError
@@ -96,6 +104,18 @@ def size(count_bytes: int) -> str:
 def moment(time_ns: int) -> str:
     """A time for people, UTC, to the second."""
     return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if time_ns else ""
+
+
+@contextlib.contextmanager
+def count_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar of files on stderr where that is a terminal. Call what is yielded with files done and the total."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(visible(label), total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @contextlib.contextmanager

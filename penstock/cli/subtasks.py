@@ -1,17 +1,34 @@
-"""`penstock subtask create | list | show | cancel`: one file each."""
+"""`penstock subtask create | list | show | cancel`: one file each, or many by `feeding`."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import click
 
 from penstock.cli.answers import Thing, page, print_raw, show_page, the_one, things, value_at
 from penstock.cli.arguments import AS_JSON, LIMIT, NEXT_TOKEN, STATUS
 from penstock.cli.connection import Service, with_service
+from penstock.cli.feeding import ListForm, beneath, create_many, listed_files
 from penstock.cli.output import byte_bar, note, print_facts, size
 from penstock.cli.tasks import TASK, find_task
+from penstock.client import FileToMove
 
+MANY = """\
+\b
+Many files:
+  penstock subtask create TASK --each a.bin b.bin c.bin
+  find . -type f -printf '%P\\0' | penstock subtask create TASK --from - --null --wait
+  penstock subtask create TASK --from list.txt         a line is SOURCE, or SOURCE, a tab, and TARGET
+  penstock subtask create TASK --from list.json --json-lines
+\b
+A line of JSON: {"SrcFilePath": "/a", "DstFilePath": "/b", "Condition": {"Size": 5, "ModifyTime": "17000..."}};
+all but SrcFilePath may be left out. A thousand files go in one call. What is refused is said on stderr, the others
+are moved; while the service has no places left the command waits, and what got no answer is asked again, never
+twice done. The exit code is 0 if all were accepted (with --wait: are COMPLETE), else 1.
+"""
 LIVE = frozenset({"CREATED", "RUNNING", "CANCELING"})
 LOOKS_S = (0.05, 0.1, 0.2, 0.4)
 SUB_TASK = click.argument("sub_task_id", metavar="SUBTASK")
@@ -22,40 +39,70 @@ def subtask() -> None:
     """Sub-tasks: each moves one file, whole or not at all."""
 
 
-@subtask.command()
+@subtask.command(epilog=MANY)
 @TASK
-@click.argument("source")
-@click.argument("target", default="")
+@click.argument("source", nargs=-1, metavar="SOURCE [TARGET]")
 @click.option("--size", "size_bytes", type=click.IntRange(min=0), help="Move it only if the source has this size.")
 @click.option(
     "--modified", "modified_ns", type=int, help="Move it only if the source was modified then (ns since 1970)."
 )
-@click.option("--wait", is_flag=True, help="Wait until it is done; exit with 1 unless it is COMPLETE.")
+@click.option("--each", is_flag=True, help="Every argument is a SOURCE that keeps its name.")
+@click.option("--from", "listed", type=click.File("rb"), help="Move the files listed in this file; - is stdin.")
+@click.option("-0", "--null", "by_null", is_flag=True, help="The list is separated by NUL, as of find -print0.")
+@click.option("--json-lines", "as_entries", is_flag=True, help="Each line of the list is a JSON object.")
+@click.option("--wait", is_flag=True, help="Wait until all is done; exit with 1 unless it is COMPLETE.")
 @AS_JSON
 @with_service
 def create(
     service: Service,
     *,
     task_id: str,
-    source: str,
-    target: str,
+    source: tuple[str, ...],
     size_bytes: int | None,
     modified_ns: int | None,
+    each: bool,
+    listed: BinaryIO | None,
+    by_null: bool,
+    as_entries: bool,
     wait: bool,
     as_json: bool,
 ) -> None:
-    """Move the file SOURCE to TARGET on the stream TASK; prints the sub-task's id.
+    """Move the file SOURCE to TARGET on the stream TASK, or many files; prints the sub-tasks' ids.
 
     SOURCE is relative to the task's directory, TARGET (the same name where not given) to its target directory.
     """
-    stream = find_task(service, task_id)
-    condition = {"Size": size_bytes, "ModifyTime": modified_ns}
+    file = _one_file(source, modified_ns, size_bytes) if not each and listed is None else None
+    if file is not None:
+        if by_null or as_entries:
+            raise click.UsageError("--null and --json-lines say how the list of --from is written")
+        _create_one(service, find_task(service, task_id), file, wait=wait, as_json=as_json)
+        return
+    if (each and listed is not None) or (listed is not None and source):
+        raise click.UsageError("give sources as arguments or by --from, not both")
+    if size_bytes is not None or modified_ns is not None:
+        raise click.UsageError("--size and --modified are for one file; in a list of --json-lines each has its own")
+    files: Iterator[FileToMove] = (FileToMove(source=name, target=name) for name in source)
+    if listed is not None:
+        files = listed_files(listed, form=ListForm.JSON if as_entries else ListForm.NULL if by_null else ListForm.LINES)
+    create_many(service, find_task(service, task_id), files, wait=wait, as_json=as_json)
+
+
+def _one_file(source: tuple[str, ...], modified_ns: int | None, size_bytes: int | None) -> FileToMove:
+    if len(source) not in (1, 2):
+        raise click.UsageError("name a SOURCE, or a SOURCE and its TARGET; for more sources say --each or --from FILE")
+    return FileToMove(
+        source=source[0], target=source[-1] or source[0], modify_time_ns=modified_ns, size_bytes=size_bytes
+    )
+
+
+def _create_one(service: Service, stream: Thing, file: FileToMove, *, wait: bool, as_json: bool) -> None:
+    condition = {"Size": file.size_bytes, "ModifyTime": file.modify_time_ns}
     answer = service.call(
         "CreateDataFlowSubTask",
         DataFlowId=stream["DataFlowId"],
-        DataFlowTaskId=task_id,
-        SrcFilePath=beneath(stream["Directory"], source),
-        DstFilePath=beneath(stream["DstDirectory"], target or source),
+        DataFlowTaskId=stream["TaskId"],
+        SrcFilePath=beneath(stream["Directory"], file.source),
+        DstFilePath=beneath(stream["DstDirectory"], file.target),
         Condition={name: value for name, value in condition.items() if value is not None} or None,
     )
     sub_task_id = str(answer["DataFlowSubTaskId"])
@@ -72,11 +119,6 @@ def create(
         print_sub_task(found)
     if found["Status"] != "COMPLETE":
         raise click.exceptions.Exit(1)
-
-
-def beneath(directory: str, relative: str) -> str:
-    """The directory with the relative path: the one form that has one meaning under every setting of the service."""
-    return f"{directory.rstrip('/')}/{relative.lstrip('/')}"
 
 
 def find_sub_task(service: Service, sub_task_id: str) -> Thing:
