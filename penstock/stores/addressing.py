@@ -6,6 +6,7 @@ Pure text; nothing here connects or signs.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
@@ -13,6 +14,8 @@ from urllib.parse import quote, urlsplit
 from penstock.errors import SettingsError, StoreRefusedError
 from penstock.model import AddressingStyle
 
+# Most keys are nothing but these characters, and quoting each would cost more than to see that.
+_PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*").fullmatch
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -31,8 +34,10 @@ class UnsignedRequest:
     @property
     def target(self) -> str:
         """Path and query as they are sent."""
+        if not self.query:
+            return self.path
         query = "&".join(f"{name}={value}" if value else name for name, value in encoded_query(self.query))
-        return f"{self.path}?{query}" if query else self.path
+        return f"{self.path}?{query}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +82,8 @@ def address_of(bucket: str, endpoint: str, style: AddressingStyle) -> Address:
 
 def encoded_key(key: str) -> str:
     """A key as it stands in a path: everything but `A-Za-z0-9-_.~/` %-escaped. Raises StoreRefusedError."""
+    if _PLAIN(key):
+        return key
     try:
         return quote(key.encode("utf-8"), safe="/~")
     except UnicodeEncodeError as error:
@@ -85,6 +92,8 @@ def encoded_key(key: str) -> str:
 
 def encoded_query(query: Mapping[str, str]) -> list[tuple[str, str]]:
     """Names and values %-escaped, in the order in which they are signed. Raises StoreRefusedError."""
+    if not query:
+        return []
     try:
         return sorted((quote(name, safe="~"), quote(value, safe="~")) for name, value in query.items())
     except UnicodeEncodeError as error:

@@ -16,6 +16,8 @@ from typing import Any
 from penstock.errors import PermissionDeniedError
 from penstock.model import Credentials
 
+Stamp = tuple[int, int, int]
+
 
 def load_credentials(path: Path, bucket_name: str) -> Credentials:
     """The key pair kept for this bucket.
@@ -23,7 +25,39 @@ def load_credentials(path: Path, bucket_name: str) -> Credentials:
     Raises PermissionDeniedError when there is none or the file cannot be used: as with refused credentials, a person can
     mend it while the work waits.
     """
-    kept = _buckets(path, bucket_name).get(bucket_name)
+    stamp = _stamp(path, bucket_name)
+    try:
+        return _kept(path, stamp, bucket_name)
+    except OSError as error:
+        raise _unreadable(path, bucket_name, error) from error
+
+
+def load_all_credentials(path: Path) -> dict[str, Credentials]:
+    """Every kept key pair by its bucket's name. Raises PermissionDeniedError as `load_credentials` does."""
+    stamp = _stamp(path, "")
+    try:
+        return {name: _kept(path, stamp, name) for name in _buckets(path, stamp, "")}
+    except OSError as error:
+        raise _unreadable(path, "", error) from error
+
+
+def _stamp(path: Path, bucket_name: str) -> Stamp:
+    """What tells whether the file is still the one that was read."""
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise _unreadable(path, bucket_name, error) from error
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def _unreadable(path: Path, bucket_name: str, error: OSError) -> PermissionDeniedError:
+    return PermissionDeniedError(f"{path} cannot be read: {error.strerror}", bucket=bucket_name)
+
+
+@lru_cache(maxsize=256)
+def _kept(path: Path, stamp: Stamp, bucket_name: str) -> Credentials:
+    """Asked for every file that moves: all but the look at the file is done once."""
+    kept = _buckets(path, stamp, bucket_name).get(bucket_name)
     if not isinstance(kept, Mapping):
         raise PermissionDeniedError(
             f"no credentials are kept for bucket {bucket_name}; keep them with: penstock bucket add", bucket=bucket_name
@@ -37,22 +71,14 @@ def load_credentials(path: Path, bucket_name: str) -> Credentials:
     return Credentials(access_key_id=key_id, access_key_secret=secret, security_token=token)
 
 
-def load_all_credentials(path: Path) -> dict[str, Credentials]:
-    """Every kept key pair by its bucket's name. Raises PermissionDeniedError as `load_credentials` does."""
-    return {name: load_credentials(path, name) for name in _buckets(path, "")}
-
-
-def _buckets(path: Path, bucket_name: str) -> Mapping[str, Any]:
+def _buckets(path: Path, stamp: Stamp, bucket_name: str) -> Mapping[str, Any]:
     try:
-        found = os.stat(path)
-        return _parsed(path, (found.st_mtime_ns, found.st_ino, found.st_size))
-    except OSError as error:
-        raise PermissionDeniedError(f"{path} cannot be read: {error.strerror}", bucket=bucket_name) from error
+        return _parsed(path, stamp)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PermissionDeniedError(f"{path} is not valid TOML", bucket=bucket_name) from error
 
 
 @lru_cache(maxsize=4)
-def _parsed(path: Path, stamp: tuple[int, int, int]) -> Mapping[str, Any]:  # noqa: ARG001 - the stamp is the cache's key
+def _parsed(path: Path, stamp: Stamp) -> Mapping[str, Any]:  # noqa: ARG001 - the stamp is the cache's key
     table = tomllib.loads(path.read_bytes().decode("utf-8")).get("bucket", {})
     return table if isinstance(table, Mapping) else {}

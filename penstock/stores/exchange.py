@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from types import TracebackType
 from typing import Protocol
 
 from penstock.errors import StoreError, StoreUnavailableError
@@ -17,9 +16,12 @@ from penstock.stores import documents
 from penstock.stores.addressing import Address, UnsignedRequest
 from penstock.stores.base import Buffer, StreamedBody
 from penstock.stores.documents import Document
+from penstock.stores.message import Body, length_of
 from penstock.stores.pacer import Pacer
 from penstock.stores.refusals import ERROR_MAX_BYTES, Asked, delay_s, refusal
 from penstock.stores.wire import Response, Sent, Wire
+
+NOTHING_SHA256 = hashlib.sha256().hexdigest()
 
 
 class Signer(Protocol):
@@ -28,40 +30,33 @@ class Signer(Protocol):
     def sign(self, request: UnsignedRequest, now_ns: int) -> dict[str, str]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
-    """One request in the words of the verbs; an empty key asks the bucket."""
-
-    method: str
-    key: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: Sequence[Buffer] | StreamedBody = ()
-
-
 class Begun:
     """One request that was sent; `answer` or `abandon` has to be called, once."""
 
-    def __init__(self, exchange: Exchange, asking: Asking, sent: Sent, expected: Collection[int]) -> None:
+    __slots__ = ("_exchange", "_expected", "_kind", "_request", "_sent")
+
+    def __init__(
+        self, exchange: Exchange, request: UnsignedRequest, kind: Hashable, sent: Sent, expected: Collection[int]
+    ) -> None:
         self._exchange = exchange
-        self._asking = asking
+        self._kind = kind
+        self._request = request
         self._sent = sent
         self._expected = expected
 
     def answer(self) -> Response:
         """An answer whose status is expected, else raises the StoreError that it means."""
-        exchange, asking, began_s = self._exchange, self._asking, self._sent.began_s
+        exchange, method, began_s = self._exchange, self._request.method, self._sent.began_s
         looked_s = time.monotonic()
-        with exchange.naming(asking.key):
+        with exchange.naming(self._request.key):
             try:
                 response = self._sent.answer()
-                exchange.check(asking, response, self._expected)
+                exchange.check(self._request, response, self._expected)
             except StoreError as error:
-                exchange.pacer.refused(asking.method, error, began_s=began_s)
+                exchange.pacer.refused(method, error, began_s=began_s)
                 raise
-            delayed_s = delay_s(response.headers)
             exchange.pacer.answered(
-                asking.method, _kind(asking), began_s=began_s, looked_s=looked_s, held_back_s=delayed_s
+                method, self._kind, began_s=began_s, looked_s=looked_s, held_back_s=delay_s(response.headers)
             )
             return response
 
@@ -85,6 +80,7 @@ class Exchange:
     ) -> None:
         self.bucket = bucket
         self._address = address
+        self._host = address.host_header
         self._wire = wire
         self._signer = signer
         self._clock = clock
@@ -105,48 +101,79 @@ class Exchange:
 
         An empty key asks the bucket. Waits for a free connection.
         """
-        asking = Asking(method=method, key=key, query=query or {}, headers=headers or {}, body=body)
-        return self.begin(asking, expected=expected, first_byte_s=first_byte_s).answer()
+        return self.begin(
+            method, key, query=query, headers=headers, body=body, expected=expected, first_byte_s=first_byte_s
+        ).answer()
 
-    def begin(self, asking: Asking, *, expected: Collection[int], first_byte_s: float | None = None) -> Begun:
+    def begin(
+        self,
+        method: str,
+        key: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Sequence[Buffer] | StreamedBody = (),
+        expected: Collection[int],
+        first_byte_s: float | None = None,
+    ) -> Begun:
         """Send one request, whose answer is waited for later. Waits for a free connection."""
-        begun = self._begin(asking, expected, first_byte_s, self._wire.timeouts.slot_s)
+        request = self._request(method, key, query or {}, headers or {}, body)
+        begun = self._begin(request, body, expected, first_byte_s, self._wire.timeouts.slot_s)
         if begun is None:
-            with self.naming(asking.key):
+            with self.naming(key):
                 raise self._wire.busy()
         return begun
 
-    def try_begin(self, asking: Asking, *, expected: Collection[int]) -> Begun | None:
+    def try_begin(
+        self,
+        method: str,
+        key: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Sequence[Buffer] = (),
+        expected: Collection[int],
+    ) -> Begun | None:
         """As `begin`; None when no connection is free right now."""
-        return self._begin(asking, expected, None, 0.0)
+        return self._begin(self._request(method, key, query or {}, headers or {}, body), body, expected, None, 0.0)
+
+    def _request(
+        self, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str], body: Body
+    ) -> UnsignedRequest:
+        with self.naming(key):
+            return UnsignedRequest(
+                method=method,
+                path=self._address.path(key),
+                bucket=self.bucket,
+                key=key,
+                query=query,
+                headers={"host": self._host, **headers},
+                payload_sha256=_payload_sha256(method, body),
+            )
 
     def _begin(
-        self, asking: Asking, expected: Collection[int], first_byte_s: float | None, slot_s: float
+        self,
+        request: UnsignedRequest,
+        body: Body,
+        expected: Collection[int],
+        first_byte_s: float | None,
+        slot_s: float,
     ) -> Begun | None:
-        with self.naming(asking.key):
-            request = UnsignedRequest(
-                method=asking.method,
-                path=self._address.path(asking.key),
-                bucket=self.bucket,
-                key=asking.key,
-                query=asking.query,
-                headers={"host": self._address.host_header, **asking.headers},
-                payload_sha256=_payload_sha256(asking.method, asking.body),
-            )
+        with self.naming(request.key):
             signed = self._signer.sign(request, self._clock())
             try:
                 sent = self._wire.send(
-                    asking.method, request.target, signed, asking.body, first_byte_s=first_byte_s, slot_s=slot_s
+                    request.method, request.target, signed, body, first_byte_s=first_byte_s, slot_s=slot_s
                 )
             except StoreUnavailableError as error:
-                self.pacer.refused(asking.method, error, began_s=time.monotonic())
+                self.pacer.refused(request.method, error, began_s=time.monotonic())
                 raise
-            return None if sent is None else Begun(self, asking, sent, expected)
+            return None if sent is None else Begun(self, request, _kind(request.method, body), sent, expected)
 
-    def check(self, asking: Asking, response: Response, expected: Collection[int]) -> None:
+    def check(self, request: UnsignedRequest, response: Response, expected: Collection[int]) -> None:
         """For `Begun` only: raises the StoreError that an unexpected answer means."""
         if response.status not in expected:
-            raise self._refused(asking.method, asking.key, response)
+            raise self._refused(request.method, request.key, response)
 
     def document(
         self,
@@ -169,15 +196,9 @@ class Exchange:
                 raise refusal(asked, response.status, response.headers, content)
             return document, response.headers
 
-    @contextmanager
-    def naming(self, key: str) -> Iterator[None]:
+    def naming(self, key: str) -> _Naming:
         """Errors that pass through learn which bucket and key they are about."""
-        try:
-            yield
-        except StoreError as error:
-            error.bucket = error.bucket or self.bucket
-            error.key = error.key or key
-            raise
+        return _Naming(self.bucket, key)
 
     def close(self) -> None:
         """Close all connections."""
@@ -192,19 +213,39 @@ class Exchange:
         return refusal(Asked(method=method, bucket=self.bucket, key=key), response.status, response.headers, body)
 
 
-def _kind(asking: Asking) -> Hashable:
+class _Naming:
+    """The context that gives errors their names. (Entered some times for every request: a class of its own costs a third.)"""
+
+    __slots__ = ("_bucket", "_key")
+
+    def __init__(self, bucket: str, key: str) -> None:
+        self._bucket = bucket
+        self._key = key
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, StoreError):
+            error.bucket = error.bucket or self._bucket
+            error.key = error.key or self._key
+
+
+def _kind(method: str, body: Body) -> Hashable:
     """What takes equally long: answers begin alike whatever their size, but a body that is sent counts by its length."""
-    if asking.method != "PUT":
-        return asking.method
-    body = asking.body
-    length = sum(map(len, body)) if isinstance(body, Sequence) else body.length_bytes
-    return length.bit_length() >> 1  # four times as long is another kind
+    if method != "PUT":
+        return method
+    return length_of(body).bit_length() >> 1  # four times as long is another kind
 
 
-def _payload_sha256(method: str, body: Sequence[Buffer] | StreamedBody) -> str:
+def _payload_sha256(method: str, body: Body) -> str:
     """The hash of small documents (POST) and of nothing; objects and parts (PUT) are not hashed a second time."""
     if method == "PUT":
         return "UNSIGNED-PAYLOAD"
+    if body == ():
+        return NOTHING_SHA256
     digest = hashlib.sha256()
     for piece in body:
         digest.update(piece)

@@ -10,8 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 from penstock.errors import (
     IntegrityError,
@@ -39,7 +38,8 @@ from penstock.stores.base import (
     Version,
     Versioning,
 )
-from penstock.stores.exchange import Asking, Begun, Exchange
+from penstock.stores.exchange import Begun, Exchange
+from penstock.stores.stream import Stream
 from penstock.stores.wire import Response
 
 Answer = TypeVar("Answer")
@@ -101,13 +101,19 @@ class HttpStore:
     def get(
         self, key: str, *, version_id: str = "", byte_range: ByteRange | None = None, if_match: str = ""
     ) -> AbstractContextManager[ObjectStream]:
-        begun = self._exchange.begin(self._getting(key, version_id, byte_range, if_match), expected=(200, 206))
+        headers = self._getting(byte_range, if_match)
+        begun = self._exchange.begin(
+            "GET", self._usable(key), query=_version(version_id), headers=headers, expected=(200, 206)
+        )
         return self._opened(begun.answer(), key, byte_range)
 
     def begin_get(
         self, key: str, *, version_id: str = "", byte_range: ByteRange | None = None, if_match: str = ""
     ) -> Started[AbstractContextManager[ObjectStream]] | None:
-        begun = self._exchange.try_begin(self._getting(key, version_id, byte_range, if_match), expected=(200, 206))
+        headers = self._getting(byte_range, if_match)
+        begun = self._exchange.try_begin(
+            "GET", self._usable(key), query=_version(version_id), headers=headers, expected=(200, 206)
+        )
         return None if begun is None else _Started(begun, lambda response: self._opened(response, key, byte_range))
 
     def put(
@@ -120,7 +126,8 @@ class HttpStore:
         precondition: Precondition,
     ) -> PutResult:
         md5 = self._md5(body)
-        begun = self._exchange.begin(self._putting(key, body, md5, metadata, precondition), expected=(200,))
+        headers = self._putting(md5, metadata, precondition)
+        begun = self._exchange.begin("PUT", self._usable(key), headers=headers, body=body, expected=(200,))
         return self._stored(begun.answer(), key, md5, crc64)
 
     def begin_put(
@@ -133,7 +140,8 @@ class HttpStore:
         precondition: Precondition,
     ) -> Started[PutResult] | None:
         md5 = self._md5(body)
-        begun = self._exchange.try_begin(self._putting(key, body, md5, metadata, precondition), expected=(200,))
+        headers = self._putting(md5, metadata, precondition)
+        begun = self._exchange.try_begin("PUT", self._usable(key), headers=headers, body=body, expected=(200,))
         return None if begun is None else _Started(begun, lambda response: self._stored(response, key, md5, crc64))
 
     def delete(self, key: str, *, version_id: str = "") -> None:
@@ -253,16 +261,16 @@ class HttpStore:
 
     # --------------------------------------------------------------------------------------------------------- inside
 
-    def _getting(self, key: str, version_id: str, byte_range: ByteRange | None, if_match: str) -> Asking:
+    def _getting(self, byte_range: ByteRange | None, if_match: str) -> dict[str, str]:
         headers: dict[str, str] = {}
         if byte_range is not None:
             last = byte_range.offset + byte_range.length_bytes - 1
             headers = {"range": f"bytes={byte_range.offset}-{last}", **self._dialect.range_headers}
         if if_match:
             headers["if-match"] = f'"{if_match}"'
-        return Asking(method="GET", key=self._usable(key), query=_version(version_id), headers=headers)
+        return headers
 
-    def _opened(self, response: Response, key: str, byte_range: ByteRange | None) -> _Stream:
+    def _opened(self, response: Response, key: str, byte_range: ByteRange | None) -> Stream:
         """The answer of a GET as a stream that owns it."""
         try:
             with self._exchange.naming(key):
@@ -271,13 +279,10 @@ class HttpStore:
         except BaseException:
             response.close()
             raise
-        return _Stream(self._exchange, response, info, length)
+        return Stream(self._exchange, response, info, length)
 
-    def _putting(
-        self, key: str, body: Sequence[Buffer], md5: bytes, metadata: Mapping[str, str], precondition: Precondition
-    ) -> Asking:
-        headers = {**self._object_headers(metadata), **self._precondition(precondition), **_md5_header(md5)}
-        return Asking(method="PUT", key=self._usable(key), query={}, headers=headers, body=body)
+    def _putting(self, md5: bytes, metadata: Mapping[str, str], precondition: Precondition) -> Mapping[str, str]:
+        return {**self._object_headers(metadata), **self._precondition(precondition), **_md5_header(md5)}
 
     def _stored(self, response: Response, key: str, md5: bytes, crc64: int) -> PutResult:
         """The answer of a PUT, compared."""
@@ -359,45 +364,6 @@ class _Started(Generic[Answer]):
 
     def abandon(self) -> None:
         self._begun.abandon()
-
-
-class _Stream:
-    """The body of a GET, counted; leaving its context closes the connection unless the body was read to its end."""
-
-    def __init__(self, exchange: Exchange, response: Response, info: ObjectInfo, length_bytes: int) -> None:
-        self._exchange = exchange
-        self._response = response
-        self._info = info
-        self._length_bytes = length_bytes
-        self._left = length_bytes
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._response.close()
-
-    @property
-    def info(self) -> ObjectInfo:
-        return self._info
-
-    @property
-    def length_bytes(self) -> int:
-        return self._length_bytes
-
-    def readinto(self, buffer: memoryview) -> int:
-        if self._left == 0 or len(buffer) == 0:
-            return 0
-        with self._exchange.naming(self._info.key):
-            count = self._response.readinto(buffer[: self._left])
-            if count == 0:
-                raise StoreUnavailableError(
-                    f"the body of {self._info.key!r} ended {self._left} bytes before its length of {self._length_bytes}"
-                )
-            self._left -= count
-            return count
 
 
 @contextmanager

@@ -18,6 +18,7 @@ class BodyError(Exception):
 
 
 def length_of(body: Body) -> int:
+    """How many bytes will be sent."""
     if isinstance(body, Sequence):
         return sum(memoryview(part).nbytes for part in body)
     return body.length_bytes
@@ -63,11 +64,17 @@ def after(views: list[memoryview], sent: int) -> list[memoryview]:
 
 
 def head_of(method: str, target: str, headers: Mapping[str, str], length: int) -> bytes:
+    """The head of a request. Raises StoreRefusedError when a header cannot be sent."""
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     if length or method in {"PUT", "POST"}:
         lines.append(f"content-length: {length}")
-    for line in lines:
-        if not line.isascii() or not line.isprintable():
-            # The value may be a secret (a security token with a line break at its end): only its name is told.
-            raise StoreRefusedError(f"the header {line.partition(':')[0]!r} can only carry printable ASCII characters")
+    together = "".join(lines)
+    if not (together.isascii() and together.isprintable()):
+        raise _unsendable(lines)
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+
+
+def _unsendable(lines: list[str]) -> StoreRefusedError:
+    """The value may be a secret (a security token with a line break at its end): only its name is told."""
+    names = [line.partition(":")[0] for line in lines if not (line.isascii() and line.isprintable())]
+    return StoreRefusedError(f"the header {names[0]!r} can only carry printable ASCII characters")

@@ -8,13 +8,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import time
 from email.utils import formatdate
 from enum import StrEnum
 
 from penstock.model import Credentials
 from penstock.stores.addressing import UnsignedRequest, encoded_key, encoded_query
-from penstock.stores.signing_key import SigningKey
+from penstock.stores.signing_key import SigningKey, signature
 
 PRODUCT = "oss"
 SUB_RESOURCES_V1 = frozenset(
@@ -49,16 +48,14 @@ class OssSignerV4:
 
     def sign(self, request: UnsignedRequest, now_ns: int) -> dict[str, str]:
         """The request's headers, completed by those of the signature."""
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_ns // 10**9))
-        scope = self._key.scope(stamp[:8])
-        headers = {**request.headers, "x-oss-date": stamp, "x-oss-content-sha256": "UNSIGNED-PAYLOAD"}
+        moment = self._key.moment(now_ns)
+        headers = {**request.headers, "x-oss-date": moment.stamp, "x-oss-content-sha256": "UNSIGNED-PAYLOAD"}
         if self._credentials.security_token:
             headers["x-oss-security-token"] = self._credentials.security_token
         digest = hashlib.sha256(canonical_v4(request, headers).encode()).hexdigest()
-        to_sign = f"OSS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
-        signature = self._key.sign(stamp[:8], to_sign)
-        credential = f"{self._credentials.access_key_id}/{scope}"
-        headers["authorization"] = f"OSS4-HMAC-SHA256 Credential={credential},Signature={signature}"
+        signed = signature(moment, f"OSS4-HMAC-SHA256\n{moment.stamp}\n{moment.scope}\n{digest}")
+        credential = f"{self._credentials.access_key_id}/{moment.scope}"
+        headers["authorization"] = f"OSS4-HMAC-SHA256 Credential={credential},Signature={signed}"
         return headers
 
 
@@ -76,14 +73,14 @@ class OssSignerV1:
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
+        self._secret = credentials.access_key_secret.encode()
 
     def sign(self, request: UnsignedRequest, now_ns: int) -> dict[str, str]:
         """The request's headers, completed by those of the signature."""
         headers = {**request.headers, "date": formatdate(now_ns / 10**9, usegmt=True)}
         if self._credentials.security_token:
             headers["x-oss-security-token"] = self._credentials.security_token
-        secret = self._credentials.access_key_secret.encode()
-        digest = hmac.new(secret, canonical_v1(request, headers).encode(), hashlib.sha1).digest()
+        digest = hmac.digest(self._secret, canonical_v1(request, headers).encode(), "sha1")
         headers["authorization"] = f"OSS {self._credentials.access_key_id}:{base64.b64encode(digest).decode()}"
         return headers
 

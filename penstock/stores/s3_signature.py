@@ -7,11 +7,10 @@ guards); small documents are signed whole.
 from __future__ import annotations
 
 import hashlib
-import time
 
 from penstock.model import Credentials
 from penstock.stores.addressing import UnsignedRequest, encoded_query
-from penstock.stores.signing_key import SigningKey
+from penstock.stores.signing_key import SigningKey, signature
 
 SERVICE = "s3"
 
@@ -26,23 +25,21 @@ class S3Signer:
 
     def sign(self, request: UnsignedRequest, now_ns: int) -> dict[str, str]:
         """The request's headers, completed by those of the signature."""
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_ns // 10**9))
-        scope = self._key.scope(stamp[:8])
-        headers = {**request.headers, "x-amz-date": stamp, "x-amz-content-sha256": request.payload_sha256}
+        moment = self._key.moment(now_ns)
+        headers = {**request.headers, "x-amz-date": moment.stamp, "x-amz-content-sha256": request.payload_sha256}
         if self._credentials.security_token:
             headers["x-amz-security-token"] = self._credentials.security_token
-        covered = ";".join(sorted(headers))
-        digest = hashlib.sha256(canonical(request, headers).encode()).hexdigest()
-        to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
-        signature = self._key.sign(stamp[:8], to_sign)
-        credential = f"Credential={self._credentials.access_key_id}/{scope}"
-        headers["authorization"] = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={covered}, Signature={signature}"
+        names = sorted(headers)
+        covered = ";".join(names)
+        digest = hashlib.sha256(canonical(request, headers, names, covered).encode()).hexdigest()
+        signed = signature(moment, f"AWS4-HMAC-SHA256\n{moment.stamp}\n{moment.scope}\n{digest}")
+        credential = f"Credential={self._credentials.access_key_id}/{moment.scope}"
+        headers["authorization"] = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={covered}, Signature={signed}"
         return headers
 
 
-def canonical(request: UnsignedRequest, headers: dict[str, str]) -> str:
+def canonical(request: UnsignedRequest, headers: dict[str, str], names: list[str], covered: str) -> str:
     """The text that is hashed: every header that this room sends is covered (Content-Length, added later, is not)."""
     query = "&".join(f"{name}={value}" for name, value in encoded_query(request.query))
-    names = sorted(headers)
     lines = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in names)
-    return f"{request.method}\n{request.path}\n{query}\n{lines}\n{';'.join(names)}\n{request.payload_sha256}"
+    return f"{request.method}\n{request.path}\n{query}\n{lines}\n{covered}\n{request.payload_sha256}"

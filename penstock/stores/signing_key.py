@@ -1,37 +1,55 @@
-"""The key that both protocols sign with: derived from the secret for one day, one region and one service. Pure."""
+"""What both protocols sign with: the moment in their words, and the key of a day, a region and a service. Pure."""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import threading
+import time
+from typing import NamedTuple
+
+SECOND_NS = 10**9
+
+
+class Moment(NamedTuple):
+    """A second as it stands in signed headers, what a key of that day is good for, and that key."""
+
+    second: int
+    stamp: str
+    scope: str
+    key: bytes
 
 
 class SigningKey:
-    """`prefix` + secret, then day, region, service and closing word, each hashed with the one before; kept for the day."""
+    """`prefix` + secret, then day, region, service and closing word, each hashed with the one before; kept for the day.
+
+    Thread-safe without a lock: what is kept is one value that is replaced as a whole, and making it twice does no harm.
+    """
 
     def __init__(self, prefix: str, secret: str, *, region: str, service: str, closing: str) -> None:
         self._start = f"{prefix}{secret}".encode()
-        self._region = region
-        self._service = service
-        self._closing = closing
-        self._lock = threading.Lock()
-        self._kept: tuple[str, bytes] = ("", b"")
+        self._steps = (region, service, closing)
+        self._kept = Moment(second=-1, stamp="", scope="", key=b"")
 
-    def scope(self, day: str) -> str:
-        """What the key of that day (`yyyymmdd`) is good for, as the Credential field names it."""
-        return f"{day}/{self._region}/{self._service}/{self._closing}"
-
-    def sign(self, day: str, text: str) -> str:
-        """HMAC-SHA256 of `text` under the key of that day, in hex."""
-        return hmac.new(self._of(day), text.encode(), hashlib.sha256).hexdigest()
+    def moment(self, now_ns: int) -> Moment:
+        """The second in which `now_ns` lies."""
+        kept = self._kept
+        second = now_ns // SECOND_NS
+        if kept.second == second:
+            return kept
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+        day = stamp[:8]
+        same_day = kept.stamp.startswith(day)
+        scope = "/".join((day, *self._steps))
+        kept = Moment(second=second, stamp=stamp, scope=scope, key=kept.key if same_day else self._of(day))
+        self._kept = kept
+        return kept
 
     def _of(self, day: str) -> bytes:
-        with self._lock:
-            known, key = self._kept
-            if known != day:
-                key = self._start
-                for step in (day, self._region, self._service, self._closing):
-                    key = hmac.new(key, step.encode(), hashlib.sha256).digest()
-                self._kept = (day, key)
-            return key
+        key = self._start
+        for step in (day, *self._steps):
+            key = hmac.digest(key, step.encode(), "sha256")
+        return key
+
+
+def signature(moment: Moment, text: str) -> str:
+    """HMAC-SHA256 of `text` under the moment's key, in hex."""
+    return hmac.digest(moment.key, text.encode(), "sha256").hex()

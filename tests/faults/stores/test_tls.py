@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from penstock.errors import PermissionDeniedError, StoreUnavailableError
 from penstock.stores.base import Buffer, Overwrite
-from tests.faults.stores.conftest import Opener
+from tests.faults.stores.conftest import SHORT, Opener
 from tests.faults.stores.test_connections import LARGE, LARGE_CRC64, read
 from tests.fixtures.scriptedserver import Peer, ScriptedServer, answer, error_body, object_answer
 
@@ -64,7 +65,8 @@ def test_a_certificate_of_a_named_ca_is_trusted(open_at: Opener, tls: ssl.SSLCon
         peer.wait_for_close()
 
     with ScriptedServer(taking, tls=tls) as server:
-        store = open_at(server.endpoint, ca_file=str(certificate))
+        # A busy machine takes its time to decipher that much: patience is not what is asked here.
+        store = open_at(server.endpoint, ca_file=str(certificate), timeouts=replace(SHORT, first_byte_s=20.0))
         assert read(store) == b"body"
         halves: list[Buffer] = [LARGE[: len(LARGE) // 2], memoryview(LARGE)[len(LARGE) // 2 :]]
         store.put("key", halves, crc64=LARGE_CRC64, metadata={}, precondition=Overwrite())

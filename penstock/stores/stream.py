@@ -1,0 +1,53 @@
+"""The body of a GET while it arrives.
+
+Calls the answer on the wire; knows the object it belongs to. Never keeps a byte.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from penstock.errors import StoreUnavailableError
+from penstock.stores.base import ObjectInfo
+from penstock.stores.exchange import Exchange
+from penstock.stores.wire import Response
+
+
+class Stream:
+    """The body of a GET, counted; leaving its context closes the connection unless the body was read to its end."""
+
+    def __init__(self, exchange: Exchange, response: Response, info: ObjectInfo, length_bytes: int) -> None:
+        self._exchange = exchange
+        self._response = response
+        self._info = info
+        self._length_bytes = length_bytes
+        self._left = length_bytes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._response.close()
+
+    @property
+    def info(self) -> ObjectInfo:
+        return self._info
+
+    @property
+    def length_bytes(self) -> int:
+        return self._length_bytes
+
+    def readinto(self, buffer: memoryview) -> int:
+        if self._left == 0 or len(buffer) == 0:
+            return 0
+        with self._exchange.naming(self._info.key):
+            count = self._response.readinto(buffer[: self._left])
+            if count == 0:
+                raise StoreUnavailableError(
+                    f"the body of {self._info.key!r} ended {self._left} bytes before its length of {self._length_bytes}"
+                )
+            self._left -= count
+            return count
