@@ -15,6 +15,7 @@ from penstock.catalog.identifiers import (
     data_flow_id,
     data_flow_number,
     sub_task_id,
+    sub_task_ids,
     sub_task_number,
     task_id,
     task_number,
@@ -40,6 +41,16 @@ def test_the_order_of_ids_is_the_order_of_numbers(one: int, two: int, chance: by
     assert (task_id(one) < task_id(two)) == (one < two)
     if one != two:
         assert (sub_task_id(one, chance) < sub_task_id(two, other)) == (one < two)
+
+
+@given(NUMBERS, st.integers(0, 3000), CHANCE)
+def test_many_ids_are_each_as_it_is_made_alone(first: int, count: int, chance: bytes) -> None:
+    assert sub_task_ids(first, count, chance) == [sub_task_id(first + i, chance) for i in range(count)]
+
+
+def test_numbers_taken_together_are_given_once() -> None:
+    clock = NumberClock(lambda: 100, last=0)
+    assert (clock.take(1000), clock.next(), clock.take(0), clock.take(2), clock.next()) == (100, 1100, 1101, 1101, 1103)
 
 
 @given(st.integers(0, 36**7 - 1))
