@@ -5,6 +5,7 @@ One route needs no router. Called by `connection`; calls `protocol`, `signature`
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Mapping
 
@@ -22,6 +23,7 @@ from penstock.api.times import zone_named
 from penstock.catalog.catalog import Catalog
 from penstock.model import AccessKey, Bucket, Registry
 from penstock.stores.base import Store
+from penstock.telemetry import meters
 
 _FRAMES_LOGGED = 4
 
@@ -63,6 +65,14 @@ class Api:
 
     async def answer(self, head: Head, body: bytes) -> tuple[Answer, Format]:
         """What to answer to a whole request, and in which shape. Raises nothing."""
+        began_s = time.perf_counter()
+        answer, shape = await self._answer(head, body)
+        action = answer.action or "refused"
+        telemetry.numbers.count(meters.API_REQUESTS, (action, answer.code or "OK"))
+        telemetry.numbers.observe(meters.API_LATENCY, time.perf_counter() - began_s, (action,))
+        return answer, shape
+
+    async def _answer(self, head: Head, body: bytes) -> tuple[Answer, Format]:
         request_id = self._request_ids.take()
         host = head.headers.get("host", "")
         shape = None

@@ -24,10 +24,12 @@ class Addresses:
     oss: str | None
     ca_file: str = ""
     pid: int = 0
+    metrics: str | None = None
 
     def ready_line(self) -> str:
         """The first and only line that `penstock serve` prints."""
-        return json.dumps({"api": self.api, "console": self.console, "oss": self.oss})
+        told = {"api": self.api, "console": self.console, "oss": self.oss}
+        return json.dumps(told | ({"metrics": self.metrics} if self.metrics else {}))
 
 
 def publish_addresses(home: Home, addresses: Addresses) -> None:
@@ -38,6 +40,7 @@ def publish_addresses(home: Home, addresses: Addresses) -> None:
         "oss": addresses.oss,
         "ca_file": addresses.ca_file,
         "pid": addresses.pid,
+        "metrics": addresses.metrics,
     }
     replace_file(home.service_file, json.dumps(kept, indent=2).encode() + b"\n")
 

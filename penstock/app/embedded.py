@@ -31,7 +31,7 @@ def listen(host: str, port: int, *, setting: str, option: str) -> socket.socket:
         words = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         raise SettingsError(
             f"cannot listen on {host} port {port} ({words}). Is another service there? "
-            f"Choose another port with {option} N (0 = any free one) or {setting} in penstock.toml"
+            f"Choose another port with {f'{option} N (0 = any free one) or ' if option else ''}{setting} in penstock.toml"
         ) from error
 
 

@@ -27,6 +27,7 @@ from penstock.app.addresses import Addresses, publish_addresses, withdraw_addres
 from penstock.app.embedded import listen, url_of
 from penstock.app.emulator_process import EmulatorProcess
 from penstock.app.lock import service_lock
+from penstock.app.metrics_page import PATH, MetricsPage, MetricsServer, host_and_port, metrics_server
 from penstock.app.options import api_options, catalog_bounds, engine_options, executor_options
 from penstock.app.registry import LiveRegistry
 from penstock.app.server_log import take_over_server_log
@@ -80,6 +81,7 @@ class _Service:
         self._registry = LiveRegistry(home, region=settings.region, on_change=self._registry_changed)
         self._socket = listen(settings.listen, port, setting="port", option="--port")
         _warn_of_open_ears(self._socket, settings)
+        self._metrics_socket = _metrics_socket(settings)
         self._emulator: EmulatorProcess | None = None
         self._engine: Engine | None = None
         self._stopping = asyncio.Event()
@@ -92,6 +94,8 @@ class _Service:
             loop.add_signal_handler(number, self._stopping.set)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._socket.close)
+            if self._metrics_socket is not None:
+                stack.callback(self._metrics_socket.close)
             stack.push_async_callback(self._stop_emulator)
             if self._registry.wants_emulator():
                 await self._start_emulator()
@@ -102,14 +106,16 @@ class _Service:
                 bounds=catalog_bounds(self._settings),
             )
             stack.push_async_callback(catalog.close)
-            self._engine = engine = self._make_engine(catalog)
+            executor = LocalExecutor(options=executor_options(self._settings, self._home))
+            self._engine = engine = self._make_engine(catalog, executor)
             await engine.start()
-            await self._serve(engine, self._web(catalog))
+            metrics = metrics_server(MetricsPage(catalog=catalog, engine=engine, executor=executor))
+            await self._serve(engine, self._web(catalog), metrics)
 
-    def _make_engine(self, catalog: Catalog) -> Engine:
+    def _make_engine(self, catalog: Catalog, executor: LocalExecutor) -> Engine:
         return Engine(
             catalog=catalog,
-            executor=LocalExecutor(options=executor_options(self._settings, self._home)),
+            executor=executor,
             registry=self._registry.current,
             open_bucket=self._open_bucket,
             options=engine_options(self._settings),
@@ -132,7 +138,7 @@ class _Service:
             key=beneath(self._home, self._settings.tls_key),
         )
 
-    async def _serve(self, engine: Engine, web: WebServer) -> None:
+    async def _serve(self, engine: Engine, web: WebServer, metrics: MetricsServer) -> None:
         """From the ready line to the last part's end. Raises ServiceEndedError when a part ended unasked."""
         parts = {
             asyncio.create_task(engine.run(), name="engine"),
@@ -140,13 +146,15 @@ class _Service:
             asyncio.create_task(self._registry.run(), name="registry"),
             asyncio.create_task(self._watch_emulator(), name="embedded bucket server"),
         }
+        if self._metrics_socket is not None:
+            parts.add(asyncio.create_task(metrics.serve(sockets=[self._metrics_socket]), name="metrics"))
         signals = asyncio.create_task(self._stopping.wait(), name="signals")
         ready = asyncio.create_task(self._ready(web), name="ready line")
         ended, _ = await asyncio.wait({signals, ready, *parts}, return_when=asyncio.FIRST_COMPLETED)
         if ended == {ready} and ready.exception() is None:
             ended, _ = await asyncio.wait({signals, *parts}, return_when=asyncio.FIRST_COMPLETED)
         withdraw_addresses(self._home)
-        web.should_exit = True
+        web.should_exit = metrics.should_exit = True
         await self._bring_down(engine, parts | {signals, ready})
         unasked = [_why(part) for part in ended - {signals} if part is not ready or part.exception() is not None]
         if unasked:
@@ -157,7 +165,7 @@ class _Service:
         telemetry.event("service.stopping")
         await engine.drain(deadline_s=self._settings.drain_s)
         for part in parts:
-            if part.get_name() not in {"engine", "API"}:
+            if part.get_name() not in {"engine", "API", "metrics"}:
                 part.cancel()
         await asyncio.gather(*parts, return_exceptions=True)
         telemetry.event("service.stopped")
@@ -180,6 +188,7 @@ class _Service:
             oss=self._emulator.url if self._emulator else None,
             ca_file=os.fspath(self._home.ca_file) if local_ca else "",
             pid=os.getpid(),
+            metrics=url_of(self._metrics_socket) + PATH if self._metrics_socket is not None else None,
         )
         publish_addresses(self._home, addresses)
         return addresses
@@ -224,6 +233,14 @@ class _Service:
 
     def _open_bucket(self, bucket: Bucket) -> Store:
         return open_store(bucket, load_credentials(self._home.secrets_file, bucket.name))
+
+
+def _metrics_socket(settings: Settings) -> socket.socket | None:
+    """Where metrics are told, if anywhere. Raises SettingsError."""
+    if not settings.metrics_listen:
+        return None
+    host, port = host_and_port(settings.metrics_listen)
+    return listen(host, port, setting="metrics_listen", option="")
 
 
 def _warn_of_open_ears(sock: socket.socket, settings: Settings) -> None:

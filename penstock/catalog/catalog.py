@@ -8,10 +8,11 @@ loop that opened the catalog. Knows no object store, no file and no HTTP. Refusa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from penstock import telemetry
 from penstock.catalog import (
     bulk,
     calls,
@@ -49,6 +50,7 @@ from penstock.catalog.verbs import (
 from penstock.catalog.writer import Refused, Verb, Writer
 from penstock.errors import NonceUsedError
 from penstock.model import DataFlow, SubTask, Task
+from penstock.telemetry import meters
 
 __all__ = ["Catalog", "CatalogBounds"]
 
@@ -146,7 +148,10 @@ class Catalog:
     async def create_sub_task(self, call: Call, new: NewSubTask) -> str:
         """Accept one file; its id, or "" for a dry run. InvalidStateError, TooManyWaitingError."""
         creation = subtasks.Creation(call=call, new=new, waiting_max=self._hands.bounds.waiting_max)
-        return await self._once(call.nonce, self._hands.writer, _CREATION, creation)
+        sub_task_id = await self._once(call.nonce, self._hands.writer, _CREATION, creation)
+        if sub_task_id:
+            telemetry.numbers.count(meters.SUB_TASKS_CREATED)
+        return sub_task_id
 
     async def create_sub_tasks(self, call: Call, new: NewSubTasks) -> Accepted:
         """Accept files while there are places for them, in one transaction; a dry run changes nothing.
@@ -160,7 +165,9 @@ class Catalog:
 
         async with self._bulk_turn:  # the next one waits here, so that other calls find their place between the two
             result: str = await self._once(call.nonce, self._hands.writer, _WORK, work)
-        return bulk.recall(result)
+        accepted = bulk.recall(result)
+        telemetry.numbers.count(meters.SUB_TASKS_CREATED, (), len(accepted.sub_task_ids))
+        return accepted
 
     async def cancel_sub_task(
         self, call: Call, file_system_id: str, data_flow_id: str, task_id: str, sub_task_id: str
@@ -277,6 +284,10 @@ class Catalog:
         """Running <-> Misconfigured, as the bucket was found; changes nothing in any other state."""
         await self._work(lambda session: dataflows.set_health(session, data_flow_id, health))
 
+    async def live_sub_tasks(self) -> Mapping[str, int]:
+        """How many sub-tasks are CREATED, RUNNING, CANCELING, over all tasks, from the counters that are kept."""
+        return await self._read(tasks.live_sub_tasks)
+
     async def watched_data_flows(self) -> Sequence[DataFlow]:
         """Dataflows of all file systems that are Running or Misconfigured."""
         return await self._read(dataflows.watched)
@@ -286,7 +297,9 @@ class Catalog:
 
         The clock stands still while their dataflow is not Running.
         """
-        return await self._work(lambda session: upkeep.expire(session, older_than_ns, limit))
+        expired = await self._work(lambda session: upkeep.expire(session, older_than_ns, limit))
+        telemetry.numbers.count(meters.SUB_TASKS_EXPIRED, (), expired)
+        return expired
 
     async def prune(self, *, sub_tasks_before_ns: int, tokens_before_ns: int, nonces_before_ns: int, limit: int) -> int:
         """Remove about `limit` rows of history older than these times; how many. Call again while it answers `limit`."""

@@ -102,7 +102,7 @@ def open_hands(
         )
 
     return Hands(
-        writer=writer("catalog-writer", database.open_writer, nonce_readers),
+        writer=writer("catalog-ledger", database.open_writer, nonce_readers),
         nonces=writer("catalog-nonces", database.open_nonces, readers),
         readers=readers,
         nonce_readers=nonce_readers,

@@ -7,7 +7,7 @@ from penstock.catalog.database import Row
 from penstock.catalog.session import Session
 from penstock.catalog.verbs import NewTask
 from penstock.errors import DependencyViolationError, InvalidStateError, TaskNotFoundError
-from penstock.model import STREAM_ACTIONS
+from penstock.model import STREAM_ACTIONS, SubTaskStatus
 
 ORIGINATOR = "User"
 
@@ -61,3 +61,10 @@ def cancel(session: Session, file_system_id: str, data_flow_id: str, task_id: st
             raise DependencyViolationError(f"task {task_id} has {live} live sub-tasks; cancel or await them first")
         raise InvalidStateError(f"task {task_id} is {row['status']}: it cannot be cancelled")
     session.run("data_flows.leave_task", number=flow["number"])
+
+
+def live_sub_tasks(session: Session) -> dict[str, int]:
+    """Sub-tasks that are not final, by status: sums of the tasks' counters."""
+    row = session.rows("tasks.live_sub_tasks")[0]
+    live = (SubTaskStatus.CREATED, SubTaskStatus.RUNNING, SubTaskStatus.CANCELING)
+    return {status.value: int(row[status.value.lower()] or 0) for status in live}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,10 +17,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
+from penstock import telemetry
 from penstock.catalog.database import BrokenConnectionError, Connection, Durability
 from penstock.catalog.doorbell import News
 from penstock.catalog.session import Session
 from penstock.errors import CatalogError, CatalogUnavailableError
+from penstock.telemetry import meters
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -73,6 +76,7 @@ class Writer:
         self._open_session = open_session
         self._loop = loop
         self._ring = ring
+        self._labels = (name.removeprefix("catalog-"),)
         self._batch_max = batch_max
         self._queue_max = queue_max
         self._jobs: deque[_Job] = deque()
@@ -144,7 +148,10 @@ class Writer:
                 end += 1
             answers += self._perform(session, batch[start:end])
             start = end
+        began_s = time.perf_counter()
         self._connection.commit()
+        telemetry.numbers.observe(meters.COMMITS, time.perf_counter() - began_s, self._labels)
+        telemetry.numbers.count(meters.COMMITTED, self._labels, len(batch))
         return session.news, answers
 
     def _perform(self, session: Session, jobs: list[_Job]) -> list[_Answer]:

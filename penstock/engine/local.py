@@ -12,9 +12,11 @@ from pathlib import Path
 
 from penstock import telemetry
 from penstock.engine.executor import Death, Inbox, MoverGoneError, MoverPurpose, MoverRoom
+from penstock.engine.figures import FiguresOfMovers
 from penstock.engine.messages import Control, Hello, Lease, MoverLimits, Places, Report
 from penstock.engine.moverslock import taken_alone
 from penstock.engine.process import MoverProcess
+from penstock.telemetry import meters
 from penstock.transfer.transfer import TransferChoices
 
 RESTART_WAITS_S = (0.0, 0.2, 1.0, 3.0, 10.0, 30.0)
@@ -79,6 +81,7 @@ class LocalExecutor:
         self._inbox: Inbox | None = None
         self._places = Places()
         self._closing = asyncio.Event()
+        self.figures = FiguresOfMovers()
         self._watching: asyncio.Task[None] | None = None
 
     def vacated(self) -> AbstractAsyncContextManager[None]:
@@ -108,6 +111,11 @@ class LocalExecutor:
             )
             for seat in (*seats, self._quarantine)
         )
+
+    @property
+    def movers_up(self) -> int:
+        """How many mover processes take work, the quarantine's too."""
+        return sum(seat.ready is not None for seat in self._all())
 
     def submit(self, mover: str, lease: Lease) -> None:
         """Hand a batch over. Raises MoverGoneError."""
@@ -234,6 +242,7 @@ class LocalExecutor:
 
     def _is_up(self, seat: Seat, process: MoverProcess) -> None:
         seat.process = process
+        telemetry.numbers.count(meters.MOVERS_STARTED)
         telemetry.event("executor.mover_up", mover=process.name, process_id=process.process_id)
         process.tell(self._places)
         waiting, seat.waiting = seat.waiting, []
@@ -246,6 +255,8 @@ class LocalExecutor:
             self._inbox.room_changed()
 
     def _report(self, seat: Seat, report: Report) -> None:
+        if report.figures is not None:
+            self.figures.tell(report.mover, report.figures)
         if self._inbox is not None:
             self._inbox.report(report)
         if seat.purpose is MoverPurpose.QUARANTINE and seat.process is not None and seat.process.is_idle:
@@ -259,6 +270,9 @@ class LocalExecutor:
 
     def _died(self, seat: Seat, death: Death) -> None:
         seat.vacate()
+        self.figures.died(death.mover)
+        if not death.ordered:
+            telemetry.numbers.count(meters.MOVERS_DIED)
         lived_s = asyncio.get_running_loop().time() - seat.started_s
         seat.early_deaths = 0 if lived_s >= STEADY_S or death.ordered else seat.early_deaths + 1
         if self._inbox is not None:

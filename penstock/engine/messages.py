@@ -103,7 +103,8 @@ class Ready:
 class MethodFigures:
     """Requests to one bucket with one HTTP method, by what came of them. All numbers only grow within one mover's life.
 
-    `latency_slots` counts answers by `telemetry.LATENCY_BOUNDS_S`, one slot more for what took longer; `latency_s` is their sum.
+    `latency_slots` counts answers by `telemetry.meters.LATENCY_BOUNDS_S`, one slot more for what took longer; `latency_s` is
+    their sum.
     """
 
     method: str

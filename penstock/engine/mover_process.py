@@ -23,7 +23,7 @@ from penstock import telemetry
 from penstock.engine.board import Board
 from penstock.engine.harbour import Harbour
 from penstock.engine.lines import Line
-from penstock.engine.messages import Control, Hello, Lane, Lease, Places, Ready
+from penstock.engine.messages import Control, Figures, Hello, Lane, Lease, Places, Ready
 from penstock.engine.mover import Mover, threads_by_lane
 from penstock.engine.outbox import Outbox
 from penstock.engine.running import Running
@@ -138,6 +138,9 @@ def _built(hello: Hello, connection: Connection, board_descriptor: int) -> tuple
         send=connection.send,
         pressed=lambda: len(lines[Lane.SMALL]) > 0,
         clock_s=time.monotonic,
+        figures=lambda: Figures(
+            cpu_s=time.process_time(), resident_bytes=_resident_bytes(), buckets=throttle.figures()
+        ),
     )
     mover = Mover(
         limits=limits,
@@ -150,6 +153,11 @@ def _built(hello: Hello, connection: Connection, board_descriptor: int) -> tuple
         clock_s=time.monotonic,
     )
     return mover, harbour
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _admitted(throttle: Throttle, lane: Lane, transfer: Transfer) -> bool:

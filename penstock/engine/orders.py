@@ -61,6 +61,12 @@ class Order:
     amounts: Amounts
     ended_ns: int | None  # when it became final, for tidying
 
+    @property
+    def ways(self) -> tuple[str, str, str]:
+        """From where to where, as metrics name it: direction, bucket, file system."""
+        transfer = self.transfer
+        return (transfer.direction.value, transfer.bucket, transfer.file_system_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:

@@ -9,13 +9,14 @@ import threading
 from collections.abc import Callable
 
 from penstock.engine.executor import Attempt
-from penstock.engine.messages import CheckpointRequest, MoverLimits, Report
+from penstock.engine.messages import CheckpointRequest, Figures, MoverLimits, Report
 from penstock.engine.running import Answer, Running
 from penstock.transfer.transfer import Checkpoint, Outcome, Progress
 
 TICK_S = 0.25
 GATHER_S = 0.002  # under load an outcome waits that long for company
 BATCH_ENOUGH = 32
+FIGURES_EVERY_S = 2.0
 
 
 class Outbox:
@@ -29,12 +30,15 @@ class Outbox:
         send: Callable[[Report], None],
         pressed: Callable[[], bool],
         clock_s: Callable[[], float],
+        figures: Callable[[], Figures | None] = lambda: None,
     ) -> None:
         self._mover = mover
         self._limits = limits
         self._send = send
         self._pressed = pressed
         self._clock_s = clock_s
+        self._figures = figures
+        self._figures_told_s = -FIGURES_EVERY_S
         self._changed = threading.Condition()
         self._outcomes: list[Outcome] = []
         self._requests: list[CheckpointRequest] = []
@@ -98,7 +102,15 @@ class Outbox:
             pinged, self._pinged = self._pinged, False
         if not (outcomes or requests or progress or pinged):
             return False
-        self._send(Report(mover=self._mover, progress=progress, checkpoints=requests, outcomes=outcomes))
+        self._send(
+            Report(
+                mover=self._mover,
+                progress=progress,
+                checkpoints=requests,
+                outcomes=outcomes,
+                figures=self._due_figures(),
+            )
+        )
         return True
 
     def run(self) -> None:
@@ -110,6 +122,13 @@ class Outbox:
                 if self._outcomes and not self._requests and self._pressed():
                     self._changed.wait_for(lambda: len(self._outcomes) >= BATCH_ENOUGH or self._requests, GATHER_S)
             self.step()
+
+    def _due_figures(self) -> Figures | None:
+        """Numbers travel with what is said anyway; a ping makes sure of that when there is nothing to say."""
+        if self._clock_s() - self._figures_told_s < FIGURES_EVERY_S:
+            return None
+        self._figures_told_s = self._clock_s()
+        return self._figures()
 
     def _has_news(self) -> bool:
         return bool(self._outcomes or self._requests or self._pinged)

@@ -16,7 +16,7 @@ from enum import StrEnum
 from penstock.engine.messages import BucketFigures, MethodFigures
 from penstock.engine.pace import Pace
 from penstock.errors import StoreError, StoreUnavailableError, ThrottledError
-from penstock.telemetry import LATENCY_BOUNDS_S
+from penstock.telemetry.meters import LATENCY_BOUNDS_S
 
 PATIENCE_S = 2.0
 """A thread does not wait out a longer pause: its file is handed back, and waits where waiting costs no thread."""

@@ -153,7 +153,7 @@ class MoverProcess(asyncio.Protocol):
             if isinstance(message, Report):
                 for outcome in message.outcomes:
                     self._held.pop((outcome.sub_task_id, outcome.attempt), None)
-                if message.outcomes or message.progress or message.checkpoints:
+                if message.outcomes or message.progress or message.checkpoints or message.figures:
                     self._on_report(message)
             elif isinstance(message, Ready):
                 self.is_ready = True

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from penstock import telemetry
 from penstock.catalog.catalog import Catalog
-from penstock.catalog.verbs import ClaimLane, Settlement
+from penstock.catalog.verbs import ClaimLane, Settlement, Settling
 from penstock.engine.executor import Death
 from penstock.engine.fair import Fairness
 from penstock.engine.flights import Flight, Flights
@@ -23,9 +23,11 @@ from penstock.engine.recorder import Recorder
 from penstock.engine.rooms import Rooms
 from penstock.engine.settling import Chance, Ending, mover_died, refused, returned, settlement_of
 from penstock.errors import FailureCode
-from penstock.transfer.transfer import Outcome, Progress
+from penstock.telemetry import meters
+from penstock.transfer.transfer import Outcome, Progress, Verdict
 
 BATCH_MAX = 1000
+_ENDS = frozenset({Settling.COMPLETE, Settling.FAILED, Settling.CANCELED})
 BUCKET_TROUBLES = frozenset({FailureCode.BUCKET_ACCESS_DENIED, FailureCode.BUCKET_NOT_FOUND})
 
 
@@ -75,9 +77,9 @@ class Settler:
             self._pending.popleft()
         for settlement in batch:
             if settlement.sub_task_id in settled:
-                telemetry.counters.add(f"settled.{settlement.settling}")
+                _count(settlement)
             else:
-                telemetry.counters.add("settled.fenced_off")
+                telemetry.numbers.count(meters.FENCED_OFF)
                 telemetry.event("engine.fenced_off", sub_task_id=settlement.sub_task_id, attempt=settlement.attempt)
         self._room()
         return 0.0 if self._pending else FOREVER_S
@@ -146,6 +148,8 @@ class Settler:
         self._charge(flight, outcome)
         chance = Chance(now_ns=now_ns, jitter=self._jitter())
         self._pending.append(settlement_of(outcome, _ending(flight), self._options, chance))
+        if outcome.verdict is Verdict.COMPLETE:
+            telemetry.numbers.count(meters.FILES_MOVED, flight.order.ways)
         if outcome.code in BUCKET_TROUBLES:
             self._bucket_trouble(flight.order.transfer.bucket)
         return 1
@@ -156,6 +160,17 @@ class Settler:
             more = known.actual_bytes - flight.charged_bytes
             self._fairness[flight.order.claim_lane].charge(flight.task_id, more)
             flight.charged_bytes = known.actual_bytes
+            telemetry.numbers.count(meters.BYTES_MOVED, flight.order.ways, more)
+
+
+def _count(settlement: Settlement) -> None:
+    settling = settlement.settling
+    if settling in _ENDS:
+        telemetry.numbers.count(meters.SUB_TASKS_ENDED, (settling.name,))
+        if settling is Settling.FAILED:
+            telemetry.numbers.count(meters.FAILURES, (settlement.error_code,))
+    elif settling is not Settling.TIDIED:
+        telemetry.numbers.count(meters.ATTEMPTS_AGAIN, (settling.name.lower(), settlement.error_code))
 
 
 def _ending(flight: Flight) -> Ending:

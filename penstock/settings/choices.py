@@ -97,6 +97,14 @@ class Settings:
         "", "Certificate chain and private key (PEM files, relative to this directory). Both or none; with both, https."
     )
     tls_key: str = _word("", "")
+    metrics_listen: str = _word(
+        "",
+        'Where metrics are told to Prometheus (GET /metrics): host:port, like "127.0.0.1:9680" or "[::1]:9680"; port 0 takes\n'
+        "any free one. Empty: nowhere. There is no login and no TLS: bucket names and amounts can be read by who gets there.",
+        pattern=r"|(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]{1,253})"
+        r":([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])",
+        wanted='host:port, like "127.0.0.1:9680" or "[::1]:9680", or nothing',
+    )
     region: str = _word(
         "cn-hangzhou",
         "The region that answers name, and that new file systems and embedded buckets get.",

@@ -62,3 +62,8 @@ DELETE FROM tasks WHERE number IN (
 
 -- last_number: the newest number ever given to a task that is still known
 SELECT COALESCE(MAX(number), 0) AS number FROM tasks;
+
+-- live_sub_tasks: sub-tasks that are not final; only tasks that take sub-tasks have any
+SELECT SUM(tasks.created) AS created, SUM(tasks.running) AS running, SUM(tasks.canceling) AS canceling
+  FROM data_flows CROSS JOIN tasks
+ WHERE tasks.data_flow_number = data_flows.number AND tasks.status IN ({when task.take});

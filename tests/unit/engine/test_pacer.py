@@ -11,7 +11,7 @@ import pytest
 
 from penstock.engine.pacer import PATIENCE_S, BucketPacer
 from penstock.errors import StoreUnavailableError, ThrottledError
-from penstock.telemetry import LATENCY_BOUNDS_S
+from penstock.telemetry.meters import LATENCY_BOUNDS_S
 from tests.fixtures.waiting import wait_until
 
 PATIENT_S = 20.0

@@ -10,6 +10,7 @@ import pytest
 from penstock.errors import FailureCode
 from penstock.model import SubTaskStatus
 from penstock.settings.choices import rules
+from penstock.telemetry.meters import METRICS
 
 DOCS = Path(__file__).parents[3] / "docs"
 OPERATING = (DOCS / "operating.md").read_text(encoding="utf-8")
@@ -34,6 +35,11 @@ def test_no_setting_is_explained_that_does_not_exist() -> None:
 def test_every_failure_code_is_explained_and_no_other() -> None:
     rows = re.findall(r"^\| (`.+?`) \|", section("Why a file did not move"), re.MULTILINE)
     assert sorted(code for row in rows for code in re.findall(r"`(\w+)`", row)) == sorted(FailureCode)
+
+
+def test_every_metric_is_explained_as_it_is_told_and_no_other() -> None:
+    rows = re.findall(r"^\| `(penstock_\w+)` \| (.*?) \| (.*?) \|$", section("Metrics"), re.MULTILINE)
+    assert rows == [(metric.name, ", ".join(metric.labels), metric.help) for metric in METRICS]
 
 
 def test_every_status_of_a_sub_task_is_explained() -> None:

@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import TextIO
 
+from penstock.telemetry.meters import Meters
+
 LOGGER_NAME = "penstock"
 VALUE_LENGTH_MAX = 2000
-LATENCY_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""The upper bounds of all latency histograms, in seconds; what takes longer has a slot of its own."""
 
 _SECRET_NAME = re.compile(r"secret|token|passw|signature|credential|authorization", re.IGNORECASE)
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_.:/@+-]+")
@@ -103,3 +103,6 @@ class Counters:
 
 counters = Counters()
 """The counters of this process."""
+
+numbers = Meters()
+"""What this process counts and measures for `/metrics`; the table of metrics is in `meters`."""
