@@ -149,7 +149,7 @@ class Unsynced:
         """So many more; at the bound everybody waits for one fdatasync."""
         with self._lock:
             self._bytes += count
-            if self._bytes >= LIMITS.dirty_bytes_max:
+            if self._bytes >= LIMITS.unsynced_bytes_max:
                 os.fdatasync(self._descriptor)
                 os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
                 self._bytes = 0

@@ -1,6 +1,8 @@
-"""Bounds how much of one file is written but not yet on disk, so that a cancel, a kill or a power cut costs little.
+"""Keeps what is written close to the disk: a bounded window of dirty pages behind each writer, then out of the page cache.
 
-Calls the kernel only. Safe from several threads.
+A disk serves its queue in its own order, so an fsync of a small file waits for about all that large files have put in front of
+it: the window is as small as still keeps a fast disk busy. It belongs to a part, of which a mover has few under way, so dirty
+pages are bounded for all files of a mover together. Calls the kernel only. Safe from several threads.
 """
 
 from __future__ import annotations
@@ -11,48 +13,67 @@ from collections.abc import Callable
 
 from penstock.transfer import posix
 
-_GRAIN_BYTES = 8 << 20
+GRAIN_BYTES = 2 << 20
+"""What is written back, and dropped, in one go. A power of two: no large page of the cache lies across such a border."""
 
 
 class Flusher:
-    """Counts bytes written to one descriptor; at the bound everybody waits for one fdatasync."""
+    """Counts bytes written to one descriptor; at the bound one of the writers does an fdatasync.
 
-    def __init__(self, descriptor: int, *, dirty_bytes_max: int, synced: Callable[[], None]) -> None:
-        self._descriptor = descriptor
-        self._max = dirty_bytes_max
+    It empties the disk's own cache and lets the journal know as much, so that a power cut costs little. Where the kernel writes
+    no ranges back, it is what bounds the dirty pages too.
+    """
+
+    def __init__(self, descriptor: int, *, unsynced_bytes_max: int, synced: Callable[[], None]) -> None:
+        self.descriptor = descriptor
+        self._max = unsynced_bytes_max
         self._synced = synced
-        self._lock = threading.Lock()
-        self._dirty = 0
+        self._counting = threading.Lock()
+        self._syncing = threading.Lock()
+        self._unsynced = 0
 
-    def wrote(self, offset: int, length_bytes: int) -> None:
-        """That range was written. Raises OSError: then the inode is not to be believed any more."""
-        posix.start_writeback(self._descriptor, offset, length_bytes)
-        with self._lock:
-            self._dirty += length_bytes
-            if self._dirty < self._max:
+    def wrote(self, length_bytes: int) -> None:
+        """So many bytes more. Raises OSError: then the inode is not to be believed any more."""
+        with self._counting:
+            self._unsynced += length_bytes
+            if self._unsynced < self._max:
                 return
-            os.fdatasync(self._descriptor)
-            posix.drop_behind(self._descriptor, 0, 0)
-            self._dirty = 0
+            self._unsynced = 0
+        with self._syncing:  # the others go on meanwhile, unless they reach the bound once more
+            os.fdatasync(self.descriptor)
+            posix.drop_behind(self.descriptor, 0, 0)
             self._synced()
 
 
 class Span:
-    """Tells a flusher of a part that grows, in grains: large enough to be cheap, small enough to keep the bound."""
+    """The window behind a part that grows: one grain is on its way to the disk while the next one is filled."""
 
     def __init__(self, flusher: Flusher, offset: int) -> None:
         self._flusher = flusher
-        self._start = offset
+        self._leaving = offset  # from here on its way to the disk
+        self._start = offset  # from here on only in memory
         self._end = offset
 
     def grow(self, length_bytes: int) -> None:
-        """So many bytes more were written."""
+        """So many bytes more were written. Raises OSError, also for what was written before."""
         self._end += length_bytes
-        if self._end - self._start >= _GRAIN_BYTES:
-            self.flush()
+        border = self._end - self._end % GRAIN_BYTES
+        if border > self._start:
+            self._advance(border)
 
     def flush(self) -> None:
-        """Tell what was not told yet."""
-        if self._end > self._start:
-            self._flusher.wrote(self._start, self._end - self._start)
-            self._start = self._end
+        """All of the part is on its way to the disk, and out of this memory. Raises OSError."""
+        self._advance(self._end)
+        self._advance(self._end)
+
+    def _advance(self, border: int) -> None:
+        """Start what is new, wait for what was started before."""
+        descriptor = self._flusher.descriptor
+        if border > self._start:
+            posix.start_writeback(descriptor, self._start, border - self._start)
+        if self._start > self._leaving:
+            posix.await_writeback(descriptor, self._leaving, self._start - self._leaving)
+            posix.drop_behind(descriptor, self._leaving, self._start - self._leaving)
+        if border > self._start:
+            self._flusher.wrote(border - self._start)
+        self._leaving, self._start = self._start, border

@@ -27,7 +27,6 @@ from penstock.transfer.part_body import PartBody
 from penstock.transfer.parts import PartJob, Workspace
 from penstock.transfer.plan import Plan, PlannedPart, plan_export
 from penstock.transfer.policy import Decision
-from penstock.transfer.posix import drop_behind
 from penstock.transfer.source_file import SourceFile
 from penstock.transfer.transfer import Checkpoint, Outcome
 
@@ -111,7 +110,7 @@ class _LargeExport:
             return None
         plan = plan_export(info.size_bytes, attempt.limits.part_size_bytes, attempt.store.limits)
         attempt.run_parts(
-            [PartJob(size_bytes=part.length_bytes, work=self._job(self._read_only, part)) for part in plan.parts()]
+            PartJob(size_bytes=part.length_bytes, work=self._job(self._read_only, part)) for part in plan.parts()
         )
         self._source.check_unchanged()
         crc = self._combined(plan)
@@ -127,7 +126,7 @@ class _LargeExport:
             self._move(part, workspace, record.upload_id, listed.get(part.number))
 
         self._attempt.run_parts(
-            [PartJob(size_bytes=part.length_bytes, work=self._job(move, part)) for part in plan.parts()]
+            PartJob(size_bytes=part.length_bytes, work=self._job(move, part)) for part in plan.parts()
         )
 
     @staticmethod
@@ -143,7 +142,6 @@ class _LargeExport:
             listed, crc = attempt.persist(lambda: self._put_part(part, upload_id, body))
         self._parts[part.number] = listed
         self._crcs[part.number] = crc
-        drop_behind(self._source.descriptor, part.offset, part.length_bytes)
         body.is_sent()
 
     def _put_part(self, part: PlannedPart, upload_id: str, body: PartBody) -> tuple[Part, int]:
@@ -175,8 +173,10 @@ class _LargeExport:
     def _read_only(self, part: PlannedPart, workspace: Workspace) -> None:
         """Learn one part's checksum without sending it."""
         crc = crc64.EMPTY
-        for piece in PartBody(self._attempt, self._source, part, workspace.buffer()).preview():
+        body = PartBody(self._attempt, self._source, part, workspace.buffer())
+        for piece in body.preview():
             crc = crc64.update(piece, crc)
+        body.let_go()
         self._crcs[part.number] = crc
 
     def _combined(self, plan: Plan) -> int:

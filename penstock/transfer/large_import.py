@@ -79,12 +79,12 @@ class _LargeImport:
 
     def run(self) -> Outcome:
         partial, journal, plan = self._open()
-        flusher = Flusher(partial.descriptor, dirty_bytes_max=self._attempt.limits.dirty_bytes_max, synced=journal.sync)
+        flusher = Flusher(
+            partial.descriptor, unsynced_bytes_max=self._attempt.limits.unsynced_bytes_max, synced=journal.sync
+        )
         self._attempt.run_parts(
-            [
-                PartJob(size_bytes=part.length_bytes, work=_bound(self, part, partial, journal, flusher))
-                for part in plan.parts()
-            ]
+            PartJob(size_bytes=part.length_bytes, work=_bound(self, part, partial, journal, flusher))
+            for part in plan.parts()
         )
         crc = crc64.combine_all((self._crcs[part.number], part.length_bytes) for part in plan.parts())
         objects.compare(self._attempt, self._info, crc)
@@ -177,6 +177,7 @@ class _LargeImport:
                     return None
                 crc = crc64.update(piece, crc)
                 done += len(piece)
+        posix.drop_behind(partial.descriptor, part.offset, part.length_bytes)
         return crc
 
     def _fetch(

@@ -1,20 +1,23 @@
 """One part of an export's source as a body that is read while it is sent: one buffer in memory whatever the part's size.
 
 Implements the stores' `StreamedBody`. Looks at the stop signal between buffers, so that a slow store does not delay a cancel.
+Leaves the page cache as it found it: a part that had to be read from disk is dropped behind the reader, one that was there (a
+checkpoint just written, data that a training reads) stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penstock.transfer import crc64
+from penstock.transfer import crc64, posix
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.meter import PartMeter
 from penstock.transfer.plan import PlannedPart
-from penstock.transfer.posix import read_ahead, read_full
 from penstock.transfer.source_file import SourceFile
 
-_AHEAD_MAX_BYTES = 64 << 20
+_STEP_BYTES = 4 << 20
+_AHEAD_BYTES = 2 * _STEP_BYTES
+"""Parts of one file are read at the same time, which the kernel's own read-ahead takes for random access."""
 
 
 class PartBody:
@@ -26,6 +29,8 @@ class PartBody:
         self._part = part
         self._buffer = buffer
         self._counted = PartMeter(attempt.meter)
+        # In the middle: the kernel reads ahead of the part before, so the first pages say nothing.
+        self._was_cached = posix.is_cached(source.descriptor, part.offset + part.length_bytes // 2)
         self.crc64 = crc64.EMPTY
 
     @property
@@ -40,7 +45,7 @@ class PartBody:
             self._attempt.check_stop()
             piece = self._buffer[: self._part.length_bytes - done]
             try:
-                count = read_full(self._source.descriptor, piece, self._part.offset + done)
+                count = posix.read_full(self._source.descriptor, piece, self._part.offset + done)
             except OSError as error:
                 raise self._source.refusal(error) from error
             if count < len(piece):
@@ -49,17 +54,34 @@ class PartBody:
             done += count
 
     def __iter__(self) -> Iterator[memoryview]:
-        # Parts of one file are read at the same time, which the kernel's own read-ahead takes for random access.
-        read_ahead(self._source.descriptor, self._part.offset, min(self._part.length_bytes, _AHEAD_MAX_BYTES))
         crc = crc64.EMPTY
-        done = 0
+        done = stepped = 0
+        self._read_ahead(0, _AHEAD_BYTES)
         for piece in self.preview():
             crc = crc64.update(piece, crc)
             done += len(piece)
             yield piece
             self._counted.reach(done)
+            if done - stepped >= _STEP_BYTES:
+                self._read_ahead(stepped + _AHEAD_BYTES, done - stepped)
+                self._drop_behind(stepped, done - stepped)
+                stepped = done
         self.crc64 = crc
 
     def is_sent(self) -> None:
         """The part is at the store, now or from an earlier attempt."""
         self._counted.reach(self._part.length_bytes)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """The part is not read again: what was read for it leaves the page cache."""
+        self._drop_behind(0, self._part.length_bytes)
+
+    def _read_ahead(self, position: int, length_bytes: int) -> None:
+        length_bytes = min(length_bytes, self._part.length_bytes - position)
+        if length_bytes > 0 and not self._was_cached:
+            posix.read_ahead(self._source.descriptor, self._part.offset + position, length_bytes)
+
+    def _drop_behind(self, position: int, length_bytes: int) -> None:
+        if not self._was_cached:
+            posix.drop_behind(self._source.descriptor, self._part.offset + position, length_bytes)

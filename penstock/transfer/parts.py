@@ -8,7 +8,6 @@ of stores and files: a job is a size and a callable.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -37,17 +36,34 @@ class PartJob:
 
 
 class _Line:
-    """The jobs of one file that wait, and what has been served of it. Guarded by the pool's lock."""
+    """The jobs of one file that wait, and what has been served of it. Guarded by the pool's lock.
+
+    Jobs are made when they are taken, save the next one: a file of a TiB has ten thousand.
+    """
 
     def __init__(self, jobs: Iterable[PartJob], served_bytes: int) -> None:
-        self.waiting = deque(jobs)
+        self._jobs = iter(jobs)
+        self.next = next(self._jobs, None)
         self.served_bytes = served_bytes
         self.running = 0
         self.error: BaseException | None = None
 
     @property
     def is_over(self) -> bool:
-        return not self.waiting and not self.running
+        return self.next is None and not self.running
+
+    def take(self) -> PartJob | None:
+        job = self.next
+        if job is not None:
+            self.next = next(self._jobs, None)
+            self.served_bytes += job.size_bytes
+            self.running += 1
+        return job
+
+    def drop(self, error: BaseException) -> None:
+        self._jobs, self.next = iter(()), None
+        if self.error is None:
+            self.error = error
 
 
 class PartPool:
@@ -100,14 +116,14 @@ class PartPool:
                 look()  # outside of the lock: it asks the mover
             except BaseException as error:  # noqa: BLE001  (raised by `run` once no job of this file runs any more)
                 with self._changed:
-                    self._drop(line, error)
+                    line.drop(error)
 
     def close(self) -> None:
         """Drop what waits, let what runs end, end the threads."""
         with self._changed:
             self._closed = True
             for line in self._lines:
-                self._drop(line, StoppedError("the part pool is closed"))
+                line.drop(StoppedError("the part pool is closed"))
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
@@ -123,7 +139,7 @@ class PartPool:
             with self._changed:
                 line.running -= 1
                 if error is not None:
-                    self._drop(line, error)
+                    line.drop(error)
                 if line.is_over:
                     self._changed.notify_all()
             del line, job, taken, error
@@ -131,20 +147,11 @@ class PartPool:
     def _take(self) -> tuple[_Line, PartJob] | None:
         with self._changed:
             while True:
-                line = min(
-                    (line for line in self._lines if line.waiting), key=lambda line: line.served_bytes, default=None
-                )
-                if line is not None:
-                    job = line.waiting.popleft()
-                    line.served_bytes += job.size_bytes
-                    line.running += 1
+                waiting = (line for line in self._lines if line.next is not None)
+                line = min(waiting, key=lambda line: line.served_bytes, default=None)
+                job = None if line is None else line.take()
+                if line is not None and job is not None:
                     return line, job
                 if self._closed:
                     return None
                 self._changed.wait()
-
-    @staticmethod
-    def _drop(line: _Line, error: BaseException) -> None:
-        line.waiting.clear()
-        if line.error is None:
-            line.error = error

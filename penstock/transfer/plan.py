@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from penstock.errors import FailureCode, TransferError
@@ -41,9 +42,9 @@ class Plan:
             number=number, offset=offset, length_bytes=min(self.part_size_bytes, self.size_bytes - offset)
         )
 
-    def parts(self) -> list[PlannedPart]:
-        """All parts in order."""
-        return [self.part(number) for number in range(1, self.count + 1)]
+    def parts(self) -> Iterator[PlannedPart]:
+        """All parts in order, made one by one: ten thousand of them at once would be megabytes."""
+        return (self.part(number) for number in range(1, self.count + 1))
 
 
 def plan_import(size_bytes: int, part_size_bytes: int) -> Plan:

@@ -181,4 +181,4 @@ class TransferLimits:
     buffer_bytes: int = 1 << 20
     part_tries: int = 4
     part_try_wait_s: float = 0.2  # doubled each time, jittered
-    dirty_bytes_max: int = 256 << 20  # written, not yet synced, per file
+    unsynced_bytes_max: int = 256 << 20  # written since the last fdatasync, per file

@@ -289,7 +289,7 @@ def test_an_error_of_the_last_directory_sync_is_told_and_then_the_file_is_found_
     assert len(ranges(store)) == 6  # nothing was moved again
 
 
-def test_dirty_bytes_are_bounded(gate: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsynced_bytes_are_bounded(gate: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     plain = os.fdatasync
 
@@ -298,6 +298,6 @@ def test_dirty_bytes_are_bounded(gate: Gate, store: MemoryStore, monkeypatch: py
         plain(descriptor)
 
     monkeypatch.setattr(os, "fdatasync", remember)
-    gate.limits = replace(gate.limits, dirty_bytes_max=128 * KIB)
+    gate.limits = replace(gate.limits, unsynced_bytes_max=128 * KIB)
     check_complete(gate.move(transfer(), store), gate)
     assert len(synced) >= 4  # the data twice or more, the journal each time

@@ -1,0 +1,109 @@
+"""Does a large file leave others their memory: is what is dirty bounded, and the page cache as it was, in both directions?"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from penstock.transfer.flusher import GRAIN_BYTES, Flusher, Span
+from penstock.transfer.transfer import Progress, StopReason, Verdict
+from tests.faults.transfer.exports import export, write
+from tests.fixtures.gate import KIB, Gate, RecordingHooks, transfer
+from tests.fixtures.memorystore import MemoryStore
+from tests.fixtures.pagecache import cached_bytes, is_in_memory_only, push_out
+
+MIB = 1 << 20
+SIZE_BYTES = 24 * MIB + 4321
+CONTENT = random.Random(11).randbytes(SIZE_BYTES)
+WINDOW_BYTES = 2 * GRAIN_BYTES
+
+
+@pytest.fixture(autouse=True)
+def _on_disk(tmp_path: Path) -> None:
+    if is_in_memory_only(tmp_path):
+        pytest.skip("this file system has no disk to write back to")
+
+
+@pytest.fixture
+def wide(gate: Gate) -> Gate:
+    """A gate with parts of a real size."""
+    gate.limits = replace(gate.limits, part_size_bytes=4 * MIB)
+    return gate
+
+
+def test_a_part_that_grows_has_a_bounded_window_in_memory(tmp_path: Path) -> None:
+    """Pieces of odd lengths, from an odd offset: at no moment is more than two grains (and the piece) in memory."""
+    path = tmp_path / "file"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    piece = memoryview(CONTENT)[:77_777]
+    try:
+        os.truncate(descriptor, SIZE_BYTES)
+        span = Span(Flusher(descriptor, unsynced_bytes_max=1 << 40, synced=lambda: None), 12_345)
+        offset, most = 12_345, 0
+        while offset + len(piece) <= SIZE_BYTES:
+            offset += os.pwrite(descriptor, piece, offset)
+            span.grow(len(piece))
+            most = max(most, cached_bytes(path))
+        span.flush()
+        assert WINDOW_BYTES // 2 < most <= WINDOW_BYTES + MIB  # the first bound: this test does see dirty pages
+        assert cached_bytes(path) <= 64 * KIB  # the pages at both of its ends
+    finally:
+        os.close(descriptor)
+
+
+def test_an_import_keeps_a_window_a_worker_in_memory_and_leaves_nothing_there(wide: Gate, store: MemoryStore) -> None:
+    store.seed("in/data.bin", CONTENT)
+    seen: list[int] = []
+    looking = threading.Lock()
+
+    def look() -> None:
+        with looking:
+            seen.extend(cached_bytes(path) for path in wide.base.glob(".penstock-*.partial"))
+
+    wide.hooks.on_progress = lambda progress: look()
+    outcome = wide.move(transfer(), store)
+    assert (outcome.verdict, outcome.message) == (Verdict.COMPLETE, "")
+    assert wide.target.stat().st_size == SIZE_BYTES
+    assert cached_bytes(wide.target) <= 64 * KIB
+    workers = wide.pool.workers
+    assert len(seen) > 100
+    assert max(seen) <= workers * (WINDOW_BYTES + 64 * KIB) < SIZE_BYTES
+    assert wide.target.read_bytes() == CONTENT
+
+
+def test_an_import_that_goes_on_leaves_nothing_of_what_it_read_again(wide: Gate, store: MemoryStore) -> None:
+    store.seed("in/data.bin", CONTENT)
+
+    def drain(progress: Progress) -> None:
+        if progress.bytes_done > SIZE_BYTES // 2:
+            wide.hooks.stop = StopReason.DRAIN
+
+    wide.hooks.on_progress = drain
+    assert wide.move(transfer(), store).verdict is Verdict.RETURNED
+    again = wide.move(transfer(attempt=2), store, hooks=RecordingHooks())
+    assert (again.verdict, again.message) == (Verdict.COMPLETE, "")
+    assert len(store.calls_of("get")) < 2 * -(-SIZE_BYTES // (4 * MIB))  # some parts were read again instead
+    assert cached_bytes(wide.target) <= 64 * KIB
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_an_export_leaves_the_page_cache_as_it_found_it(wide: Gate, store: MemoryStore, share: float) -> None:
+    """What a training has read or just written stays; what was read from disk for the export goes."""
+    write(wide, CONTENT)
+    push_out(wide.target)
+    with wide.target.open("rb") as file:
+        file.read(int(SIZE_BYTES * share))
+    before = cached_bytes(wide.target)
+    assert before == 0 or before >= SIZE_BYTES
+    outcome = wide.move(export(), store)
+    assert (outcome.verdict, outcome.message) == (Verdict.COMPLETE, "")
+    after = cached_bytes(wide.target)
+    if share:
+        assert after == before
+    else:
+        assert after <= SIZE_BYTES // 8  # the kernel's own read-ahead beyond a part's end
