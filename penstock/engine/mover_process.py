@@ -72,7 +72,10 @@ class Connection:
 
     def read(self) -> list[Message]:
         """The next messages; ends the process when nobody is there any more."""
-        count = self._link.recv_into(self._buffer)
+        try:
+            count = self._link.recv_into(self._buffer)
+        except ConnectionError:  # closed with words of ours still unread there
+            count = 0
         if count == 0:
             os._exit(EXIT_ABANDONED)
         return self._reader.feed(self._buffer[:count])
