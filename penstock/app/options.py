@@ -47,7 +47,7 @@ def executor_options(settings: Settings, home: Home) -> LocalExecutorOptions:
         secrets_path=home.secrets_file,
         movers=settings.movers,
         limits=MoverLimits(
-            small_threads=settings.mover_small_files,
+            small_files=settings.mover_small_files,
             large_files=settings.mover_large_files,
         ),
         choices=TransferChoices(

@@ -26,6 +26,11 @@ class Line:
         self._by_task: dict[str, deque[Running]] = {}
         self._turns: deque[str] = deque()
         self._waiting: dict[Attempt, Running] = {}
+        self._ring: Callable[[], None] = lambda: None
+
+    def listen(self, ring: Callable[[], None]) -> None:
+        """Have `ring` called whenever some have been added, for who does not wait in `take`."""
+        self._ring = ring
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -41,6 +46,7 @@ class Line:
                 self._by_task[task].append(item)
                 self._waiting[item.attempt] = item
             self._changed.notify(len(items))
+        self._ring()
 
     def take(self) -> Running:
         """The next one, when there is one."""
@@ -51,6 +57,14 @@ class Line:
                     del self._waiting[item.attempt]
                     return item
                 self._changed.wait(HELD_UP_LOOK_S if self._waiting else None)
+
+    def take_now(self) -> Running | None:
+        """The next one, if there is one that may begin."""
+        with self._changed:
+            item = self._next() if self._waiting else None
+            if item is not None:
+                del self._waiting[item.attempt]
+            return item
 
     def remove(self, attempt: Attempt) -> Running | None:
         """Take this one out, if it still waits."""

@@ -106,7 +106,7 @@ class LocalExecutor:
             MoverRoom(
                 mover=seat.mover,
                 purpose=seat.purpose,
-                small_threads=limits.small_threads,
+                small_threads=limits.small_files,
                 large_files=limits.large_files,
             )
             for seat in (*seats, self._quarantine)

@@ -35,8 +35,13 @@ class Places:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoverLimits:
-    """The bounds of one mover: threads by lane, when a file's progress is told, and what one transfer may take."""
+    """The bounds of one mover: files and threads by lane, when a file's progress is told, and what one transfer may take.
 
+    `small_files` are under way at once, taken forward together by one thread; `small_threads` more do what would hold the
+    others up.
+    """
+
+    small_files: int = 64
     small_threads: int = 8
     large_files: int = 8
     sweep_threads: int = 2

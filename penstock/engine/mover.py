@@ -1,4 +1,4 @@
-"""A mover: threads in three lanes that carry out transfers one by one and say what came of them.
+"""A mover: threads in three lanes that carry out transfers, small files in company, and say what came of them.
 
 Calls `transfer` (through `move`), the harbour and the outbox. Knows no catalog and no socket: leases and controls come in by
 calls of its reader, messages leave through the outbox.
@@ -7,8 +7,10 @@ calls of its reader, messages leave through the outbox.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from penstock import telemetry
@@ -19,6 +21,7 @@ from penstock.engine.lines import Line
 from penstock.engine.messages import Control, Lane, Lease, MoverLimits
 from penstock.engine.outbox import Outbox
 from penstock.engine.running import Running
+from penstock.engine.small_lane import SmallLane
 from penstock.engine.throttle import Throttle
 from penstock.errors import (
     FailureCode,
@@ -31,6 +34,7 @@ from penstock.errors import (
 )
 from penstock.stores.base import Store
 from penstock.transfer.root import Root
+from penstock.transfer.steps import Steps, run_through
 from penstock.transfer.transfer import Intent, Outcome, StopReason, Transfer, Verdict
 
 
@@ -64,8 +68,16 @@ class Mover:
 
     def start(self) -> None:
         """Start all threads."""
-        place = 0
-        for lane, count in threads_by_lane(self._limits).items():
+        SmallLane(
+            limits=self._limits,
+            line=self._lines[Lane.SMALL],
+            board=self._board,
+            begin=partial(self._begun, lane=Lane.SMALL),
+            end=partial(self._end, lane=Lane.SMALL),
+            clock_s=time.monotonic,
+        ).start()
+        place = self._limits.small_files
+        for lane, count in ((Lane.LARGE, self._limits.large_files), (Lane.SWEEP, self._limits.sweep_threads)):
             for index in range(count):
                 threading.Thread(target=self._work, args=(lane, place), name=f"{lane}-{index}", daemon=True).start()
                 place += 1
@@ -88,7 +100,7 @@ class Mover:
                     taken.append(running)
             self._lines[lease.lane].add(taken)
         for running in returned:
-            self._outbox.ended(running, not_begun(running.transfer))
+            self._outbox.ended([(running, not_begun(running.transfer))])
 
     def obey(self, control: Control) -> None:
         """Do what the control process says, at once."""
@@ -132,7 +144,7 @@ class Mover:
             running.stop(reason)
             waiting = any(self._lines[lane].remove(attempt) for lane in Lane)
         if waiting:
-            self._end(running, not_begun(running.transfer))
+            self._tell([(running, not_begun(running.transfer))])
 
     def _drain(self) -> None:
         """Large files stop after the buffer they are at, small ones end, what waits goes back."""
@@ -142,7 +154,7 @@ class Mover:
             names = {running.attempt for running in waiting}
             under_way = [running for running in self._running.values() if running.attempt not in names]
         for running in waiting:
-            self._end(running, not_begun(running.transfer))
+            self._tell([(running, not_begun(running.transfer))])
         for running in under_way:
             running.stop(StopReason.DRAIN)
 
@@ -153,21 +165,29 @@ class Mover:
         while True:
             running = line.take()
             self._board.begin(place, running.number)
-            running.begin()
-            self._outbox.watch(running)
-            if self._draining:
-                running.stop(StopReason.DRAIN)
-            outcome = self._outcome(running, lane)
-            self._throttle.ended(running.transfer.bucket, lane, outcome)
-            self._end(running, outcome)
+            outcome = run_through(self._begun(running, lane))
+            self._end([(running, outcome)], lane)
             self._board.end(place)
 
-    def _end(self, running: Running, outcome: Outcome) -> None:
-        with self._lock:
-            self._running.pop(running.attempt, None)
-        self._outbox.ended(running, sendable(outcome))
+    def _begun(self, running: Running, lane: Lane) -> Steps[Outcome]:
+        """The steps of what is to begin now."""
+        running.begin()
+        if self._draining:
+            running.stop(StopReason.DRAIN)
+        return self._steps(running, lane)
 
-    def _outcome(self, running: Running, lane: Lane) -> Outcome:
+    def _end(self, ended: list[tuple[Running, Outcome]], lane: Lane) -> None:
+        for running, outcome in ended:
+            self._throttle.ended(running.transfer.bucket, lane, outcome)
+        self._tell(ended)
+
+    def _tell(self, ended: list[tuple[Running, Outcome]]) -> None:
+        with self._lock:
+            for running, _ in ended:
+                self._running.pop(running.attempt, None)
+        self._outbox.ended([(running, sendable(outcome)) for running, outcome in ended])
+
+    def _steps(self, running: Running, lane: Lane) -> Steps[Outcome]:
         """Carry it out; whatever happens becomes an outcome."""
         transfer = running.transfer
         try:
@@ -175,7 +195,7 @@ class Mover:
                 self._harbour.root(transfer.file_system_id) as root,
                 self._harbour.store(transfer.bucket, transfer.intent) as store,
             ):
-                outcome = self._move(transfer, root=root, store=store, hooks=running, lane=lane)
+                outcome = yield from self._move(transfer, root=root, store=store, hooks=running, lane=lane)
         except (StoppedError, FencedError):
             return replace(not_begun(transfer), checkpoint=running.record)
         except TransferError as error:
@@ -197,14 +217,16 @@ class Mover:
 
 
 class Move(Protocol):
-    """`penstock.transfer.mover.move` with limits, parts, clock and randomness already bound."""
+    """`penstock.transfer.mover.steps` with limits, parts, clock and randomness already bound."""
 
-    def __call__(self, transfer: Transfer, *, root: Root, store: Store, hooks: Running, lane: Lane) -> Outcome: ...
+    def __call__(
+        self, transfer: Transfer, *, root: Root, store: Store, hooks: Running, lane: Lane
+    ) -> Steps[Outcome]: ...
 
 
-def threads_by_lane(limits: MoverLimits) -> dict[Lane, int]:
-    """How many threads each lane has; places on the board are counted in this order."""
-    return {Lane.SMALL: limits.small_threads, Lane.LARGE: limits.large_files, Lane.SWEEP: limits.sweep_threads}
+def places_by_lane(limits: MoverLimits) -> dict[Lane, int]:
+    """How many files each lane has under way at most; places on the board are counted in this order."""
+    return {Lane.SMALL: limits.small_files, Lane.LARGE: limits.large_files, Lane.SWEEP: limits.sweep_threads}
 
 
 def not_begun(transfer: Transfer) -> Outcome:

@@ -24,7 +24,7 @@ from penstock.engine.board import Board
 from penstock.engine.harbour import Harbour
 from penstock.engine.lines import Line
 from penstock.engine.messages import Control, Figures, Hello, Lane, Lease, Places, Ready
-from penstock.engine.mover import Mover, threads_by_lane
+from penstock.engine.mover import Mover, places_by_lane
 from penstock.engine.outbox import Outbox
 from penstock.engine.running import Running
 from penstock.engine.throttle import Throttle
@@ -34,6 +34,7 @@ from penstock.stores.opening import open_store
 from penstock.transfer import mover as gate
 from penstock.transfer.parts import PartPool
 from penstock.transfer.root import Root
+from penstock.transfer.steps import Steps
 from penstock.transfer.transfer import Lane as GateLane
 from penstock.transfer.transfer import Outcome, Transfer, TransferChoices, TransferLimits
 
@@ -45,11 +46,11 @@ _GATE_LANES = {Lane.SMALL: GateLane.SMALL, Lane.LARGE: GateLane.LARGE, Lane.SWEE
 
 
 class Gate:
-    """`transfer.mover.move` with this process's part pool, bounds, choices, clock and randomness."""
+    """`transfer.mover.steps` with this process's part pool, bounds, choices, clock and randomness."""
 
     def __init__(self, limits: TransferLimits, choices: TransferChoices) -> None:
-        self._move = partial(
-            gate.move,
+        self._steps = partial(
+            gate.steps,
             limits=limits,
             choices=choices,
             parts=PartPool(limits.parts_in_flight, buffer_bytes=limits.buffer_bytes),
@@ -57,9 +58,9 @@ class Gate:
             jitter=random.Random().random,  # noqa: S311  (spreads waits, guards nothing)
         )
 
-    def __call__(self, transfer: Transfer, *, root: Root, store: Store, hooks: Running, lane: Lane) -> Outcome:
-        """Carry out one attempt."""
-        return self._move(transfer, root=root, store=store, hooks=hooks, lane=_GATE_LANES[lane])
+    def __call__(self, transfer: Transfer, *, root: Root, store: Store, hooks: Running, lane: Lane) -> Steps[Outcome]:
+        """One attempt."""
+        return self._steps(transfer, root=root, store=store, hooks=hooks, lane=_GATE_LANES[lane])
 
 
 class Connection:
@@ -128,7 +129,7 @@ def _serve(connection: Connection, board_descriptor: int) -> NoReturn:
 
 def _built(hello: Hello, connection: Connection, board_descriptor: int) -> tuple[Mover, Harbour]:
     limits = hello.limits
-    throttle = Throttle(threads=threads_by_lane(limits), clock_s=time.monotonic)
+    throttle = Throttle(threads=places_by_lane(limits), clock_s=time.monotonic)
     lines = {lane: Line(partial(_admitted, throttle, lane)) for lane in Lane}
     harbour = Harbour(
         places=hello.places,
@@ -151,7 +152,7 @@ def _built(hello: Hello, connection: Connection, board_descriptor: int) -> tuple
         harbour=harbour,
         outbox=outbox,
         throttle=throttle,
-        board=Board(board_descriptor, sum(threads_by_lane(limits).values())),
+        board=Board(board_descriptor, sum(places_by_lane(limits).values())),
         move=Gate(limits.transfer, hello.choices),
         clock_s=time.monotonic,
     )

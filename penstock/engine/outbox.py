@@ -6,7 +6,7 @@ Gets messages to the control process through `send`, which may block. Decides no
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from penstock.engine.executor import Attempt
 from penstock.engine.messages import CheckpointRequest, Figures, MoverLimits, Report
@@ -54,11 +54,12 @@ class Outbox:
             if len(self._running) == 1:
                 self._changed.notify()
 
-    def ended(self, running: Running, outcome: Outcome) -> None:
-        """It has ended: tell the outcome."""
+    def ended(self, ended: Sequence[tuple[Running, Outcome]]) -> None:
+        """These have ended: tell the outcomes."""
         with self._changed:
-            self._running.pop(running.attempt, None)
-            self._outcomes.append(outcome)
+            for running, outcome in ended:
+                self._running.pop(running.attempt, None)
+                self._outcomes.append(outcome)
             self._changed.notify()
 
     def ask(self, running: Running, record: Checkpoint) -> Answer:

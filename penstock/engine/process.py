@@ -19,7 +19,7 @@ from penstock import telemetry
 from penstock.engine.board import Board
 from penstock.engine.executor import Attempt, Death, MoverGoneError
 from penstock.engine.messages import Control, Hello, Lease, Ready, Report
-from penstock.engine.mover import threads_by_lane
+from penstock.engine.mover import places_by_lane
 from penstock.engine.moverslock import take_shared
 from penstock.engine.wire import FrameReader, Message, WireError, encode
 
@@ -47,7 +47,7 @@ class MoverProcess(asyncio.Protocol):
         self._on_report = on_report
         self._on_death = on_death
         self._reader = FrameReader()
-        self._board, self._board_descriptor = Board.make(sum(threads_by_lane(hello.limits).values()))
+        self._board, self._board_descriptor = Board.make(sum(places_by_lane(hello.limits).values()))
         self._given = 0
         self._held: dict[Attempt, int] = {}
         self._transport: asyncio.Transport | None = None

@@ -20,7 +20,11 @@ STOP_PATIENCE_S = (
 
 
 class Desk(Protocol):
-    """Where a checkpoint is asked for."""
+    """Where a checkpoint is asked for, and progress is told."""
+
+    def watch(self, running: Running) -> None:
+        """Tell its progress from now on, in a rhythm of its own."""
+        ...
 
     def ask(self, running: Running, record: Checkpoint) -> Answer:
         """Ask for `record` to be made durable."""
@@ -70,7 +74,10 @@ class Running:
 
     def progress(self, progress: Progress) -> None:
         """Keep the newest; the outbox tells it in its own rhythm."""
+        is_first = self.latest is None
         self.latest = progress
+        if is_first:
+            self._desk.watch(self)
 
     def checkpoint(self, record: Checkpoint) -> None:
         """Return when `record` is durable. Raises FencedError when this attempt lost its sub-task, StoppedError when the

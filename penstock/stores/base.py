@@ -132,6 +132,10 @@ class Started(Protocol[Answer_co]):
         """Wait for the answer (once); raises what the verb itself raises."""
         ...
 
+    def fileno(self) -> int:
+        """What becomes readable when the answer comes; -1 where there is no such thing: then `result` has to be asked."""
+        ...
+
     def abandon(self) -> None:
         """Give the answer up and close the connection; whether a PUT took effect stays unknown. Idempotent."""
         ...
@@ -145,6 +149,10 @@ class ObjectStream(Protocol):
 
     @property
     def length_bytes(self) -> int: ...
+
+    def fileno(self) -> int:
+        """What becomes readable when more of the body comes; -1 where `readinto` would not wait, or that is not known."""
+        ...
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill `buffer` as far as data is there; 0 at the end. A body that ends early raises StoreUnavailableError."""
@@ -243,6 +251,11 @@ class Store(Protocol):
         A range that the store answers whole (200), or with another Content-Range than asked, raises StoreUnavailableError.
         Raises ObjectNotFoundError, PreconditionFailedError (If-Match), RangeNotSatisfiableError.
         """
+        ...
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether a connection is kept open, so that what is begun now needs not wait for one to be made."""
         ...
 
     def begin_get(

@@ -60,6 +60,10 @@ class Begun:
             )
             return response
 
+    def fileno(self) -> int:
+        """What becomes readable when the answer comes."""
+        return self._sent.fileno()
+
     def abandon(self) -> None:
         """Close the connection without waiting."""
         self._sent.abandon()
@@ -85,6 +89,11 @@ class Exchange:
         self._signer = signer
         self._clock = clock
         self.pacer = pacer
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether a connection is kept open for the next request."""
+        return self._wire.is_warm
 
     def ask(
         self,

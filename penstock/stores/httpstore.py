@@ -107,6 +107,10 @@ class HttpStore:
         )
         return self._opened(begun.answer(), key, byte_range)
 
+    @property
+    def is_warm(self) -> bool:
+        return self._exchange.is_warm
+
     def begin_get(
         self, key: str, *, version_id: str = "", byte_range: ByteRange | None = None, if_match: str = ""
     ) -> Started[AbstractContextManager[ObjectStream]] | None:
@@ -361,6 +365,9 @@ class _Started(Generic[Answer]):
 
     def result(self) -> Answer:
         return self._finish(self._begun.answer())
+
+    def fileno(self) -> int:
+        return self._begun.fileno()
 
     def abandon(self) -> None:
         self._begun.abandon()

@@ -103,6 +103,10 @@ class Line:
         """Whether something can be read, be it the peer's closing, within that time."""
         return bool(self._poller.poll(max(wait_s, 0.0) * 1000))
 
+    def fileno(self) -> int:
+        """What becomes readable when more comes; -1 while something that has come lies unread."""
+        return self._sock.fileno() if self.is_drained else -1
+
     @property
     def is_drained(self) -> bool:
         """Whether nothing more has come than was read."""

@@ -30,6 +30,11 @@ class Pool:
         """
         return self._pacer.enter(wait_s)
 
+    @property
+    def has_kept(self) -> bool:
+        """Whether a connection waits to be used again."""
+        return bool(self._idle)
+
     def kept(self) -> Line | None:
         """The most recently used connection that still looks alive, for whoever has a place."""
         while True:

@@ -40,6 +40,9 @@ class Stream:
     def length_bytes(self) -> int:
         return self._length_bytes
 
+    def fileno(self) -> int:
+        return self._response.fileno()
+
     def readinto(self, buffer: memoryview) -> int:
         if self._left == 0 or len(buffer) == 0:
             return 0

@@ -48,6 +48,10 @@ class Response:
         """Length of the body; None when the peer did not tell it beforehand."""
         return None if self._head.framing in {Framing.CHUNKS, Framing.CLOSE} else self._head.length_bytes
 
+    def fileno(self) -> int:
+        """What becomes readable when more of the body comes; -1 where something lies here already, or nothing will come."""
+        return -1 if self._line is None else self._line.fileno()
+
     def readinto(self, buffer: memoryview) -> int:
         """Read what is there into `buffer`; 0 at the end of the body. Raises StoreUnavailableError when it ends early."""
         return self._read(buffer, self._wire.timeouts.read_s)
@@ -173,6 +177,10 @@ class Sent:
             if not handed_over:
                 self.abandon()
 
+    def fileno(self) -> int:
+        """What becomes readable when the answer comes; -1 once it was asked for."""
+        return -1 if self._line is None else self._line.fileno()
+
     def abandon(self) -> None:
         """Give the request up and close its connection. Idempotent; does nothing once the answer was read."""
         line, self._line = self._line, None
@@ -269,6 +277,7 @@ class Wire:
     ) -> Sent | None:
         """Send one request; any status is an answer. None when no connection is free within `slot_s` seconds.
 
+        With a `slot_s` of 0 only a kept connection is free: making one would have to be waited for.
         `headers` must hold Host; Content-Length is added. `first_byte_s` replaces the usual patience for the answer.
         Raises, here or when the answer is read, StoreUnavailableError (for anything but GET and HEAD the outcome is unknown
         then), and here IntegrityError for a streamed body that gives another number of bytes than it said, and whatever
@@ -287,6 +296,11 @@ class Wire:
         finally:
             if not handed_over:
                 self._pool.give_back(None)
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether a connection is kept open for the next request."""
+        return self._pool.has_kept
 
     def busy(self) -> StoreUnavailableError:
         """The error of a request for which no connection became free in time."""

@@ -14,26 +14,32 @@ from penstock.transfer.mtime import of_object
 from penstock.transfer.objects import ambiguous, checksum_text, head_or_none
 from penstock.transfer.small_export import export_small
 from penstock.transfer.source_file import FRESH_NS, SourceFile, exists
+from penstock.transfer.steps import Pause, Steps
 from penstock.transfer.transfer import Lane, Outcome
 
 LINK_NOT_FOLLOWED = "a symbolic link: not followed, taken for an empty file"
 """The note of a link that became an empty object, as it was chosen."""
 
 
-def export_file(attempt: Attempt) -> Outcome:
+def export_file(attempt: Attempt) -> Steps[Outcome]:
     """Move one file to its key. Raises StoreError, TransferError, StoppedError, FencedError."""
     check_export_names(attempt)
     attempt.root.check()
     attempt.check_stop()
+    if attempt.transfer.attempt > 1 or attempt.lane is Lane.LARGE or attempt.checkpoint is not None:
+        yield Pause.ASIDE
     _check_rival(attempt)
     try:
         with SourceFile(attempt.root, attempt.transfer.path, attempt.choices.symlinks) as source:
-            return _export(attempt, source)
+            return (yield from _export(attempt, source))
     except TransferError as error:
-        finished = _finished_earlier(attempt) if error.code is FailureCode.SOURCE_NOT_FOUND else None
+        trouble = error
+    if trouble.code is FailureCode.SOURCE_NOT_FOUND:
+        yield Pause.ASIDE
+        finished = _finished_earlier(attempt)
         if finished is not None:
             return finished
-        raise _hinted(attempt, error) from error
+    raise _hinted(attempt, trouble) from trouble
 
 
 def check_export_names(attempt: Attempt) -> None:
@@ -43,7 +49,7 @@ def check_export_names(attempt: Attempt) -> None:
     names.check_key(transfer.key, length_max_bytes=attempt.store.limits.key_length_max_bytes)
 
 
-def _export(attempt: Attempt, source: SourceFile) -> Outcome:
+def _export(attempt: Attempt, source: SourceFile) -> Steps[Outcome]:
     size = source.state.size_bytes
     is_large = size > min(attempt.limits.small_file_max_bytes, attempt.store.limits.put_size_max_bytes)
     if is_large and attempt.lane is Lane.SMALL:
@@ -60,7 +66,7 @@ def _export(attempt: Attempt, source: SourceFile) -> Outcome:
     if state.is_symlink:
         attempt.add_note(LINK_NOT_FOLLOWED)
     uploads.clear(attempt)  # of an attempt that met a larger file
-    return export_small(attempt, source)
+    return (yield from export_small(attempt, source))
 
 
 def _finished_earlier(attempt: Attempt) -> Outcome | None:

@@ -18,14 +18,17 @@ from penstock.transfer.ownership import OWNER_NOT_KEPT
 from penstock.transfer.place import Place
 from penstock.transfer.policy import Decision
 from penstock.transfer.small_import import import_small
+from penstock.transfer.steps import Pause, Steps
 from penstock.transfer.transfer import Lane, Outcome
 
 
-def import_file(attempt: Attempt) -> Outcome:
+def import_file(attempt: Attempt) -> Steps[Outcome]:
     """Move one object to its path. Raises StoreError, TransferError, StoppedError, FencedError."""
     check_import_names(attempt)
     attempt.root.check()
     attempt.check_stop()
+    if attempt.transfer.attempt > 1 or attempt.lane is Lane.LARGE or attempt.transfer.rival:
+        yield Pause.ASIDE
     with Place(attempt.root, attempt.transfer) as place:
         if attempt.transfer.attempt > 1 or attempt.lane is Lane.LARGE:
             earlier = finished_earlier(attempt, place)
@@ -35,6 +38,7 @@ def import_file(attempt: Attempt) -> Outcome:
         is_there = place.target() is not None
         may_keep = is_there and attempt.transfer.conflict_policy is not ConflictPolicy.OVERWRITE_EXISTING
         if may_keep or attempt.lane is Lane.LARGE:  # else one GET will tell all
+            yield Pause.ASIDE
             info = objects.require(attempt)
             if may_keep and wanted(attempt, place, of_object(info)) is Decision.KEEP:
                 return _skip(attempt, place, info)
@@ -44,7 +48,7 @@ def import_file(attempt: Attempt) -> Outcome:
                 return import_large(attempt, place, info)
         if attempt.transfer.attempt > 1 or attempt.lane is Lane.LARGE:
             _remove_helpers(place)  # of attempts that met a larger object
-        return import_small(attempt, place)
+        return (yield from import_small(attempt, place))
 
 
 def check_import_names(attempt: Attempt) -> None:

@@ -1,12 +1,14 @@
-"""The gate's one door: `move` does one attempt at one file and says how it ended. It does not raise for expected trouble.
+"""The gate's door: `steps` is one attempt at one file, `move` takes it through; both say how it ended.
 
-Calls import, export and withdrawal; decides what is cleaned up after a failure, and turns errors into outcomes.
+They do not raise for expected trouble. Calls import, export and withdrawal; decides what is cleaned up after a failure, and turns
+errors into outcomes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from penstock.errors import FailureCode, FencedError, StoppedError, StoreError, TransferError
 from penstock.model import Direction
@@ -19,6 +21,7 @@ from penstock.transfer.meter import Meter
 from penstock.transfer.parts import PartPool
 from penstock.transfer.refusals import Side, from_os, from_store
 from penstock.transfer.root import Root
+from penstock.transfer.steps import Pause, Steps, run_through
 from penstock.transfer.transfer import (
     Hooks,
     Intent,
@@ -32,7 +35,7 @@ from penstock.transfer.transfer import (
 )
 
 
-def move(
+def steps(
     transfer: Transfer,
     *,
     root: Root,
@@ -44,8 +47,8 @@ def move(
     now_ns: Callable[[], int],
     jitter: Callable[[], float],
     choices: TransferChoices = TransferChoices(),  # noqa: B008  it is frozen
-) -> Outcome:
-    """Do one attempt (or withdraw, or tidy up after one), blocking until it ended.
+) -> Steps[Outcome]:
+    """One attempt (or a withdrawal, or the tidying up after one), as steps. Nothing is done before the first is taken.
 
     `now_ns` is the clock in UTC nanoseconds, `jitter` gives 0.0..1.0 for waits. Whatever store, file system or a stop signal
     do is told by the outcome: a verdict, a failure code, and a sentence a person can act on.
@@ -65,27 +68,61 @@ def move(
         choices=choices,
     )
     try:
-        return _STEPS[transfer.intent](attempt)
+        if transfer.intent is Intent.MOVE:
+            return (yield from _moved(attempt))
+        yield Pause.ASIDE
+        return _ENDINGS[transfer.intent](attempt)
     except (StoreError, TransferError, OSError) as error:
         return _later(attempt, _known(attempt, error))
     except FencedError as error:
         return _returned(attempt, str(error))
 
 
-def _move(attempt: Attempt) -> Outcome:
+def move(
+    transfer: Transfer,
+    *,
+    root: Root,
+    store: Store,
+    hooks: Hooks,
+    limits: TransferLimits,
+    parts: PartPool,
+    lane: Lane,
+    now_ns: Callable[[], int],
+    jitter: Callable[[], float],
+    choices: TransferChoices = TransferChoices(),  # noqa: B008  it is frozen
+) -> Outcome:
+    """Do what `steps` says, blocking until it ended."""
+    return run_through(
+        steps(
+            transfer,
+            root=root,
+            store=store,
+            hooks=hooks,
+            limits=limits,
+            parts=parts,
+            lane=lane,
+            now_ns=now_ns,
+            jitter=jitter,
+            choices=choices,
+        )
+    )
+
+
+def _moved(attempt: Attempt) -> Steps[Outcome]:
+    is_import = attempt.transfer.direction is Direction.IMPORT
     try:
-        if attempt.transfer.direction is Direction.IMPORT:
-            return import_file(attempt)
-        return export_file(attempt)
+        return (yield from import_file(attempt) if is_import else export_file(attempt))
     except StoppedError as error:
-        if attempt.stopped is StopReason.CANCEL:
-            return withdrawal.withdraw(attempt)
-        return _returned(attempt, str(error))
+        if attempt.stopped is not StopReason.CANCEL:
+            return _returned(attempt, str(error))
+        ending: Callable[[], Outcome] = partial(withdrawal.withdraw, attempt)
     except (StoreError, TransferError, OSError) as error:
         known = _known(attempt, error)
         if known.waiting_helps:
             return _later(attempt, known)
-        return _fail(attempt, known)
+        ending = partial(_fail, attempt, known)
+    yield Pause.ASIDE
+    return ending()
 
 
 def _fail(attempt: Attempt, error: TransferError) -> Outcome:
@@ -103,8 +140,7 @@ def _fail(attempt: Attempt, error: TransferError) -> Outcome:
 _MENDABLE = frozenset({FailureCode.READ_ONLY, FailureCode.PERMISSION_DENIED})
 """What a person can mend, and then the helper files that are there can be removed."""
 
-_STEPS: dict[Intent, Callable[[Attempt], Outcome]] = {
-    Intent.MOVE: _move,
+_ENDINGS: dict[Intent, Callable[[Attempt], Outcome]] = {
     Intent.WITHDRAW: withdrawal.withdraw,
     Intent.TIDY: withdrawal.tidy,
 }

@@ -17,6 +17,7 @@ from penstock.transfer.partial import PartialFile
 from penstock.transfer.posix import FileState, look_or_none
 from penstock.transfer.refusals import Side, from_os
 from penstock.transfer.root import Root
+from penstock.transfer.shared_sync import Enrolled
 from penstock.transfer.transfer import Transfer
 
 _LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV})
@@ -87,6 +88,10 @@ class Place:
     def sync(self) -> None:
         """fsync the directory: names published or removed in it stay so. Raises OSError."""
         self._root.sync_directory(self._directory)
+
+    def enroll(self) -> Enrolled:
+        """Ask for that fsync, of the directory as it is now, to wait for later. Raises OSError."""
+        return self._root.enroll(self._directory)
 
     def read_journal(self) -> Recorded | None:
         """What the journal says; None if there is none. Raises OSError."""

@@ -15,7 +15,7 @@ from penstock.errors import FailureCode, TransferError
 from penstock.model import FileSystem
 from penstock.transfer import posix
 from penstock.transfer.names import split, to_bytes
-from penstock.transfer.shared_sync import SharedSync
+from penstock.transfer.shared_sync import Enrolled, SharedSync
 
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _DURABLE_LEVELS_MAX = 4096
@@ -135,6 +135,10 @@ class Root:
     def sync_directory(self, descriptor: int) -> None:
         """fsync a directory, shared with all who ask at the same time. Raises OSError."""
         self._syncs.sync(descriptor)
+
+    def enroll(self, descriptor: int) -> Enrolled:
+        """Ask for such a sync of the directory as it is now, to wait for later. Raises OSError."""
+        return self._syncs.enroll(descriptor)
 
     def require_base(self, base: str) -> None:
         """Raises TransferError (FileSystemPathNotFound) that says what mends it, if `base` is not a directory."""

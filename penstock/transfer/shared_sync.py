@@ -36,23 +36,55 @@ class SharedSync:
 
         Raises OSError, to everybody whose changes the failed sync covered.
         """
+        self.enroll(descriptor).wait()
+
+    def enroll(self, descriptor: int) -> Enrolled:
+        """Ask for a sync of the directory as it is now; then either `wait` for it or `drop` it. Raises OSError.
+
+        The descriptor has to stay open until then.
+        """
         found = os.fstat(descriptor)
         identity = (found.st_dev, found.st_ino)
         with self._lock:
             group = self._groups.setdefault(identity, _Group())
             group.users += 1
-        try:
-            self._wait(group, descriptor)
-        finally:
-            with self._lock:
-                group.users -= 1
-                if group.users == 0:
-                    del self._groups[identity]
+            return Enrolled(self, identity, group, descriptor)
 
-    @staticmethod
-    def _wait(group: _Group, descriptor: int) -> None:
+    def leave(self, identity: _Identity, group: _Group) -> None:
+        """For `Enrolled` only."""
+        with self._lock:
+            group.users -= 1
+            if group.users == 0:
+                del self._groups[identity]
+
+
+class Enrolled:
+    """One who waits, or will wait, for a directory's sync: any that began after it enrolled will do."""
+
+    __slots__ = ("_descriptor", "_group", "_identity", "_syncs", "_wanted")
+
+    def __init__(self, syncs: SharedSync, identity: _Identity, group: _Group, descriptor: int) -> None:
+        self._syncs = syncs
+        self._identity = identity
+        self._group = group
+        self._descriptor = descriptor
+        # Unlocked: a sync that begins right before or after this look begins after what it is to cover, either way.
+        self._wanted = group.begun + 1
+
+    def drop(self) -> None:
+        """Not needed any more."""
+        self._syncs.leave(self._identity, self._group)
+
+    def wait(self) -> None:
+        """Return when that sync has ended; does it, if nobody else has yet. Raises OSError."""
+        try:
+            self._wait()
+        finally:
+            self._syncs.leave(self._identity, self._group)
+
+    def _wait(self) -> None:
+        group, wanted = self._group, self._wanted
         with group.changed:
-            wanted = group.begun + 1
             while group.ended < wanted:
                 if group.begun > group.ended:  # one is running, and it began too early for us
                     group.changed.wait()
@@ -61,7 +93,7 @@ class SharedSync:
                 group.changed.release()
                 failure: OSError | None = OSError(errno.EINTR, "the sync was interrupted")
                 try:
-                    sync_directory(descriptor)
+                    sync_directory(self._descriptor)
                     failure = None
                 except OSError as error:
                     failure = error

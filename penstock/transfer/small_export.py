@@ -15,14 +15,19 @@ from penstock.transfer.objects import checksum_text, head_or_none
 from penstock.transfer.policy import Decision
 from penstock.transfer.posix import read_full
 from penstock.transfer.source_file import SourceFile
+from penstock.transfer.steps import INLINE_MAX_BYTES, Pause, Steps
 from penstock.transfer.transfer import Outcome
 
-_JUST_SEND_MAX_BYTES = 64 << 10  # up to here sending costs no more than asking first
+_JUST_SEND_MAX_BYTES = INLINE_MAX_BYTES  # up to here sending costs no more than asking first
 
 
-def export_small(attempt: Attempt, source: SourceFile) -> Outcome:
+def export_small(attempt: Attempt, source: SourceFile) -> Steps[Outcome]:
     """Move one file that fits one buffer. Raises StoreError, TransferError, StoppedError, FencedError."""
-    return _SmallExport(attempt, source).run()
+    if source.state.size_bytes > INLINE_MAX_BYTES or standing.must_ask(
+        attempt, able=attempt.store.abilities.create_only_put
+    ):
+        yield Pause.ASIDE
+    return (yield from _SmallExport(attempt, source).run())
 
 
 class _SmallExport:
@@ -37,10 +42,11 @@ class _SmallExport:
         self._crc = crc64.EMPTY
         self._decision = Decision.CREATE
 
-    def run(self) -> Outcome:
+    def run(self) -> Steps[Outcome]:
         attempt = self._attempt
         mine: ObjectInfo | None = None
-        if not self._may_just_send():
+        if self._must_look():
+            yield Pause.ASIDE
             found = standing.stand(attempt, self._time)
             if found.decision is Decision.KEEP:
                 return attempt.skipped(self._detail(None), self._guarantee(Decision.CREATE))
@@ -49,16 +55,25 @@ class _SmallExport:
         attempt.check_cancel()
         if mine is not None and self._holds(mine):
             return self._found(mine, Guarantee.BEST_EFFORT)
-        return self._put()
+        return (yield from self._put())
 
-    def _may_just_send(self) -> bool:
-        """Under SKIP a store that refuses atomically needs not be asked first, if it is known to do so still."""
-        return (
+    def _must_look(self) -> bool:
+        """Whether the key has to be looked at before anything is sent.
+
+        Not where it does not matter what is there; and under SKIP a store that refuses atomically needs not be asked first,
+        if it is known to do so still.
+        """
+        policy = self._attempt.transfer.conflict_policy
+        if policy is ConflictPolicy.OVERWRITE_EXISTING:
+            self._decision = Decision.REPLACE
+            return False
+        may_just_send = (
             self._able
             and versioned.is_as_probed(self._attempt) is True
-            and self._attempt.transfer.conflict_policy is ConflictPolicy.SKIP_THE_FILE
+            and policy is ConflictPolicy.SKIP_THE_FILE
             and self._source.state.size_bytes <= _JUST_SEND_MAX_BYTES
         )
+        return not may_just_send
 
     # --------------------------------------------------------------------------------------------------------- reading
 
@@ -85,58 +100,74 @@ class _SmallExport:
 
     # --------------------------------------------------------------------------------------------------------- sending
 
-    def _put(self) -> Outcome:
-        attempt = self._attempt
+    def _put(self) -> Steps[Outcome]:
         tries = 0
         while True:
-            attempt.check_cancel()
+            self._attempt.check_cancel()
             try:
-                result = self._send()
-            except PreconditionFailedError as error:
-                tries += 1
-                outcome = self._refused()
-                if outcome is not None:
-                    return outcome
-                if tries >= attempt.limits.part_tries:
-                    raise self._restless() from error
-            except IntegrityError as error:
-                tries += 1
-                outcome = self._bad(error, tries)
-                if outcome is not None:
-                    return outcome
+                result = yield from self._sent()
             except StoreError as error:
-                tries += 1
-                if not attempt.may_try_again(error, tries):
-                    raise
-                attempt.pause(tries, error, attempt.check_cancel)
-                outcome = None if self._able else self._look_again()
-                if outcome is not None:
-                    return outcome
+                trouble = error
             else:
-                return self._finish(result)
+                return (yield from self._finish(result))
+            yield Pause.ASIDE
+            tries += 1
+            outcome = self._after(trouble, tries)
+            if outcome is not None:
+                return outcome
 
-    def _send(self) -> PutResult:
+    def _sent(self) -> Steps[PutResult]:
+        """One PUT. A small body is sent in company, if a connection is there; a larger one by a thread that may wait."""
         store, key = self._attempt.store, self._attempt.transfer.key
+        body = [memoryview(self._content)]
+        metadata = standing.metadata(self._attempt, self._source.state, self._crc)
+        precondition = standing.precondition(self._decision, able=self._able)
         with self._attempt.meter.moving():
-            result = store.put(
-                key,
-                [memoryview(self._content)],
-                crc64=self._crc,
-                metadata=standing.metadata(self._attempt, self._source.state, self._crc),
-                precondition=standing.precondition(self._decision, able=self._able),
-            )
+            started = None
+            if len(self._content) <= INLINE_MAX_BYTES and store.is_warm:
+                started = store.begin_put(key, body, crc64=self._crc, metadata=metadata, precondition=precondition)
+            if started is None:
+                yield Pause.ASIDE
+                result = store.put(key, body, crc64=self._crc, metadata=metadata, precondition=precondition)
+            else:
+                try:
+                    yield started
+                except BaseException:
+                    started.abandon()
+                    raise
+                result = started.result()
         if result.crc64 not in {None, self._crc}:
             raise IntegrityError(
                 f"{key!r} was sent with crc64 {self._crc}, the store has {result.crc64}", bucket=store.bucket, key=key
             )
         return result
 
-    def _finish(self, result: PutResult) -> Outcome:
-        if not versioned.learn(self._attempt, result.version_id):
+    def _after(self, error: StoreError, tries: int) -> Outcome | None:
+        """What is to be done about a PUT that failed, for the `tries`-th time; None: send again. Raises the error itself."""
+        attempt = self._attempt
+        if isinstance(error, PreconditionFailedError):
+            outcome = self._refused()
+            if outcome is None and tries >= attempt.limits.part_tries:
+                raise self._restless() from error
+            return outcome
+        if isinstance(error, IntegrityError):
+            return self._bad(error, tries)
+        if not attempt.may_try_again(error, tries):
+            raise error
+        attempt.pause(tries, error, attempt.check_cancel)
+        return None if self._able else self._look_again()
+
+    def _finish(self, result: PutResult) -> Steps[Outcome]:
+        attempt = self._attempt
+        if result.version_id == "null":
+            yield Pause.ASIDE  # what that means has to be asked
+        if not versioned.learn(attempt, result.version_id):
             self._able = False  # versioning was changed since the bucket was probed: create-only was not honoured
         held = self._guarantee(self._decision)
-        if standing.yields(self._attempt, result.version_id, self._time, held):
-            return self._attempt.skipped(self._detail(None), held)
+        if standing.may_yield(attempt, held):
+            yield Pause.ASIDE
+            if standing.yields(attempt, result.version_id, self._time, held):
+                return attempt.skipped(self._detail(None), held)
         return self._published(result.crc64, held)
 
     def _found(self, mine: ObjectInfo, held: Guarantee) -> Outcome:

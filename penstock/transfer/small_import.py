@@ -5,9 +5,10 @@ Calls the store and `place`. Nothing is made in the file system before the bytes
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from penstock.errors import ObjectNotFoundError
+from penstock.errors import ObjectNotFoundError, StoreError
 from penstock.model import Guarantee
 from penstock.stores.base import ObjectInfo, ObjectStream
 from penstock.transfer import crc64, objects, ownership
@@ -18,7 +19,8 @@ from penstock.transfer.mtime import TIME_NOT_KEPT, is_held, of_object
 from penstock.transfer.partial import PartialFile
 from penstock.transfer.place import Place
 from penstock.transfer.policy import Decision
-from penstock.transfer.posix import write_all
+from penstock.transfer.posix import start_writeback, write_all
+from penstock.transfer.steps import INLINE_MAX_BYTES, Pause, Steps
 from penstock.transfer.transfer import Lane, Outcome
 
 
@@ -31,31 +33,61 @@ class _Fetched:
     crc64: int
 
 
-def import_small(attempt: Attempt, place: Place) -> Outcome:
+def import_small(attempt: Attempt, place: Place) -> Steps[Outcome]:
     """Move one object that fits one buffer. Raises StoreError, TransferError, StoppedError, FencedError."""
-    counted = PartMeter(attempt.meter)
     try:
-        fetched = attempt.persist(lambda: _fetch(attempt, place, counted), check=attempt.check_cancel)
+        fetched = yield from _fetched(attempt, place)
     except ObjectNotFoundError as error:
-        raise objects.explain_missing(attempt) from error
-    if isinstance(fetched, Outcome):
-        return fetched
+        missing = error
+    else:
+        return fetched if isinstance(fetched, Outcome) else (yield from _published(attempt, place, fetched))
+    yield Pause.ASIDE
+    raise objects.explain_missing(attempt) from missing
+
+
+def _published(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Outcome]:
     attempt.check_cancel()
     place.make()
     detail = objects.detail_of(fetched.info, fetched.crc64)
     try:
-        guarantee = _publish(attempt, place, fetched)
+        guarantee = yield from _publish(attempt, place, fetched)
         if guarantee is None:
             return attempt.skipped(detail, Guarantee.ATOMIC)
-        place.sync()
+        enrolled = place.enroll()
+        try:
+            yield Pause.NAMED
+        except BaseException:
+            enrolled.drop()
+            raise
+        enrolled.wait()
     except OSError as error:
         raise place.refusal(error) from error
     return attempt.published(detail, guarantee)
 
 
-def _fetch(attempt: Attempt, place: Place, counted: PartMeter) -> _Fetched | Outcome:
+# ------------------------------------------------------------------------------------------------------------- reading
+
+
+def _fetched(attempt: Attempt, place: Place) -> Steps[_Fetched | Outcome]:
+    """As `Attempt.persist`, with the first try in company."""
+    counted = PartMeter(attempt.meter)
+    tries = 0
+    while True:
+        attempt.check_cancel()
+        try:
+            return (yield from _fetch(attempt, place, counted))
+        except StoreError as error:
+            tries += 1
+            if not attempt.may_try_again(error, tries):
+                raise
+            trouble = error
+        yield Pause.ASIDE
+        attempt.pause(tries, trouble, attempt.check_cancel)
+
+
+def _fetch(attempt: Attempt, place: Place, counted: PartMeter) -> Steps[_Fetched | Outcome]:
     """Read the object; or the outcome, if nothing is to be read."""
-    with attempt.store.get(attempt.transfer.key) as stream:
+    with (yield from _opened(attempt)) as stream:
         info = stream.info
         if info.size_bytes > attempt.limits.small_file_max_bytes:
             if attempt.lane is Lane.SMALL:
@@ -65,18 +97,38 @@ def _fetch(attempt: Attempt, place: Place, counted: PartMeter) -> _Fetched | Out
         attempt.meter.learn(objects.detail_of(info, None))
         if wanted(attempt, place, of_object(info)) is Decision.KEEP:
             return attempt.skipped(objects.detail_of(info, info.crc64), Guarantee.ATOMIC)
+        if stream.length_bytes > INLINE_MAX_BYTES:
+            yield Pause.ASIDE
         with attempt.meter.moving():
-            content = _read(attempt, stream, counted)
+            content = yield from _read(attempt, stream, counted)
     crc = crc64.update(content)
     objects.compare(attempt, info, crc)
     return _Fetched(info=info, content=content, crc64=crc)
 
 
-def _read(attempt: Attempt, stream: ObjectStream, counted: PartMeter) -> bytearray:
+def _opened(attempt: Attempt) -> Steps[AbstractContextManager[ObjectStream]]:
+    """The object's answer. It is asked for at once if a connection is there, else by a thread that may wait for one."""
+    store, key = attempt.store, attempt.transfer.key
+    started = store.begin_get(key) if store.is_warm else None
+    if started is None:
+        yield Pause.ASIDE
+        return store.get(key)
+    try:
+        yield started
+        attempt.check_cancel()
+    except BaseException:
+        started.abandon()
+        raise
+    return started.result()
+
+
+def _read(attempt: Attempt, stream: ObjectStream, counted: PartMeter) -> Steps[bytearray]:
     content = bytearray(stream.length_bytes)
     view = memoryview(content)
     filled = 0
     while filled < len(view):
+        if len(view) <= INLINE_MAX_BYTES and stream.fileno() >= 0:
+            yield stream
         count = stream.readinto(view[filled : filled + attempt.limits.buffer_bytes])
         if count == 0:
             raise objects.ended_early(stream.info, filled, len(view))
@@ -86,12 +138,19 @@ def _read(attempt: Attempt, stream: ObjectStream, counted: PartMeter) -> bytearr
     return content
 
 
-def _publish(attempt: Attempt, place: Place, fetched: _Fetched) -> Guarantee | None:
+# ---------------------------------------------------------------------------------------------------------- publishing
+
+
+def _publish(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Guarantee | None]:
     """None when the policy keeps what is there. Raises OSError; the partial file is gone either way."""
     partial = PartialFile.create(place.directory, place.partial_name)
     guarantee: Guarantee | None = None
     try:
         write_all(partial.descriptor, memoryview(fetched.content), 0)
+        start_writeback(partial.descriptor, 0, 0)
+        fetched.content.clear()  # many wait for their syncs together
+        yield Pause.WRITTEN
+        attempt.check_cancel()
         source = of_object(fetched.info)
         asked = ownership.of_object(fetched.info, attempt.choices)
         sealed = partial.seal(source.ns, asked)

@@ -98,11 +98,20 @@ def keeps_promise(attempt: Attempt, *, able: bool) -> bool:
     return versioned.is_as_probed(attempt) is not False
 
 
+def must_ask(attempt: Attempt, *, able: bool) -> bool:
+    """Whether `keeps_promise` will ask the store."""
+    matters = able and attempt.transfer.conflict_policy is not ConflictPolicy.OVERWRITE_EXISTING
+    return matters and not versioned.is_known(attempt)
+
+
+def may_yield(attempt: Attempt, held: Guarantee) -> bool:
+    """Whether `yields` will look for foreign objects."""
+    return attempt.transfer.conflict_policy is not ConflictPolicy.OVERWRITE_EXISTING and held is not Guarantee.ATOMIC
+
+
 def yields(attempt: Attempt, version_id: str, source: ModifyTime, held: Guarantee) -> bool:
     """Whether our object made room again for a foreign one that came in between. Raises StoreError, FencedError."""
-    if attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING or held is Guarantee.ATOMIC:
-        return False
-    return versioned.yields_to_foreign(attempt, version_id, source)
+    return may_yield(attempt, held) and versioned.yields_to_foreign(attempt, version_id, source)
 
 
 def can_delete_exactly(info: ObjectInfo) -> bool:

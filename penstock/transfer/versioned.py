@@ -29,10 +29,10 @@ def is_as_probed(attempt: Attempt) -> bool | None:
 
     Asked at most once a minute per bucket.
     """
-    store, now_ns = attempt.store, attempt.now_ns()
-    with _lock:
-        seen = _seen.get(store)
-    if seen is None or not 0 <= now_ns - seen[0] < _LOOK_EVERY_NS:
+    store = attempt.store
+    seen = _seen_lately(attempt)
+    if seen is None:
+        now_ns = attempt.now_ns()
         try:
             seen = (now_ns, store.versioning())
         except StoreError:
@@ -40,6 +40,17 @@ def is_as_probed(attempt: Attempt) -> bool | None:
         with _lock:
             _seen[store] = seen
     return None if seen[1] is None else seen[1] is store.abilities.versioning
+
+
+def is_known(attempt: Attempt) -> bool:
+    """Whether `is_as_probed` needs not ask now."""
+    return _seen_lately(attempt) is not None
+
+
+def _seen_lately(attempt: Attempt) -> tuple[int, Versioning | None] | None:
+    with _lock:
+        seen = _seen.get(attempt.store)
+    return seen if seen is not None and 0 <= attempt.now_ns() - seen[0] < _LOOK_EVERY_NS else None
 
 
 def learn(attempt: Attempt, version_id: str) -> bool:

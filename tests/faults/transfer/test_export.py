@@ -35,8 +35,8 @@ from tests.fixtures.memorystore import Fault, MemoryStore, Moment, Raise
 def test_a_small_file_is_one_request_with_its_metadata(gate: Gate, store: MemoryStore) -> None:
     write(gate, SMALL)
     check_complete(gate.move(export(), store, lane=Lane.SMALL), store, SMALL)
-    assert [call.verb for call in store.calls] == ["versioning", "put"]  # the first is asked once a minute
-    assert store.calls[1].metadata == {
+    assert [call.verb for call in store.calls] == ["put"]
+    assert store.calls[0].metadata == {
         "alihbr-sync-mtime": str(LONG_AGO_NS),
         "penstock-mtime-ns": str(LONG_AGO_NS),
         "penstock-sub-task": "subtask-1",

@@ -30,7 +30,7 @@ from penstock.stores.base import Abilities, Buffer, ObjectStream, Versioning
 from penstock.transfer import crc64, posix
 from penstock.transfer.transfer import Checkpoint, Intent, Lane, Outcome, Verdict
 from tests.fixtures.gate import KIB, LIMITS, Gate, open_gate, transfer
-from tests.fixtures.memorystore import MEMORY_LIMITS, Fault, Meanwhile, MemoryStore
+from tests.fixtures.memorystore import MEMORY_LIMITS, Fault, Meanwhile, MemoryStarted, MemoryStore
 
 MODIFIED_NS = 1_600_000_000_000_000_000
 OLD = b"what was there before"
@@ -261,6 +261,7 @@ class RemoteStore:
 
     limits = MEMORY_LIMITS
     bucket = "memory"
+    is_warm = True
 
     def __init__(self, link: socket.socket, abilities: Abilities, killer: Killer) -> None:
         self.abilities = abilities
@@ -268,13 +269,23 @@ class RemoteStore:
         self._killer = killer
 
     def ask(self, verb: str, *args: Any, **kwargs: Any) -> Any:
+        self.begin(verb, *args, **kwargs)
+        return self.end()
+
+    def begin(self, verb: str, *args: Any, **kwargs: Any) -> None:
         self._killer.step()
         send(self._link, (verb, args, kwargs))
+
+    def end(self) -> Any:
         answer = receive(self._link)
         self._killer.step()
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def begin_put(self, key: str, body: Sequence[Buffer], **rest: Any) -> MemoryStarted[Any]:
+        self.begin("put", key, [bytes(piece) for piece in body], **rest)
+        return MemoryStarted(self.end, lambda: None)
 
     def put(self, key: str, body: Sequence[Buffer], **rest: Any) -> Any:
         return self.ask("put", key, [bytes(piece) for piece in body], **rest)

@@ -15,7 +15,7 @@ from penstock.engine.board import Board
 from penstock.engine.harbour import Harbour
 from penstock.engine.lines import Line
 from penstock.engine.messages import Control, Lane, Lease, MoverLimits, Places, Report
-from penstock.engine.mover import Mover, threads_by_lane
+from penstock.engine.mover import Mover, places_by_lane
 from penstock.engine.outbox import Outbox
 from penstock.engine.running import Running
 from penstock.engine.throttle import Throttle
@@ -23,12 +23,13 @@ from penstock.errors import FailureCode, FencedError, StoppedError, StoreUnavail
 from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials, FileSystem
 from penstock.stores.base import Store
 from penstock.transfer.root import Root
+from penstock.transfer.steps import Pause, Steps
 from penstock.transfer.transfer import Intent, Outcome, StopReason, Transfer, Verdict
 from tests.fixtures.gate import transfer
 from tests.fixtures.memorystore import MemoryStore
 from tests.fixtures.waiting import wait_until
 
-LIMITS = MoverLimits(small_threads=1, large_files=1, sweep_threads=1)
+LIMITS = MoverLimits(small_files=1, small_threads=1, large_files=1, sweep_threads=1)
 BUCKET = Bucket(
     name="memory", kind=BucketKind.OSS, endpoint="http://127.0.0.1:1", region="r", addressing_style=AddressingStyle.PATH
 )
@@ -74,8 +75,9 @@ def bench(tmp_path: Path) -> Bench:
         made[0].opened.append(MemoryStore(bucket.name))
         return made[0].opened[-1]
 
-    def move(transfer: Transfer, *, root: Root, store: Store, hooks: Running, lane: Lane) -> Outcome:
+    def move(transfer: Transfer, *, root: Root, store: Store, hooks: Running, lane: Lane) -> Steps[Outcome]:
         made[0].order.append(transfer.sub_task_id)
+        yield Pause.ASIDE
         return made[0].act(hooks, lane)
 
     def keep(report: Report) -> None:
@@ -83,7 +85,7 @@ def bench(tmp_path: Path) -> Bench:
 
     harbour = Harbour(places=places, secrets_path=secrets, store_opener=open_memory)
     lines = {lane: Line() for lane in Lane}
-    board, descriptor = Board.make(sum(threads_by_lane(LIMITS).values()))
+    board, descriptor = Board.make(sum(places_by_lane(LIMITS).values()))
     outbox = Outbox(mover="m", limits=LIMITS, send=keep, pressed=lambda: False, clock_s=lambda: 0.0)
     mover = Mover(
         limits=LIMITS,
@@ -91,7 +93,7 @@ def bench(tmp_path: Path) -> Bench:
         harbour=harbour,
         outbox=outbox,
         board=board,
-        throttle=Throttle(threads=threads_by_lane(LIMITS), clock_s=lambda: 0.0),
+        throttle=Throttle(threads=places_by_lane(LIMITS), clock_s=lambda: 0.0),
         move=move,
         clock_s=lambda: 0.0,
     )

@@ -92,7 +92,7 @@ def test_a_file_that_has_ended_tells_only_its_outcome(desk: Desk) -> None:
     running = desk.running()
     running.progress(at(1))
     desk.now_s += 5
-    desk.outbox.ended(running, outcome())
+    desk.outbox.ended([(running, outcome())])
     desk.outbox.step()
     assert desk.told() == []
     assert [report.outcomes for report in desk.sent] == [(outcome(),)]

@@ -1,0 +1,247 @@
+"""The small lane: one loop that takes many small files forward together, and helpers for what would hold the others up.
+
+The loop begins what waits in the line, so that the requests of all its files are under way at once; takes each file on when its
+answer is there; and syncs and publishes together what was written meanwhile, so that file system and directory do once what they
+would do for every single file. What may take long (a large body, a try again, a connection to be made, a file system whose syncs
+are slow) is done by a helper, up to the file's next pause. Calls the steps of `transfer`; knows neither store nor file system.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from penstock.engine.board import Board
+from penstock.engine.lines import HELD_UP_LOOK_S, Line
+from penstock.engine.messages import MoverLimits
+from penstock.engine.running import Running
+from penstock.transfer.steps import Awaited, Pause, Steps
+from penstock.transfer.transfer import Outcome, StopReason
+
+LOOK_EVERY_S = 0.25
+LATE_S = 60.0  # a store that has not answered by then is not waited for in company
+SYNCS_SLOW_S = 0.02  # the first sync of a group may take so long,
+SYNC_SLOW_S = 0.003  # and each further one that much, before helpers take their share
+
+Begin = Callable[[Running], Steps[Outcome]]
+End = Callable[[list[tuple[Running, Outcome]]], None]
+Reached = Pause | Awaited | Outcome
+
+
+class Journey:
+    """One file under way: its steps, and its place on the board."""
+
+    __slots__ = ("asked_s", "place", "running", "steps")
+
+    def __init__(self, running: Running, steps: Steps[Outcome], place: int) -> None:
+        self.running = running
+        self.steps = steps
+        self.place = place
+        self.asked_s = 0.0
+
+
+class Helpers:
+    """Threads that each take one file over its next pause, whatever time that takes."""
+
+    def __init__(self, count: int, give_back: Callable[[Journey, Reached], None]) -> None:
+        self._count = count
+        self._give_back = give_back
+        self._queue: SimpleQueue[Journey] = SimpleQueue()
+        self._given = 0
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Bring the threads up."""
+        for number in range(self._count):
+            threading.Thread(target=self._work, name=f"small-aside-{number}", daemon=True).start()
+
+    @property
+    def has_idle(self) -> bool:
+        """Whether one has nothing to do."""
+        return self._given - self._done < self._count
+
+    @property
+    def has_room(self) -> bool:
+        """Whether not too much waits: as much again as is being done."""
+        return self._given - self._done < 2 * self._count
+
+    def take(self, journey: Journey) -> None:
+        """Take this one over its next pause, and give it back."""
+        with self._lock:
+            self._given += 1
+        self._queue.put(journey)
+
+    def _work(self) -> None:
+        while True:
+            journey = self._queue.get()
+            reached = stepped(journey)
+            while reached is Pause.ASIDE:
+                reached = stepped(journey)
+            with self._lock:
+                self._done += 1
+            self._give_back(journey, reached)
+            del journey, reached  # nothing is held while there is nothing to do
+
+
+def stepped(journey: Journey) -> Reached:
+    """Where the next step leads: a pause, what was started, or the outcome."""
+    try:
+        return next(journey.steps)
+    except StopIteration as end:
+        outcome: Outcome = end.value
+        return outcome
+
+
+class SmallLane:
+    """The loop's thread and its helpers. `begin` gives a file's steps, `end` hears what came of files.
+
+    At most one file a place is under way; the board's first places are ours.
+    """
+
+    def __init__(
+        self, *, limits: MoverLimits, line: Line, board: Board, begin: Begin, end: End, clock_s: Callable[[], float]
+    ) -> None:
+        self._line = line
+        self._board = board
+        self._free = list(range(limits.small_files))
+        self._helpers = Helpers(limits.small_threads, self._give_back)
+        self._begin = begin
+        self._end = end
+        self._clock_s = clock_s
+        self._poll = select.poll()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._poll.register(self._bell, select.POLLIN)
+        self._sleeps = False
+        self._looked_s = 0.0
+        self._returned: deque[tuple[Journey, Reached]] = deque()
+        self._asking: dict[int, Journey] = {}  # by the descriptor on which the answer will come, oldest first
+        self._answered: list[Journey] = []
+        self._written: list[Journey] = []
+        self._named: list[Journey] = []
+        self._ended: list[tuple[Journey, Outcome]] = []
+        line.listen(self._wake)
+
+    def start(self) -> None:
+        """Bring all threads up; they live as long as the process."""
+        self._helpers.start()
+        threading.Thread(target=self._run, name="small", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            self.step()
+
+    def _wake(self) -> None:
+        """There may be something to do. From any thread."""
+        if self._sleeps:
+            self._sleeps = False
+            os.eventfd_write(self._bell, 1)
+
+    def _give_back(self, journey: Journey, reached: Reached) -> None:
+        """A helper has taken it so far. From any thread."""
+        self._returned.append((journey, reached))
+        self._wake()
+
+    def step(self) -> None:
+        """Take everything forward that can be; waits when there is nothing."""
+        self._take()
+        self._listen()
+        while self._returned:
+            self._sort(*self._returned.popleft())
+        answered, self._answered = self._answered, []
+        for journey in answered:
+            self._sort(journey, stepped(journey))
+        self._publish()
+        named, self._named = self._named, []
+        for journey in named:
+            self._sort(journey, stepped(journey))
+        self._tell()
+
+    def _take(self) -> None:
+        """Begin what waits, as far as there are places."""
+        while self._free and self._helpers.has_room:
+            running = self._line.take_now()
+            if running is None:
+                return
+            place = self._free.pop()
+            self._board.begin(place, running.number)
+            journey = Journey(running, self._begin(running), place)
+            self._sort(journey, stepped(journey))
+
+    def _sort(self, journey: Journey, reached: Reached) -> None:
+        """Put it where it has to wait."""
+        if reached is Pause.WRITTEN:
+            self._written.append(journey)
+        elif reached is Pause.NAMED:
+            self._named.append(journey)
+        elif reached is Pause.ASIDE:
+            self._helpers.take(journey)
+        elif isinstance(reached, Outcome):
+            self._ended.append((journey, reached))
+        else:
+            self._await(journey, reached.fileno())
+
+    def _await(self, journey: Journey, descriptor: int) -> None:
+        if descriptor < 0:
+            self._answered.append(journey)
+            return
+        journey.asked_s = self._clock_s()
+        self._asking[descriptor] = journey
+        self._poll.register(descriptor, select.POLLIN)
+
+    def _listen(self) -> None:
+        """See which answers are there; wait for one if nothing else can be done."""
+        for descriptor, _ in self._poll.poll(self._patience_ms()):
+            if descriptor == self._bell:
+                os.eventfd_read(descriptor)
+            else:
+                self._poll.unregister(descriptor)
+                self._answered.append(self._asking.pop(descriptor))
+        self._sleeps = False
+        now_s = self._clock_s()
+        if self._asking and now_s - self._looked_s >= LOOK_EVERY_S:
+            self._looked_s = now_s
+            self._part_with(now_s)
+
+    def _patience_ms(self) -> float:
+        if self._answered or self._returned or self._ended:
+            return 0
+        self._sleeps = True  # before the last look, so that nobody who adds something believes this thread awake
+        if self._returned:
+            return 0
+        if len(self._line) and self._free:
+            return HELD_UP_LOOK_S * 1000  # their bucket may not begin another file now
+        return LOOK_EVERY_S * 1000 if self._asking else -1
+
+    def _part_with(self, now_s: float) -> None:
+        """Whoever is to stop, or has waited for too long, does not wait in company any longer."""
+        for descriptor, journey in list(self._asking.items()):
+            reason = journey.running.stop_reason()
+            if now_s - journey.asked_s >= LATE_S or reason not in {None, StopReason.DRAIN}:
+                self._poll.unregister(descriptor)
+                del self._asking[descriptor]
+                self._helpers.take(journey)
+
+    def _publish(self) -> None:
+        """Sync and name what was written. The first sync does most of the work for all, where syncs are alike."""
+        written, self._written = self._written, []
+        slow_s = self._clock_s() + SYNCS_SLOW_S
+        for journey in written:
+            slow_s += SYNC_SLOW_S
+            if self._clock_s() >= slow_s and self._helpers.has_idle:
+                self._helpers.take(journey)
+            else:
+                self._sort(journey, stepped(journey))
+
+    def _tell(self) -> None:
+        ended, self._ended = self._ended, []
+        if not ended:
+            return
+        self._end([(journey.running, outcome) for journey, outcome in ended])
+        for journey, _ in ended:
+            self._board.end(journey.place)
+            self._free.append(journey.place)
