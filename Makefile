@@ -15,8 +15,11 @@ CODE := penstock scripts tests bench
 PEERS := .venv-bench/peers.stamp
 BENCH_ARGS ?= --quick
 PYTEST_ARGS ?=
+FUZZER := $(VENV)/fuzzer.stamp
+FUZZ_S ?= 60
+FUZZ_ARGS ?=
 
-.PHONY: help venv deb demo test check format locks third-party clean bench
+.PHONY: help venv deb demo test check format locks third-party clean bench fuzz
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +59,16 @@ $(PEERS): requirements/bench.txt scripts/venv.sh
 bench: $(RUNTIME) $(PEERS) ## measure side by side with peers (BENCH_ARGS=... instead of --quick; `--help` tells)
 	@scripts/deb.sh $$(grep -v '^#' requirements/debian-bench.txt)
 	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+$(FUZZER): requirements/fuzz.txt $(TOOLS)
+	@echo "fuzz: the fuzzer"
+	@$(PIP) -r $<
+	@touch $@
+
+fuzz: $(FUZZER) ## hunt for answers that the store client misreads, FUZZ_S=60 seconds (FUZZ_ARGS=crash-... plays one again)
+	@grown=$$(mktemp -d); trap 'rm -rf "$$grown"' EXIT; \
+	    $(BIN)/python -m tests.fuzz.fuzz_answers \
+	        $(or $(FUZZ_ARGS),"$$grown" tests/fuzz/corpus -max_total_time=$(FUZZ_S) -dict=tests/fuzz/answers.dict -timeout=10)
 
 check: $(TOOLS) ## lint, format, types, import contracts, house rules, licences, generated files
 	@echo "check: ruff";            $(BIN)/ruff check --quiet $(CODE)

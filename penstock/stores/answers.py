@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 
 from penstock.errors import StoreUnavailableError
 from penstock.stores.base import ByteRange, Listing, ObjectInfo, Part, PutResult, Upload, Version, Versioning
+from penstock.stores.digits import number_of
 from penstock.stores.documents import Document
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
@@ -64,10 +65,10 @@ def crc64_of(headers: Mapping[str, str]) -> int | None:
 
 def length_of(headers: Mapping[str, str]) -> int:
     """Content-Length of an object that was asked for. Raises StoreUnavailableError."""
-    told = headers.get("content-length", "")
-    if not (told.isascii() and told.isdigit()):
+    told = number_of(headers.get("content-length", ""))
+    if told is None:
         raise StoreUnavailableError("the store's answer does not tell the object's length")
-    return int(told)
+    return told
 
 
 def range_answered(headers: Mapping[str, str], asked: ByteRange) -> tuple[int, int]:
@@ -196,12 +197,12 @@ def _version_id(headers: Mapping[str, str], prefix: str) -> str:
 
 
 def _crc64(text: str) -> int | None:
-    text = text.strip()
-    if not text:
+    if not text.strip():
         return None
-    if not (text.isascii() and text.isdigit()):
+    told = number_of(text)
+    if told is None:
         raise StoreUnavailableError(f"the store told a crc64 that is no number: {text[:40]!r}")
-    return int(text)
+    return told
 
 
 def _http_date_ns(text: str) -> int:
@@ -221,7 +222,7 @@ def _iso_date_ns(text: str) -> int:
     """`2024-10-23T16:28:16.000Z`, fractions optional."""
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError as error:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return int(moment.replace(microsecond=0).timestamp()) * _SECOND_NS + moment.microsecond * 1000
+    except (ValueError, OverflowError) as error:
         raise StoreUnavailableError(f"the store told a time that is none: {text[:60]!r}") from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(moment.replace(microsecond=0).timestamp()) * _SECOND_NS + moment.microsecond * 1000

@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from penstock.errors import StoreUnavailableError
+from penstock.stores.digits import number_of
 
 DOCUMENT_MAX_BYTES = 16 << 20
 _UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\r(?!\n)")
@@ -37,10 +38,11 @@ class Document:
 
     def number(self, name: str) -> int:
         """A child's text as a number that is not negative. Raises StoreUnavailableError: the document is broken."""
-        text = self.text(name).strip()
-        if not (text.isascii() and text.isdigit()):
+        text = self.text(name)
+        told = number_of(text)
+        if told is None:
             raise StoreUnavailableError(f"the store's answer has no number in {name}: {text[:40]!r}")
-        return int(text)
+        return told
 
     def children(self, *names: str) -> list[Document]:
         """Children called so, in the document's order."""

@@ -64,6 +64,8 @@ def parse(text: str, method: str) -> Head:
     older = first[1] == "0"
     framing, length_bytes = _framed(status, headers, method, older=older)
     reusable = not older and framing is not Framing.CLOSE and not _closes(headers)
+    if status in {204, 304} and "transfer-encoding" in headers and method != "HEAD":
+        reusable = False  # such an answer has no body, yet some read one: who knows whether the peer will send one
     return Head(status, headers, framing, length_bytes, reusable=reusable)
 
 

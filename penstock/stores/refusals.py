@@ -7,7 +7,6 @@ of error) and what a person can do (in the message). Never repeats a request, a 
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,6 +25,7 @@ from penstock.errors import (
     UploadNotFoundError,
 )
 from penstock.stores import documents
+from penstock.stores.digits import number_of
 
 ERROR_MAX_BYTES = 64 * 1024
 MESSAGE_MAX = 300
@@ -123,8 +123,9 @@ def refusal(asked: Asked, status: int, headers: Mapping[str, str], body: bytes) 
 
 def delay_s(headers: Mapping[str, str]) -> float | None:
     """For how many seconds OSS held this request back to keep a limit; told with successful answers too."""
-    told = headers.get("x-oss-qos-delay-time", "").strip()
-    return int(told) / 1000 if told.isascii() and told.isdigit() else None
+    told = headers.get("x-oss-qos-delay-time")  # mostly there is none, and this is asked of every answer
+    milliseconds = None if told is None else number_of(told)
+    return None if milliseconds is None else milliseconds / 1000
 
 
 def _kind(asked: Asked, status: int, code: str, headers: Mapping[str, str]) -> type[StoreError]:
@@ -152,10 +153,8 @@ def _is_throttling(code: str) -> bool:
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    told = headers.get("retry-after", "").strip()
-    if told.isascii() and told.isdigit():
-        return float(told)
-    return delay_s(headers)
+    told = number_of(headers.get("retry-after", ""))
+    return delay_s(headers) if told is None else float(told)
 
 
 def _said(headers: Mapping[str, str], body: bytes) -> _Said:
@@ -163,7 +162,7 @@ def _said(headers: Mapping[str, str], body: bytes) -> _Said:
     if not body and hidden:
         try:
             body = base64.b64decode(hidden, validate=True)
-        except binascii.Error:
+        except ValueError:
             return _Said()
     if not body.strip():
         return _Said()
