@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from penstock.catalog import calls, dataflows, identifiers, rows, subtasks
 from penstock.catalog.database import Value
 from penstock.catalog.session import Session
-from penstock.catalog.verbs import Accepted, Call, NewFile, NewSubTasks
+from penstock.catalog.verbs import Accepted, Call, NewSubTasks
 from penstock.catalog.writer import Refused
 
 
@@ -62,7 +62,7 @@ def _add(session: Session, new: NewSubTasks, sub_task_ids: Sequence[str], *, fir
         behind = line in taken
         taken.add(line)
         added.append(
-            _row(
+            subtasks.row_of(
                 file,
                 (number, sub_task_id, data_flow_number, task_number),
                 ("", subtasks.BEHIND, line) if behind else ("small", subtasks.FIRST, line),
@@ -70,22 +70,3 @@ def _add(session: Session, new: NewSubTasks, sub_task_ids: Sequence[str], *, fir
             )
         )
     session.add_tuples("sub_tasks.add", added)
-
-
-def _row(
-    file: NewFile, who: tuple[int, str, int, int], place: tuple[str, int, str], times_ns: tuple[int, int]
-) -> Sequence[Value]:
-    """A row in the order in which `sub_tasks.add` names its values."""
-    condition = file.condition
-    return (
-        *who,
-        *place,
-        file.source,
-        rows.digest(file.source),
-        file.target,
-        rows.digest(file.target),
-        file.rival,
-        condition.modify_time_ns,
-        condition.size_bytes,
-        *times_ns,
-    )

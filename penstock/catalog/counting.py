@@ -32,9 +32,11 @@ class Tally:
         counters[before.lower()] -= count
         counters[after.lower()] += count
 
-    def add(self, data_flow_number: int, task_number: int, name: str, amount: int) -> None:
-        """One of the other counters has grown."""
-        self._of(data_flow_number, task_number)[name] += amount
+    def add(self, data_flow_number: int, task_number: int, **amounts: int) -> None:
+        """Others of the counters have grown by these amounts."""
+        counters = self._of(data_flow_number, task_number)
+        for name, amount in amounts.items():
+            counters[name] += amount
 
     def write(self, session: Session) -> None:
         """Write all changes: one statement a task, one a dataflow whose waiting count has changed."""

@@ -6,7 +6,8 @@ owner, so settling twice, or after a rescue, changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from penstock.catalog import identifiers
 from penstock.catalog.counting import Tally
@@ -15,11 +16,13 @@ from penstock.catalog.session import Session
 from penstock.catalog.states import ending
 from penstock.catalog.subtasks import step_up
 from penstock.catalog.verbs import ClaimLane, ProgressUpdate, Settlement, Settling
-from penstock.errors import FencedError
+from penstock.errors import CatalogUnavailableError, FencedError
 from penstock.model import FINAL_SUB_TASK_STATUSES, FileDetail, SubTaskStatus
 
-_FIGURES = ("bytes_total", "bytes_done", "actual_bytes", "moving_ns")
 _LATER = frozenset({Settling.RETRY, Settling.WAITING})
+Figures = tuple[int, int, int, int]
+"""bytes_total, bytes_done, actual_bytes, moving_ns"""
+
 _TIDY_AGAIN = frozenset({*_LATER, Settling.RETURNED, Settling.LARGE})
 
 
@@ -32,20 +35,39 @@ def settle(session: Session, settlements: Sequence[Settlement]) -> list[str]:
     held = _held(session, [settlement.sub_task_id for settlement in settlements])
     tally = Tally()
     settled: list[str] = []
-    lines: list[str] = []
+    ends: list[_End] = []
     for settlement in settlements:
         row = held.get(settlement.sub_task_id)
         if row is None or row["attempt"] != settlement.attempt:
             continue
         del held[settlement.sub_task_id]  # what is said of one attempt twice counts once
-        ended = _settle(session, settlement, row, tally)
-        if ended is not None:
-            settled.append(settlement.sub_task_id)
-            lines += ended
+        after = ending(settlement.settling, row["status"])
+        if row["status"] in FINAL_SUB_TASK_STATUSES:
+            _settle_tidying(session, settlement, row)
+        elif after is None:
+            _go_again(session, settlement, row, tally)
+        else:
+            ends.append(_End(settlement=settlement, row=row, after=after))
+        settled.append(settlement.sub_task_id)
+    if ends:
+        _end(session, ends, tally)
     tally.write(session)
-    if lines:
-        step_up(session, lines)
     return settled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _End:
+    """A sub-task that becomes final."""
+
+    settlement: Settlement
+    row: Row
+    after: str
+
+
+def _changed(expected: int, count: int) -> None:
+    """What was read as held is held: the writer is alone, or has locked the rows. Anything else must not be taken for settled."""
+    if count != expected:
+        raise CatalogUnavailableError(f"{expected} sub-tasks were to be settled and {count} were still held")
 
 
 def _held(session: Session, sub_task_ids: Sequence[str]) -> dict[str, Row]:
@@ -54,60 +76,59 @@ def _held(session: Session, sub_task_ids: Sequence[str]) -> dict[str, Row]:
     return {row["sub_task_id"]: row for row in session.rows_in("settling.held", numbers)}
 
 
-def _settle(session: Session, settlement: Settlement, row: Row, tally: Tally) -> list[str] | None:
-    """End one attempt; the lines at whose head a sub-task became final. None when the row has changed meanwhile."""
-    if row["status"] in FINAL_SUB_TASK_STATUSES:
-        return [] if _settle_tidying(session, settlement, row) else None
-    after = ending(settlement.settling, row["status"])
-    if after is None:
-        return [] if _go_again(session, settlement, row, tally) else None
-    return [row["line"]] if _end(session, settlement, row, after, tally) else None
-
-
-def _settle_tidying(session: Session, settlement: Settlement, row: Row) -> bool:
+def _settle_tidying(session: Session, settlement: Settlement, row: Row) -> None:
     """A final row was claimed to be tidied. What cannot be tidied for good is let be."""
     claim: dict[str, Value] = {"number": row["number"], "attempt": row["attempt"], "before": row["status"]}
     if settlement.settling in _TIDY_AGAIN:
         session.ring()
-        return bool(session.run("settling.tidy_later", **claim, due_ns=settlement.due_ns))
-    return bool(session.run("settling.tidied", **claim))
+        _changed(1, session.run("settling.tidy_later", **claim, due_ns=settlement.due_ns))
+    else:
+        _changed(1, session.run("settling.tidied", **claim))
 
 
-def _end(session: Session, settlement: Settlement, row: Row, after: str, tally: Tally) -> bool:
+def _end(session: Session, ends: Sequence[_End], tally: Tally) -> None:
+    """Make them final, all by one statement, count them, and let those step up that stood behind them."""
+    changed = session.add_tuples("settling.end", [_final(end, tally) for end in ends], now_ns=session.now_ns)
+    _changed(len(ends), changed)
+    if any(end.settlement.tidy for end in ends):
+        session.ring()
+    step_up(session, [end.row["line"] for end in ends])
+
+
+def _final(end: _End, tally: Tally) -> Sequence[Value]:
+    """A row in the order in which `settling.end` names its values; counted."""
+    settlement, row, after = end.settlement, end.row, end.after
     complete, canceled = after == SubTaskStatus.COMPLETE, after == SubTaskStatus.CANCELED
     figures = _of_settlement(settlement) if complete else _last_known(settlement, row)
+    bytes_total, bytes_done, actual_bytes, moving_ns = figures
     if settlement.skipped:
-        figures |= {"bytes_done": figures["bytes_total"], "actual_bytes": 0}
-    if not session.run(
-        "settling.end",
-        number=row["number"],
-        attempt=row["attempt"],
-        before=row["status"],
-        after=after,
-        now_ns=session.now_ns,
-        tidy=int(settlement.tidy),
-        error_code="" if canceled else settlement.error_code,
-        error_message="" if canceled else settlement.error_message,
-        guarantee=settlement.guarantee,
-        note=settlement.note,
-        checkpoint=settlement.checkpoint,
-        **figures,
-        **_detail(settlement.detail, row),
-    ):
-        return False
-    if settlement.tidy:
-        session.ring()
+        bytes_done, actual_bytes = bytes_total, 0
     flow, task = row["data_flow_number"], row["task_number"]
     tally.moved_on(flow, task, row["status"], after)
-    tally.add(flow, task, "bytes_total", figures["bytes_total"] - row["bytes_total"])
+    tally.add(flow, task, bytes_total=bytes_total - row["bytes_total"])
     if complete:
-        tally.add(flow, task, "moved", int(not settlement.skipped))
-        for name in ("bytes_done", "actual_bytes", "moving_ns"):
-            tally.add(flow, task, name, figures[name])
-    return True
+        moved = int(not settlement.skipped)
+        tally.add(flow, task, moved=moved, bytes_done=bytes_done, actual_bytes=actual_bytes, moving_ns=moving_ns)
+    return (
+        row["number"],
+        settlement.attempt,
+        row["status"],
+        after,
+        int(settlement.tidy),
+        bytes_total,
+        bytes_done,
+        actual_bytes,
+        moving_ns,
+        *_detail(settlement.detail, row),
+        "" if canceled else settlement.error_code,
+        "" if canceled else settlement.error_message,
+        settlement.guarantee,
+        settlement.note,
+        settlement.checkpoint,
+    )
 
 
-def _go_again(session: Session, settlement: Settlement, row: Row, tally: Tally) -> bool:
+def _go_again(session: Session, settlement: Settlement, row: Row, tally: Tally) -> None:
     """The attempt is over and the sub-task is not: it can be claimed again, at once or from `due_ns` on."""
     later = settlement.settling in _LATER
     lane = ClaimLane.LARGE if settlement.settling is Settling.LARGE else ClaimLane(row["lane"])
@@ -118,7 +139,9 @@ def _go_again(session: Session, settlement: Settlement, row: Row, tally: Tally) 
         queue, due_ns = lane.value, session.now_ns  # behind those that found themselves large before
     else:
         queue, due_ns = f"{lane}-again", settlement.due_ns if later else 0
-    if not session.run(
+    bytes_total, bytes_done, actual_bytes, moving_ns = figures
+    modify_ns, size, checksum = _detail(settlement.detail, row)
+    changed = session.run(
         "settling.go_again",
         number=row["number"],
         attempt=row["attempt"],
@@ -132,32 +155,35 @@ def _go_again(session: Session, settlement: Settlement, row: Row, tally: Tally) 
         guarantee=settlement.guarantee or row["guarantee"],
         note=settlement.note or row["note"],
         checkpoint=settlement.checkpoint or row["checkpoint"],
-        **figures,
-        **_detail(settlement.detail, row),
-    ):
-        return False
-    tally.add(row["data_flow_number"], row["task_number"], "bytes_total", figures["bytes_total"] - row["bytes_total"])
+        bytes_total=bytes_total,
+        bytes_done=bytes_done,
+        actual_bytes=actual_bytes,
+        moving_ns=moving_ns,
+        detail_modify_ns=modify_ns,
+        detail_size=size,
+        detail_checksum=checksum,
+    )
+    _changed(1, changed)
+    tally.add(row["data_flow_number"], row["task_number"], bytes_total=bytes_total - row["bytes_total"])
     session.ring()
-    return True
 
 
-def _of_settlement(settlement: Settlement | ProgressUpdate) -> dict[str, int]:
-    return {name: getattr(settlement, name) for name in _FIGURES}
+def _of_settlement(settlement: Settlement | ProgressUpdate) -> Figures:
+    return settlement.bytes_total, settlement.bytes_done, settlement.actual_bytes, settlement.moving_ns
 
 
-def _last_known(settlement: Settlement, row: Row) -> dict[str, int]:
+def _last_known(settlement: Settlement, row: Row) -> Figures:
     """An attempt that got as far as the source's size speaks for itself; otherwise the last figures stay."""
-    return _of_settlement(settlement) if settlement.bytes_total > 0 else {name: row[name] for name in _FIGURES}
+    if settlement.bytes_total > 0:
+        return _of_settlement(settlement)
+    return row["bytes_total"], row["bytes_done"], row["actual_bytes"], row["moving_ns"]
 
 
-def _detail(detail: FileDetail | None, row: Row) -> Mapping[str, Value]:
+def _detail(detail: FileDetail | None, row: Row) -> tuple[int | None, int | None, str]:
+    """Time, size and checksum of the source: those told, or those known."""
     if detail is None:
-        return {name: row[name] for name in ("detail_modify_ns", "detail_size", "detail_checksum")}
-    return {
-        "detail_modify_ns": detail.modify_time_ns,
-        "detail_size": detail.size_bytes,
-        "detail_checksum": detail.checksum,
-    }
+        return row["detail_modify_ns"], row["detail_size"], row["detail_checksum"]
+    return detail.modify_time_ns, detail.size_bytes, detail.checksum
 
 
 def record_progress(session: Session, updates: Sequence[ProgressUpdate]) -> None:
@@ -168,19 +194,22 @@ def record_progress(session: Session, updates: Sequence[ProgressUpdate]) -> None
         row = held.get(update.sub_task_id)
         if row is None or row["attempt"] != update.attempt:
             continue
-        figures = _of_settlement(update)
-        if row["progress_attempt"] == update.attempt:
-            figures |= {name: max(figures[name], row[name]) for name in _FIGURES if name != "bytes_total"}
+        never_back = row["progress_attempt"] == update.attempt
         changed = session.run(
             "settling.progress",
             number=row["number"],
             attempt=row["attempt"],
-            **figures,
-            **_detail(update.detail, row),
+            bytes_total=update.bytes_total,
+            bytes_done=max(update.bytes_done, row["bytes_done"]) if never_back else update.bytes_done,
+            actual_bytes=max(update.actual_bytes, row["actual_bytes"]) if never_back else update.actual_bytes,
+            moving_ns=max(update.moving_ns, row["moving_ns"]) if never_back else update.moving_ns,
+            detail_modify_ns=update.detail.modify_time_ns,
+            detail_size=update.detail.size_bytes,
+            detail_checksum=update.detail.checksum,
         )
         if changed:
             flow, task = row["data_flow_number"], row["task_number"]
-            tally.add(flow, task, "bytes_total", figures["bytes_total"] - row["bytes_total"])
+            tally.add(flow, task, bytes_total=update.bytes_total - row["bytes_total"])
     tally.write(session)
 
 

@@ -15,7 +15,7 @@ from penstock.catalog.database import Row, Value
 from penstock.catalog.doorbell import News
 from penstock.catalog.session import Session
 from penstock.catalog.states import Noun, step
-from penstock.catalog.verbs import Call, CallMode, NewSubTask
+from penstock.catalog.verbs import Call, CallMode, NewFile, NewSubTask
 from penstock.catalog.writer import Refused
 from penstock.errors import (
     CatalogError,
@@ -73,32 +73,26 @@ def create(session: Session, creations: Sequence[Creation]) -> list[str | Refuse
 
 def _accept(session: Session, creations: Sequence[Creation]) -> list[str]:
     """Count the new ones at their parents, put them in line at their targets, write them down."""
-    stopped_ns = {
-        task: take(session, *task, count=count, waiting_max=creations[0].waiting_max)
+    parents = {
+        task: _parents(session, task, count, creations[0].waiting_max)
         for task, count in Counter(_task_of(creation) for creation in creations).items()
     }
     lines = [rows.line(creation.new.target_name) for creation in creations]
-    taken = {row["line"] for row in session.rows_in("sub_tasks.firsts", lines)}
+    taken = {line for (line,) in session.rows_in("sub_tasks.firsts", lines)}
+    first = session.next_numbers(len(creations))
+    size = identifiers.CHANCE_BYTES
+    chance = session.entropy(size * len(creations))  # asked for once: asking lets go of the interpreter
     made: list[str] = []
-    values: list[dict[str, Value]] = []
-    for creation, line in zip(creations, lines, strict=True):
-        number = session.next_number()
-        identifier = identifiers.sub_task_id(number, session.entropy(identifiers.CHANCE_BYTES))
-        made.append(identifier)
-        turn = BEHIND if line in taken else FIRST
+    added: list[Sequence[Value]] = []
+    for place, (creation, line) in enumerate(zip(creations, lines, strict=True)):
+        parent = parents[_task_of(creation)]
+        sub_task_id = identifiers.sub_task_id(first + place, chance[place * size : (place + 1) * size])
+        made.append(sub_task_id)
+        who = (first + place, sub_task_id, parent.data_flow_number, parent.task_number)
+        standing = ("", BEHIND, line) if line in taken else ("small", FIRST, line)
         taken.add(line)
-        values.append(
-            _values(
-                creation.new,
-                number=number,
-                identifier=identifier,
-                line=line,
-                turn=turn,
-                created_ns=session.now_ns,
-                stopped_ns=stopped_ns[_task_of(creation)],
-            )
-        )
-    session.add("sub_tasks.add", values)
+        added.append(row_of(creation.new, who, standing, (session.now_ns, parent.stopped_ns)))
+    session.add_tuples("sub_tasks.add", added)
     session.ring()
     return made
 
@@ -107,27 +101,45 @@ def _task_of(creation: Creation) -> tuple[str, str, str]:
     return creation.new.file_system_id, creation.new.data_flow_id, creation.new.task_id
 
 
-def _values(
-    new: NewSubTask, *, number: int, identifier: str, line: str, turn: int, created_ns: int, stopped_ns: int
-) -> dict[str, Value]:
-    return {
-        "number": number,
-        "sub_task_id": identifier,
-        "data_flow_number": identifiers.data_flow_number(new.data_flow_id),
-        "task_number": identifiers.task_number(new.task_id),
-        "queue": "small" if turn == FIRST else "",
-        "turn": turn,
-        "line": line,
-        "source": new.source,
-        "source_digest": rows.digest(new.source),
-        "target": new.target,
-        "target_digest": rows.digest(new.target),
-        "rival": new.rival,
-        "condition_modify_ns": new.condition.modify_time_ns,
-        "condition_size": new.condition.size_bytes,
-        "created_ns": created_ns,
-        "stopped_before_ns": stopped_ns,
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parents:
+    data_flow_number: int
+    task_number: int
+    stopped_ns: int
+
+
+def _parents(session: Session, task: tuple[str, str, str], count: int, waiting_max: int) -> _Parents:
+    _, data_flow_id, task_id = task
+    return _Parents(
+        data_flow_number=identifiers.data_flow_number(data_flow_id),
+        task_number=identifiers.task_number(task_id),
+        stopped_ns=take(session, *task, count=count, waiting_max=waiting_max),
+    )
+
+
+def row_of(
+    file: NewSubTask | NewFile,
+    who: tuple[int, str, int, int],
+    standing: tuple[str, int, str],
+    times_ns: tuple[int, int],
+) -> Sequence[Value]:
+    """A row in the order in which `sub_tasks.add` names its values.
+
+    `who`: number, id, dataflow, task; `standing`: queue, turn, line; `times_ns`: now, the dataflow's time stopped.
+    """
+    condition = file.condition
+    return (
+        *who,
+        *standing,
+        file.source,
+        rows.digest(file.source),
+        file.target,
+        rows.digest(file.target),
+        file.rival,
+        condition.modify_time_ns,
+        condition.size_bytes,
+        *times_ns,
+    )
 
 
 def take(

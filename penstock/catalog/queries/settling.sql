@@ -1,15 +1,25 @@
--- held: leased sub-tasks among these, as they are
-SELECT * FROM sub_tasks WHERE number IN ({list numbers}) AND owner <> '' {for_update};
+-- held: leased sub-tasks among these, as they are; what is always looked at comes first
+SELECT number, sub_task_id, attempt, status, data_flow_number, task_number, bytes_total, line, lane, progress_attempt,
+    bytes_done, actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, guarantee,
+    note, checkpoint
+  FROM sub_tasks WHERE number IN ({list numbers}) AND owner <> '' {for_update};
 
--- end: a final status with all that came of it
+-- end: final statuses with all that came of them
 UPDATE sub_tasks
-   SET status = :after, ended_ns = :now_ns, owner = '', turn = 0, due_ns = 0,
-       queue = CASE WHEN :tidy = 1 THEN 'clear' ELSE '' END, tidy = :tidy,
-       bytes_total = :bytes_total, bytes_done = :bytes_done, actual_bytes = :actual_bytes, moving_ns = :moving_ns,
-       detail_modify_ns = :detail_modify_ns, detail_size = :detail_size, detail_checksum = :detail_checksum,
-       error_code = :error_code, error_message = :error_message, guarantee = :guarantee, note = :note,
-       checkpoint = :checkpoint
- WHERE number = :number AND attempt = :attempt AND owner <> '' AND status = :before;
+   SET status = ends.after, ended_ns = :now_ns, owner = '', turn = 0, due_ns = 0,
+       queue = CASE WHEN ends.tidy = 1 THEN 'clear' ELSE '' END, tidy = ends.tidy,
+       bytes_total = ends.bytes_total, bytes_done = ends.bytes_done, actual_bytes = ends.actual_bytes,
+       moving_ns = ends.moving_ns, detail_modify_ns = ends.detail_modify_ns, detail_size = ends.detail_size,
+       detail_checksum = ends.detail_checksum, error_code = ends.error_code, error_message = ends.error_message,
+       guarantee = ends.guarantee, note = ends.note, checkpoint = ends.checkpoint
+  FROM (WITH told (number, attempt, before, after, tidy, bytes_total, bytes_done, actual_bytes, moving_ns, detail_modify_ns,
+                   detail_size, detail_checksum, error_code, error_message, guarantee, note, checkpoint) AS (VALUES
+        {rows (CAST(:number AS BIGINT), CAST(:attempt AS BIGINT), :before, :after, CAST(:tidy AS BIGINT),
+         CAST(:bytes_total AS BIGINT), CAST(:bytes_done AS BIGINT), CAST(:actual_bytes AS BIGINT),
+         CAST(:moving_ns AS BIGINT), CAST(:detail_modify_ns AS BIGINT), CAST(:detail_size AS BIGINT), :detail_checksum,
+         :error_code, :error_message, :guarantee, :note, :checkpoint)}) SELECT * FROM told) AS ends
+ WHERE sub_tasks.number = ends.number AND sub_tasks.attempt = ends.attempt AND sub_tasks.owner <> ''
+   AND sub_tasks.status = ends.before;
 
 -- go_again: the attempt is over, the sub-task is not
 UPDATE sub_tasks

@@ -108,7 +108,7 @@ def test_no_statement_writes_a_status_by_hand() -> None:
         assert "status <> 'Deleted'" in text or not by_hand
         for change in re.findall(r"\bSET\b((?:(?!\bWHERE\b)[^;])*)", text):
             for written in re.findall(r"\bstatus = (\S+)", change):
-                assert written.startswith(("{after", "CASE", ":after")), (name, written)
+                assert written.startswith(("{after", "CASE", "ends.after")), (name, written)
 
 
 def test_every_place_to_fill_is_known_and_every_condition_is_used() -> None:
