@@ -21,6 +21,7 @@ Body = Mapping[str, Json]
 JSON_TYPE = "application/json;charset=utf-8"
 XML_TYPE = "text/xml;charset=utf-8"  # SDKs compare this text as it stands
 
+_JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -110,7 +111,7 @@ def message(
 def render(answer: Answer, shape: Format) -> bytes:
     """The body's bytes. XML has the root `<Action>Response`, or `Error`; lists repeat their element."""
     if shape is Format.JSON:
-        return json.dumps(answer.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        return _JSON.encode(answer.body).encode("utf-8", "replace")
     root = "Error" if answer.code else f"{answer.action}Response"
     pieces = ["<?xml version='1.0' encoding='UTF-8'?>"]
     _write(pieces, root, answer.body)

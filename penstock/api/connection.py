@@ -209,6 +209,8 @@ class Connection(asyncio.Protocol):
         self._tasks.add(task)
 
     async def _answer(self, head: Head, body: bytes) -> None:
+        task = self._task
+        assert task is not None, "it is what runs this"
         try:
             answer, shape = await self._api.answer(head, body)
             self._task = None
@@ -217,7 +219,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()  # the service ends, or a defect of ours: nobody is left waiting
             raise
         finally:
-            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            self._tasks.discard(task)
         self._go_on()
 
     def _go_on(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
+from functools import lru_cache
 
 from penstock.api.answers import Json
 from penstock.api.errands import Errands
@@ -141,7 +142,7 @@ def file_system_of(desk: Desk, values: Values, *, since: tuple[int, int, int]) -
         raise ApiError(
             "InvalidFileSystem.NotFound", "There is no such file system; `penstock filesystem add` makes one."
         )
-    if version_of(file_system) < since:
+    if version_of(file_system.version) < since:
         wanted = ".".join(map(str, since))
         raise ApiError(
             "InvalidFilesystemVersion.NotSupport",
@@ -158,6 +159,7 @@ def refuse_if_strict(desk: Desk, what: str) -> None:
         )
 
 
-def version_of(file_system: FileSystem) -> tuple[int, ...]:
-    """The version as numbers, to compare."""
-    return tuple(int(part) for part in file_system.version.split(".") if part.isdecimal())
+@lru_cache(maxsize=64)
+def version_of(version: str) -> tuple[int, ...]:
+    """A file system's version as numbers, to compare."""
+    return tuple(int(part) for part in version.split(".") if part.isdecimal())

@@ -114,7 +114,7 @@ def only_as(names: tuple[str, ...], parameter: Parameter[Value]) -> Parameter[Va
 
     def take(wire: Wire) -> Value:
         for given in wire:
-            if given.lower().startswith(whole) and given not in names:
+            if given not in names and given.lower().startswith(whole):
                 raise invalid_format(given, f"it is given as {' and '.join(names)}")
         return parameter.take(wire)
 

@@ -11,7 +11,7 @@ from penstock.model import AccessKey
 
 def check(key: AccessKey, action: str, file_system_id: str) -> None:
     """Raises ApiError Forbidden.RAM, in the same words whether the file system exists or not ("" names none)."""
-    if not _allowed(key.allow, f"nas:{action}".lower()) or (file_system_id and not sees(key, file_system_id)):
+    if not _allowed(key.allow, action) or (file_system_id and not sees(key, file_system_id)):
         raise ApiError("Forbidden.RAM", f"This access key has no right to nas:{action} here.")
 
 
@@ -21,6 +21,7 @@ def sees(key: AccessKey, file_system_id: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _allowed(patterns: tuple[str, ...], right: str) -> bool:
-    """Actions are compared without regard to case, as the vendor's policies do; so the answers can be kept."""
+def _allowed(patterns: tuple[str, ...], action: str) -> bool:
+    """Actions are compared without regard to case, as the vendor's policies do. They are few, so the answers can be kept."""
+    right = f"nas:{action}".lower()
     return any(fnmatchcase(right, pattern.lower()) for pattern in patterns)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import logging
 import os
@@ -172,6 +173,10 @@ class _Service:
 
     async def _ready(self, web: WebServer) -> None:
         await web.accepting.wait()
+        # What was imported and made by now lives as long as we do: looking through it for garbage again and again would only
+        # hold up whoever waits, for tens of milliseconds each time.
+        gc.collect()
+        gc.freeze()
         addresses = self._publish()
         try:
             sys.stdout.write(addresses.ready_line() + "\n")

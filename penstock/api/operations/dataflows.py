@@ -105,7 +105,7 @@ async def create_data_flow(desk: Desk, invocation: Invocation) -> Reply:
     file_system = file_system_of(desk, values, since=DATA_FLOW_SINCE)
     flavour.refuse_fileset_if_strict(desk, values)
     source = sources.parse_source("SourceStorage", values[_SOURCE_STORAGE])
-    if source.account and version_of(file_system) < STREAM_SINCE:
+    if source.account and version_of(file_system.version) < STREAM_SINCE:
         raise ApiError("InvalidFilesystemVersion.NotSupport", "Buckets of another account need version 2.6.0 or later.")
     bucket = sources.registered(source, desk.registry().buckets)
     if values[_SECURITY_TYPE] == _SSL and not bucket.endpoint.startswith("https://"):
