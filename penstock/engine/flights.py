@@ -19,6 +19,7 @@ class Flight:
     """One claimed attempt on its way. `mover` is empty while it is held back here."""
 
     __slots__ = (
+        "attempt",
         "canceling",
         "charged_bytes",
         "checkpoint",
@@ -27,10 +28,14 @@ class Flight:
         "owner",
         "progress",
         "since_ns",
+        "task_id",
         "yielding",
     )
 
     def __init__(self, order: Order, *, owner: str) -> None:
+        transfer = order.transfer
+        self.attempt: Attempt = (transfer.sub_task_id, transfer.attempt)  # what messages call it
+        self.task_id = transfer.task_id
         self.order = order
         self.owner = owner
         self.mover = ""
@@ -39,17 +44,7 @@ class Flight:
         self.yielding = False
         self.charged_bytes = 0  # what its task was charged for its bytes so far
         self.progress: Progress | None = None
-        self.checkpoint: Checkpoint | None = order.transfer.checkpoint  # the newest that is durable
-
-    @property
-    def attempt(self) -> Attempt:
-        """What messages call it."""
-        return self.order.transfer.sub_task_id, self.order.transfer.attempt
-
-    @property
-    def task_id(self) -> str:
-        """The task it belongs to."""
-        return self.order.transfer.task_id
+        self.checkpoint: Checkpoint | None = transfer.checkpoint  # the newest that is durable
 
 
 class Flights:

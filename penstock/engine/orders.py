@@ -6,6 +6,7 @@ Pure: looks at the row and at the registry's snapshot, touches neither a store n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from penstock.catalog.verbs import Claimed, ClaimLane
 from penstock.engine.checkpoints import read
@@ -40,6 +41,10 @@ class Amounts:
     actual_bytes: int = 0
     moving_ns: int = 0
     detail: FileDetail | None = None
+
+
+NOTHING = Amounts()
+"""What most rows show when they are claimed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +136,7 @@ def order_of(claimed: Claimed, registry: Registry, options: RetryOptions, *, now
     )
 
 
+@lru_cache(maxsize=1024)  # asked for every file, and a file system has few dataflows
 def bucket_name(source_storage: str) -> str:
     """The registered bucket's name, out of `oss://[uid:]name`."""
     return source_storage.split("://", 1)[-1].rsplit(":", 1)[-1]
@@ -139,6 +145,8 @@ def bucket_name(source_storage: str) -> str:
 def amounts_of(claimed: Claimed) -> Amounts:
     """The numbers that the row shows now."""
     row = claimed.sub_task
+    if row.attempt == 1 and row.detail is None:
+        return NOTHING
     return Amounts(
         bytes_total=row.bytes_total,
         bytes_done=row.bytes_done,

@@ -6,7 +6,7 @@ take now is kept and tried again, so it is never lost while this process lives. 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 
 from penstock import telemetry
@@ -21,7 +21,7 @@ from penstock.engine.options import RetryOptions
 from penstock.engine.orders import Amounts, Refusal
 from penstock.engine.recorder import Recorder
 from penstock.engine.rooms import Rooms
-from penstock.engine.settling import Chance, Ending, mover_died, refused, returned, settlement_of
+from penstock.engine.settling import Chance, Ending, completed, mover_died, refused, returned, settlement_of
 from penstock.errors import FailureCode
 from penstock.telemetry import meters
 from penstock.transfer.transfer import Outcome, Progress, Verdict
@@ -75,12 +75,15 @@ class Settler:
         settled = set(await self._catalog.settle(batch))
         for _ in batch:
             self._pending.popleft()
+        kept: Counter[tuple[Settling, str]] = Counter()
         for settlement in batch:
             if settlement.sub_task_id in settled:
-                _count(settlement)
+                kept[settlement.settling, settlement.error_code] += 1
             else:
                 telemetry.numbers.count(meters.FENCED_OFF)
                 telemetry.event("engine.fenced_off", sub_task_id=settlement.sub_task_id, attempt=settlement.attempt)
+        for (settling, error_code), number in kept.items():
+            _count(settling, error_code, number)
         self._room()
         return 0.0 if self._pending else FOREVER_S
 
@@ -146,10 +149,12 @@ class Settler:
         self._flights.end(attempt)
         self._recorder.forget(attempt)
         self._charge(flight, outcome)
+        if outcome.verdict is Verdict.COMPLETE:  # nearly all: no dice are thrown, and nothing else is looked at
+            self._pending.append(completed(outcome))
+            telemetry.numbers.count(meters.FILES_MOVED, flight.order.ways)
+            return 1
         chance = Chance(now_ns=now_ns, jitter=self._jitter())
         self._pending.append(settlement_of(outcome, _ending(flight), self._options, chance))
-        if outcome.verdict is Verdict.COMPLETE:
-            telemetry.numbers.count(meters.FILES_MOVED, flight.order.ways)
         if outcome.code in BUCKET_TROUBLES:
             self._bucket_trouble(flight.order.transfer.bucket)
         return 1
@@ -163,14 +168,13 @@ class Settler:
             telemetry.numbers.count(meters.BYTES_MOVED, flight.order.ways, more)
 
 
-def _count(settlement: Settlement) -> None:
-    settling = settlement.settling
+def _count(settling: Settling, error_code: str, number: int) -> None:
     if settling in _ENDS:
-        telemetry.numbers.count(meters.SUB_TASKS_ENDED, (settling.name,))
+        telemetry.numbers.count(meters.SUB_TASKS_ENDED, (settling.name,), number)
         if settling is Settling.FAILED:
-            telemetry.numbers.count(meters.FAILURES, (settlement.error_code,))
+            telemetry.numbers.count(meters.FAILURES, (error_code,), number)
     elif settling is not Settling.TIDIED:
-        telemetry.numbers.count(meters.ATTEMPTS_AGAIN, (settling.name.lower(), settlement.error_code))
+        telemetry.numbers.count(meters.ATTEMPTS_AGAIN, (settling.name.lower(), error_code), number)
 
 
 def _ending(flight: Flight) -> Ending:

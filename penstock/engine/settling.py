@@ -41,10 +41,9 @@ class Chance:
 
 def settlement_of(outcome: Outcome, ending: Ending, options: RetryOptions, chance: Chance) -> Settlement:
     """What the catalog should keep of this outcome."""
-    transfer = ending.order.transfer
     match outcome.verdict:
         case Verdict.COMPLETE | Verdict.SKIPPED:
-            return _complete(outcome, transfer.sub_task_id, transfer.attempt)
+            return completed(outcome)
         case Verdict.TIDIED:
             return _settlement(ending, Settling.TIDIED)
         case Verdict.RETURNED:
@@ -114,10 +113,11 @@ def wait_s(failures: int, options: RetryOptions, jitter: float) -> float:
     return options.waits_s[step] * (0.5 + jitter)
 
 
-def _complete(outcome: Outcome, sub_task_id: str, attempt: int) -> Settlement:
+def completed(outcome: Outcome) -> Settlement:
+    """What the catalog should keep of a file that is where it should be: its outcome says all."""
     return Settlement(
-        sub_task_id=sub_task_id,
-        attempt=attempt,
+        sub_task_id=outcome.sub_task_id,
+        attempt=outcome.attempt,
         settling=Settling.COMPLETE,
         skipped=outcome.verdict is Verdict.SKIPPED,
         tidy=outcome.tidy,
