@@ -26,7 +26,7 @@ FAR = 1.7
 """Answers that take up to NEAR times the floor let the window grow, beyond FAR times they shrink it."""
 OWN_QUEUE = 2.0
 """So many requests of ours may queue whatever the latency: else who came first would keep those who come later at one."""
-SLACK_S = 0.003  # nobody gains from sparing a store that answers within a few milliseconds, and there it would be noise
+SLACK_S = 0.005  # nobody gains from sparing a store that answers within a few milliseconds, and there it would be noise
 EASE_LEAST, EASE_MOST = 0.9, 0.7
 EPOCH_S = 30.0
 
@@ -158,7 +158,9 @@ class Pace:
                 is_quick = self._is_climbing and is_near
                 self._window = min(self._most, self._window + (1.0 if is_quick else 1 / self._window))
         elif usual_s > floor_s * FAR + SLACK_S and latency.count >= SAMPLES_PLENTY:
-            self._ease(max(EASE_MOST, min(EASE_LEAST, FAR * floor_s / usual_s)), now_s)
+            # Never below what it began with: slow answers may as well come of a busy machine, ours or the store's.
+            factor = max(EASE_MOST, min(EASE_LEAST, FAR * floor_s / usual_s))
+            self._ease(factor, now_s, least=min(self._window, BEGIN_WITH))
 
     def refused(self, *, retry_after_s: float | None, began_s: float, now_s: float) -> None:
         """The store asks to slow down. What had begun before the last refusal was heard is the same wish.
@@ -209,8 +211,8 @@ class Pace:
         self._cut_s = now_s
         self._is_climbing = False
 
-    def _ease(self, factor: float, now_s: float) -> None:
-        self._window = max(1.0, min(self._window, max(1.0, float(self.in_flight))) * factor)
+    def _ease(self, factor: float, now_s: float, *, least: float = 1.0) -> None:
+        self._window = max(least, min(self._window, max(1.0, float(self.in_flight))) * factor)
         self._is_climbing = False
         self._eased_s = now_s
         for latency in self._latencies.values():
