@@ -56,7 +56,7 @@ $(PEERS): requirements/bench.txt scripts/venv.sh
 	@.venv-bench/bin/python -m pip --disable-pip-version-check --no-input install -qq --no-deps -r $<
 	@touch $@
 
-bench: $(RUNTIME) $(PEERS) ## measure side by side with peers (BENCH_ARGS=... instead of --quick; `--help` tells)
+bench: $(RUNTIME) $(PEERS) ## measure side by side with peers (BENCH_ARGS=... instead of --quick: `--help` tells all)
 	@scripts/deb.sh $$(grep -v '^#' requirements/debian-bench.txt)
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 

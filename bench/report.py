@@ -40,7 +40,7 @@ def as_markdown(results: Results, scale: str) -> str:
     """All tables, the verdicts first."""
     if not results:
         return "Nothing has been measured yet.\n"
-    lines = [*_machines(results, scale), "", "### Targets and what was measured", ""]
+    lines = [*_machines(results, scale), "", "### Targets, and what was measured", ""]
     lines += [*_table(VERDICTS, [vars(each) for each in verdicts(results)]), "", "### Side by side", ""]
     for contest in _contests(results):
         lines += _movement(contest)

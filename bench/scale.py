@@ -100,9 +100,9 @@ QUICK = Scale(
     slow_s=30.0,
     growth_files=1000,
     ceph=(
-        FileSet(name="large", count=1, size_bytes=256 * MIB),
-        FileSet(name="medium", count=25, size_bytes=4 * MIB),
-        FileSet(name="small", count=300, size_bytes=4 * KIB),
+        FileSet(name="ceph-large", count=1, size_bytes=256 * MIB),
+        FileSet(name="ceph-medium", count=25, size_bytes=4 * MIB),
+        FileSet(name="ceph-small", count=300, size_bytes=4 * KIB),
     ),
 )
 FULL = Scale(
@@ -123,8 +123,8 @@ FULL = Scale(
     slow_s=20.0,
     growth_files=5000,
     ceph=(
-        FileSet(name="large", count=1, size_bytes=512 * MIB),
-        FileSet(name="medium", count=100, size_bytes=4 * MIB),
-        FileSet(name="small", count=2000, size_bytes=4 * KIB),
+        FileSet(name="ceph-large", count=1, size_bytes=512 * MIB),
+        FileSet(name="ceph-medium", count=100, size_bytes=4 * MIB),
+        FileSet(name="ceph-small", count=2000, size_bytes=4 * KIB),
     ),
 )

@@ -22,9 +22,14 @@ from bench.lean import Answers, ask_all, signed
 from penstock.client import Client, ClientOptions, FileToMove, Parameter, bulk_entry, bulk_pages
 
 COMMAND = (sys.executable, "-P", "-m", "penstock.cli")
+REGIONS = {"oss": "cn-hangzhou", "s3": "us-east-1"}
 READY_S = 60.0
 STOP_S = 40.0
-KEYS = {"OSS_ACCESS_KEY_ID": "benchkeyid01", "OSS_ACCESS_KEY_SECRET": "benchsecret01"}
+KEYS = {
+    f"{maker}_{name}": value
+    for maker, secret in (("OSS", "ACCESS_KEY_SECRET"), ("AWS", "SECRET_ACCESS_KEY"))
+    for name, value in (("ACCESS_KEY_ID", "benchkeyid01"), (secret, "benchsecret01"))
+}
 
 
 class ServiceError(Exception):
@@ -43,13 +48,11 @@ class Penstock:
         self.account = open_account()
         self._start()
 
-    def add_bucket(self, name: str, port: int) -> None:
-        """Registers a bucket on 127.0.0.1 that speaks OSS."""
+    def add_bucket(self, name: str, port: int, *, kind: str = "oss") -> None:
+        """Registers a bucket on 127.0.0.1 that speaks OSS or S3."""
         endpoint = f"http://127.0.0.1:{port}"
-        waived = ("--no-versioning-check",)
-        self._run(
-            "bucket", "add", str(self.home), name, "--kind", "oss", "--endpoint", endpoint, "--region", "cn-hangzhou", *waived
-        )  # fmt: skip
+        place = ("--endpoint", endpoint, "--region", REGIONS[kind])
+        self._run("bucket", "add", str(self.home), name, "--kind", kind, *place, "--no-versioning-check")
 
     # -------------------------------------------------------------------------------------------------------- calls
 
@@ -57,14 +60,14 @@ class Penstock:
         """One call; its answer."""
         return self.client.call(action, {"FileSystemId": self.file_system_id, **parameters})
 
-    def flow(self, bucket: str, path: str) -> str:
+    def flow(self, bucket: str, path: str, *, kind: str = "oss") -> str:
         """A dataflow between a directory and a whole bucket. A bucket just registered is seen within a second."""
         (self.root / path.strip("/")).mkdir(parents=True, exist_ok=True)
         until = time.monotonic() + 10
         while True:
             try:
                 answer = self.call(
-                    "CreateDataFlow", FileSystemPath=path, SourceStorage=f"oss://{bucket}", SourceStoragePath="/"
+                    "CreateDataFlow", FileSystemPath=path, SourceStorage=f"{kind}://{bucket}", SourceStoragePath="/"
                 )
             except Exception:
                 if time.monotonic() > until:

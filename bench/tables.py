@@ -101,7 +101,7 @@ TABLES: Sequence[tuple[str, str, Sequence[Column]]] = (
     ),
     (
         "profile",
-        "Where the time goes: samples of py-spy, waiting not counted",
+        "Where the time goes: samples of py-spy, sleeping threads not counted",
         (
             ("process", "process", 0, ""),
             ("where", "where", 0, ""),

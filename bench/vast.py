@@ -68,9 +68,13 @@ def taken_bytes(directory: Path) -> int:
 
 
 def spare_bytes(directory: Path) -> int:
-    """What may be written there: half of what is free, 40 GiB at the most."""
+    """What may be written there: half of what is free, 40 GiB at the most; a file system in memory has no more than that."""
     found = os.statvfs(directory)
-    return min(found.f_bavail * found.f_frsize // 2, 40 * GIB)
+    free = min(found.f_bavail * found.f_frsize // 2, 40 * GIB)
+    if directory == MEMORY or MEMORY in directory.parents:
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        free = min(free, int(lines["MemAvailable"].split()[0]) * 1024 // 2)
+    return free
 
 
 def _did(*command: str) -> bool:
