@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
 import ssl
@@ -118,3 +119,49 @@ def test_a_refusal_is_heard_over_tls_while_the_body_is_being_sent(
         open_at(server.endpoint, ca_file=str(certificate)).put(
             "key", [LARGE], crc64=LARGE_CRC64, metadata={}, precondition=Overwrite()
         )
+
+
+@pytest.mark.parametrize("ending", ["says so", "just ends"])
+def test_a_body_up_to_the_close_needs_the_closing_word_of_tls(
+    open_at: Opener, tls: ssl.SSLContext, certificate: Path, ending: str
+) -> None:
+    """Anybody on the way can end a TCP stream; only the peer can end a TLS stream, by close_notify."""
+
+    def closing(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n<R><IsTruncated>false</IsTruncated></R>")
+        if ending == "says so":
+            with contextlib.suppress(OSError):
+                peer._sock.unwrap()  # type: ignore[attr-defined]
+
+    with ScriptedServer(closing, tls=tls) as server:
+        store = open_at(server.endpoint, ca_file=str(certificate), timeouts=replace(SHORT, first_byte_s=20.0))
+        if ending == "says so":
+            assert store.list_objects().objects == []
+        else:
+            with pytest.raises(StoreUnavailableError, match="broke off the body"):
+                store.list_objects()
+
+
+def test_begun_requests_over_tls_are_answered_and_used_again(
+    open_at: Opener, tls: ssl.SSLContext, certificate: Path
+) -> None:
+    def two(peer: Peer) -> None:
+        for _ in range(2):
+            peer.send(object_answer(peer.read_request().split()[1].encode() * 5000))
+        peer.wait_for_close()
+
+    with ScriptedServer(two, two, tls=tls) as server:
+        store = open_at(server.endpoint, ca_file=str(certificate), timeouts=replace(SHORT, first_byte_s=20.0))
+        for _ in range(2):
+            begun = [store.begin_get(key) for key in ("a", "b")]
+            for key, each in zip("ab", begun, strict=True):
+                assert each is not None
+                with each.result() as stream:
+                    body = bytearray()
+                    buffer = memoryview(bytearray(100_000))
+                    while count := stream.readinto(buffer):
+                        body += buffer[:count]
+                assert body == f"/bucket/{key}".encode() * 5000
+        assert server.connections == 2
+        store.close()
