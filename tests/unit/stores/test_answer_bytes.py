@@ -318,7 +318,7 @@ EARLY = b"<LastModified>0001-01-01T00:00:00+23:00</LastModified>"
         ("head", b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\nlast-modified: " + MANY + b"\r\n\r\n"),
     ],
 )
-def test_what_the_fuzzer_found_stays_mended(verb: str, content: bytes) -> None:
+def test_odd_numbers_dates_and_codes_are_no_surprise(verb: str, content: bytes) -> None:
     judge_store(content, verb=verb, ending=Ending.CLOSES)
 
 
