@@ -19,14 +19,16 @@ import re
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import fastcrc
 
 from penstock.transfer.crc64 import combine_all
 from penstock.transfer.transfer import TransferLimits
 
+Item = TypeVar("Item")
 LIMITS = TransferLimits()
 SMALL_PROCESSES = 2
 SMALL_THREADS = 8
@@ -123,16 +125,23 @@ def in_threads(count: int, work: Callable[[], None]) -> None:
 def parts_of(size: int) -> queue.SimpleQueue[tuple[int, int, int]]:
     """Number, offset and length of each part."""
     step = LIMITS.part_size_bytes
-    parts: queue.SimpleQueue[tuple[int, int, int]] = queue.SimpleQueue()
-    for number, offset in enumerate(range(0, size, step), start=1):
-        parts.put((number, offset, min(step, size - offset)))
-    return parts
+    return queue_of(
+        (number, offset, min(step, size - offset)) for number, offset in enumerate(range(0, size, step), start=1)
+    )
 
 
-def taken_from(parts: queue.SimpleQueue[tuple[int, int, int]]) -> tuple[int, int, int] | None:
-    """The next part, or None."""
+def queue_of(items: Iterable[Item]) -> queue.SimpleQueue[Item]:
+    """Work that threads take in turn."""
+    waiting: queue.SimpleQueue[Item] = queue.SimpleQueue()
+    for each in items:
+        waiting.put(each)
+    return waiting
+
+
+def taken_from(work: queue.SimpleQueue[Item]) -> Item | None:
+    """The next one, or None."""
     try:
-        return parts.get_nowait()
+        return work.get_nowait()
     except queue.Empty:
         return None
 
@@ -235,18 +244,12 @@ def _crc_of(link: Link) -> int:
 
 def import_small(port: int, path: str, names: list[str], directory: str) -> None:
     """Objects into files, each durable by itself."""
-    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-    for name in names:
-        waiting.put(name)
+    waiting = queue_of(names)
     held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
 
     def work() -> None:
         link = Link(port)
-        while not waiting.empty():
-            try:
-                name = waiting.get_nowait()
-            except queue.Empty:
-                return
+        while (name := taken_from(waiting)) is not None:
             link.send(f"GET {path}/{name} HTTP/1.1\r\nhost: floor\r\n\r\n")
             pieces: list[bytes] = []
             crc, told = link.body(lambda piece: pieces.append(bytes(piece)))  # noqa: B023
@@ -264,17 +267,11 @@ def import_small(port: int, path: str, names: list[str], directory: str) -> None
 
 def export_small(port: int, path: str, names: list[str], directory: str) -> None:
     """Files into objects."""
-    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-    for name in names:
-        waiting.put(name)
+    waiting = queue_of(names)
 
     def work() -> None:
         link = Link(port)
-        while not waiting.empty():
-            try:
-                name = waiting.get_nowait()
-            except queue.Empty:
-                return
+        while (name := taken_from(waiting)) is not None:
             content = Path(directory, name).read_bytes()
             crc = fastcrc.crc64.xz(content)
             head = f"PUT {path}/{name} HTTP/1.1\r\nhost: floor\r\ncontent-length: {len(content)}\r\n\r\n"

@@ -46,7 +46,12 @@ class Penstock:
         self._set(settings or {})
         self.file_system_id = self._run("filesystem", "add", str(home), str(root)).split()[0]
         self.account = open_account()
-        self._start()
+        try:
+            self._start()
+        except ServiceError:
+            self._process.wait()
+            self.account.close()
+            raise
 
     def add_bucket(self, name: str, port: int, *, kind: str = "oss") -> None:
         """Registers a bucket on 127.0.0.1 that speaks OSS or S3."""
@@ -185,7 +190,8 @@ class Penstock:
         line = self._process.stdout.readline() if readable else b""
         if not line:
             self._process.kill()
-            raise ServiceError(f"Penstock did not become ready; see {self.home}.log")
+            said = (self.home.parent / f"{self.home.name}.log").read_text(errors="replace")[-1500:]
+            raise ServiceError(f"Penstock did not become ready: {said}")
         self.options = ClientOptions(
             endpoint=json.loads(line)["api"],
             access_key_id=self._init["access_key_id"],
