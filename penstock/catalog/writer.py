@@ -140,14 +140,12 @@ class Writer:
         synced = any(job.verb.durability is Durability.SYNCED for job in batch)
         self._connection.begin(Durability.SYNCED if synced else Durability.UNSYNCED)
         session = self._open_session(self._connection)
+        together: dict[Verb[Any, Any], list[_Job]] = {}  # all wait at once, so nobody can tell who of them came first
+        for job in batch:
+            together.setdefault(job.verb, []).append(job)
         answers: list[_Answer] = []
-        start = 0
-        while start < len(batch):
-            end = start + 1
-            while end < len(batch) and batch[end].verb is batch[start].verb:
-                end += 1
-            answers += self._perform(session, batch[start:end])
-            start = end
+        for jobs in together.values():
+            answers += self._perform(session, jobs)
         began_s = time.perf_counter()
         self._connection.commit()
         telemetry.numbers.observe(meters.COMMITS, time.perf_counter() - began_s, self._labels)
