@@ -14,12 +14,11 @@ from penstock.catalog import identifiers
 from penstock.catalog.counting import Tally
 from penstock.catalog.database import Row
 from penstock.catalog.session import Session
-from penstock.catalog.verbs import Claimed, ClaimLane, Claims, Demand, Grant
+from penstock.catalog.verbs import Claimed, ClaimLane, Claims, Demand, Grant, Held
 from penstock.model import (
     Condition,
     ConflictPolicy,
     FileDetail,
-    SubTask,
     SubTaskStatus,
     TaskAction,
 )
@@ -34,6 +33,7 @@ QUEUES: Mapping[ClaimLane, tuple[str, ...]] = {
 _BEFORE_ALL = -2  # below every number, and below NO_NUMBER
 _LANES = {lane.value: lane for lane in ClaimLane}
 _STATUSES = {status.value: status for status in SubTaskStatus}
+_NO_CONDITION = Condition()
 _number = itemgetter(0)
 
 Standing = Mapping[str, Sequence[int]]
@@ -152,56 +152,29 @@ def _claim(
 
 
 def _claimed(answered: Sequence[Row], task: Row) -> list[Claimed]:
-    """The rows of one task as values; taken apart by position, for there may be many."""
+    """The rows of one task as values; taken apart and put together by position, for there may be many."""
     file_system_id, data_flow_id, task_id = task["file_system_id"], task["data_flow_id"], task["task_id"]
+    path, storage = task["file_system_path"], task["source_storage"]
     action, policy = TaskAction(task["action"]), ConflictPolicy(task["conflict_policy"])
     made: list[Claimed] = []
-    for row in answered:
-        (
-            _, sub_task_id, source, target, status, attempt, condition_modify_ns, condition_size, bytes_total, bytes_done,
-            actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, guarantee, note,
-            created_ns, started_ns, ended_ns, due_ns, lane, rival, checkpoint, tidy, failures,
-        ) = row  # fmt: skip
-        sub_task = SubTask(
-            file_system_id=file_system_id,
-            data_flow_id=data_flow_id,
-            task_id=task_id,
-            sub_task_id=sub_task_id,
-            source=source,
-            target=target,
-            status=_STATUSES[status],
-            attempt=attempt,
-            condition=Condition(modify_time_ns=condition_modify_ns, size_bytes=condition_size),
-            bytes_total=bytes_total,
-            bytes_done=bytes_done,
-            actual_bytes=actual_bytes,
-            moving_ns=moving_ns,
-            detail=None
-            if detail_modify_ns is None
-            else FileDetail(modify_time_ns=detail_modify_ns, size_bytes=detail_size, checksum=detail_checksum),
-            error_code=error_code,
-            error_message=error_message,
-            guarantee=guarantee,
-            note=note,
-            created_ns=created_ns,
-            started_ns=started_ns or None,
-            ended_ns=ended_ns or None,
-            due_ns=due_ns,
-        )
-        made.append(
-            Claimed(
-                sub_task=sub_task,
-                lane=_LANES[lane],
-                action=action,
-                conflict_policy=policy,
-                file_system_path=task["file_system_path"],
-                source_storage=task["source_storage"],
-                rival=rival,
-                checkpoint=checkpoint,
-                tidy=bool(tidy),
-                failures=failures,
-            )
-        )
+    for (
+        _, sub_task_id, source, target, status, attempt, condition_modify_ns, condition_size, bytes_total, bytes_done,
+        actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, started_ns,
+        ended_ns, lane, rival, checkpoint, tidy, failures,
+    ) in answered:  # fmt: skip
+        if condition_modify_ns is None and condition_size is None:
+            condition = _NO_CONDITION
+        else:
+            condition = Condition(modify_time_ns=condition_modify_ns, size_bytes=condition_size)
+        detail = None
+        if detail_modify_ns is not None:
+            detail = FileDetail(modify_time_ns=detail_modify_ns, size_bytes=detail_size, checksum=detail_checksum)
+        held = Held(
+            file_system_id, data_flow_id, task_id, sub_task_id, source, target, _STATUSES[status], attempt, condition,
+            bytes_total, bytes_done, actual_bytes, moving_ns, detail, error_code, error_message, started_ns or None,
+            ended_ns or None,
+        )  # fmt: skip
+        made.append(Claimed(held, _LANES[lane], action, policy, path, storage, rival, checkpoint, bool(tidy), failures))
     return made
 
 

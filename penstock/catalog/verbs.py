@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
-from penstock.model import Condition, ConflictPolicy, FileDetail, SubTask, SubTaskStatus, TaskAction
+from penstock.model import Condition, ConflictPolicy, FileDetail, SubTaskStatus, TaskAction
 
 Item = TypeVar("Item")
 
@@ -193,11 +193,33 @@ class Demand:
     share: Callable[[Sequence[str]], Sequence[tuple[str, int]]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class Held(NamedTuple):
+    """A sub-task as it is claimed, its fields as those of a SubTask. A tuple, because there are thousands a second."""
+
+    file_system_id: str
+    data_flow_id: str
+    task_id: str
+    sub_task_id: str
+    source: str
+    target: str
+    status: SubTaskStatus
+    attempt: int
+    condition: Condition
+    bytes_total: int
+    bytes_done: int
+    actual_bytes: int
+    moving_ns: int
+    detail: FileDetail | None
+    error_code: str
+    error_message: str
+    started_ns: int | None
+    ended_ns: int | None
+
+
+class Claimed(NamedTuple):
     """One claimed sub-task with all that a Transfer is made of. `status` is RUNNING, CANCELING (withdraw) or final (tidy)."""
 
-    sub_task: SubTask
+    sub_task: Held
     lane: ClaimLane
     action: TaskAction
     conflict_policy: ConflictPolicy

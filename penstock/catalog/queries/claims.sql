@@ -57,8 +57,8 @@ UPDATE sub_tasks
        attempt = attempt + 1, owner = :owner, queue = ''
  WHERE number IN (SELECT number FROM claimable)
 RETURNING number, sub_task_id, source, target, status, attempt, condition_modify_ns, condition_size, bytes_total, bytes_done,
-    actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, guarantee, note,
-    created_ns, started_ns, ended_ns, due_ns, lane, rival, checkpoint, tidy, failures;
+    actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, started_ns, ended_ns,
+    lane, rival, checkpoint, tidy, failures;
 
 -- promise: a lease, or a longer one
 INSERT INTO leases (owner, until_ns) VALUES (:owner, :until_ns)
