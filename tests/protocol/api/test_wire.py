@@ -1,9 +1,13 @@
 """What happens on the wire itself: forms, shapes, bounds, and whatever a stranger may send?"""
 
+import asyncio
 import http.client
 import json
 import socket
+import struct
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +24,7 @@ from penstock.api.options import ApiOptions, Fidelity
 from penstock.api.protocol import VERSION
 from penstock.catalog.catalog import Catalog
 from penstock.model import Registry
-from tests.fixtures.apiserver import FILE_SYSTEM, OWNER, SLEEPER, ApiServer, Response, serving
+from tests.fixtures.apiserver import FILE_SYSTEM, OWNER, SLEEPER, ApiServer, Response, serving, settled
 from tests.fixtures.signing import v3_headers
 
 IDS = {"FileSystemId": FILE_SYSTEM}
@@ -240,6 +244,69 @@ def test_a_caller_who_hangs_up_hurts_nobody(tight: ApiServer) -> None:
     with socket.create_connection(("127.0.0.1", tight.port), timeout=20) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf")
     assert tight.ask("DescribeDataFlows", IDS).status == 200
+
+
+# ------------------------------------------------------------------------------------------------- beginnings and ends
+
+
+def signed(server: ApiServer, action: str, parameters: dict[str, str]) -> bytes:
+    """A request as it goes over the wire."""
+    headers = v3_headers(
+        parameters, action=action, nonce=server.nonce(), now_ns=server.now_ns(), signer=server.signer(OWNER)
+    )
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"POST /?{urlencode(parameters)} HTTP/1.1\r\n{lines}content-length: 0\r\n\r\n".encode()
+
+
+def test_a_caller_who_has_said_all_still_hears_all_answers(shared: ApiServer) -> None:
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=20) as connection:
+        connection.sendall(b"".join(signed(shared, "DescribeDataFlows", IDS) for _ in range(3)))
+        connection.shutdown(socket.SHUT_WR)
+        answers = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    assert answers.count(b"HTTP/1.1 200 OK\r\n") == 3
+
+
+def test_a_call_is_carried_out_though_its_caller_hangs_up(server: ApiServer) -> None:
+    flow = server.make_flow()
+    task = server.make_stream(flow)
+    ids = {**IDS, "DataFlowId": flow, "DataFlowTaskId": task, "DstFilePath": "/a"}
+    for number in range(20):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", number % 2, 0))  # with a reset
+            connection.sendall(signed(server, "CreateDataFlowSubTask", {**ids, "SrcFilePath": f"/{number}"}))
+            if number == 0:
+                assert connection.recv(12) == b"HTTP/1.1 200"
+
+    def accepted() -> int:
+        answer = server.ask("DescribeDataFlowSubTasks", {**IDS, "MaxResults": "100"}).body
+        return len(answer["DataFlowSubTask"]["DataFlowSubTask"])
+
+    settled(lambda: not server._server.server_state.tasks and len(server._server.server_state.connections) == 0)
+    assert accepted() >= 10, "at least those who hung up in peace"
+
+
+def test_a_server_that_ends_answers_what_it_has_begun(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, may_go_on = threading.Event(), threading.Event()
+    look = server.catalog.data_flows
+
+    async def slow(*asked: Any, **named: Any) -> Any:
+        begun.set()
+        await asyncio.to_thread(may_go_on.wait, 20)
+        return await look(*asked, **named)
+
+    monkeypatch.setattr(server.catalog, "data_flows", slow)
+    connections = server._server.server_state.connections
+    with ThreadPoolExecutor() as pool, socket.create_connection(("127.0.0.1", server.port), timeout=20) as idle:
+        asked = pool.submit(server.ask, "DescribeDataFlows", IDS)
+        assert begun.wait(20)
+        ending = pool.submit(server.restart)
+        assert idle.recv(1) == b"", "it has nothing to wait for"
+        settled(lambda: len(connections) == 1)
+        may_go_on.set()
+        response = asked.result(20)
+        ending.result(20)
+    assert (response.status, response.headers["connection"]) == (200, "close")
+    assert server.ask("DescribeDataFlows", IDS).status == 200
 
 
 # ------------------------------------------------------------------------------------------------------- in our process
