@@ -53,7 +53,12 @@ class Gate:
             gate.steps,
             limits=limits,
             choices=choices,
-            parts=PartPool(limits.parts_in_flight, buffer_bytes=limits.buffer_bytes),
+            parts=PartPool(
+                limits.parts_in_flight,
+                workers_max=limits.parts_in_flight_max,
+                buffer_bytes=limits.buffer_bytes,
+                clock_s=time.monotonic,
+            ),
             now_ns=time.time_ns,
             jitter=random.Random().random,  # noqa: S311  (spreads waits, guards nothing)
         )

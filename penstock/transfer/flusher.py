@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from penstock.transfer import posix
+from penstock.transfer import pagecache
 
 GRAIN_BYTES = 2 << 20
 """What is written back, and dropped, in one go. A power of two: no large page of the cache lies across such a border."""
@@ -41,7 +41,7 @@ class Flusher:
             self._unsynced = 0
         with self._syncing:  # the others go on meanwhile, unless they reach the bound once more
             os.fdatasync(self.descriptor)
-            posix.drop_behind(self.descriptor, 0, 0)
+            pagecache.drop_behind(self.descriptor, 0, 0)
             self._synced()
 
 
@@ -70,10 +70,10 @@ class Span:
         """Start what is new, wait for what was started before."""
         descriptor = self._flusher.descriptor
         if border > self._start:
-            posix.start_writeback(descriptor, self._start, border - self._start)
+            pagecache.start_writeback(descriptor, self._start, border - self._start)
         if self._start > self._leaving:
-            posix.await_writeback(descriptor, self._leaving, self._start - self._leaving)
-            posix.drop_behind(descriptor, self._leaving, self._start - self._leaving)
+            pagecache.await_writeback(descriptor, self._leaving, self._start - self._leaving)
+            pagecache.drop_behind(descriptor, self._leaving, self._start - self._leaving)
         if border > self._start:
             self._flusher.wrote(border - self._start)
         self._leaving, self._start = self._start, border

@@ -136,7 +136,7 @@ class _LargeExport:
     def _move(self, part: PlannedPart, workspace: Workspace, upload_id: str, listed: Part | None) -> None:
         """Send one part, or find that the store has these very bytes. Runs in the pool."""
         attempt = self._attempt
-        body = PartBody(attempt, self._source, part, workspace.buffer())
+        body = PartBody(attempt, self._source, part, workspace)
         crc = None if listed is None else self._same(listed, body)
         if crc is None or listed is None:
             listed, crc = attempt.persist(lambda: self._put_part(part, upload_id, body))
@@ -173,7 +173,7 @@ class _LargeExport:
     def _read_only(self, part: PlannedPart, workspace: Workspace) -> None:
         """Learn one part's checksum without sending it."""
         crc = crc64.EMPTY
-        body = PartBody(self._attempt, self._source, part, workspace.buffer())
+        body = PartBody(self._attempt, self._source, part, workspace)
         for piece in body.preview():
             crc = crc64.update(piece, crc)
         body.let_go()

@@ -19,7 +19,7 @@ from penstock.errors import (
 )
 from penstock.model import FileDetail, Guarantee
 from penstock.stores.base import ByteRange, ObjectInfo
-from penstock.transfer import crc64, objects, ownership, posix
+from penstock.transfer import crc64, objects, ownership, pagecache, posix
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.flusher import Flusher, Span
 from penstock.transfer.journal import Journal, Publishing, Recorded, SourceIdentity
@@ -177,7 +177,7 @@ class _LargeImport:
                     return None
                 crc = crc64.update(piece, crc)
                 done += len(piece)
-        posix.drop_behind(partial.descriptor, part.offset, part.length_bytes)
+        pagecache.drop_behind(partial.descriptor, part.offset, part.length_bytes)
         return crc
 
     def _fetch(
@@ -207,6 +207,7 @@ class _LargeImport:
                     posix.write_all(partial.descriptor, piece[:count], part.offset + done)
                     done += count
                     span.grow(count)
+                    workspace.moved(count)
                     counted.reach(done)
 
         attempt.persist(read_on)

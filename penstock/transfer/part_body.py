@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penstock.transfer import crc64, posix
+from penstock.transfer import crc64, pagecache, posix
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.meter import PartMeter
+from penstock.transfer.parts import Workspace
 from penstock.transfer.plan import PlannedPart
 from penstock.transfer.source_file import SourceFile
 
@@ -23,14 +24,15 @@ _AHEAD_BYTES = 2 * _STEP_BYTES
 class PartBody:
     """The bytes of one part. `crc64` is that of the last whole pass that was sent."""
 
-    def __init__(self, attempt: Attempt, source: SourceFile, part: PlannedPart, buffer: memoryview) -> None:
+    def __init__(self, attempt: Attempt, source: SourceFile, part: PlannedPart, workspace: Workspace) -> None:
         self._attempt = attempt
         self._source = source
         self._part = part
-        self._buffer = buffer
+        self._workspace = workspace
+        self._buffer = workspace.buffer()
         self._counted = PartMeter(attempt.meter)
         # In the middle: the kernel reads ahead of the part before, so the first pages say nothing.
-        self._was_cached = posix.is_cached(source.descriptor, part.offset + part.length_bytes // 2)
+        self._was_cached = pagecache.is_cached(source.descriptor, part.offset + part.length_bytes // 2)
         self.crc64 = crc64.EMPTY
 
     @property
@@ -62,6 +64,7 @@ class PartBody:
             done += len(piece)
             yield piece
             self._counted.reach(done)
+            self._workspace.moved(len(piece))
             if done - stepped >= _STEP_BYTES:
                 self._read_ahead(stepped + _AHEAD_BYTES, done - stepped)
                 self._drop_behind(stepped, done - stepped)
@@ -80,8 +83,8 @@ class PartBody:
     def _read_ahead(self, position: int, length_bytes: int) -> None:
         length_bytes = min(length_bytes, self._part.length_bytes - position)
         if length_bytes > 0 and not self._was_cached:
-            posix.read_ahead(self._source.descriptor, self._part.offset + position, length_bytes)
+            pagecache.read_ahead(self._source.descriptor, self._part.offset + position, length_bytes)
 
     def _drop_behind(self, position: int, length_bytes: int) -> None:
         if not self._was_cached:
-            posix.drop_behind(self._source.descriptor, self._part.offset + position, length_bytes)
+            pagecache.drop_behind(self._source.descriptor, self._part.offset + position, length_bytes)

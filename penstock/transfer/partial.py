@@ -10,7 +10,7 @@ import errno
 import os
 
 from penstock.errors import FailureCode, TransferError
-from penstock.transfer import posix
+from penstock.transfer import pagecache, posix
 from penstock.transfer.ownership import AS_SERVICE, Ownership
 from penstock.transfer.posix import FileState
 
@@ -106,7 +106,7 @@ class PartialFile:
 
     def drop_cache(self) -> None:
         """Let go of the cached pages of a sealed file: they are on disk, and others need the memory."""
-        posix.drop_behind(self._lock_descriptor, 0, 0)
+        pagecache.drop_behind(self._lock_descriptor, 0, 0)
 
     def discard(self) -> bool:
         """Remove it and let go; False if its name was gone. Raises OSError if it cannot be removed."""

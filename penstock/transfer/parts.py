@@ -1,30 +1,38 @@
 """The part pool: a few threads shared by all large files of a mover, handed out part by part so that no file starves another.
 
 The file that has been served the fewest bytes is served next (deficit round robin by bytes, without a quantum). Each thread
-owns one buffer that is made once and used again, so memory is workers times buffers whatever the sizes of files. Knows nothing
+owns one buffer that is made once and used again, so memory is workers times buffers whatever the sizes of files. How many
+threads work is found out by trial (`width`): a store far away needs more connections than one next door. Knows nothing
 of stores and files: a job is a size and a callable.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from penstock.errors import StoppedError
+from penstock.transfer.width import Width
 
 _LOOK_EVERY_S = 0.1
 
 
 class Workspace:
-    """A worker's own buffer. Only valid within the job that it is handed to."""
+    """A worker's own buffer, and what it has moved. Only valid within the job that it is handed to."""
 
     def __init__(self, buffer_bytes: int) -> None:
         self._buffer = memoryview(bytearray(buffer_bytes))
+        self.moved_bytes = 0
 
     def buffer(self) -> memoryview:
         """The buffer, of the pool's `buffer_bytes`."""
         return self._buffer
+
+    def moved(self, count: int) -> None:
+        """So many bytes more went over the network: by this the pool finds out how many parts at once are best."""
+        self.moved_bytes += count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,23 +75,34 @@ class _Line:
 
 
 class PartPool:
-    """`workers` threads. `run` may be called from many threads at once, one call a file."""
+    """`workers` threads, up to `workers_max` where that makes it faster by `clock_s` (seconds, from anywhere).
 
-    def __init__(self, workers: int, *, buffer_bytes: int = 1 << 20, name: str = "part") -> None:
+    `run` may be called from many threads at once, one call a file.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        *,
+        workers_max: int = 0,
+        buffer_bytes: int = 1 << 20,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._changed = threading.Condition()
         self._lines: list[_Line] = []
         self._closed = False
-        self._threads = [
-            threading.Thread(target=self._serve, args=(Workspace(buffer_bytes),), name=f"{name}-{index}", daemon=True)
-            for index in range(workers)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._buffer_bytes = buffer_bytes
+        self._clock_s = clock_s
+        self._width = Width(least=workers, most=workers_max)
+        self._running = 0
+        self._workspaces: list[Workspace] = []
+        self._threads: list[threading.Thread] = []
+        self._widen()
 
     @property
     def workers(self) -> int:
-        """How many parts can move at the same time."""
-        return len(self._threads)
+        """How many parts can move at the same time, now."""
+        return self._width.now
 
     def run(self, jobs: Iterable[PartJob], *, look: Callable[[], None] = lambda: None) -> None:
         """Do all jobs of one file; returns when none of them runs any more.
@@ -112,6 +131,7 @@ class PartPool:
             with self._changed:
                 if self._changed.wait_for(lambda: line.is_over, _LOOK_EVERY_S):
                     return
+                self._steer()
             try:
                 look()  # outside of the lock: it asks the mover
             except BaseException as error:  # noqa: BLE001  (raised by `run` once no job of this file runs any more)
@@ -128,6 +148,29 @@ class PartPool:
         for thread in self._threads:
             thread.join()
 
+    # ---------------------------------------------------------------------------------------------------------- workers
+
+    def _steer(self) -> None:
+        """Ask for another width where parts wait although all places are taken. Holds the lock."""
+        if self._closed:
+            return
+        if self._running < self._width.now or all(line.next is None for line in self._lines):
+            self._width.rested()
+        elif self._width.look(self._clock_s(), sum(workspace.moved_bytes for workspace in self._workspaces)):
+            self._widen()
+
+    def _widen(self) -> None:
+        """Start the threads that are missing, wake those that may go on; one too many ends no part, it only takes none."""
+        while len(self._threads) < self._width.now:
+            workspace = Workspace(self._buffer_bytes)
+            self._workspaces.append(workspace)
+            name = f"part-{len(self._threads)}"
+            thread = threading.Thread(target=self._serve, args=(workspace,), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        with self._changed:
+            self._changed.notify_all()
+
     def _serve(self, workspace: Workspace) -> None:
         while (taken := self._take()) is not None:
             line, job = taken
@@ -138,6 +181,7 @@ class PartPool:
                 error = caught
             with self._changed:
                 line.running -= 1
+                self._running -= 1
                 if error is not None:
                     line.drop(error)
                 if line.is_over:
@@ -149,8 +193,9 @@ class PartPool:
             while True:
                 waiting = (line for line in self._lines if line.next is not None)
                 line = min(waiting, key=lambda line: line.served_bytes, default=None)
-                job = None if line is None else line.take()
+                job = None if line is None or self._running >= self._width.now else line.take()
                 if line is not None and job is not None:
+                    self._running += 1
                     return line, job
                 if self._closed:
                     return None

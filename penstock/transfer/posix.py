@@ -6,7 +6,6 @@ policy lives here, but for one: `open_beneath` and `walk_beneath` never lead out
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import fcntl
@@ -33,8 +32,6 @@ _AT_STATX_FORCE_SYNC = 0x2000
 _STATX_BASIC = 0x07FF
 _STATX_BTIME = 0x0800
 _STATX_MNT_ID = 0x1000
-_SYNC_FILE_RANGE_WRITE = 2
-_SYNC_FILE_RANGE_WRITE_AND_WAIT = 7
 _OPEN_HOW = struct.Struct("=QQQ")
 _STATX = struct.Struct("=IIQIIIHHQQQQ" + "qII" * 4 + "IIII" + "QQ")
 _STATX_SIZE = 256
@@ -336,47 +333,6 @@ def reserve(descriptor: int, size_bytes: int) -> bool:
             return False
         raise _fail(number)
     return True
-
-
-def start_writeback(descriptor: int, offset: int, length_bytes: int) -> None:
-    """Ask the kernel to begin writing that range to disk. A hint: where it is not offered nothing happens."""
-    _sync_range(descriptor, offset, length_bytes, _SYNC_FILE_RANGE_WRITE)
-
-
-def await_writeback(descriptor: int, offset: int, length_bytes: int) -> None:
-    """Write that range to disk and wait until it is there (its metadata, and the disk's own cache, are fsync's affair)."""
-    _sync_range(descriptor, offset, length_bytes, _SYNC_FILE_RANGE_WRITE_AND_WAIT)
-
-
-def _sync_range(descriptor: int, offset: int, length_bytes: int, flags: int) -> None:
-    call = getattr(_libc, "sync_file_range", None)
-    if call is None:
-        return
-    done = call(
-        ctypes.c_int(descriptor), ctypes.c_int64(offset), ctypes.c_int64(length_bytes), ctypes.c_uint(flags)
-    )  # fmt: skip
-    if done != 0 and ctypes.get_errno() in {errno.EIO, errno.ENOSPC, errno.EDQUOT}:
-        raise _fail(ctypes.get_errno())  # an error told here is told nowhere else again
-
-
-def is_cached(descriptor: int, offset: int) -> bool:
-    """Whether reading the byte at `offset` would need no disk. False where the file system does not tell."""
-    try:
-        return os.preadv(descriptor, [bytearray(1)], offset, os.RWF_NOWAIT) == 1
-    except OSError:
-        return False
-
-
-def drop_behind(descriptor: int, offset: int, length_bytes: int) -> None:
-    """Let go of cached pages of that range (0 length: to the end). A hint: where it is not offered nothing happens."""
-    with contextlib.suppress(OSError):
-        os.posix_fadvise(descriptor, offset, length_bytes, os.POSIX_FADV_DONTNEED)
-
-
-def read_ahead(descriptor: int, offset: int, length_bytes: int) -> None:
-    """Ask the kernel to read that range soon. A hint: where it is not offered nothing happens."""
-    with contextlib.suppress(OSError):
-        os.posix_fadvise(descriptor, offset, length_bytes, os.POSIX_FADV_WILLNEED)
 
 
 def write_all(descriptor: int, data: memoryview, offset: int) -> None:

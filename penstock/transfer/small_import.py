@@ -16,10 +16,11 @@ from penstock.transfer.attempt import Attempt
 from penstock.transfer.landing import land, wanted
 from penstock.transfer.meter import PartMeter
 from penstock.transfer.mtime import TIME_NOT_KEPT, is_held, of_object
+from penstock.transfer.pagecache import start_writeback
 from penstock.transfer.partial import PartialFile
 from penstock.transfer.place import Place
 from penstock.transfer.policy import Decision
-from penstock.transfer.posix import start_writeback, write_all
+from penstock.transfer.posix import write_all
 from penstock.transfer.steps import INLINE_MAX_BYTES, Pause, Steps
 from penstock.transfer.transfer import Lane, Outcome
 

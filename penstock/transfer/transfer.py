@@ -177,7 +177,8 @@ class TransferLimits:
 
     small_file_max_bytes: int = 8 << 20  # one request, one buffer, no journal
     part_size_bytes: int = 16 << 20  # grows with the file where the store's part count asks for it
-    parts_in_flight: int = 4  # over all files of a mover
+    parts_in_flight: int = 4  # over all files of a mover, to begin with
+    parts_in_flight_max: int = 16  # where more make it faster
     buffer_bytes: int = 1 << 20
     part_tries: int = 4
     part_try_wait_s: float = 0.2  # doubled each time, jittered

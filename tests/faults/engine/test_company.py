@@ -23,7 +23,7 @@ from penstock.engine.small_lane import SmallLane
 from penstock.errors import FailureCode, PreconditionFailedError, StoreUnavailableError, ThrottledError
 from penstock.model import ConflictPolicy, Direction
 from penstock.transfer import mover as gate_door
-from penstock.transfer import posix
+from penstock.transfer import pagecache, posix
 from penstock.transfer.steps import Steps
 from penstock.transfer.transfer import Lane, Outcome, StopReason, Transfer, Verdict
 from tests.fixtures.gate import LIMITS, Gate, open_gate, transfer
@@ -301,7 +301,7 @@ def test_a_stop_between_two_stages_is_heard(
 ) -> None:
     """After the bytes are written it still counts; after the file has its name it comes too late for a cancel."""
     target = "penstock.transfer.small_import.start_writeback" if moment == "write" else "os.rename"
-    real = posix.start_writeback if moment == "write" else os.rename
+    real = pagecache.start_writeback if moment == "write" else os.rename
 
     def act(*args: Any, **kwargs: Any) -> None:
         real(*args, **kwargs)

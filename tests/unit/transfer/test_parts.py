@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -149,3 +151,41 @@ def test_a_file_whose_parts_wait_behind_others_hears_a_stop() -> None:
 
 def _held(gate: threading.Event) -> None:
     assert gate.wait(DEADLINE_S)
+
+
+def test_more_workers_come_where_they_make_it_faster_and_their_buffers_are_made_once() -> None:
+    """Every part takes as long as its neighbours, however many there are: from one look at the clock to the next."""
+    looked = threading.Condition()
+    looks = 0
+    buffers: dict[int, Workspace] = {}
+
+    def clock_s() -> float:
+        nonlocal looks
+        with looked:
+            looks += 1
+            looked.notify_all()
+            return looks * 0.6
+
+    pool = PartPool(2, workers_max=6, buffer_bytes=16, clock_s=clock_s)
+
+    def run(workspace: Workspace) -> None:
+        with looked:
+            begun = looks
+            assert looked.wait_for(lambda: looks > begun, DEADLINE_S)
+            buffers[id(workspace.buffer())] = workspace
+            workspace.moved(1 << 20)
+
+    def look(workspace: Workspace) -> None:
+        clock_s()
+
+    def jobs() -> Iterator[PartJob]:
+        until_s = time.monotonic() + DEADLINE_S
+        while len(buffers) < 6 and time.monotonic() < until_s:
+            yield PartJob(size_bytes=1, work=run)
+        for _ in range(pool.workers):  # what was asked for last ends by a look, which needs parts that wait
+            yield PartJob(size_bytes=1, work=look)
+
+    pool.run(jobs())
+    assert pool.workers == 6
+    pool.close()
+    assert len(buffers) == 6

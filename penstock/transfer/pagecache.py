@@ -1,0 +1,58 @@
+"""The page cache of one open file: begin to write back, wait for it, let go, read ahead, ask what is there.
+
+Calls libc and the kernel only. Where something is not offered nothing happens: the cache is only ever managed, never relied on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+
+_SYNC_FILE_RANGE_WRITE = 2
+_SYNC_FILE_RANGE_WRITE_AND_WAIT = 7
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def start_writeback(descriptor: int, offset: int, length_bytes: int) -> None:
+    """Ask the kernel to begin writing that range to disk. A hint: where it is not offered nothing happens."""
+    _sync_range(descriptor, offset, length_bytes, _SYNC_FILE_RANGE_WRITE)
+
+
+def await_writeback(descriptor: int, offset: int, length_bytes: int) -> None:
+    """Write that range to disk and wait until it is there (its metadata, and the disk's own cache, are fsync's affair)."""
+    _sync_range(descriptor, offset, length_bytes, _SYNC_FILE_RANGE_WRITE_AND_WAIT)
+
+
+def _sync_range(descriptor: int, offset: int, length_bytes: int, flags: int) -> None:
+    call = getattr(_libc, "sync_file_range", None)
+    if call is None:
+        return
+    done = call(
+        ctypes.c_int(descriptor), ctypes.c_int64(offset), ctypes.c_int64(length_bytes), ctypes.c_uint(flags)
+    )  # fmt: skip
+    number = ctypes.get_errno() if done != 0 else 0
+    if number in {errno.EIO, errno.ENOSPC, errno.EDQUOT}:
+        raise OSError(number, os.strerror(number))  # an error told here is told nowhere else again
+
+
+def is_cached(descriptor: int, offset: int) -> bool:
+    """Whether reading the byte at `offset` would need no disk. False where the file system does not tell."""
+    try:
+        return os.preadv(descriptor, [bytearray(1)], offset, os.RWF_NOWAIT) == 1
+    except OSError:
+        return False
+
+
+def drop_behind(descriptor: int, offset: int, length_bytes: int) -> None:
+    """Let go of cached pages of that range (0 length: to the end). A hint: where it is not offered nothing happens."""
+    with contextlib.suppress(OSError):
+        os.posix_fadvise(descriptor, offset, length_bytes, os.POSIX_FADV_DONTNEED)
+
+
+def read_ahead(descriptor: int, offset: int, length_bytes: int) -> None:
+    """Ask the kernel to read that range soon. A hint: where it is not offered nothing happens."""
+    with contextlib.suppress(OSError):
+        os.posix_fadvise(descriptor, offset, length_bytes, os.POSIX_FADV_WILLNEED)
