@@ -101,10 +101,14 @@ class Connection(asyncio.Protocol):
             self._go_on()
 
     def shutdown(self) -> None:
-        """The server ends: answer what is whole, and close."""
+        """The server ends: answer what is whole, and close; with TLS, an idle caller would say farewell at its next use only."""
         self._deaf = True
-        if not self._busy:
+        if self._busy:
+            return
+        if self._transport.get_write_buffer_size():
             self._transport.close()
+        else:
+            self._transport.abort()
 
     @property
     def _busy(self) -> bool:
@@ -255,6 +259,7 @@ class Connection(asyncio.Protocol):
         if self._refused and transport.can_write_eof():
             # The caller may be sending still: hung up on at once, it would hear of a reset and not of the refusal.
             transport.write_eof()
+            transport.resume_reading()
             self._set_deadline(self._options.linger_s)
         else:
             transport.close()

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
@@ -34,6 +34,7 @@ class Transport:
         self.written = b""
         self.closed = self.ended = self.aborted = False
         self.reading = True
+        self.unsent = 0
 
     def write(self, data: bytes) -> None:
         assert not self.closed
@@ -48,6 +49,9 @@ class Transport:
 
     def abort(self) -> None:
         self.closed = self.aborted = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
 
     def can_write_eof(self) -> bool:
         return True
@@ -202,6 +206,15 @@ def cut(data: bytes, at: Sequence[int]) -> list[bytes]:
     return [data[begin:end] for begin, end in itertools.pairwise(places)]
 
 
+@example(
+    requests=[
+        Asked(method="GET", query="=", body=b"", chunks=1),
+        Asked(method="POST", query="=", body=b"", chunks=0),
+    ],
+    at=[112],
+    turns=[0],
+    end=NONSENSE[0],
+)
 @given(
     requests=st.lists(REQUESTS, min_size=1, max_size=5),
     at=st.lists(st.integers(0, 10_000), max_size=12),
@@ -222,6 +235,7 @@ def test_requests_are_answered_in_order_however_they_are_cut(
         ((status, body, connection),) = found[len(requests) :]
         assert (status, body["Code"], connection) == (400, "InvalidParameter.Format", "close")
         assert line.transport.ended
+        assert line.transport.reading, "or the caller could not finish sending, and hear"
 
 
 def test_a_request_may_be_cut_at_every_byte(line: Line) -> None:
@@ -264,13 +278,15 @@ def test_the_last_request_of_a_connection(line: Line, raw: bytes) -> None:
 
 
 def test_a_server_that_ends_answers_what_is_whole(loop: asyncio.AbstractEventLoop) -> None:
-    idle, busy, half = Line(loop), Line(loop), Line(loop)
+    idle, busy, half, unread = Line(loop), Line(loop), Line(loop), Line(loop)
+    unread.transport.unsent = 1
     busy.api.gate.clear()
     busy.connection.data_received(b"GET /?a HTTP/1.1\r\n\r\nGET /?b HTTP/1.1\r\n\r\nGET /")
     half.connection.data_received(b"GET /")
     busy.turn()
-    for line in (idle, busy, half):
+    for line in (idle, busy, half, unread):
         line.connection.shutdown()
+    assert (idle.transport.aborted, unread.transport.aborted, unread.transport.closed) == (True, False, True)
     assert (idle.transport.closed, half.transport.closed, busy.transport.closed) == (True, True, False)
     busy.api.gate.set()
     busy.feed([])
