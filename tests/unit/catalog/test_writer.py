@@ -147,6 +147,13 @@ async def test_all_who_wait_share_transactions_of_bounded_size(bench: Bench) -> 
     assert max(map(len, bench.performed)) == 8
 
 
+async def test_one_verbs_callers_are_served_together_whoever_waits_between_them(bench: Bench) -> None:
+    often, seldom = bench.verb(double), bench.verb(lambda _session, item: item)
+    answers = await bench.together((often, 1), (seldom, "a"), (often, 2), (seldom, "b"), (often, 3))
+    assert answers[1:] == [2, "a", 4, "b", 6]
+    assert bench.performed[1:] == [[1, 2, 3], ["a", "b"]]
+
+
 async def test_nobody_hears_before_the_commit(bench: Bench) -> None:
     heard: list[int] = []
 

@@ -29,6 +29,29 @@ def test_one_ready_task_gets_all_the_room() -> None:
     assert [(share.task_id, share.count) for share in shares] == [("a", 64)]
 
 
+@given(free=st.integers(0, 200), reserved=st.integers(0, 100), under_way=st.integers(0, 150))
+def test_one_alone_gets_at_once_what_it_would_get_one_by_one(free: int, reserved: int, under_way: int) -> None:
+    floor, taken = Floor(free=free, reserved=reserved), 0
+    while free - taken > floor.must_leave(under_way + taken):
+        taken += 1
+    shares = Fairness(file_cost_bytes=COST).shares(["a"], floor, {"a": under_way})
+    assert sum(share.count for share in shares) == taken
+
+
+def test_an_offer_is_of_its_moment_and_divided_as_the_account_would_be() -> None:
+    fairness = Fairness(file_cost_bytes=COST)
+    fairness.saw(["a", "b"], {})
+    fairness.charge("a", 10 * COST)
+    under_way = Counter({"a": 3})
+    offer = fairness.offer(OPEN, under_way)
+    expected = fairness.shares(["a", "b", "c"], OPEN, {"a": 3})
+    fairness.charge("b", 1000 * COST)
+    under_way["a"] = 60
+    assert offer.shares(["a", "b", "c"]) == expected
+    counts = {share.task_id: share.count for share in expected}
+    assert counts["a"] + 10 in {counts["b"], counts["b"] + 1, counts["b"] - 1}
+
+
 def test_equal_tasks_get_equal_shares() -> None:
     shares = Fairness(file_cost_bytes=COST).shares(["a", "b", "c", "d"], OPEN, {})
     assert {share.task_id: share.count for share in shares} == dict.fromkeys("abcd", 16)
