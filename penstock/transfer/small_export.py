@@ -18,6 +18,7 @@ from penstock.transfer.source_file import SourceFile
 from penstock.transfer.steps import INLINE_MAX_BYTES, Pause, Steps
 from penstock.transfer.transfer import Outcome
 
+_AGAIN_BYTES = 256 << 10
 _JUST_SEND_MAX_BYTES = INLINE_MAX_BYTES  # up to here sending costs no more than asking first
 
 
@@ -86,16 +87,26 @@ class _SmallExport:
             self._fill(self._content)
             self._crc = crc64.update(self._content)
             if was_fresh:  # time stamps cannot tell yet: a second reading can
-                again = bytearray(len(self._content))
-                self._fill(again)
-                if again != self._content:
-                    raise source.changed()
+                self._read_again()
         except OSError as error:
             raise source.refusal(error) from error
         source.check_unchanged()
 
     def _fill(self, content: bytearray) -> None:
         if read_full(self._source.descriptor, memoryview(content), 0) < len(content):
+            raise self._source.changed()
+
+    def _read_again(self) -> None:
+        """A second reading has the same checksum; piece by piece, for a second whole buffer would double a mover's memory."""
+        piece = memoryview(bytearray(min(_AGAIN_BYTES, len(self._content))))
+        crc, done = crc64.EMPTY, 0
+        while done < len(self._content):
+            count = read_full(self._source.descriptor, piece[: len(self._content) - done], done)
+            if count == 0:
+                raise self._source.changed()
+            crc = crc64.update(piece[:count], crc)
+            done += count
+        if crc != self._crc:
             raise self._source.changed()
 
     # --------------------------------------------------------------------------------------------------------- sending
