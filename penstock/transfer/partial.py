@@ -86,16 +86,24 @@ class PartialFile:
         return posix.look_open(self._descriptor if self._descriptor >= 0 else self._lock_descriptor)
 
     def seal(self, modify_ns: int, ownership: Ownership = AS_SERVICE) -> FileState:
-        """Set time, mode and owner, fsync, close: on stable storage on return. The lock stays held.
+        """`dress` and `settle` in one. Raises OSError."""
+        self.dress(modify_ns, ownership)
+        return self.settle()
 
-        The mode is always set, the owner where this process may; what is returned tells.
-        Raises OSError: then nothing may be believed of this inode any more, discard it.
-        """
+    def dress(self, modify_ns: int, ownership: Ownership = AS_SERVICE) -> None:
+        """Set time, mode and owner. The mode is always set, the owner where this process may. Raises OSError."""
         descriptor = self._descriptor
         os.fchmod(descriptor, 0o666 & ~posix.umask() if ownership.mode is None else ownership.mode)
         os.utime(descriptor, ns=(os.fstat(descriptor).st_atime_ns, modify_ns))
         if ownership.owner is not None and ownership.group is not None:
             posix.give(descriptor, ownership.owner, ownership.group)  # last: what is another's cannot be changed
+
+    def settle(self) -> FileState:
+        """fsync, close: on stable storage on return, as is returned. The lock stays held.
+
+        Raises OSError: then nothing may be believed of this inode any more, discard it.
+        """
+        descriptor = self._descriptor
         os.fsync(descriptor)
         sealed = posix.look_open(descriptor)
         # close() is where network file systems tell their last errors; a duplicate keeps the lock.

@@ -148,13 +148,15 @@ def _publish(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Guarant
     guarantee: Guarantee | None = None
     try:
         write_all(partial.descriptor, memoryview(fetched.content), 0)
-        start_writeback(partial.descriptor, 0, 0)
         fetched.content.clear()  # many wait for their syncs together
-        yield Pause.WRITTEN
-        attempt.check_cancel()
         source = of_object(fetched.info)
         asked = ownership.of_object(fetched.info, attempt.choices)
-        sealed = partial.seal(source.ns, asked)
+        # All that is to be synced is done before the pause: what a journal commits for the first of many, it has for all.
+        partial.dress(source.ns, asked)
+        start_writeback(partial.descriptor, 0, 0)
+        yield Pause.WRITTEN
+        attempt.check_cancel()
+        sealed = partial.settle()
         guarantee = land(attempt, place, sealed, source)
         if guarantee is not None and not asked.is_given_to(sealed):
             attempt.add_note(ownership.OWNER_NOT_KEPT)
