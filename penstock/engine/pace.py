@@ -68,13 +68,14 @@ class Pace:
     """One bucket's. `most` is how many requests may be in flight at best (connections)."""
 
     __slots__ = (
-        "_accepted", "_accepted_before", "_cut_s", "_eased_s", "_epoch_s", "_heard_s", "_is_climbing", "_knee", "_knee_per_s",
+        "_accepted", "_accepted_before", "_cut_s", "_eased_s", "_epoch_s", "_full_s", "_heard_s", "_is_climbing", "_knee", "_knee_per_s",
         "_latencies", "_most", "_next_s", "_peak", "_span_s", "_streak", "_until_s", "_usual_s", "_window",
         "in_flight", "pause_s",
     )  # fmt: skip
 
     def __init__(self, *, most: int, now_s: float) -> None:
         self.in_flight = 0
+        self._full_s = -math.inf  # when the window was last used up
         self.pause_s = 0.0  # all pauses so far
         self._most = float(most)
         self._window = min(BEGIN_WITH, self._most)
@@ -124,6 +125,8 @@ class Pace:
     def begin(self, now_s: float) -> None:
         """A request begins."""
         self.in_flight += 1
+        if self.in_flight + 1 > self._window:
+            self._full_s = now_s
         self._peak = max(self._peak, self.in_flight)
         if self._knee_per_s < math.inf:
             self._next_s = max(self._next_s, now_s - BURST_S) + 1 / self.rate_per_s(now_s)
@@ -142,8 +145,13 @@ class Pace:
             self._turn_span(now_s)
         if now_s - self._epoch_s >= EPOCH_S:
             self._begin_epoch(now_s)
-        if latency_s is None or began_s < self._eased_s:
-            return  # nothing is known, or it tells of a queue that was already answered to
+        if began_s < self._eased_s:
+            return  # it tells of a queue that was already answered to
+        if latency_s is None:
+            # It was there before anybody looked: the store is quicker than we are, and more at once makes no queue there.
+            if self._full_s >= began_s or self._is_used_up(now_s):  # such answers are told many at once
+                self._window = min(self._most, self._window + 1 / self._window)
+            return
         self._usual_s += (latency_s - self._usual_s) * (SMOOTHING if self._usual_s else 1.0)
         latency = self._latencies.get(kind)
         if latency is None:
@@ -154,7 +162,7 @@ class Pace:
         floor_s, usual_s = latency.floor_s, latency.usual_s
         is_near = usual_s <= floor_s * NEAR + SLACK_S
         if is_near or self._window * (1 - floor_s / usual_s) <= OWN_QUEUE:
-            if self.in_flight + 1 > self.window(now_s):
+            if self._is_used_up(now_s):
                 is_quick = self._is_climbing and is_near
                 self._window = min(self._most, self._window + (1.0 if is_quick else 1 / self._window))
         elif usual_s > floor_s * FAR + SLACK_S and latency.count >= SAMPLES_PLENTY:
@@ -190,6 +198,10 @@ class Pace:
             self._ease(max(EASE_MOST, 1 - 1 / max(1.0, window)), now_s)
 
     # ---------------------------------------------------------------------------------------------------------- within
+
+    def _is_used_up(self, now_s: float) -> bool:
+        """Whether the window lets no more begin. An answer without a body was over, and not in flight, before it was told."""
+        return self.in_flight + 2 > self.window(now_s)
 
     def _returned(self, now_s: float) -> float:
         """How much of what was refused is allowed again: CUT_TO at once, 1 after RETURN_S, then more and more."""

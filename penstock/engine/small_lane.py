@@ -23,6 +23,7 @@ from penstock.transfer.steps import Awaited, Pause, Steps
 from penstock.transfer.transfer import Outcome, StopReason
 
 LOOK_EVERY_S = 0.25
+SEEN_S = 0.0001  # who waited less found the answer there: when it came is not known
 LATE_S = 60.0  # a store that has not answered by then is not waited for in company
 SYNCS_SLOW_S = 0.02  # the first sync of a group may take so long,
 SYNC_SLOW_S = 0.003  # and each further one that much, before helpers take their share
@@ -35,13 +36,14 @@ Reached = Pause | Awaited | Outcome
 class Journey:
     """One file under way: its steps, and its place on the board."""
 
-    __slots__ = ("asked_s", "place", "running", "steps")
+    __slots__ = ("asked_s", "awaited", "place", "running", "steps")
 
     def __init__(self, running: Running, steps: Steps[Outcome], place: int) -> None:
         self.running = running
         self.steps = steps
         self.place = place
         self.asked_s = 0.0
+        self.awaited: Awaited | None = None
 
 
 class Helpers:
@@ -183,9 +185,11 @@ class SmallLane:
         elif isinstance(reached, Outcome):
             self._ended.append((journey, reached))
         else:
-            self._await(journey, reached.fileno())
+            self._await(journey, reached)
 
-    def _await(self, journey: Journey, descriptor: int) -> None:
+    def _await(self, journey: Journey, awaited: Awaited) -> None:
+        journey.awaited = awaited
+        descriptor = awaited.fileno()
         if descriptor < 0:
             self._answered.append(journey)
             return
@@ -195,12 +199,17 @@ class SmallLane:
 
     def _listen(self) -> None:
         """See which answers are there; wait for one if nothing else can be done."""
-        for descriptor, _ in self._poll.poll(self._patience_ms()):
+        patience_ms = self._patience_ms()
+        waits_since_s = self._clock_s() if patience_ms else 0.0
+        for descriptor, _ in self._poll.poll(patience_ms):
             if descriptor == self._bell:
                 os.eventfd_read(descriptor)
-            else:
-                self._poll.unregister(descriptor)
-                self._answered.append(self._asking.pop(descriptor))
+                continue
+            self._poll.unregister(descriptor)
+            journey = self._asking.pop(descriptor)
+            if not self._answered and waits_since_s and self._clock_s() - waits_since_s > SEEN_S and journey.awaited:
+                journey.awaited.came()  # the first one only: it goes on at once
+            self._answered.append(journey)
         self._sleeps = False
         now_s = self._clock_s()
         if self._asking and now_s - self._looked_s >= LOOK_EVERY_S:

@@ -136,6 +136,10 @@ class Started(Protocol[Answer_co]):
         """What becomes readable when the answer comes; -1 where there is no such thing: then `result` has to be asked."""
         ...
 
+    def came(self) -> None:
+        """Say that `fileno` was seen to become readable right now: what is known of the store's pace depends on it."""
+        ...
+
     def abandon(self) -> None:
         """Give the answer up and close the connection; whether a PUT took effect stays unknown. Idempotent."""
         ...
@@ -152,6 +156,10 @@ class ObjectStream(Protocol):
 
     def fileno(self) -> int:
         """What becomes readable when more of the body comes; -1 where `readinto` would not wait, or that is not known."""
+        ...
+
+    def came(self) -> None:
+        """Say that it was seen to become readable right now; a body's pace is nobody's concern yet."""
         ...
 
     def readinto(self, buffer: memoryview) -> int:

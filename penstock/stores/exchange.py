@@ -6,6 +6,7 @@ Calls the wire and a signer. Knows nothing of verbs, and never asks twice.
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from types import TracebackType
@@ -33,7 +34,7 @@ class Signer(Protocol):
 class Begun:
     """One request that was sent; `answer` or `abandon` has to be called, once."""
 
-    __slots__ = ("_exchange", "_expected", "_kind", "_request", "_sent")
+    __slots__ = ("_exchange", "_expected", "_kind", "_looked_s", "_request", "_sent")
 
     def __init__(
         self, exchange: Exchange, request: UnsignedRequest, kind: Hashable, sent: Sent, expected: Collection[int]
@@ -43,11 +44,12 @@ class Begun:
         self._request = request
         self._sent = sent
         self._expected = expected
+        self._looked_s: float | None = None
 
     def answer(self) -> Response:
         """An answer whose status is expected, else raises the StoreError that it means."""
         exchange, method, began_s = self._exchange, self._request.method, self._sent.began_s
-        looked_s = time.monotonic()
+        looked_s = time.monotonic() if self._looked_s is None else self._looked_s
         with exchange.naming(self._request.key):
             try:
                 response = self._sent.answer()
@@ -61,8 +63,13 @@ class Begun:
             return response
 
     def fileno(self) -> int:
-        """What becomes readable when the answer comes."""
+        """What becomes readable when the answer comes. Whoever asks looks at it by itself, and says so if it sees it come."""
+        self._looked_s = math.inf
         return self._sent.fileno()
+
+    def came(self) -> None:
+        """The answer was seen to come right now."""
+        self._looked_s = self._sent.began_s
 
     def abandon(self) -> None:
         """Close the connection without waiting."""

@@ -369,6 +369,9 @@ class _Started(Generic[Answer]):
     def fileno(self) -> int:
         return self._begun.fileno()
 
+    def came(self) -> None:
+        self._begun.came()
+
     def abandon(self) -> None:
         self._begun.abandon()
 

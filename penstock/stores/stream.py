@@ -43,6 +43,9 @@ class Stream:
     def fileno(self) -> int:
         return self._response.fileno()
 
+    def came(self) -> None:
+        pass
+
     def readinto(self, buffer: memoryview) -> int:
         if self._left == 0 or len(buffer) == 0:
             return 0

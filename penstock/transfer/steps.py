@@ -23,6 +23,10 @@ class Awaited(Protocol):
         """What becomes readable when it comes; -1 where there is no such thing, or it is there."""
         ...
 
+    def came(self) -> None:
+        """To be called, right before the next step, by who waited for it and saw it come."""
+        ...
+
 
 class Pause(StrEnum):
     """Where steps pause, besides at what is awaited from a store."""

@@ -208,3 +208,27 @@ def test_whatever_happens_a_request_may_go_out_before_long(events: list[tuple[st
     while pace.in_flight:
         pace.end()
     assert pace.wait_s(now_s) <= LONGEST_PAUSE_S + 1
+
+
+def test_answers_without_a_body_open_the_window_though_they_end_before_they_are_told() -> None:
+    pace = Pace(most=64, now_s=0.0)
+    for turn in range(4000):
+        now_s = turn * 0.001
+        while pace.wait_s(now_s) <= 0:
+            pace.begin(now_s)
+        pace.end()
+        pace.accepted("PUT", latency_s=0.05, began_s=now_s, now_s=now_s + 0.05)
+    assert pace.window(10.0) == 64
+
+
+def test_answers_that_nobody_saw_come_open_the_window_for_as_many_as_begin_together() -> None:
+    """In company most answers are there before anybody looks, and all of a round are told before others begin."""
+    pace = Pace(most=64, now_s=0.0)
+    for turn in range(80):
+        now_s = turn * 0.05
+        while pace.wait_s(now_s) <= 0:
+            pace.begin(now_s)
+        for _ in range(pace.in_flight):
+            pace.end()
+            pace.accepted("GET", latency_s=None, began_s=now_s, now_s=now_s + 0.05)
+    assert pace.window(10.0) == 64
