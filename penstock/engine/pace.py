@@ -68,8 +68,8 @@ class Pace:
     """One bucket's. `most` is how many requests may be in flight at best (connections)."""
 
     __slots__ = (
-        "_accepted", "_accepted_before", "_cut_s", "_eased_s", "_epoch_s", "_full_s", "_heard_s", "_is_climbing", "_knee", "_knee_per_s",
-        "_latencies", "_most", "_next_s", "_peak", "_span_s", "_streak", "_until_s", "_usual_s", "_window",
+        "_accepted", "_accepted_before", "_cut_s", "_eased_s", "_epoch_s", "_full_s", "_heard_s", "_is_climbing", "_knee",
+        "_knee_per_s", "_latencies", "_most", "_next_s", "_peak", "_span_s", "_streak", "_until_s", "_usual_s", "_window",
         "in_flight", "pause_s",
     )  # fmt: skip
 
