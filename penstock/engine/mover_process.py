@@ -7,6 +7,7 @@ control process, which drains its movers first.
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import select
@@ -39,6 +40,7 @@ from penstock.transfer.transfer import Lane as GateLane
 from penstock.transfer.transfer import Outcome, Transfer, TransferChoices, TransferLimits
 
 READ_BYTES = 256 << 10
+GC_THRESHOLD = 20_000
 EXIT_ABANDONED = 0
 EXIT_BROKEN = 70
 LEFT_TO_CONTROL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -117,6 +119,9 @@ def _serve(connection: Connection, board_descriptor: int) -> NoReturn:
         raise TypeError(f"the first message is a {type(hello).__name__}")
     mover, harbour = _built(hello, connection, board_descriptor)
     connection.send(Ready(mover=hello.mover, process_id=os.getpid()))
+    gc.collect()
+    gc.freeze()  # what is here by now stays, and a file leaves no cycles: looking for some costs more than it finds
+    gc.set_threshold(GC_THRESHOLD, 20, 20)
     mover.start()
     while True:
         for message in messages:

@@ -32,6 +32,7 @@ _AT_STATX_FORCE_SYNC = 0x2000
 _STATX_BASIC = 0x07FF
 _STATX_BTIME = 0x0800
 _STATX_MNT_ID = 0x1000
+_STATX_WANTED = _STATX_BASIC | _STATX_BTIME | _STATX_MNT_ID
 _OPEN_HOW = struct.Struct("=QQQ")
 _STATX = struct.Struct("=IIQIIIHHQQQQ" + "qII" * 4 + "IIII" + "QQ")
 _STATX_SIZE = 256
@@ -39,6 +40,10 @@ _STATX_SIZE = 256
 _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
+# Types told once: wrapping each argument of each call costs more than these calls themselves.
+_syscall_openat2 = _libc["syscall"]
+_syscall_openat2.restype = ctypes.c_long
+_syscall_openat2.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +103,7 @@ def _openat2(directory: int, path: bytes, flags: int) -> int:
     if b"\0" in path:
         raise _fail(errno.EINVAL, path.replace(b"\0", b"?"))
     how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
-    descriptor = _syscall(
-        ctypes.c_long(_OPENAT2), ctypes.c_int(directory), ctypes.c_char_p(path), ctypes.c_char_p(how),
-        ctypes.c_size_t(len(how)),
-    )  # fmt: skip
+    descriptor = _syscall_openat2(_OPENAT2, directory, path, how, len(how))
     if descriptor < 0:
         raise _fail(ctypes.get_errno(), path)
     return int(descriptor)
@@ -209,12 +211,18 @@ def has_statx() -> bool:
     return True
 
 
+@functools.cache
+def _typed_statx() -> Callable[[int, bytes, int, int, object], int]:
+    """libc's statx. Raises AttributeError where it has none."""
+    call = _libc["statx"]
+    call.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_char_p)
+    typed: Callable[[int, bytes, int, int, object], int] = call
+    return typed
+
+
 def _statx(directory: int, name: bytes, flags: int) -> FileState:
     buffer = ctypes.create_string_buffer(_STATX_SIZE)
-    done = _libc.statx(
-        ctypes.c_int(directory), ctypes.c_char_p(name), ctypes.c_int(flags | _AT_NO_AUTOMOUNT),
-        ctypes.c_uint(_STATX_BASIC | _STATX_BTIME | _STATX_MNT_ID), buffer,
-    )  # fmt: skip
+    done = _typed_statx()(directory, name, flags | _AT_NO_AUTOMOUNT, _STATX_WANTED, buffer)
     if done != 0:
         raise _fail(ctypes.get_errno(), name)
     (mask, _, _, links, owner, group, mode, _, inode, size, _, _, _, _, _, birth_s, birth_ns, _, change_s, change_ns, _, modify_s,
