@@ -1,4 +1,4 @@
-"""Many files of one command: their list is read as it comes, they go to the service by the bulk door, page by page.
+"""The files of one command: their list is read as it comes, they go to the service by the bulk door, page by page.
 
 Nothing is created twice: a page that got no answer is sent again with its ClientToken. Where the service has no bulk door
 (strict fidelity) the files go one by one.
@@ -57,9 +57,14 @@ class Outcome:
     not_done: Sequence[Thing]
 
 
-def beneath(directory: str, relative: str) -> str:
-    """The directory with the relative path, as the one-file call is asked."""
-    return f"{directory.rstrip('/')}/{relative.lstrip('/')}"
+def one_file_path(directory: str, relative: str) -> str:
+    """The path beneath the task's directory as the one-file call is asked for it.
+
+    By itself it has one meaning under every setting of the service, unless it begins with the directory's own name: such a
+    one is taken from the dataflow's root there, so it gets the directory in front.
+    """
+    path = f"/{relative.lstrip('/')}"
+    return f"{directory.rstrip('/')}{path}" if path.startswith(directory) and directory != "/" else path
 
 
 # ------------------------------------------------------------------------------------------------------------- the list
@@ -153,7 +158,8 @@ class Feeder:
                 if error.code != "InvalidApi.NotFound":
                     raise
                 self._by_bulk = False
-                note("the service has no bulk door (fidelity = strict, or it is older): files go one by one")
+                if len(files) > 1:
+                    note("the service has no bulk door (fidelity = strict, or it is older): files go one by one")
         return [self._single(file) for file in files]
 
     def _bulk(self, files: Sequence[FileToMove]) -> Sequence[Created]:
@@ -173,8 +179,8 @@ class Feeder:
         parameters: dict[str, Any] = {
             "DataFlowId": self._stream["DataFlowId"],
             "DataFlowTaskId": self._stream["TaskId"],
-            "SrcFilePath": beneath(self._stream["Directory"], file.source),
-            "DstFilePath": beneath(self._stream["DstDirectory"], file.target),
+            "SrcFilePath": one_file_path(self._stream["Directory"], file.source),
+            "DstFilePath": one_file_path(self._stream["DstDirectory"], file.target),
             "Condition": {name: value for name, value in condition.items() if value is not None} or None,
             "ClientToken": secrets.token_hex(16),
         }
@@ -207,6 +213,14 @@ class Feeder:
             self._said_full = True
             note("as many sub-tasks wait as may wait; going on when there are places again")
         time.sleep(FULL_PAUSE_S)
+
+
+def create_one(service: Service, stream: Thing, file: FileToMove) -> str:
+    """Have this file moved; the id of its sub-task. Raises ApiRefusedError, ApiUnreachableError."""
+    ((_, created),) = Feeder(service, stream).feed([file])
+    if created.code:
+        raise ApiRefusedError(created.message, code=created.code, status=400)
+    return created.sub_task_id
 
 
 def create_many(service: Service, stream: Thing, files: Iterator[FileToMove], *, wait: bool, as_json: bool) -> None:

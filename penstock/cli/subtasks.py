@@ -11,7 +11,7 @@ import click
 from penstock.cli.answers import Thing, page, print_raw, show_page, the_one, things, value_at
 from penstock.cli.arguments import AS_JSON, LIMIT, NEXT_TOKEN, STATUS
 from penstock.cli.connection import Service, with_service
-from penstock.cli.feeding import ListForm, beneath, create_many, listed_files
+from penstock.cli.feeding import ListForm, create_many, create_one, listed_files
 from penstock.cli.output import byte_bar, note, print_facts, size
 from penstock.cli.tasks import TASK, find_task
 from penstock.client import FileToMove
@@ -96,19 +96,10 @@ def _one_file(source: tuple[str, ...], modified_ns: int | None, size_bytes: int 
 
 
 def _create_one(service: Service, stream: Thing, file: FileToMove, *, wait: bool, as_json: bool) -> None:
-    condition = {"Size": file.size_bytes, "ModifyTime": file.modify_time_ns}
-    answer = service.call(
-        "CreateDataFlowSubTask",
-        DataFlowId=stream["DataFlowId"],
-        DataFlowTaskId=stream["TaskId"],
-        SrcFilePath=beneath(stream["Directory"], file.source),
-        DstFilePath=beneath(stream["DstDirectory"], file.target),
-        Condition={name: value for name, value in condition.items() if value is not None} or None,
-    )
-    sub_task_id = str(answer["DataFlowSubTaskId"])
+    sub_task_id = create_one(service, stream, file)
     if not wait:
         if as_json:
-            print_raw(answer)
+            print_raw({"DataFlowSubTaskId": sub_task_id})
         else:
             click.echo(sub_task_id)
         return

@@ -78,6 +78,43 @@ def test_every_argument_is_a_source_and_has_one_meaning(
     assert taken(service, f"{name}/train/train/0000") == f"{name}/train 0".encode()
 
 
+@pytest.mark.parametrize("base", ["walkthrough", "task"])
+@pytest.mark.parametrize("fidelity", ["lenient", "strict"])
+def test_one_source_has_one_meaning_under_every_setting(tmp_path: Path, name: str, base: str, fidelity: str) -> None:
+    """Beneath `/train/`, `0000` is `/train/0000`, though `/train/train/0000` exists, too; by the bulk door so is the reverse."""
+    init_home(tmp_path / "home")
+    settings = tmp_path / "home" / "penstock.toml"
+    text = settings.read_text()
+    assert 'fidelity = "lenient"' in text
+    assert 'subtask_path_base = "walkthrough"' in text
+    text = text.replace('fidelity = "lenient"', f'fidelity = "{fidelity}"')
+    settings.write_text(text.replace('subtask_path_base = "walkthrough"', f'subtask_path_base = "{base}"'))
+    service = start_service(tmp_path / "home")
+    try:
+        place = {"PENSTOCK_HOME": str(service.home)}
+        write(service, name, 1)
+        write(service, f"{name}/train", 1)
+        task = stream(service, name, "export", "--directory", "/train/")
+        sources = ["0000"] if fidelity == "strict" else ["0000", "train/0000"]
+        for source in sources:
+            done = try_cli("subtask", "create", task, source, "--wait", "--json", environment=place)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert json.loads(done.stdout)["SrcFilePath"] == f"/{name}/train/{source}"
+    finally:
+        service.stop()
+
+
+def test_one_source_that_is_refused_says_why_and_prints_no_id(
+    service: RunningService, place: Mapping[str, str], name: str
+) -> None:
+    task = stream(service, name, "export")
+    done = try_cli("subtask", "create", task, "a/../b", environment=place)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "IllegalCharacters" in done.stderr
+    made = json.loads(run_cli("subtask", "create", task, "a", "--json", environment=place))
+    assert list(made) == ["DataFlowSubTaskId"]
+
+
 def test_a_line_may_name_the_target_and_ids_are_printed(
     service: RunningService, place: Mapping[str, str], name: str
 ) -> None:
