@@ -245,7 +245,7 @@ class Catalog:
 
         Not synced: a power cut may forget a claim and whatever came of it that nothing durable followed; the same `attempt` is
         then given once more. That harms nobody, since whoever worked on it was on this machine and is gone with it, and what
-        it left elsewhere is known by the sub-task's id (docs/decisions/0008). Every synced commit makes all earlier ones durable.
+        it left elsewhere is known by the sub-task's id (docs/decisions/0009). Every synced commit makes all earlier ones durable.
         """
         return await self._work(
             lambda session: self._ring.claim(session, demands, owner, lease_until_ns), _UNSYNCED_WORK
