@@ -24,8 +24,10 @@ from penstock.catalog.catalog import Catalog
 from penstock.model import AccessKey, Bucket, Registry
 from penstock.stores.base import Store
 from penstock.telemetry import meters
+from penstock.telemetry.seldom import Seldom
 
 _FRAMES_LOGGED = 4
+_STRANGE_MOST, _STRANGE_PERIOD_S = 10, 60.0
 
 
 def create_api(
@@ -62,6 +64,7 @@ class Api:
         self._desk = desk
         self._now_ns = now_ns
         self._request_ids = RequestIds(entropy)
+        self._strange = Seldom("http.refused", most=_STRANGE_MOST, period_s=_STRANGE_PERIOD_S)
 
     async def answer(self, head: Head, body: bytes) -> tuple[Answer, Format]:
         """What to answer to a whole request, and in which shape. Raises nothing."""
@@ -88,9 +91,14 @@ class Api:
             return self._failed(error, request_id=request_id, host=host), shape or Format.JSON
         return self._done(operation, reply, request_id), shape
 
-    def refusal(self, error: ApiError, *, host: str) -> Answer:
-        """The answer to what never became a request."""
-        return self._refused(error, request_id=self._request_ids.take(), host=host)
+    def refusal(self, error: ApiError, *, host: str, peer: str) -> Answer:
+        """The answer to what never became a request, of `peer`'s. Anybody can cause that, so it is logged seldom."""
+        request_id = self._request_ids.take()
+        telemetry.numbers.count(meters.API_REQUESTS, ("refused", error.code))
+        self._strange.event(
+            level=telemetry.Level.WARNING, request_id=request_id, code=error.code, peer=peer, words=error.message
+        )
+        return answers.refusal(error, action="", request_id=request_id, host=host)
 
     async def perform(self, principal: AccessKey, action: str, parameters: Mapping[str, str]) -> Answer:
         """One action for a caller of our own process, unsigned: rights, checks and answers are those of the wire."""

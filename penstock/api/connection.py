@@ -194,7 +194,9 @@ class Connection(asyncio.Protocol):
         self._deaf = self._refused = True
         host = next((value for name, value in self._headers if name.lower() == b"host"), b"")
         shape = protocol.format_hint(self._target.partition(b"?")[2])
-        refused = (self._api.refusal(error, host=host.decode("latin-1")), shape)
+        peer = self._transport.get_extra_info("peername")
+        answer = self._api.refusal(error, host=host.decode("latin-1"), peer=str(peer[0]) if peer else "")
+        refused = (answer, shape)
         if self._busy or self._blocked:
             self._queue.append(refused)
         else:

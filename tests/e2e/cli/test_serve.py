@@ -287,7 +287,9 @@ def test_what_is_no_http_is_said_as_every_other_event(running: RunningService) -
     with socket.create_connection((host, int(port)), timeout=5) as nonsense:
         nonsense.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
         assert nonsense.recv(64).startswith(b"HTTP/1.1 400")
-    wait_until(lambda: "http.server_said" in running.log_text(), 5, "the log says nothing")
+    wait_until(lambda: "WARNING http.refused" in running.log_text(), 5, "the log says nothing")
+    said = next(line for line in running.log_text().splitlines() if "http.refused" in line)
+    assert "code=InvalidParameter.Format peer=127.0.0.1" in said
     assert running.stop() == 0
     assert [line for line in running.log_text().splitlines() if not line.startswith("20")] == []
     assert "engine.mover_ended" in running.log_text()

@@ -87,7 +87,7 @@ class Echo:
         asked = {"Method": head.method, "Query": head.query_string.decode("latin-1"), "Body": body.decode("latin-1")}
         return answers.success("Echo", "R", asked), Format.JSON
 
-    def refusal(self, error: ApiError, *, host: str) -> Answer:
+    def refusal(self, error: ApiError, *, host: str, peer: str) -> Answer:
         return answers.refusal(error, action="", request_id="R", host=host)
 
 
