@@ -205,8 +205,11 @@ class SmallLane:
             if descriptor == self._bell:
                 os.eventfd_read(descriptor)
                 continue
+            journey = self._asking[descriptor]
+            if journey.awaited is not None and not journey.awaited.is_there():
+                continue  # a piece of it: whoever sends no more holds up nobody but itself
             self._poll.unregister(descriptor)
-            journey = self._asking.pop(descriptor)
+            del self._asking[descriptor]
             if not self._answered and waits_since_s and self._clock_s() - waits_since_s > SEEN_S and journey.awaited:
                 journey.awaited.came()  # the first one only: it goes on at once
             self._answered.append(journey)

@@ -136,8 +136,12 @@ class Started(Protocol[Answer_co]):
         """What becomes readable when the answer comes; -1 where there is no such thing: then `result` has to be asked."""
         ...
 
+    def is_there(self) -> bool:
+        """Once that is readable: read what has come, without waiting, and tell whether `result` will not wait. Raises nothing."""
+        ...
+
     def came(self) -> None:
-        """Say that `fileno` was seen to become readable right now: what is known of the store's pace depends on it."""
+        """Say that the answer was seen to come right now: what is known of the store's pace depends on it."""
         ...
 
     def abandon(self) -> None:
@@ -158,8 +162,12 @@ class ObjectStream(Protocol):
         """What becomes readable when more of the body comes; -1 where `readinto` would not wait, or that is not known."""
         ...
 
+    def is_there(self) -> bool:
+        """Once that is readable: whether `readinto` will not wait. Raises nothing."""
+        ...
+
     def came(self) -> None:
-        """Say that it was seen to become readable right now; a body's pace is nobody's concern yet."""
+        """Say that it was seen to come right now; a body's pace is nobody's concern yet."""
         ...
 
     def readinto(self, buffer: memoryview) -> int:

@@ -40,6 +40,15 @@ def body_of(head: Head) -> Body:
     return SizedBody(head.length_bytes if head.framing is Framing.LENGTH else 0)
 
 
+def lies_whole(head: Head, line: Line) -> bool:
+    """Whether the whole body lies in the buffer. Chunks are not counted: their end, trailers or not, is an empty line."""
+    if head.framing is Framing.CHUNKS:
+        return line.buffer.endswith(b"\r\n\r\n", line.start, line.end)
+    if head.framing is Framing.CLOSE:
+        return False  # its end is the peer's closing
+    return line.end - line.start >= head.length_bytes
+
+
 class SizedBody:
     """Content-Length bytes."""
 

@@ -15,6 +15,7 @@ from penstock.stores.message import after
 
 INTERIM_MAX = 16
 """So many 1xx heads may stand before an answer."""
+_OFF_TOPIC = "it goes on about something that was not asked for"
 _BEGINNING = b"HTTP/1."
 _INTERIM = b"HTTP/1.1 1"
 _GONE = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
@@ -77,15 +78,13 @@ def read_head(line: Line, method: str, wait_s: float) -> Head:
     interim = 0
     heard = not line.is_drained
     while True:
-        text = _buffered(line, line.start) if heard else None
-        if text is not None:
-            line.start += len(text) + 2
-            head = parse(text, method)
+        head = _next_head(line, method) if heard else None
+        if head is not None:
             if head.status >= 200:
                 return head
             interim += 1
-            if interim > INTERIM_MAX or head.status == 101:
-                raise BrokenAnswerError("it goes on about something that was not asked for")
+            if interim > INTERIM_MAX:
+                raise BrokenAnswerError(_OFF_TOPIC)
             continue
         if deadline_s:  # not at the first time round: mostly there is no second
             left_s = deadline_s - time.monotonic()
@@ -106,6 +105,26 @@ def read_head(line: Line, method: str, wait_s: float) -> Head:
                 raise BrokenAnswerError("it ends in the middle of its head")
             raise StaleError
         heard = True
+
+
+def take_head(line: Line, method: str) -> Head | None:
+    """The head of the final answer, if it lies in the buffer. Raises BrokenAnswerError, as `read_head` will again."""
+    while (head := _next_head(line, method)) is not None:
+        if head.status >= 200:
+            return head
+    return None
+
+
+def _next_head(line: Line, method: str) -> Head | None:
+    """The head, be it an interim one, that lies whole in the buffer. Raises BrokenAnswerError, and takes nothing then."""
+    text = _buffered(line, line.start)
+    if text is None:
+        return None
+    head = parse(text, method)
+    if head.status == 101:
+        raise BrokenAnswerError(_OFF_TOPIC)
+    line.start += len(text) + 2
+    return head
 
 
 def _buffered(line: Line, begin: int) -> str | None:

@@ -67,6 +67,10 @@ class Begun:
         self._looked_s = math.inf
         return self._sent.fileno()
 
+    def is_there(self) -> bool:
+        """Read what has come, without waiting: whether `answer` will not wait."""
+        return self._sent.is_there()
+
     def came(self) -> None:
         """The answer was seen to come right now."""
         self._looked_s = self._sent.began_s

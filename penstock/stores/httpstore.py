@@ -369,6 +369,9 @@ class _Started(Generic[Answer]):
     def fileno(self) -> int:
         return self._begun.fileno()
 
+    def is_there(self) -> bool:
+        return self._begun.is_there()
+
     def came(self) -> None:
         self._begun.came()
 

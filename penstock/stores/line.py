@@ -84,6 +84,26 @@ class Line:
         self.end += count
         return count
 
+    def take_in(self) -> bool:
+        """Read into the buffer what has come, without waiting. False when no more can come: it is full, or the peer has closed.
+
+        What broke a connection is told by the next read: as the peer's closing.
+        """
+        if not self.make_room():
+            return False
+        try:
+            count = self._sock.recv_into(self._view[self.end :], 0, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        self.end += count
+        return count > 0
+
+    def has_come(self) -> bool:
+        """Whether the next read will not wait, now that this is readable. Under TLS part of a record may have come."""
+        return True
+
     def make_room(self) -> bool:
         """Make sure that `fill` can read something. False when all the buffer may ever hold lies there unread."""
         if self.start:
@@ -105,7 +125,12 @@ class Line:
 
     def fileno(self) -> int:
         """What becomes readable when more comes; -1 while something that has come lies unread."""
-        return self._sock.fileno() if self.is_drained else -1
+        return self.descriptor if self.is_drained else -1
+
+    @property
+    def descriptor(self) -> int:
+        """The socket's."""
+        return self._sock.fileno()
 
     @property
     def is_drained(self) -> bool:
@@ -155,6 +180,24 @@ class TlsLine(Line):
     def receive(self, view: memoryview, wait_s: float) -> int:
         self._allow(wait_s)
         return self._sock.recv_into(view)
+
+    def take_in(self) -> bool:
+        self._sock.settimeout(0.0)
+        self._timeout_s = 0.0
+        try:
+            while self.make_room():
+                count = self._sock.recv_into(self._view[self.end :])
+                self.end += count
+                if count == 0 or self._sock.pending() == 0:
+                    return count > 0
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return True
+        except OSError:
+            return False
+        return False
+
+    def has_come(self) -> bool:
+        return not (self.take_in() and self.is_drained)
 
     @property
     def is_drained(self) -> bool:

@@ -43,6 +43,9 @@ class Stream:
     def fileno(self) -> int:
         return self._response.fileno()
 
+    def is_there(self) -> bool:
+        return self._response.is_there()
+
     def came(self) -> None:
         pass
 

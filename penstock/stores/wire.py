@@ -15,7 +15,7 @@ from typing import Self
 
 from penstock.errors import StoreUnavailableError
 from penstock.stores import dialogue
-from penstock.stores.body import EndedEarlyError, body_of
+from penstock.stores.body import EndedEarlyError, body_of, lies_whole
 from penstock.stores.dialogue import StaleError, StuckError
 from penstock.stores.head import BrokenAnswerError, Framing, Head
 from penstock.stores.line import READ_MAX_BYTES, Line, connect
@@ -51,6 +51,10 @@ class Response:
     def fileno(self) -> int:
         """What becomes readable when more of the body comes; -1 where something lies here already, or nothing will come."""
         return -1 if self._line is None else self._line.fileno()
+
+    def is_there(self) -> bool:
+        """Whether `readinto` will not wait, now that this is readable."""
+        return self._line is None or self._line.has_come()
 
     def readinto(self, buffer: memoryview) -> int:
         """Read what is there into `buffer`; 0 at the end of the body. Raises StoreUnavailableError when it ends early."""
@@ -134,7 +138,18 @@ class Sent:
     connection's place stays taken.
     """
 
-    __slots__ = ("_body", "_head", "_line", "_method", "_on_kept", "_sent_whole", "_wait_s", "_wire", "began_s")
+    __slots__ = (
+        "_body",
+        "_head",
+        "_line",
+        "_method",
+        "_on_kept",
+        "_sent_whole",
+        "_taken",
+        "_wait_s",
+        "_wire",
+        "began_s",
+    )
 
     def __init__(self, wire: Wire, method: str, head: bytes, body: Body, *, wait_s: float) -> None:
         self._wire = wire
@@ -145,6 +160,7 @@ class Sent:
         self._line: Line | None = None
         self._sent_whole = True
         self._on_kept = False
+        self._taken: Head | None = None
         self.began_s = time.monotonic()
 
     def transmit(self) -> None:
@@ -178,8 +194,29 @@ class Sent:
                 self.abandon()
 
     def fileno(self) -> int:
-        """What becomes readable when the answer comes; -1 once it was asked for."""
-        return -1 if self._line is None else self._line.fileno()
+        """What becomes readable when the answer comes; -1 once it is there, or was asked for."""
+        line = self._line
+        if line is None:
+            return -1
+        begun = self._taken is not None or not line.is_drained
+        return -1 if begun and self.is_there() else line.descriptor
+
+    def is_there(self) -> bool:
+        """Read what has come, without waiting: whether there is nothing more to wait for before a body that is to be kept.
+
+        A short body that only tells what became of the request has to be there, too. Raises nothing: `answer` will.
+        """
+        line = self._line
+        if line is None:
+            return True
+        may_go_on = line.take_in()
+        try:
+            head = self._taken = self._taken or dialogue.take_head(line, self._method)
+        except BrokenAnswerError:
+            return True
+        if head is None or not may_go_on:
+            return not may_go_on
+        return (self._method == "GET" and head.status < 300) or lies_whole(head, line)
 
     def abandon(self) -> None:
         """Give the request up and close its connection. Idempotent; does nothing once the answer was read."""
@@ -204,6 +241,9 @@ class Sent:
 
     def _read_head(self) -> Head:
         assert self._line is not None
+        taken, self._taken = self._taken, None
+        if taken is not None:
+            return taken
         try:
             return dialogue.read_head(self._line, self._method, self._wait_s)
         except TimeoutError as error:

@@ -23,6 +23,10 @@ class Awaited(Protocol):
         """What becomes readable when it comes; -1 where there is no such thing, or it is there."""
         ...
 
+    def is_there(self) -> bool:
+        """Once that is readable: whether it has come so far that the next step will not wait; else it will be readable again."""
+        ...
+
     def came(self) -> None:
         """To be called, right before the next step, by who waited for it and saw it come."""
         ...

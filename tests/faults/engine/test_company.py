@@ -22,6 +22,7 @@ from penstock.engine.running import Running
 from penstock.engine.small_lane import SmallLane
 from penstock.errors import FailureCode, PreconditionFailedError, StoreUnavailableError, ThrottledError
 from penstock.model import ConflictPolicy, Direction
+from penstock.stores.base import Store
 from penstock.transfer import mover as gate_door
 from penstock.transfer import pagecache, posix
 from penstock.transfer.steps import Steps
@@ -42,6 +43,7 @@ class Company:
     gate: Gate
     store: MemoryStore
     limits: MoverLimits = field(default_factory=lambda: MoverLimits(small_files=32, small_threads=2))
+    elsewhere: dict[str, Store] = field(default_factory=dict)
     admit: Callable[[Transfer], bool] = lambda _: True
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
@@ -74,7 +76,7 @@ class Company:
         return gate_door.steps(
             running.transfer,
             root=self.gate.root,
-            store=self.store,
+            store=self.elsewhere.get(running.transfer.bucket, self.store),
             hooks=running,
             limits=LIMITS,
             parts=self.gate.pool,

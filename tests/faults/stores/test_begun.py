@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import select
 import threading
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import cast
 
 import fastcrc
 import pytest
 
 from penstock.errors import ObjectNotFoundError, PreconditionFailedError, StoreRefusedError, StoreUnavailableError
 from penstock.stores.base import ObjectStream, Overwrite, PutResult, Started, Store
-from tests.faults.stores.conftest import Opener
+from tests.faults.stores.conftest import SHORT, Opener
 from tests.faults.stores.test_connections import NOT_FOUND, closes_on_the_second, read
 from tests.fixtures.scriptedserver import Peer, ScriptedServer, answer, error_body, object_answer
+from tests.fixtures.waiting import wait_until
 
 CONTENT = b"content"
 STORED = answer("200 OK", etag='"e"', x_oss_hash_crc64ecma=str(int(fastcrc.crc64.xz(CONTENT))))
@@ -102,6 +106,69 @@ def test_short_of_connections_nothing_is_begun_and_nothing_waits(open_at: Opener
         assert store.begin_get("d") is None
         assert body_of(yours) == body_of(again) == b"body"
         store.close()
+
+
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
+CHUNKED = b'HTTP/1.1 200 OK\r\netag: "e"\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx: y\r\n\r\n'
+HEARD: dict[str, tuple[str, bytes, int]] = {
+    "the head of a body": ("get", object_answer(b"body"), len(object_answer(b""))),
+    "an interim head": ("get", INTERIM + object_answer(b"body"), len(INTERIM + object_answer(b""))),
+    "an error's body": ("get", NOT_FOUND, len(NOT_FOUND)),
+    "a PUT's answer": ("put", STORED, len(STORED)),
+    "a PUT's answer in chunks": ("put", CHUNKED, len(CHUNKED)),
+    "no HTTP": ("get", b"SSH-2.0", 1),
+}
+
+
+@pytest.mark.parametrize("heard", HEARD)
+def test_an_answer_is_there_with_its_last_byte_and_not_before(open_at: Opener, heard: str) -> None:
+    method, whole, there_at = HEARD[heard]
+    more = threading.Semaphore(0)
+
+    def dripping(peer: Peer) -> None:
+        peer.read_request()
+        for at in range(there_at):
+            assert more.acquire(timeout=10)
+            peer.send(whole[at : at + 1])
+        peer.send(whole[there_at:])
+        peer.wait_for_close()
+
+    with ScriptedServer(dripping) as server:
+        store = open_at(server.endpoint, timeouts=replace(SHORT, first_byte_s=10.0))
+        begun = store.begin_get("key") if method == "get" else begin_put(store)
+        assert begun is not None
+        descriptor = begun.fileno()
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        assert not begun.is_there()
+        for at in range(1, there_at + 1):
+            more.release()
+            assert poll.poll(10_000)
+            assert begun.is_there() == (at == there_at), at
+        assert begun.fileno() == -1
+        if heard == "an error's body":
+            with pytest.raises(ObjectNotFoundError):
+                begun.result()
+        elif heard == "no HTTP":
+            with pytest.raises(StoreUnavailableError, match="it begins with"):
+                begun.result()
+        elif method == "get":
+            assert body_of(cast("Getting", begun)) == b"body"
+        else:
+            assert cast("Started[PutResult]", begun).result().etag == "e"
+        store.close()
+
+
+def test_a_closing_is_there_and_told_by_the_result(open_at: Opener) -> None:
+    def closing(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200")
+
+    with ScriptedServer(closing) as server:
+        begun = sent(open_at(server.endpoint).begin_get("key"))
+        wait_until(begun.is_there, 10, "the closing is not seen")
+        with pytest.raises(StoreUnavailableError, match="in the middle of its head"):
+            begun.result()
 
 
 def test_an_unread_stream_keeps_its_connection_until_it_is_left(open_at: Opener) -> None:

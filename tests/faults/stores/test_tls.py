@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import datetime
 import ipaddress
+import select
 import ssl
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from penstock.stores.base import Buffer, Overwrite
 from tests.faults.stores.conftest import SHORT, Opener
 from tests.faults.stores.test_connections import LARGE, LARGE_CRC64, read
 from tests.fixtures.scriptedserver import Peer, ScriptedServer, answer, error_body, object_answer
+from tests.fixtures.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -164,4 +167,35 @@ def test_begun_requests_over_tls_are_answered_and_used_again(
                         body += buffer[:count]
                 assert body == f"/bucket/{key}".encode() * 5000
         assert server.connections == 2
+        store.close()
+
+
+def test_half_an_answer_over_tls_is_not_waited_for(open_at: Opener, tls: ssl.SSLContext, certificate: Path) -> None:
+    whole = object_answer(b"body" * 5000)
+    more = threading.Event()
+
+    def halting(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(whole[:30])
+        assert more.wait(10)
+        peer.send(whole[30:])
+        peer.wait_for_close()
+
+    with ScriptedServer(halting, tls=tls) as server:
+        store = open_at(server.endpoint, ca_file=str(certificate), timeouts=replace(SHORT, first_byte_s=20.0))
+        begun = store.begin_get("key")
+        assert begun is not None
+        poll = select.poll()
+        poll.register(begun.fileno(), select.POLLIN)
+        assert poll.poll(10_000)
+        for _ in range(3):  # the ticket of the session, the first half, nothing
+            assert not begun.is_there()
+        more.set()
+        wait_until(begun.is_there, 10, "the answer does not come")
+        with begun.result() as stream:
+            body = bytearray()
+            buffer = memoryview(bytearray(100_000))
+            while count := stream.readinto(buffer):
+                body += buffer[:count]
+        assert body == b"body" * 5000
         store.close()
