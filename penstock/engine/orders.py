@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import msgspec
+
 from penstock.catalog.verbs import Claimed, ClaimLane
 from penstock.engine.checkpoints import read
 from penstock.engine.messages import Lane
@@ -47,9 +49,8 @@ NOTHING = Amounts()
 """What most rows show when they are claimed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """One attempt to hand to a mover, and what its end has to be judged by.
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt to hand to a mover, and what its end has to be judged by. A Struct, as what is made for each file.
 
     `farewell` is the reason why the file was given up: this attempt only sees to it that nothing is left behind, then the
     sub-task is FAILED for that reason. `suspect` was under way when a mover died, so it runs alone.

@@ -7,8 +7,9 @@ errors into outcomes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from penstock.errors import FailureCode, FencedError, StoppedError, StoreError, TransferError
 from penstock.model import Direction

@@ -1,7 +1,8 @@
 """What moves one file is told and what it tells: plain data that a thread, a process or another machine can carry.
 
 `Transfer` goes in, `Progress` and `Checkpoint` come out on the way, one `Outcome` comes out at the end.
-No store, no file, no clock is touched here.
+No store, no file, no clock is touched here. What every file needs is a Struct: made in a tenth of the time that a frozen
+dataclass takes, and an array on its way through a pipe.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+import msgspec
 
 from penstock.errors import FailureCode
 from penstock.model import Condition, ConflictPolicy, Direction, FileDetail, Guarantee
@@ -44,8 +47,7 @@ class Checkpoint:
     source_inode: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer:
+class Transfer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One file to move, fully resolved.
 
     `path` is relative to the file system's root, `key` is the object's key; neither begins with `/`. `base` is the dataflow's
@@ -97,8 +99,7 @@ class Verdict(StrEnum):
     TIDIED = "tidied"  # TIDY is done
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """The end of one attempt. Byte counts are of this attempt and cumulative where parts of earlier ones were kept."""
 
     sub_task_id: str

@@ -6,12 +6,13 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import fastcrc
 import pytest
+from msgspec.structs import replace
 
 from penstock.engine.engine import places_of
 from penstock.engine.executor import Death, Executor, MoverPurpose

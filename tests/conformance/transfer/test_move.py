@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import random
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from penstock.errors import FailureCode
 from penstock.model import Condition, ConflictPolicy, Direction, Guarantee

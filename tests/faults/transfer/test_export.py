@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from penstock.errors import FailureCode, NotSupportedError, StoreUnavailableError, UploadNotFoundError
@@ -101,7 +102,9 @@ def test_all_answers_may_be_lost_and_the_next_attempt_finds_out(
     first = gate.move(what, store, lane=lane_of(content))
     if first.verdict is Verdict.RETRY:
         assert first.code is FailureCode.STORE_UNAVAILABLE
-        first = gate.move(replace(what, attempt=2, checkpoint=first.checkpoint), store, lane=lane_of(content))
+        first = gate.move(
+            msgspec.structs.replace(what, attempt=2, checkpoint=first.checkpoint), store, lane=lane_of(content)
+        )
     check_complete(first, store, content)
 
 
@@ -244,10 +247,10 @@ def test_our_object_of_an_older_state_of_the_file_is_not_taken_for_this_one(gate
     write(gate, content)
     assert gate.move(what, store, lane=lane).verdict is Verdict.COMPLETE
     write(gate, other, LONG_AGO_NS + 1)
-    outcome = gate.move(replace(what, attempt=2), store, lane=lane)
+    outcome = gate.move(msgspec.structs.replace(what, attempt=2), store, lane=lane)
     assert outcome.verdict is Verdict.COMPLETE
     assert store.content(KEY) == other
-    again = gate.move(replace(what, attempt=3), store, lane=lane)
+    again = gate.move(msgspec.structs.replace(what, attempt=3), store, lane=lane)
     assert again.verdict is Verdict.COMPLETE
     sent = [call for call in store.calls_of("put", "complete") if call.precondition == Overwrite()]
     assert len(sent) == 1  # the third attempt found what the second had published

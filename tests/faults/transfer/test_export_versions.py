@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from penstock.errors import FailureCode
@@ -61,7 +62,10 @@ def test_an_object_stays_when_versioning_was_set_after_the_bucket_was_added(
 def test_an_answer_with_a_version_tells_that_versioning_was_set_a_moment_ago(gate: Gate, content: bytes) -> None:
     store = TurnedStore()
     write(gate, content)
-    assert gate.move(replace(SKIP, key="first"), store, lane=lane_of(content)).guarantee is Guarantee.ATOMIC
+    assert (
+        gate.move(msgspec.structs.replace(SKIP, key="first"), store, lane=lane_of(content)).guarantee
+        is Guarantee.ATOMIC
+    )
     verb = "put" if content is SMALL else "complete"
 
     def strike() -> None:
@@ -72,7 +76,7 @@ def test_an_answer_with_a_version_tells_that_versioning_was_set_a_moment_ago(gat
     outcome = gate.move(SKIP, store, lane=lane_of(content))
     assert (outcome.verdict, outcome.guarantee) == (Verdict.SKIPPED, Guarantee.BEST_EFFORT)
     assert [version.size_bytes for version in store.list_versions(prefix=KEY)] == [len(b"theirs")]
-    third = gate.move(replace(SKIP, key="third"), store, lane=lane_of(content))
+    third = gate.move(msgspec.structs.replace(SKIP, key="third"), store, lane=lane_of(content))
     assert (third.verdict, third.guarantee) == (Verdict.COMPLETE, Guarantee.BEST_EFFORT)
     assert store.calls_of(verb)[-1].precondition == Overwrite()
 
@@ -95,7 +99,9 @@ def test_after_a_lost_answer_ours_does_not_stay_on_a_foreign_one(gate: Gate, con
         assert outcome.verdict is Verdict.RETRY
         intent = Intent.WITHDRAW if end == "cancelled" else Intent.MOVE
         record = records[-1] if records else None
-        outcome = gate.move(replace(SKIP, attempt=2, intent=intent, checkpoint=record), store, lane=lane_of(content))
+        outcome = gate.move(
+            msgspec.structs.replace(SKIP, attempt=2, intent=intent, checkpoint=record), store, lane=lane_of(content)
+        )
     assert outcome.verdict is (Verdict.CANCELED if end == "cancelled" else Verdict.SKIPPED)
     assert outcome.actual_bytes == 0
     assert [version.size_bytes for version in store.list_versions(prefix=KEY)] == [len(b"theirs")]
@@ -128,7 +134,7 @@ def test_a_file_that_was_published_before_it_went_away_is_complete(
     gate.move(SKIP, store, lane=lane_of(content))
     gate.target.unlink()
     record = records[-1] if records else None
-    again = replace(SKIP, attempt=number, checkpoint=record)
+    again = msgspec.structs.replace(SKIP, attempt=number, checkpoint=record)
     check_complete(gate.move(again, store, lane=lane_of(content)), store, content)
 
 
@@ -138,12 +144,14 @@ def test_a_missing_source_stays_missing_where_the_object_is_not_its_own(
 ) -> None:
     write(gate, SMALL)
     if what != "nothing":
-        gate.move(replace(SKIP, sub_task_id="other" if what == "foreign" else SKIP.sub_task_id), store)
+        gate.move(msgspec.structs.replace(SKIP, sub_task_id="other" if what == "foreign" else SKIP.sub_task_id), store)
     gate.target.unlink()
-    again = replace(SKIP, attempt=2)
+    again = msgspec.structs.replace(SKIP, attempt=2)
     if what == "condition":
-        again = replace(again, condition=Condition(size_bytes=1))
+        again = msgspec.structs.replace(again, condition=Condition(size_bytes=1))
     if what == "other record":
-        again = replace(again, checkpoint=Checkpoint(key=KEY, intent_ns=0, source_size_bytes=1, upload_id="gone"))
+        again = msgspec.structs.replace(
+            again, checkpoint=Checkpoint(key=KEY, intent_ns=0, source_size_bytes=1, upload_id="gone")
+        )
     outcome = gate.move(again, store)
     assert (outcome.verdict, outcome.code) == (Verdict.FAILED, FailureCode.SOURCE_NOT_FOUND)

@@ -6,10 +6,10 @@ import errno
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from penstock.errors import FailureCode
 from penstock.model import ConflictPolicy, Guarantee

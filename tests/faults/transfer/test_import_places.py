@@ -6,9 +6,9 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from penstock.errors import FailureCode
 from penstock.transfer import posix

@@ -24,6 +24,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from penstock import errors
 from penstock.model import ConflictPolicy, Direction
 from penstock.stores.base import Abilities, Buffer, ObjectStream, Versioning
@@ -220,7 +222,7 @@ def recover_import(scenario: Scenario, path: Path) -> Outcome:
     gate = a_gate(path)
     what = transfer(conflict_policy=scenario.policy, attempt=2, intent=scenario.recovery)
     outcome = gate.move(what, a_bucket(scenario), lane=scenario.lane)
-    tidied = gate.move(replace(what, intent=Intent.TIDY), a_bucket(scenario))
+    tidied = gate.move(msgspec.structs.replace(what, intent=Intent.TIDY), a_bucket(scenario))
     assert tidied.verdict is Verdict.TIDIED
     return outcome
 

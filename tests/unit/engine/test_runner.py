@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from penstock.catalog.verbs import ClaimLane
@@ -188,8 +189,8 @@ async def test_late_and_doubled_reports_have_no_effect(rig: Rig) -> None:
     mover = rig.executor.holder(sub_task)
     outcome = rig.executor.say(sub_task, Verdict.RETRY, times=3, **TROUBLE)
     await rig.pass_s(1.0)
-    rig.executor.say_again(mover, replace(outcome, verdict=Verdict.COMPLETE))
-    rig.executor.say_again("mover-9.9", replace(outcome, attempt=2, verdict=Verdict.COMPLETE))
+    rig.executor.say_again(mover, msgspec.structs.replace(outcome, verdict=Verdict.COMPLETE))
+    rig.executor.say_again("mover-9.9", msgspec.structs.replace(outcome, attempt=2, verdict=Verdict.COMPLETE))
     await rig.turn()
     row = await rig.row(sub_task)
     assert (row.status, row.attempt) == (SubTaskStatus.RUNNING, 2)

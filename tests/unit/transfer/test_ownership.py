@@ -7,10 +7,10 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from penstock.model import ConflictPolicy, Direction
 from penstock.stores.base import ObjectInfo
