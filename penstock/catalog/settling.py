@@ -7,7 +7,6 @@ owner, so settling twice, or after a rescue, changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from penstock.catalog import identifiers
 from penstock.catalog.counting import Tally
@@ -22,6 +21,12 @@ from penstock.model import FINAL_SUB_TASK_STATUSES, FileDetail, SubTaskStatus
 _LATER = frozenset({Settling.RETRY, Settling.WAITING})
 Figures = tuple[int, int, int, int]
 """bytes_total, bytes_done, actual_bytes, moving_ns"""
+
+_End = tuple[Settlement, Row, str]
+"""A sub-task that becomes final: what is said of it, its row, the status after."""
+
+_Step = tuple[int, int, str, str]
+"""Dataflow, task, status before and after: those who share it are counted together, at one stroke."""
 
 _TIDY_AGAIN = frozenset({*_LATER, Settling.RETURNED, Settling.LARGE})
 
@@ -47,21 +52,12 @@ def settle(session: Session, settlements: Sequence[Settlement]) -> list[str]:
         elif after is None:
             _go_again(session, settlement, row, tally)
         else:
-            ends.append(_End(settlement=settlement, row=row, after=after))
+            ends.append((settlement, row, after))
         settled.append(settlement.sub_task_id)
     if ends:
         _end(session, ends, tally)
     tally.write(session)
     return settled
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _End:
-    """A sub-task that becomes final."""
-
-    settlement: Settlement
-    row: Row
-    after: str
 
 
 def _changed(expected: int, count: int) -> None:
@@ -88,31 +84,42 @@ def _settle_tidying(session: Session, settlement: Settlement, row: Row) -> None:
 
 def _end(session: Session, ends: Sequence[_End], tally: Tally) -> None:
     """Make them final, all by one statement, count them, and let those step up that stood behind them."""
-    changed = session.add_tuples("settling.end", [_final(end, tally) for end in ends], now_ns=session.now_ns)
+    sums: dict[_Step, list[int]] = {}
+    changed = session.add_tuples("settling.end", [_final(end, sums) for end in ends], now_ns=session.now_ns)
     _changed(len(ends), changed)
-    if any(end.settlement.tidy for end in ends):
+    for (flow, task, before, after), (count, moved, bytes_more, bytes_done, actual_bytes, moving_ns) in sums.items():
+        tally.moved_on(flow, task, before, after, count)
+        tally.add(flow, task, moved=moved, bytes_total=bytes_more)
+        tally.add(flow, task, bytes_done=bytes_done, actual_bytes=actual_bytes, moving_ns=moving_ns)
+    if any(settlement.tidy for settlement, _, _ in ends):
         session.ring()
-    step_up(session, [end.row["line"] for end in ends])
+    step_up(session, [row["line"] for _, row, _ in ends])
 
 
-def _final(end: _End, tally: Tally) -> Sequence[Value]:
-    """A row in the order in which `settling.end` names its values; counted."""
-    settlement, row, after = end.settlement, end.row, end.after
+def _final(end: _End, sums: dict[_Step, list[int]]) -> Sequence[Value]:
+    """A row in the order in which `settling.end` names its values; counted among those that take the same step."""
+    settlement, row, after = end
     complete, canceled = after == SubTaskStatus.COMPLETE, after == SubTaskStatus.CANCELED
     figures = _of_settlement(settlement) if complete else _last_known(settlement, row)
     bytes_total, bytes_done, actual_bytes, moving_ns = figures
     if settlement.skipped:
         bytes_done, actual_bytes = bytes_total, 0
-    flow, task = row["data_flow_number"], row["task_number"]
-    tally.moved_on(flow, task, row["status"], after)
-    tally.add(flow, task, bytes_total=bytes_total - row["bytes_total"])
+    before = row["status"]
+    step = (row["data_flow_number"], row["task_number"], before, after)
+    counted = sums.get(step)
+    if counted is None:
+        counted = sums[step] = [0, 0, 0, 0, 0, 0]
+    counted[0] += 1
+    counted[2] += bytes_total - row["bytes_total"]
     if complete:
-        moved = int(not settlement.skipped)
-        tally.add(flow, task, moved=moved, bytes_done=bytes_done, actual_bytes=actual_bytes, moving_ns=moving_ns)
+        counted[1] += not settlement.skipped
+        counted[3] += bytes_done
+        counted[4] += actual_bytes
+        counted[5] += moving_ns
     return (
         row["number"],
         settlement.attempt,
-        row["status"],
+        before,
         after,
         int(settlement.tidy),
         bytes_total,

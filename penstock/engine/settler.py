@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 
 from penstock import telemetry
 from penstock.catalog.catalog import Catalog
@@ -29,6 +30,17 @@ from penstock.transfer.transfer import Outcome, Progress, Verdict
 BATCH_MAX = 1000
 _ENDS = frozenset({Settling.COMPLETE, Settling.FAILED, Settling.CANCELED})
 BUCKET_TROUBLES = frozenset({FailureCode.BUCKET_ACCESS_DENIED, FailureCode.BUCKET_NOT_FOUND})
+
+
+class Moved:
+    """What one report says of one task's files: how many arrived, how many bytes moved."""
+
+    __slots__ = ("files", "size_bytes", "ways")
+
+    def __init__(self, ways: tuple[str, str, str]) -> None:
+        self.ways = ways
+        self.files = 0
+        self.size_bytes = 0
 
 
 class Settler:
@@ -61,6 +73,7 @@ class Settler:
         self._room = room
         self._bucket_trouble = bucket_trouble
         self._pending: deque[Settlement] = deque()
+        self._moved: dict[str, Moved] = {}  # by task, since it was last told to telemetry
 
     @property
     def unsettled(self) -> int:
@@ -71,7 +84,7 @@ class Settler:
         """Settle what has come in, one batch. Raises what the catalog raises; nothing is lost then."""
         if not self._pending:
             return FOREVER_S
-        batch = [self._pending[index] for index in range(min(BATCH_MAX, len(self._pending)))]
+        batch = list(islice(self._pending, BATCH_MAX))
         settled = set(await self._catalog.settle(batch))
         for _ in batch:
             self._pending.popleft()
@@ -114,7 +127,10 @@ class Settler:
                 self._recorder.add_progress(progress)
         for request in report.checkpoints:
             self._recorder.add_checkpoint(report.mover, request)
-        ended = sum(self._take(report.mover, outcome, now_ns) for outcome in report.outcomes)
+        ended = 0
+        for outcome in report.outcomes:
+            ended += self._take(report.mover, outcome, now_ns)
+        self._tell_moved()
         if ended:
             self._rooms.ended(report.mover, ended, now_ns)
             self._wake()
@@ -151,7 +167,7 @@ class Settler:
         self._charge(flight, outcome)
         if outcome.verdict is Verdict.COMPLETE:  # nearly all: no dice are thrown, and nothing else is looked at
             self._pending.append(completed(outcome))
-            telemetry.numbers.count(meters.FILES_MOVED, flight.order.ways)
+            self._moved_of(flight).files += 1
             return 1
         chance = Chance(now_ns=now_ns, jitter=self._jitter())
         self._pending.append(settlement_of(outcome, _ending(flight), self._options, chance))
@@ -165,7 +181,22 @@ class Settler:
             more = known.actual_bytes - flight.charged_bytes
             self._fairness[flight.order.claim_lane].charge(flight.task_id, more)
             flight.charged_bytes = known.actual_bytes
-            telemetry.numbers.count(meters.BYTES_MOVED, flight.order.ways, more)
+            self._moved_of(flight).size_bytes += more
+
+    def _moved_of(self, flight: Flight) -> Moved:
+        moved = self._moved.get(flight.task_id)
+        if moved is None:
+            moved = self._moved[flight.task_id] = Moved(flight.order.ways)
+        return moved
+
+    def _tell_moved(self) -> None:
+        """Tell telemetry once a report, not once a file: all files of a task go the same ways."""
+        for moved in self._moved.values():
+            if moved.files:
+                telemetry.numbers.count(meters.FILES_MOVED, moved.ways, moved.files)
+            if moved.size_bytes:
+                telemetry.numbers.count(meters.BYTES_MOVED, moved.ways, moved.size_bytes)
+        self._moved.clear()
 
 
 def _count(settling: Settling, error_code: str, number: int) -> None:
