@@ -144,7 +144,7 @@ class Attempt:
     def run_parts(self, jobs: Iterable[PartJob]) -> None:
         """Do all parts in the pool; when one fails the others end at their next look, and its error is raised."""
         watched = (PartJob(size_bytes=job.size_bytes, work=self._watched(job.work)) for job in jobs)
-        self.pool.run(watched, look=self._check_reason)
+        self.pool.run(watched, peer=self.store.bucket, look=self._check_reason)
 
     def _check_reason(self) -> None:
         """As `check_stop`, without the sibling that failed: the pool knows that one and its error itself."""

@@ -1,6 +1,7 @@
 """The part pool: a few threads shared by all large files of a mover, handed out part by part so that no file starves another.
 
-The file that has been served the fewest bytes is served next (deficit round robin by bytes, without a quantum). Each thread
+The file that has been served the fewest bytes is served next (deficit round robin by bytes, without a quantum). A peer that
+keeps its parts waiting cannot hold all threads while files of other peers are there. Each thread
 owns one buffer that is made once and used again, so memory is workers times buffers whatever the sizes of files. How many
 threads work is found out by trial (`width`): a store far away needs more connections than one next door. Knows nothing
 of stores and files: a job is a size and a callable.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -17,6 +19,7 @@ from penstock.errors import StoppedError
 from penstock.transfer.width import Width
 
 _LOOK_EVERY_S = 0.1
+_SPARE_FRACTION = 5  # while there are others, one place in so many, and at least one, is left to them
 
 
 class Workspace:
@@ -49,7 +52,8 @@ class _Line:
     Jobs are made when they are taken, save the next one: a file of a TiB has ten thousand.
     """
 
-    def __init__(self, jobs: Iterable[PartJob], served_bytes: int) -> None:
+    def __init__(self, jobs: Iterable[PartJob], served_bytes: int, peer: str) -> None:
+        self.peer = peer
         self._jobs = iter(jobs)
         self.next = next(self._jobs, None)
         self.served_bytes = served_bytes
@@ -104,16 +108,17 @@ class PartPool:
         """How many parts can move at the same time, now."""
         return self._width.now
 
-    def run(self, jobs: Iterable[PartJob], *, look: Callable[[], None] = lambda: None) -> None:
+    def run(self, jobs: Iterable[PartJob], *, peer: str = "", look: Callable[[], None] = lambda: None) -> None:
         """Do all jobs of one file; returns when none of them runs any more.
 
         After the first job that raises, those still waiting are dropped, and its error is raised here. A job is expected to
-        look now and then whether a sibling failed. `look` is called now and then while jobs wait behind other files' parts;
-        what it raises ends the waiting as a failed job does. Raises StoppedError when the pool was closed meanwhile.
+        look now and then whether a sibling failed. `peer` names whom the parts are exchanged with. `look` is called now and
+        then while jobs wait behind other files' parts; what it raises ends the waiting as a failed job does. Raises
+        StoppedError when the pool was closed meanwhile.
         """
         with self._changed:
             floor = min((line.served_bytes for line in self._lines), default=0)
-            line = _Line(jobs, floor)  # a newcomer has no claim on the past
+            line = _Line(jobs, floor, peer)  # a newcomer has no claim on the past
             if self._closed:
                 raise StoppedError("the part pool is closed")
             self._lines.append(line)
@@ -191,12 +196,22 @@ class PartPool:
     def _take(self) -> tuple[_Line, PartJob] | None:
         with self._changed:
             while True:
-                waiting = (line for line in self._lines if line.next is not None)
-                line = min(waiting, key=lambda line: line.served_bytes, default=None)
-                job = None if line is None or self._running >= self._width.now else line.take()
+                line = self._next_line() if self._running < self._width.now else None
+                job = None if line is None else line.take()
                 if line is not None and job is not None:
                     self._running += 1
                     return line, job
                 if self._closed:
                     return None
                 self._changed.wait()
+
+    def _next_line(self) -> _Line | None:
+        """Whose part is next: a peer's that holds no thread, else the file's that was served least. Holds the lock."""
+        held = Counter[str]()
+        for line in self._lines:
+            if not line.is_over:
+                held[line.peer] += line.running
+        width = self._width.now
+        most = width if len(held) < 2 else max(1, width - max(1, width // _SPARE_FRACTION))
+        waiting = (line for line in self._lines if line.next is not None and held[line.peer] < most)
+        return min(waiting, key=lambda line: (held[line.peer] > 0, line.served_bytes), default=None)

@@ -63,6 +63,56 @@ def test_files_take_turns_by_bytes() -> None:
     assert order.index("s") <= 2
 
 
+def test_a_peer_that_keeps_its_parts_waiting_leaves_a_place_to_others() -> None:
+    pool = PartPool(4, buffer_bytes=16)
+    changed = threading.Condition()
+    held, released, most = [0], [0], [0]
+    others: list[int] = []
+    seen: list[int] = []
+
+    def hold(workspace: Workspace) -> None:
+        with changed:
+            held[0] += 1
+            most[0] = max(most[0], held[0])
+            changed.notify_all()
+            assert changed.wait_for(lambda: released[0] > 0, DEADLINE_S)
+            released[0] -= 1
+            held[0] -= 1
+
+    def release(count: int) -> None:
+        with changed:
+            released[0] += count
+            changed.notify_all()
+
+    def other(number: int) -> PartJob:
+        def run(workspace: Workspace) -> None:
+            others.append(number)
+            if number == 0:
+                with changed:
+                    most[0] = held[0]
+                release(4)  # the next parts of the first peer begin while this one is there
+                with changed:
+                    assert changed.wait_for(lambda: released[0] == 0 and held[0] == 3, DEADLINE_S)
+            seen.append(most[0])
+
+        return PartJob(size_bytes=1000, work=run)
+
+    slow = threading.Thread(target=lambda: pool.run([PartJob(size_bytes=1, work=hold) for _ in range(20)], peer="slow"))
+    slow.start()
+    with changed:
+        assert changed.wait_for(lambda: held[0] == 4, DEADLINE_S)  # alone it may have all
+    quick = threading.Thread(target=lambda: pool.run([other(number) for number in range(5)], peer="quick"))
+    quick.start()
+    _wait_for_lines(pool, 2)
+    release(1)
+    quick.join(DEADLINE_S)
+    assert others == list(range(5))  # though the slow one has been served fewer bytes, and has parts waiting
+    assert seen == [3] * 5
+    release(20)
+    slow.join(DEADLINE_S)
+    pool.close()
+
+
 def _wait_for_lines(pool: PartPool, count: int) -> None:
     with pool._changed:
         assert pool._changed.wait_for(lambda: len(pool._lines) == count, DEADLINE_S)
