@@ -7,9 +7,11 @@ Calls `transfer.root` and `stores`; moves nothing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from types import TracebackType
 from typing import Generic, Protocol, TypeVar, cast
 
 from penstock.engine.messages import Places
@@ -27,6 +29,9 @@ class Closable(Protocol):
     def close(self) -> None: ...
 
 
+CREDENTIALS_LOOK_EVERY_S = 0.1
+"""How long credentials count without another look at the file that they are kept in."""
+
 Open = TypeVar("Open", bound=Closable)
 OpenStore = Callable[[Bucket, Credentials], Store]
 OpenRoot = Callable[[FileSystem], Root]
@@ -42,6 +47,29 @@ class Berth(Generic[Open]):
         self.opened = opened
         self.users = 0
         self.is_stale = False
+
+
+class _Use(Generic[Open]):
+    """A context in which something open is used. A class of its own: it is entered twice for every file that moves."""
+
+    __slots__ = ("_berth", "_harbour", "_trouble")
+
+    def __init__(
+        self, harbour: Harbour, berth: Berth[Open], trouble: Callable[[BaseException], None] | None = None
+    ) -> None:
+        self._harbour = harbour
+        self._berth = berth
+        self._trouble = trouble
+
+    def __enter__(self) -> Open:
+        return self._berth.opened
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and self._trouble is not None:
+            self._trouble(error)
+        self._harbour.let_go(self._berth)
 
 
 class GoneStore:
@@ -70,8 +98,11 @@ class Harbour:
         secrets_path: Path,
         store_opener: OpenStore,
         root_opener: OpenRoot = Root.open,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lock = threading.Lock()
+        self._clock_s = clock_s
+        self._credentials: dict[str, tuple[float, Credentials]] = {}  # with the moment of the next look
         self._secrets_path = secrets_path
         self._open_store = store_opener
         self._open_root = root_opener
@@ -84,44 +115,48 @@ class Harbour:
         with self._lock:
             self._file_systems = {one.file_system_id: one for one in places.file_systems}
             self._buckets = {one.name: one for one in places.buckets}
+            self._credentials = {}
 
-    @contextmanager
-    def root(self, file_system_id: str) -> Iterator[Root]:
-        """The file system's root. Raises TransferError when it is not registered here or cannot be opened."""
+    def root(self, file_system_id: str) -> AbstractContextManager[Root]:
+        """The file system's root, to be entered at once. Raises TransferError: it is not registered here, cannot be opened."""
         file_system = self._file_systems.get(file_system_id)
         if file_system is None:
             words = f"file system {file_system_id} is not registered (any more)"
             raise TransferError(FailureCode.FILE_SYSTEM_UNAVAILABLE, words, waiting_helps=True)
-        berth = self._taken(self._roots, file_system_id, file_system, lambda: self._open_root(file_system))
-        try:
-            yield berth.opened
-        except TransferError as error:
-            if error.code is FailureCode.FILE_SYSTEM_UNAVAILABLE:
-                self.doubt_root(file_system_id)
-            raise
-        finally:
-            self._let_go(berth)
+        berth = self._taken(self._roots, file_system_id, file_system, self._open_root, file_system)
 
-    @contextmanager
-    def store(self, bucket_name: str, intent: Intent) -> Iterator[Store]:
-        """The bucket's store; without the bucket a stand-in that is enough to remove an import's helper files.
+        def doubt(error: BaseException) -> None:
+            if isinstance(error, TransferError) and error.code is FailureCode.FILE_SYSTEM_UNAVAILABLE:
+                self.doubt_root(file_system_id)
+
+        return _Use(self, berth, doubt)
+
+    def store(self, bucket_name: str, intent: Intent) -> AbstractContextManager[Store]:
+        """The bucket's store, to be entered at once; without the bucket a stand-in, enough to remove helper files of an import.
 
         Raises TransferError, StoreError (no credentials), SettingsError (unusable description).
         """
         bucket = self._buckets.get(bucket_name)
         if bucket is None and intent is not Intent.MOVE:
-            yield cast("Store", GoneStore(bucket_name))
-            return
+            return nullcontext(cast("Store", GoneStore(bucket_name)))
         if bucket is None:
             words = f"bucket {bucket_name} is not registered (any more)"
             raise TransferError(FailureCode.BUCKET_NOT_REGISTERED, words, waiting_helps=True)
+        credentials = self._credentials_of(bucket_name)
+        return _Use(
+            self,
+            self._taken(self._stores, bucket_name, (bucket, credentials), self._open_store, bucket, credentials),
+        )
+
+    def _credentials_of(self, bucket_name: str) -> Credentials:
+        """Those that are kept now, or were right before. Raises PermissionDeniedError; what fails is looked at each time."""
+        now_s = self._clock_s()
+        known = self._credentials.get(bucket_name)
+        if known is not None and now_s < known[0]:
+            return known[1]
         credentials = load_credentials(self._secrets_path, bucket_name)
-        description = (bucket, credentials)
-        berth = self._taken(self._stores, bucket_name, description, lambda: self._open_store(bucket, credentials))
-        try:
-            yield berth.opened
-        finally:
-            self._let_go(berth)
+        self._credentials[bucket_name] = (now_s + CREDENTIALS_LOOK_EVERY_S, credentials)
+        return credentials
 
     def doubt_root(self, file_system_id: str) -> None:
         """The root was found unusable (unmounted, another device): open it anew next time."""
@@ -132,14 +167,19 @@ class Harbour:
             idle.close()
 
     def _taken(
-        self, berths: dict[str, Berth[Open]], name: str, description: object, opener: Callable[[], Open]
+        self,
+        berths: dict[str, Berth[Open]],
+        name: str,
+        description: object,
+        opener: Callable[..., Open],
+        *given: object,
     ) -> Berth[Open]:
         with self._lock:
             berth = berths.get(name)
             if berth is not None and berth.description == description:
                 berth.users += 1
                 return berth
-        opened = opener()  # outside of the lock: a hung mount must not stop the other threads
+        opened = opener(*given)  # outside of the lock: a hung mount must not stop the other threads
         idle: list[Open] = []
         with self._lock:
             berth = berths.get(name)
@@ -153,7 +193,8 @@ class Harbour:
             one.close()
         return berth
 
-    def _let_go(self, berth: Berth[Open]) -> None:
+    def let_go(self, berth: Berth[Open]) -> None:
+        """For the contexts that `root` and `store` give only."""
         with self._lock:
             berth.users -= 1
             is_last = berth.is_stale and berth.users == 0

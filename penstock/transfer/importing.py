@@ -11,7 +11,7 @@ from penstock.stores.base import ObjectInfo
 from penstock.transfer import names, objects
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.journal import Publishing
-from penstock.transfer.landing import wanted
+from penstock.transfer.landing import may_keep, wanted
 from penstock.transfer.large_import import import_large
 from penstock.transfer.mtime import TIME_NOT_KEPT, of_object
 from penstock.transfer.ownership import OWNER_NOT_KEPT
@@ -36,11 +36,11 @@ def import_file(attempt: Attempt) -> Steps[Outcome]:
                 return earlier
         objects.check_rival_object(attempt)
         is_there = place.target() is not None
-        may_keep = is_there and attempt.transfer.conflict_policy is not ConflictPolicy.OVERWRITE_EXISTING
-        if may_keep or attempt.lane is Lane.LARGE:  # else one GET will tell all
+        may_stay = is_there and may_keep(attempt)
+        if may_stay or attempt.lane is Lane.LARGE:  # else one GET will tell all
             yield Pause.ASIDE
             info = objects.require(attempt)
-            if may_keep and wanted(attempt, place, of_object(info)) is Decision.KEEP:
+            if may_stay and wanted(attempt, place, of_object(info)) is Decision.KEEP:
                 return _skip(attempt, place, info)
             if info.size_bytes > attempt.limits.small_file_max_bytes:
                 if attempt.lane is Lane.SMALL:

@@ -17,6 +17,11 @@ from penstock.transfer.posix import FileState
 _RACES_MAX = 32
 
 
+def may_keep(attempt: Attempt) -> bool:
+    """Whether the policy may ask that a target stays; if not, it only matters what is there when it is replaced."""
+    return attempt.transfer.conflict_policy is not ConflictPolicy.OVERWRITE_EXISTING
+
+
 def wanted(attempt: Attempt, place: Place, source: ModifyTime) -> Decision:
     """What the policy asks as things are now. Raises TransferError (TargetIsDirectory, TargetNotRegular)."""
     target = place.target()
@@ -28,7 +33,6 @@ def land(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) 
 
     The caller fsyncs the directory. Raises OSError, TransferError, StoppedError, FencedError.
     """
-    replaces = attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING
     for _ in range(_RACES_MAX):
         place.require_in_place()
         decision = wanted(attempt, place, source)
@@ -37,7 +41,7 @@ def land(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) 
             return None
         if decision is Decision.REPLACE:
             publish.publish_over(place.directory, place.partial_name, place.name, sealed.inode)
-            return Guarantee.ATOMIC if replaces else Guarantee.BEST_EFFORT
+            return Guarantee.ATOMIC if not may_keep(attempt) else Guarantee.BEST_EFFORT
         guarantee = publish.publish_new(place.directory, place.partial_name, place.name, sealed.inode)
         if guarantee is not None:
             return guarantee

@@ -14,6 +14,9 @@ _SYNC_FILE_RANGE_WRITE = 2
 _SYNC_FILE_RANGE_WRITE_AND_WAIT = 7
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_sync_file_range = getattr(_libc, "sync_file_range", None)
+if _sync_file_range is not None:
+    _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 
 def start_writeback(descriptor: int, offset: int, length_bytes: int) -> None:
@@ -27,13 +30,9 @@ def await_writeback(descriptor: int, offset: int, length_bytes: int) -> None:
 
 
 def _sync_range(descriptor: int, offset: int, length_bytes: int, flags: int) -> None:
-    call = getattr(_libc, "sync_file_range", None)
-    if call is None:
+    if _sync_file_range is None or _sync_file_range(descriptor, offset, length_bytes, flags) == 0:
         return
-    done = call(
-        ctypes.c_int(descriptor), ctypes.c_int64(offset), ctypes.c_int64(length_bytes), ctypes.c_uint(flags)
-    )  # fmt: skip
-    number = ctypes.get_errno() if done != 0 else 0
+    number = ctypes.get_errno()
     if number in {errno.EIO, errno.ENOSPC, errno.EDQUOT}:
         raise OSError(number, os.strerror(number))  # an error told here is told nowhere else again
 

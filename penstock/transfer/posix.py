@@ -15,7 +15,7 @@ import stat
 import struct
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LINKS_MAX = 40
 """Symbolic links followed in one resolution, as the kernel's own limit."""
@@ -38,17 +38,23 @@ _STATX = struct.Struct("=IIQIIIHHQQQQ" + "qII" * 4 + "IIII" + "QQ")
 _STATX_SIZE = 256
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_syscall = _libc.syscall
-_syscall.restype = ctypes.c_long
 # Types told once: wrapping each argument of each call costs more than these calls themselves.
 _syscall_openat2 = _libc["syscall"]
 _syscall_openat2.restype = ctypes.c_long
 _syscall_openat2.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t)
+_syscall_renameat2 = _libc["syscall"]
+_syscall_renameat2.restype = ctypes.c_long
+_syscall_renameat2.argtypes = (
+    ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint
+)  # fmt: skip
+_RENAMEAT2_NUMBER = _RENAMEAT2.get(os.uname().machine, 276)  # by number: older C libraries have no wrapper
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileState:
-    """What the kernel says of one name or descriptor. `mount_id` and `birth_ns` are 0 where it does not tell them."""
+class FileState(NamedTuple):
+    """What the kernel says of one name or descriptor. `mount_id` and `birth_ns` are 0 where it does not tell them.
+
+    A tuple, for several are made for each file: a frozen dataclass sets its fields one by one, at five times the cost.
+    """
 
     mode: int
     device: int
@@ -299,12 +305,7 @@ def look_path(path: bytes) -> FileState:
 
 def rename_without_replacing(directory: int, name: bytes, new_name: bytes) -> None:
     """renameat2(RENAME_NOREPLACE). FileExistsError when `new_name` exists; EINVAL or ENOSYS where it is not offered."""
-    number = _RENAMEAT2.get(os.uname().machine, 276)  # by number: older C libraries have no wrapper
-    done = _syscall(
-        ctypes.c_long(number), ctypes.c_int(directory), ctypes.c_char_p(name), ctypes.c_int(directory),
-        ctypes.c_char_p(new_name), ctypes.c_uint(_RENAME_NOREPLACE),
-    )  # fmt: skip
-    if done != 0:
+    if _syscall_renameat2(_RENAMEAT2_NUMBER, directory, name, directory, new_name, _RENAME_NOREPLACE) != 0:
         raise _fail(ctypes.get_errno(), new_name)
 
 

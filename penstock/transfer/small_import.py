@@ -13,7 +13,7 @@ from penstock.model import Guarantee
 from penstock.stores.base import ObjectInfo, ObjectStream
 from penstock.transfer import crc64, objects, ownership
 from penstock.transfer.attempt import Attempt
-from penstock.transfer.landing import land, wanted
+from penstock.transfer.landing import land, may_keep, wanted
 from penstock.transfer.meter import PartMeter
 from penstock.transfer.mtime import TIME_NOT_KEPT, is_held, of_object
 from penstock.transfer.pagecache import start_writeback
@@ -96,7 +96,7 @@ def _fetch(attempt: Attempt, place: Place, counted: PartMeter) -> Steps[_Fetched
             raise objects.changed(info.key)  # it was small when it was looked at
         objects.check_source_object(attempt, info)
         attempt.meter.learn(objects.detail_of(info, None))
-        if wanted(attempt, place, of_object(info)) is Decision.KEEP:
+        if may_keep(attempt) and wanted(attempt, place, of_object(info)) is Decision.KEEP:
             return attempt.skipped(objects.detail_of(info, info.crc64), Guarantee.ATOMIC)
         if stream.length_bytes > INLINE_MAX_BYTES:
             yield Pause.ASIDE

@@ -7,7 +7,6 @@ itself is taken, as an empty file with the link's own time.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -106,7 +105,7 @@ class SourceFile:
     def _taken(self, state: FileState) -> FileState:
         """The state as it counts for what is moved. Raises TransferError for what is refused."""
         if state.is_symlink and self._symlinks is Symlinks.VENDOR:
-            return replace(state, size_bytes=0)
+            return state._replace(size_bytes=0)
         if state.is_symlink:
             raise TransferError(
                 FailureCode.SOURCE_IS_SYMLINK, f"/{self._path} is a symbolic link: name the file it leads to"

@@ -6,13 +6,14 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from penstock.engine.board import Board
-from penstock.engine.harbour import Harbour
+from penstock.engine.harbour import CREDENTIALS_LOOK_EVERY_S, Harbour
 from penstock.engine.lines import Line
 from penstock.engine.messages import Control, Lane, Lease, MoverLimits, Places, Report
 from penstock.engine.mover import Mover, places_by_lane
@@ -83,7 +84,10 @@ def bench(tmp_path: Path) -> Bench:
     def keep(report: Report) -> None:
         made[0].outcomes += report.outcomes
 
-    harbour = Harbour(places=places, secrets_path=secrets, store_opener=open_memory)
+    seconds = count()  # each file moves a second after the one before: the credentials are looked at for each
+    harbour = Harbour(
+        places=places, secrets_path=secrets, store_opener=open_memory, clock_s=lambda: float(next(seconds))
+    )
     lines = {lane: Line() for lane in Lane}
     board, descriptor = Board.make(sum(places_by_lane(LIMITS).values()))
     outbox = Outbox(mover="m", limits=LIMITS, send=keep, pressed=lambda: False, clock_s=lambda: 0.0)
@@ -252,6 +256,34 @@ def test_a_store_is_opened_once_and_anew_when_its_credentials_change(bench: Benc
     bench.take(transfer(sub_task_id="b"))
     bench.ended(4)
     assert [store.closed for store in bench.opened] == [True, False]
+
+
+def test_credentials_count_for_a_tenth_of_a_second_and_not_past_another_registry(tmp_path: Path) -> None:
+    secrets, now_s, opened = tmp_path / "secrets.toml", [5.0], list[str]()
+
+    def open_memory(bucket: Bucket, credentials: Credentials) -> MemoryStore:
+        opened.append(credentials.access_key_secret)
+        return MemoryStore(bucket.name)
+
+    def keep(secret: str) -> None:
+        secrets.write_text(f'[bucket.memory]\naccess_key_id = "a"\naccess_key_secret = "{secret}"\n')
+
+    places = Places(buckets=(BUCKET,))
+    harbour = Harbour(places=places, secrets_path=secrets, store_opener=open_memory, clock_s=lambda: now_s[0])
+
+    def secret_used() -> str:
+        with harbour.store("memory", Intent.MOVE):
+            return opened[-1]
+
+    keep("one")
+    assert secret_used() == "one"
+    keep("another")
+    assert secret_used() == "one"
+    now_s[0] += CREDENTIALS_LOOK_EVERY_S
+    assert secret_used() == "another"
+    keep("the third")
+    harbour.place(places)
+    assert secret_used() == "the third"
 
 
 def test_a_store_in_use_is_closed_by_its_last_user(bench: Bench) -> None:
