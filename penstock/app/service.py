@@ -34,7 +34,7 @@ from penstock.app.registry import LiveRegistry
 from penstock.app.server_log import take_over_server_log
 from penstock.app.web import WebServer, web_server
 from penstock.catalog.catalog import Catalog
-from penstock.catalog.sqlite import SqliteDatabase
+from penstock.catalog.sqlite import LOG_BYTES_READY, SqliteDatabase
 from penstock.engine.engine import Engine
 from penstock.engine.local import LocalExecutor
 from penstock.errors import PenstockError, SettingsError
@@ -102,7 +102,7 @@ class _Service:
             if self._registry.wants_emulator():
                 await self._start_emulator()
             catalog = await Catalog.open(
-                SqliteDatabase(self._home.catalog_file),
+                SqliteDatabase(self._home.catalog_file, log_bytes_ready=LOG_BYTES_READY),
                 now_ns=time.time_ns,
                 entropy=os.urandom,
                 bounds=catalog_bounds(self._settings),

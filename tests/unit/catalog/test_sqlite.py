@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import time
 from pathlib import Path
@@ -136,4 +137,39 @@ def test_each_transaction_is_synced_as_asked(tmp_path: Path, durability: Durabil
         (level,) = connection.fetch("PRAGMA synchronous", ())
         connection.commit()
         assert level["synchronous"] == {Durability.SYNCED: 2, Durability.UNSYNCED: 1}[durability]
+    connection.close()
+
+
+def test_a_log_that_is_long_from_the_start_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    ready = 3 << 20
+    connection = SqliteDatabase(path, log_bytes_ready=ready).open_writer()
+    log = path.with_name("catalog.db-wal")
+    long_bytes = log.stat().st_size
+    connection.begin(Durability.SYNCED)
+    connection.script("CREATE TABLE kept (word TEXT);")
+    connection.change("INSERT INTO kept VALUES (?1)", ("here",))
+    connection.commit()
+    assert log.stat().st_size == long_bytes >= ready * 9 // 10
+
+    after = tmp_path / "after" / "catalog.db"  # what is found there when the machine stops now
+    after.parent.mkdir()
+    for file in (path, log):
+        shutil.copy(file, after.parent)
+    other = SqliteDatabase(after).open_reader()
+    assert [row["name"] for row in other.fetch("SELECT name FROM sqlite_schema", ())] == ["kept"]
+    assert [row["word"] for row in other.fetch("SELECT word FROM kept", ())] == ["here"]
+    other.close()
+    connection.close()
+    assert path.stat().st_size < 1 << 20
+
+
+def test_a_log_is_not_made_long_where_room_is_scarce(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    SqliteDatabase(path, log_bytes_ready=1 << 60).open_writer().close()
+    connection = SqliteDatabase(path, log_bytes_ready=1 << 60).open_writer()
+    connection.begin(Durability.SYNCED)
+    connection.script("CREATE TABLE kept (word TEXT);")
+    connection.commit()
+    assert path.with_name("catalog.db-wal").stat().st_size < 1 << 20
     connection.close()
