@@ -6,16 +6,15 @@ the settings say, and nowhere by default.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-import uvicorn
-
 from penstock import telemetry
+from penstock.app import serving
 from penstock.app.metrics import Now, render
+from penstock.app.serving import Server
 from penstock.catalog.catalog import Catalog
 from penstock.engine.engine import Engine
 from penstock.engine.local import LocalExecutor
@@ -68,32 +67,11 @@ def _resident_bytes() -> int:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-class MetricsServer(uvicorn.Server):
-    """Serves the page; set `should_exit` to end it."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are the service's business."""
-        yield
-
-
-def metrics_server(page: MetricsPage) -> MetricsServer:
+def metrics_server(page: MetricsPage) -> Server:
     """A server for the page, for a socket that listens already."""
-    config = uvicorn.Config(
-        page,
-        http="httptools",
-        loop="none",
-        ws="none",
-        lifespan="off",
-        proxy_headers=False,
-        server_header=False,
-        access_log=False,
-        log_config=None,
-        timeout_graceful_shutdown=GRACE_S,
-        limit_concurrency=CONCURRENT_MAX,
-    )
+    config = serving.config(page, grace_s=GRACE_S, http="httptools", limit_concurrency=CONCURRENT_MAX)
     config.load()
-    return MetricsServer(config)
+    return Server(config)
 
 
 def host_and_port(listen: str) -> tuple[str, int]:

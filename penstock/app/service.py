@@ -28,10 +28,11 @@ from penstock.app.addresses import Addresses, publish_addresses, withdraw_addres
 from penstock.app.embedded import listen, url_of
 from penstock.app.emulator_process import EmulatorProcess
 from penstock.app.lock import service_lock
-from penstock.app.metrics_page import PATH, MetricsPage, MetricsServer, host_and_port, metrics_server
+from penstock.app.metrics_page import PATH, MetricsPage, host_and_port, metrics_server
 from penstock.app.options import api_options, catalog_bounds, engine_options, executor_options
 from penstock.app.registry import LiveRegistry
 from penstock.app.server_log import take_over_server_log
+from penstock.app.serving import Server
 from penstock.app.web import WebServer, web_server
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.sqlite import LOG_BYTES_READY, SqliteDatabase
@@ -141,7 +142,7 @@ class _Service:
             key=beneath(self._home, self._settings.tls_key),
         )
 
-    async def _serve(self, engine: Engine, web: WebServer, metrics: MetricsServer) -> None:
+    async def _serve(self, engine: Engine, web: WebServer, metrics: Server) -> None:
         """From the ready line to the last part's end. Raises ServiceEndedError when a part ended unasked."""
         parts = {
             asyncio.create_task(engine.run(), name="engine"),

@@ -1,26 +1,26 @@
-"""The HTTP server: uvicorn with the API's own connections, on a socket that is bound already, ended by us and not by signals."""
+"""The HTTP server: uvicorn with the API's own connections, which are swept for those that take too long."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import uvicorn
 
 from penstock.api.application import Api
 from penstock.api.connection import Connection
+from penstock.app import serving
+from penstock.app.serving import Server
 from penstock.errors import SettingsError
 
 GRACE_S = 5
 SWEEP_TICKS = 10  # of a tenth of a second: how late a connection's times may be noticed to be over
 
 
-class WebServer(uvicorn.Server):
+class WebServer(Server):
     """Serves the API. `accepting` is set once it answers; set `should_exit` to end it."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -41,26 +41,14 @@ class WebServer(uvicorn.Server):
                 connection.look(now_s)
         return await super().on_tick(counter)
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are the service's business: it has more to bring to an end than this."""
-        yield
-
 
 def web_server(api: Api, *, certificate: Path | None, key: Path | None) -> WebServer:
     """A server for the API, with TLS where a certificate is given. Raises SettingsError for one that is no good."""
-    config = uvicorn.Config(
-        cast("Any", api),  # nobody but our connections looks at it: no ASGI
+    config = serving.config(
+        api,  # nobody but our connections looks at it: no ASGI
+        grace_s=GRACE_S,
         http=Connection,
         interface="asgi3",
-        loop="none",
-        ws="none",
-        lifespan="off",
-        proxy_headers=False,
-        server_header=False,
-        access_log=False,
-        log_config=None,
-        timeout_graceful_shutdown=GRACE_S,
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )

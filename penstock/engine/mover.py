@@ -1,6 +1,6 @@
 """A mover: threads in three lanes that carry out transfers, small files in company, and say what came of them.
 
-Calls `transfer` (through `move`), the harbour and the outbox. Knows no catalog and no socket: leases and controls come in by
+Calls `transfer` (through `steps`), the harbour and the outbox. Knows no catalog and no socket: leases and controls come in by
 calls of its reader, messages leave through the outbox.
 """
 

@@ -1,6 +1,6 @@
-"""The gate's door: `steps` is one attempt at one file, `move` takes it through; both say how it ended.
+"""The gate's door: `steps` is one attempt at one file, and says how it ended.
 
-They do not raise for expected trouble. Calls import, export and withdrawal; decides what is cleaned up after a failure, and turns
+It does not raise for expected trouble. Calls import, export and withdrawal; decides what is cleaned up after a failure, and turns
 errors into outcomes.
 """
 
@@ -22,7 +22,7 @@ from penstock.transfer.meter import Meter
 from penstock.transfer.parts import PartPool
 from penstock.transfer.refusals import Side, from_os, from_store
 from penstock.transfer.root import Root
-from penstock.transfer.steps import Pause, Steps, run_through
+from penstock.transfer.steps import Pause, Steps
 from penstock.transfer.transfer import (
     Hooks,
     Intent,
@@ -77,36 +77,6 @@ def steps(
         return _later(attempt, _known(attempt, error))
     except FencedError as error:
         return _returned(attempt, str(error))
-
-
-def move(
-    transfer: Transfer,
-    *,
-    root: Root,
-    store: Store,
-    hooks: Hooks,
-    limits: TransferLimits,
-    parts: PartPool,
-    lane: Lane,
-    now_ns: Callable[[], int],
-    jitter: Callable[[], float],
-    choices: TransferChoices = TransferChoices(),  # noqa: B008  it is frozen
-) -> Outcome:
-    """Do what `steps` says, blocking until it ended."""
-    return run_through(
-        steps(
-            transfer,
-            root=root,
-            store=store,
-            hooks=hooks,
-            limits=limits,
-            parts=parts,
-            lane=lane,
-            now_ns=now_ns,
-            jitter=jitter,
-            choices=choices,
-        )
-    )
 
 
 def _moved(attempt: Attempt) -> Steps[Outcome]:
