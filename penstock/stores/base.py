@@ -140,6 +140,11 @@ class Started(Protocol[Answer_co]):
         """Once that is readable: read what has come, without waiting, and tell whether `result` will not wait. Raises nothing."""
         ...
 
+    @property
+    def is_asked_anew(self) -> bool:
+        """Whether `is_there` saw a kept connection closed, so that `result` asks once more on a fresh one, and waits."""
+        ...
+
     def came(self) -> None:
         """Say that the answer was seen to come right now: what is known of the store's pace depends on it."""
         ...

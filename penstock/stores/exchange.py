@@ -71,6 +71,11 @@ class Begun:
         """Read what has come, without waiting: whether `answer` will not wait."""
         return self._sent.is_there()
 
+    @property
+    def is_asked_anew(self) -> bool:
+        """Whether `answer` will send the request once more, as was seen by `is_there`."""
+        return self._sent.is_asked_anew
+
     def came(self) -> None:
         """The answer was seen to come right now."""
         self._looked_s = self._sent.began_s

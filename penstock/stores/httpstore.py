@@ -372,6 +372,10 @@ class _Started(Generic[Answer]):
     def is_there(self) -> bool:
         return self._begun.is_there()
 
+    @property
+    def is_asked_anew(self) -> bool:
+        return self._begun.is_asked_anew
+
     def came(self) -> None:
         self._begun.came()
 

@@ -141,6 +141,7 @@ class Sent:
     __slots__ = (
         "_body",
         "_head",
+        "_is_over",
         "_line",
         "_method",
         "_on_kept",
@@ -161,6 +162,7 @@ class Sent:
         self._sent_whole = True
         self._on_kept = False
         self._taken: Head | None = None
+        self._is_over = False  # nothing more can be taken in
         self.began_s = time.monotonic()
 
     def transmit(self) -> None:
@@ -209,14 +211,21 @@ class Sent:
         line = self._line
         if line is None:
             return True
-        may_go_on = line.take_in()
+        self._is_over = not line.take_in()
         try:
             head = self._taken = self._taken or dialogue.take_head(line, self._method)
         except BrokenAnswerError:
             return True
-        if head is None or not may_go_on:
-            return not may_go_on
+        if head is None or self._is_over:
+            return self._is_over
         return (self._method == "GET" and head.status < 300) or lies_whole(head, line)
+
+    @property
+    def is_asked_anew(self) -> bool:
+        """Whether `answer` will send the request once more and wait, as was seen by `is_there`."""
+        line = self._line
+        said_nothing = self._taken is None and line is not None and line.is_drained
+        return self._is_over and said_nothing and self._on_kept and self._method in REPEATABLE
 
     def abandon(self) -> None:
         """Give the request up and close its connection. Idempotent; does nothing once the answer was read."""

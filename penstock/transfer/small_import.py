@@ -116,6 +116,8 @@ def _opened(attempt: Attempt) -> Steps[AbstractContextManager[ObjectStream]]:
         return store.get(key)
     try:
         yield started
+        if started.is_asked_anew:
+            yield Pause.ASIDE
         attempt.check_cancel()
     except BaseException:
         started.abandon()

@@ -17,6 +17,7 @@ from tests.faults.engine.test_company import CONTENT, GOOD, PATIENCE_S, Company
 from tests.fixtures.gate import open_gate
 from tests.fixtures.memorystore import MemoryStore
 from tests.fixtures.scriptedserver import Peer, ScriptedServer, answer, object_answer
+from tests.fixtures.waiting import wait_until
 
 
 @pytest.fixture
@@ -98,4 +99,38 @@ def test_an_answer_that_stops_in_its_middle_holds_up_nobody_else(company: Compan
         if direction == "import":
             company.check_imported("slow")
         assert server.connections == 1
+        slow.close()
+
+
+def test_a_closed_connection_is_replaced_aside(company: Company) -> None:
+    """The kept connection ends with the request on it, and the fresh one is answered late."""
+    halted, go_on = threading.Event(), threading.Event()
+
+    def closing(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(got(b"warm"))
+        peer.read_request()
+
+    def late(peer: Peer) -> None:
+        peer.read_request()
+        halted.set()
+        assert go_on.wait(PATIENCE_S)
+        peer.send(got(SLOW))
+        peer.wait_for_close()
+
+    with ScriptedServer(closing, late) as server:
+        slow = open_slow(server.endpoint)
+        with slow.get("warm") as stream:
+            assert stream.readinto(memoryview(bytearray(10))) == 4
+        company.elsewhere["slow"] = slow
+        company.give(*company.imports("slow", bucket="slow"))
+        stepping = threading.Thread(target=company.until, args=(len(GOOD) + 1,))
+        stepping.start()
+        assert halted.wait(PATIENCE_S)
+        company.give(*company.imports(*GOOD))
+        wait_until(lambda: len(company.outcomes) == len(GOOD), PATIENCE_S / 2, "the others are held up")
+        assert "slow" not in company.outcomes
+        go_on.set()
+        stepping.join(PATIENCE_S)
+        company.check_imported("slow", *GOOD)
         slow.close()
