@@ -34,6 +34,7 @@ from penstock.errors import (
     TransferError,
 )
 from penstock.stores.base import Store
+from penstock.transfer.moment import Moments
 from penstock.transfer.root import Root
 from penstock.transfer.steps import Steps, run_through
 from penstock.transfer.transfer import Intent, Outcome, StopReason, Transfer, Verdict
@@ -53,8 +54,10 @@ class Mover:
         throttle: Throttle,
         move: Move,
         clock_s: Callable[[], float],
+        moments: Moments | None = None,
     ) -> None:
         self._limits = limits
+        self._moments = moments or Moments(time.monotonic)
         self._harbour = harbour
         self._outbox = outbox
         self._board = board
@@ -76,6 +79,7 @@ class Mover:
             begin=partial(self._begun, lane=Lane.SMALL),
             end=partial(self._end, lane=Lane.SMALL),
             clock_s=time.monotonic,
+            moments=self._moments,
         ).start()
         place = self._limits.small_files
         for lane, count in ((Lane.LARGE, self._limits.large_files), (Lane.SWEEP, self._limits.sweep_threads)):

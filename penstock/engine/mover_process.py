@@ -33,6 +33,7 @@ from penstock.engine.wire import FrameReader, Message, encode
 from penstock.stores.base import Store
 from penstock.stores.opening import open_store
 from penstock.transfer import mover as gate
+from penstock.transfer.moment import Moments
 from penstock.transfer.parts import PartPool
 from penstock.transfer.root import Root
 from penstock.transfer.steps import Steps
@@ -139,11 +140,13 @@ def _serve(connection: Connection, board_descriptor: int) -> NoReturn:
 
 def _built(hello: Hello, connection: Connection, board_descriptor: int) -> tuple[Mover, Harbour]:
     limits = hello.limits
+    moments = Moments(time.monotonic)
     throttle = Throttle(threads=places_by_lane(limits), clock_s=time.monotonic)
     lines = {lane: Line(partial(_admitted, throttle, lane)) for lane in Lane}
     harbour = Harbour(
         places=hello.places,
         secrets_path=Path(hello.secrets_path),
+        root_opener=partial(Root.open, moments=moments),
         store_opener=lambda bucket, credentials: open_store(bucket, credentials, pacer=throttle.pacer(bucket.name)),
     )
     outbox = Outbox(
@@ -165,6 +168,7 @@ def _built(hello: Hello, connection: Connection, board_descriptor: int) -> tuple
         board=Board(board_descriptor, sum(places_by_lane(limits).values())),
         move=Gate(limits.transfer, hello.choices),
         clock_s=time.monotonic,
+        moments=moments,
     )
     return mover, harbour
 

@@ -19,6 +19,7 @@ from penstock.engine.board import Board
 from penstock.engine.lines import HELD_UP_LOOK_S, Line
 from penstock.engine.messages import MoverLimits
 from penstock.engine.running import Running
+from penstock.transfer.moment import Moments
 from penstock.transfer.steps import Awaited, Pause, Steps
 from penstock.transfer.transfer import Outcome, StopReason
 
@@ -106,7 +107,15 @@ class SmallLane:
     """
 
     def __init__(
-        self, *, limits: MoverLimits, line: Line, board: Board, begin: Begin, end: End, clock_s: Callable[[], float]
+        self,
+        *,
+        limits: MoverLimits,
+        line: Line,
+        board: Board,
+        begin: Begin,
+        end: End,
+        clock_s: Callable[[], float],
+        moments: Moments,
     ) -> None:
         self._line = line
         self._board = board
@@ -123,7 +132,9 @@ class SmallLane:
         self._returned: deque[tuple[Journey, Reached]] = deque()
         self._asking: dict[int, Journey] = {}  # by the descriptor on which the answer will come, oldest first
         self._answered: list[Journey] = []
+        self._moments = moments
         self._written: list[Journey] = []
+        self._synced: list[Journey] = []
         self._named: list[Journey] = []
         self._ended: list[tuple[Journey, Outcome]] = []
         line.listen(self._wake)
@@ -150,14 +161,17 @@ class SmallLane:
 
     def step(self) -> None:
         """Take everything forward that can be; waits when there is nothing."""
-        self._take()
+        with self._moments:
+            self._take()
         self._listen()
         while self._returned:
             self._sort(*self._returned.popleft())
         answered, self._answered = self._answered, []
         for journey in answered:
             self._sort(journey, stepped(journey))
-        self._publish()
+        self._sync()
+        with self._moments:  # begun after the syncs, which may have taken long
+            self._name()
         named, self._named = self._named, []
         for journey in named:
             self._sort(journey, stepped(journey))
@@ -178,6 +192,8 @@ class SmallLane:
         """Put it where it has to wait."""
         if reached is Pause.WRITTEN:
             self._written.append(journey)
+        elif reached is Pause.SYNCED:
+            self._synced.append(journey)
         elif reached is Pause.NAMED:
             self._named.append(journey)
         elif reached is Pause.ASIDE:
@@ -238,8 +254,8 @@ class SmallLane:
                 del self._asking[descriptor]
                 self._helpers.take(journey)
 
-    def _publish(self) -> None:
-        """Sync and name what was written. The first sync does most of the work for all, where syncs are alike."""
+    def _sync(self) -> None:
+        """Sync what was written. The first sync does most of the work for all, where syncs are alike."""
         written, self._written = self._written, []
         slow_s = self._clock_s() + SYNCS_SLOW_S
         for journey in written:
@@ -248,6 +264,12 @@ class SmallLane:
                 self._helpers.take(journey)
             else:
                 self._sort(journey, stepped(journey))
+
+    def _name(self) -> None:
+        """Give what was synced its names."""
+        synced, self._synced = self._synced, []
+        for journey in synced:
+            self._sort(journey, stepped(journey))
 
     def _tell(self) -> None:
         ended, self._ended = self._ended, []

@@ -6,12 +6,12 @@ Calls root, partial, journal and publish; knows no store.
 from __future__ import annotations
 
 import errno
-import os
 from types import TracebackType
 from typing import Self
 
 from penstock.errors import FailureCode, TransferError
 from penstock.transfer import journal, names, policy
+from penstock.transfer.directories import Directory
 from penstock.transfer.journal import Journal, Recorded
 from penstock.transfer.partial import PartialFile
 from penstock.transfer.posix import FileState, look_or_none
@@ -30,8 +30,8 @@ class Place:
         self._root = root
         self._path = transfer.path
         self._base = transfer.base
-        self._directory = -1
-        _, self.name = names.split(transfer.path)
+        self._held: Directory | None = None
+        self._parent, self.name = names.split(transfer.path)
         self.partial_name = names.partial_name(transfer.sub_task_id)
         self.journal_name = names.journal_name(transfer.sub_task_id)
 
@@ -45,20 +45,20 @@ class Place:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._directory >= 0:
-            os.close(self._directory)
-            self._directory = -1
+        held, self._held = self._held, None
+        if held is not None:
+            self._root.directories.leave(held)
 
     def _open(self) -> None:
         try:
-            self._directory, _ = self._root.resolve_parent(self._path)
+            self._held = self._root.directories.take(self._parent)
         except FileNotFoundError:
             self._root.require_base(self._base)  # the rest is made when there is something to put into it
 
     @property
     def directory(self) -> int:
         """The directory's descriptor, -1 while it does not exist."""
-        return self._directory
+        return -1 if self._held is None else self._held.descriptor
 
     def refusal(self, error: OSError) -> TransferError:
         """What the kernel refused, as a sentence about the target."""
@@ -66,10 +66,10 @@ class Place:
 
     def target(self) -> FileState | None:
         """What has the target's name now; links are not followed. Refuses directories and devices."""
-        if self._directory < 0:
+        if self._held is None:
             return None
         try:
-            found = look_or_none(self._directory, self.name)
+            found = look_or_none(self._held.descriptor, self.name)
         except OSError as error:
             raise self.refusal(error) from error
         policy.check_replaceable(found, self._path)
@@ -78,32 +78,36 @@ class Place:
     def make(self) -> int:
         """The directory's descriptor; missing levels are made, all are durable."""
         try:
-            if self._directory < 0:
-                self._directory, _ = self._root.make_parents(self._path, base=self._base)
-            self._root.make_durable(self._directory, self._path, base=self._base)
+            if self._held is None:
+                made, _ = self._root.make_parents(self._path, base=self._base)
+                self._held = self._root.directories.keep(self._parent, made)
+            if not self._held.is_durable:
+                self._root.make_durable(self._held.descriptor, self._path, base=self._base)
+                self._held.is_durable = True
         except OSError as error:
             raise self.refusal(error) from error
-        return self._directory
+        return self._held.descriptor
 
     def sync(self) -> None:
         """fsync the directory: names published or removed in it stay so. Raises OSError."""
-        self._root.sync_directory(self._directory)
+        self._root.sync_directory(self.directory)
 
     def enroll(self) -> Enrolled:
-        """Ask for that fsync, of the directory as it is now, to wait for later. Raises OSError."""
-        return self._root.enroll(self._directory)
+        """Ask for that fsync, of the directory, which was made, as it is now, to wait for later."""
+        assert self._held is not None
+        return self._root.enroll(self._held)
 
     def read_journal(self) -> Recorded | None:
         """What the journal says; None if there is none. Raises OSError."""
-        return journal.read(self._directory, self.journal_name) if self._directory >= 0 else None
+        return journal.read(self.directory, self.journal_name) if self._held is not None else None
 
     def reopen_journal(self) -> tuple[Journal, Recorded] | None:
         """The journal itself. Raises OSError."""
-        return Journal.reopen(self._directory, self.journal_name) if self._directory >= 0 else None
+        return Journal.reopen(self.directory, self.journal_name) if self._held is not None else None
 
     def reopen_partial(self) -> PartialFile | None:
         """The partial file an earlier attempt left, locked. Raises OSError, TransferError if another mover holds it."""
-        return PartialFile.reopen(self._directory, self.partial_name) if self._directory >= 0 else None
+        return PartialFile.reopen(self.directory, self.partial_name) if self._held is not None else None
 
     def require_in_place(self) -> None:
         """The path must still lead to the directory that is held: it may have been moved or removed while bytes moved.
@@ -120,32 +124,29 @@ class Place:
     def is_astray(self) -> bool:
         """Whether the path leads elsewhere for certain, so that no later attempt would find the helper files."""
         try:
-            return self._directory >= 0 and self._leads_elsewhere()
+            return self._held is not None and self._leads_elsewhere()
         except OSError:
             return False
 
     def _leads_elsewhere(self) -> bool:
+        assert self._held is not None
         try:
-            there, _ = self._root.resolve_parent(self._path)
+            return not self._root.directories.leads_to(self._held)
         except OSError as error:
             if error.errno in _LEADS_NOWHERE:
                 return True
             raise
-        try:
-            return not os.path.samestat(os.fstat(there), os.fstat(self._directory))
-        finally:
-            os.close(there)
 
     def remove_helpers(self) -> None:
         """Remove journal and partial file, durably; the journal goes first: without its partial file it means "published".
 
         Raises OSError, TransferError if another mover holds the partial file.
         """
-        if self._directory < 0:
+        if self._held is None:
             return
         partial = self.reopen_partial()
         try:
-            is_changed = journal.remove(self._directory, self.journal_name)
+            is_changed = journal.remove(self.directory, self.journal_name)
             if partial is not None:
                 is_changed |= partial.discard()
         finally:

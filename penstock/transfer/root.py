@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from penstock.errors import FailureCode, TransferError
 from penstock.model import FileSystem
 from penstock.transfer import posix
+from penstock.transfer.directories import Directories, Directory
+from penstock.transfer.moment import Moments
 from penstock.transfer.names import split, to_bytes
 from penstock.transfer.shared_sync import Enrolled, SharedSync
 
@@ -25,7 +28,7 @@ _MOUNTINFO = "/proc/self/mountinfo"
 class Root:
     """One file system's root directory. Safe to share between threads; `close` it when no transfer uses it any more."""
 
-    def __init__(self, file_system: FileSystem, descriptor: int, opener: posix.Opener) -> None:
+    def __init__(self, file_system: FileSystem, descriptor: int, opener: posix.Opener, moments: Moments) -> None:
         self._file_system = file_system
         self._path = to_bytes(file_system.root)
         self._descriptor = descriptor
@@ -34,17 +37,23 @@ class Root:
         self._lock = threading.Lock()
         self._durable: OrderedDict[tuple[int, int, int], None] = OrderedDict()
         self._syncs = SharedSync()
+        self._moments = moments
+        self._checked = 0  # the moment of the last check
+        self.directories = Directories(self.open_directory, moments)
 
     @classmethod
-    def open(cls, file_system: FileSystem, *, opener: posix.Opener | None = None) -> Root:
+    def open(
+        cls, file_system: FileSystem, *, opener: posix.Opener | None = None, moments: Moments | None = None
+    ) -> Root:
         """Open and check the root. Raises TransferError (FileSystemUnavailable, waiting helps).
 
-        `opener` is how paths are resolved: openat2 where the kernel has it, else a walk.
+        `opener` is how paths are resolved: openat2 where the kernel has it, else a walk. What is seen in one of `moments`
+        counts for all who are in it.
         """
         descriptor = _open_root(file_system)
         try:
             _check_mount(file_system, descriptor)
-            return cls(file_system, descriptor, opener or default_opener())
+            return cls(file_system, descriptor, opener or default_opener(), moments or Moments(time.monotonic))
         except BaseException:
             os.close(descriptor)
             raise
@@ -72,11 +81,15 @@ class Root:
         Where it leads elsewhere but the recorded mount type and source still hold (the file system was mounted again),
         the new directory is taken. Raises TransferError (FileSystemUnavailable, waiting helps).
         """
+        moment = self._moments.now()
+        if moment and moment == self._checked:
+            return
         try:
             now = posix.look_path(self._path)
         except OSError as error:
             raise _unavailable(self._file_system, error.strerror or str(error)) from error
         if _same(now, self._state):
+            self._checked = moment
             return
         if not self._file_system.mount_type:
             raise _unavailable(self._file_system, "the path leads to another directory or mount than before")
@@ -90,13 +103,10 @@ class Root:
         """Open a directory below the root for use with the `*at` calls. Raises OSError."""
         return self.open_beneath(path, DIRECTORY_FLAGS)
 
-    def resolve_parent(self, path: str) -> tuple[int, bytes]:
-        """The opened parent directory of a checked path, and the last component. The caller closes. Raises OSError."""
-        parent, name = split(path)
-        return self.open_directory(parent), name
-
     def make_parents(self, path: str, *, base: str) -> tuple[int, bytes]:
-        """As `resolve_parent`, making missing directories below `base`. The caller closes, and calls `make_durable`.
+        """The opened parent directory of a checked path, and the last component; missing levels below `base` are made.
+
+        The caller closes, and calls `make_durable`.
 
         Raises TransferError (FileSystemPathNotFound, TargetParentIsNotDirectory) and OSError.
         """
@@ -136,9 +146,9 @@ class Root:
         """fsync a directory, shared with all who ask at the same time. Raises OSError."""
         self._syncs.sync(descriptor)
 
-    def enroll(self, descriptor: int) -> Enrolled:
-        """Ask for such a sync of the directory as it is now, to wait for later. Raises OSError."""
-        return self._syncs.enroll(descriptor)
+    def enroll(self, directory: Directory) -> Enrolled:
+        """Ask for such a sync of the directory as it is now, to wait for later."""
+        return self._syncs.enroll(directory.descriptor, directory.identity)
 
     def require_base(self, base: str) -> None:
         """Raises TransferError (FileSystemPathNotFound) that says what mends it, if `base` is not a directory."""
@@ -203,6 +213,7 @@ class Root:
                 os.dup2(descriptor, self._descriptor, inheritable=False)
                 self._state = state
                 self._durable.clear()
+            self.directories.forget()
         finally:
             os.close(descriptor)
 

@@ -10,7 +10,7 @@ import errno
 import os
 import threading
 
-_Identity = tuple[int, int]
+from penstock.transfer.directories import Identity
 
 
 class _Group:
@@ -29,28 +29,27 @@ class SharedSync:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._groups: dict[_Identity, _Group] = {}
+        self._groups: dict[Identity, _Group] = {}
 
     def sync(self, descriptor: int) -> None:
         """Return when the directory is on stable storage as it was when this was called.
 
         Raises OSError, to everybody whose changes the failed sync covered.
         """
-        self.enroll(descriptor).wait()
-
-    def enroll(self, descriptor: int) -> Enrolled:
-        """Ask for a sync of the directory as it is now; then either `wait` for it or `drop` it. Raises OSError.
-
-        The descriptor has to stay open until then.
-        """
         found = os.fstat(descriptor)
-        identity = (found.st_dev, found.st_ino)
+        self.enroll(descriptor, (found.st_dev, found.st_ino)).wait()
+
+    def enroll(self, descriptor: int, identity: Identity) -> Enrolled:
+        """Ask for a sync of the directory as it is now; then either `wait` for it or `drop` it.
+
+        The descriptor, which has this device and inode, has to stay open until then.
+        """
         with self._lock:
             group = self._groups.setdefault(identity, _Group())
             group.users += 1
             return Enrolled(self, identity, group, descriptor)
 
-    def leave(self, identity: _Identity, group: _Group) -> None:
+    def leave(self, identity: Identity, group: _Group) -> None:
         """For `Enrolled` only."""
         with self._lock:
             group.users -= 1
@@ -63,7 +62,7 @@ class Enrolled:
 
     __slots__ = ("_descriptor", "_group", "_identity", "_syncs", "_wanted")
 
-    def __init__(self, syncs: SharedSync, identity: _Identity, group: _Group, descriptor: int) -> None:
+    def __init__(self, syncs: SharedSync, identity: Identity, group: _Group, descriptor: int) -> None:
         self._syncs = syncs
         self._identity = identity
         self._group = group

@@ -159,6 +159,7 @@ def _publish(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Guarant
         yield Pause.WRITTEN
         attempt.check_cancel()
         sealed = partial.settle()
+        yield Pause.SYNCED  # so that one look at where the path leads is right before the renames of all that are synced
         guarantee = land(attempt, place, sealed, source)
         if guarantee is not None and not asked.is_given_to(sealed):
             attempt.add_note(ownership.OWNER_NOT_KEPT)

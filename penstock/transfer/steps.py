@@ -36,7 +36,8 @@ class Pause(StrEnum):
     """Where steps pause, besides at what is awaited from a store."""
 
     ASIDE = "aside"  # what comes next may take long: in company a thread of its own should do it, up to the next pause
-    WRITTEN = "written"  # the bytes are written; what comes next syncs them and publishes the file
+    WRITTEN = "written"  # the bytes are written; what comes next syncs them
+    SYNCED = "synced"  # they are on stable storage; what comes next publishes the file
     NAMED = "named"  # the file has its name; what comes next waits for the sync of its directory
 
 

@@ -25,11 +25,13 @@ from penstock.model import ConflictPolicy, Direction
 from penstock.stores.base import Store
 from penstock.transfer import mover as gate_door
 from penstock.transfer import pagecache, posix
+from penstock.transfer.moment import Moments
 from penstock.transfer.steps import Steps
 from penstock.transfer.transfer import Lane, Outcome, StopReason, Transfer, Verdict
 from tests.fixtures.gate import LIMITS, Gate, open_gate, transfer
 from tests.fixtures.memorystore import Damage, Fault, Hold, MemoryStore, Raise
 from tests.fixtures.memorystore import Gate as Barrier
+from tests.fixtures.waiting import wait_until
 
 PATIENCE_S = 20.0
 CONTENT = random.Random(5).randbytes(3000)
@@ -42,6 +44,7 @@ class Company:
 
     gate: Gate
     store: MemoryStore
+    moments: Moments = field(default_factory=lambda: Moments(lambda: 0.0))
     limits: MoverLimits = field(default_factory=lambda: MoverLimits(small_files=32, small_threads=2))
     elsewhere: dict[str, Store] = field(default_factory=dict)
     admit: Callable[[Transfer], bool] = lambda _: True
@@ -67,6 +70,7 @@ class Company:
             begin=self._begin,
             end=self._end,
             clock_s=time.monotonic,
+            moments=self.moments,
         )
         self.lane._helpers.start()
 
@@ -144,8 +148,9 @@ class Company:
 
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[Company]:
-    gate = open_gate(tmp_path)
-    yield Company(gate, MemoryStore())
+    moments = Moments(lambda: 0.0)  # each lasts as long as what it was begun for
+    gate = open_gate(tmp_path / "fs", moments=moments)
+    yield Company(gate, MemoryStore(), moments=moments)
     gate.close()
 
 
@@ -170,6 +175,110 @@ def test_a_company_of_imports_syncs_its_directory_once(company: Company, monkeyp
     assert len([path for path in synced if path.endswith("/base")]) == 1
     assert all(".partial" in path for path in synced[: len(GOOD)])  # names are made durable after what they name
     assert company.board.begun() == frozenset()
+
+
+def test_a_company_looks_at_its_directory_twice(company: Company) -> None:
+    """Where its files begin, and right before they are published: not once for each of them."""
+    company.give(*company.imports("first"))
+    company.until(1)
+    looks: list[bytes] = []
+    real = company.gate.root._opener
+
+    def opener(root: int, path: bytes, flags: int) -> int:
+        looks.append(path)
+        return real(root, path, flags)
+
+    company.gate.root._opener = opener
+    company.give(*company.imports(*GOOD))
+    company.until(1 + len(GOOD))
+    company.check_imported(*GOOD)
+    assert 2 <= len(looks) <= 4 < len(GOOD)
+    assert company.gate.root.directories._shared == {}  # nothing is held while nothing moves
+
+
+def moved_away(base: Path, outside: Path) -> None:
+    base.rename(outside)
+
+
+def made_anew(base: Path, outside: Path) -> None:
+    base.rename(outside)
+    base.mkdir()
+
+
+def made_a_link(base: Path, outside: Path) -> None:
+    base.rename(outside)
+    base.with_name("elsewhere").mkdir()
+    base.symlink_to("elsewhere")
+
+
+def made_a_link_out(base: Path, outside: Path) -> None:
+    base.rename(outside)
+    base.symlink_to(outside)
+
+
+@pytest.mark.parametrize("change", [moved_away, made_anew, made_a_link, made_a_link_out])
+@pytest.mark.parametrize("at", [1, 4, len(GOOD)])
+def test_a_directory_that_changes_between_files_of_a_company_gets_none_of_them(
+    company: Company, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path, Path], None], at: int
+) -> None:
+    """While the `at`-th of them is synced it is taken away: no name may appear in it, nor where its path leads now."""
+    base, outside = company.gate.base, company.gate.path.with_name("outside")
+    real, count = os.fsync, [0]
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".partial"):
+            count[0] += 1
+            if count[0] == at:
+                change(base, outside)
+
+    given = company.imports(*GOOD)
+    monkeypatch.setattr(os, "fsync", fsync)
+    company.give(*given)
+    outcomes = company.until(len(GOOD))
+    assert {outcomes[name].code for name in GOOD} == {FailureCode.FILE_SYSTEM_UNAVAILABLE}
+    assert {outcomes[name].verdict for name in GOOD} == {Verdict.RETRY}
+    assert list(outside.iterdir()) == []
+    assert not any(path.is_file() for path in company.gate.path.rglob("*"))
+    if change is made_anew:
+        company.outcomes.clear()
+        company.give(*company.imports("after"))
+        company.until(1)
+        company.check_imported("after")
+
+
+def test_files_of_one_company_go_where_their_path_led_when_they_began(company: Company) -> None:
+    """The first ones have begun when their directory is replaced; those that begin after them go into the new one."""
+    barrier = Barrier()
+    company.store.script(Fault("get", key="in/good0", action=Hold(barrier)))
+    company.store._begun_max = 0
+    outside = company.gate.path.with_name("outside")
+    company.give(*company.imports("good0"))
+    stepping = threading.Thread(target=company.until, args=(len(GOOD),))
+    stepping.start()
+    assert barrier.reached.wait(PATIENCE_S)
+    made_anew(company.gate.base, outside)
+    company.give(*company.imports(*GOOD[1:]))
+    wait_until(lambda: len(company.outcomes) == len(GOOD) - 1, PATIENCE_S, "the others did not end")
+    barrier.open()
+    stepping.join(PATIENCE_S)
+    company.check_imported(*GOOD[1:])
+    outcomes = company.outcomes
+    assert outcomes["good0"].code is FailureCode.FILE_SYSTEM_UNAVAILABLE
+    assert list(outside.iterdir()) == []
+
+
+def test_a_root_that_goes_away_is_seen_by_the_next_that_begins(company: Company) -> None:
+    """As an unmount: the path of the root leads to another directory."""
+    company.give(*company.imports(*GOOD))
+    company.until(len(GOOD))
+    company.gate.path.rename(company.gate.path.with_name("unmounted"))
+    company.gate.path.mkdir()
+    company.gate.base.mkdir()
+    company.give(*company.imports("late1", "late2"))
+    outcomes = company.until(len(GOOD) + 2)
+    assert {outcomes[name].code for name in ("late1", "late2")} == {FailureCode.FILE_SYSTEM_UNAVAILABLE}
+    assert list(company.gate.base.iterdir()) == []
 
 
 TROUBLES: dict[str, tuple[Fault | None, Verdict, FailureCode | None]] = {
