@@ -5,6 +5,7 @@ So that what is measured is the service and not its client. One thread, no SDK.
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import socket
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import urlsplit
 
 from penstock.client import ClientOptions, Parameter, canonical_query, flatten, form_body, signed_headers
@@ -71,7 +73,7 @@ def signed(
     return f"POST /?{query} HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
-class _Line:
+class Line:
     """One kept connection: at most one call is under way."""
 
     def __init__(self, address: tuple[str, int]) -> None:
@@ -104,6 +106,20 @@ class _Line:
             raise RefusedError(self._data[:600].decode("utf-8", "replace"))
         return True
 
+    def call(self, call: bytes) -> dict[str, Any]:
+        """Send one and wait for its answer. Raises RefusedError."""
+        self.ask(call)
+        while not self.answered():
+            pass
+        found: dict[str, Any] = json.loads(self._data.partition(_END)[2])
+        return found
+
+
+def line_to(endpoint: str) -> Line:
+    """A connection of its own."""
+    url = urlsplit(endpoint)
+    return Line((url.hostname or "", url.port or 80))
+
 
 def ask_all(
     endpoint: str, calls: Iterable[bytes], *, connections: int, alive: Callable[[], None] = lambda: None
@@ -112,10 +128,9 @@ def ask_all(
 
     `alive` is called now and then and may raise.
     """
-    url = urlsplit(endpoint)
     waiting = iter(calls)
     latencies: list[float] = []
-    lines: dict[int, _Line] = {}
+    lines: dict[int, Line] = {}
     poll = select.epoll()
     try:
         begun = time.perf_counter()
@@ -123,7 +138,7 @@ def ask_all(
             call = next(waiting, None)
             if call is None:
                 break
-            line = _Line((url.hostname or "", url.port or 80))
+            line = line_to(endpoint)
             lines[line.sock.fileno()] = line
             poll.register(line.sock.fileno(), select.EPOLLIN)
             line.ask(call)
