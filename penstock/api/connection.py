@@ -58,8 +58,8 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head: Head | None = None
-        self._body: list[bytes] = []
-        self._body_bytes = 0
+        self._body = bytearray()  # one block: a list would keep fifty bytes more for each that comes by itself
+        self._framing_bytes = 0
         self._continue_awaited = False
         # those that are whole
         self._queue: deque[_Whole | _Refused] = deque()
@@ -118,7 +118,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
+            self.look(self._loop.time())
             return  # read and dropped, so that what was answered is not lost in a reset of the connection
+        head, body_bytes = self._head, len(self._body)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -128,10 +130,18 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             if not self._deaf:
                 self._refuse(ApiError("InvalidParameter.Format", "This is no HTTP request."))
-        if self._in_message and self._head is None:
+        if not self._in_message or self._deaf:
+            return
+        if self._head is None:
             self._head_bytes += len(data)
-            if self._head_bytes > self._options.head_max_bytes and not self._deaf:
+            if self._head_bytes > self._options.head_max_bytes:
                 self._refuse(ApiError("RequestHeaderTooLarge", "The request's first line and headers are too long."))
+        elif self._head is head:  # what comes in one read with the head is little, and not counted
+            self._framing_bytes += len(data) - (len(self._body) - body_bytes)
+            if self._framing_bytes > self._options.framing_max_bytes:
+                self._refuse(ApiError("RequestEntityTooLarge", "The chunks are too small, or say too much more."))
+        if not self._deaf:
+            self.look(self._loop.time())  # the sweep comes late when the loop is busy, may be with these very bytes
 
     def on_message_begin(self) -> None:
         self._in_message = True
@@ -139,8 +149,8 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._headers = []
         self._head = None
-        self._body = []
-        self._body_bytes = 0
+        self._body = bytearray()
+        self._framing_bytes = 0
         if self._task is None:
             self._set_deadline(self._options.head_time_s)
 
@@ -148,7 +158,8 @@ class Connection(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name, value))
+        if self._head is None and not self._deaf:  # trailers mean nothing here: they are dropped, and are framing
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self._deaf:
@@ -170,9 +181,10 @@ class Connection(asyncio.Protocol):
                 self._let_continue()
 
     def on_body(self, body: bytes) -> None:
-        self._body.append(body)
-        self._body_bytes += len(body)
-        if self._body_bytes > self._options.body_max_bytes and not self._deaf:
+        if self._deaf:
+            return
+        self._body += body
+        if len(self._body) > self._options.body_max_bytes:
             self._refuse(protocol.body_too_large(self._options))
 
     def on_message_complete(self) -> None:
@@ -181,7 +193,7 @@ class Connection(asyncio.Protocol):
             return
         if not self._parser.should_keep_alive() or self._parser.get_http_version() != "1.1":
             self._deaf = True
-        whole = (self._head, b"".join(self._body))
+        whole = (self._head, bytes(self._body))
         if self._busy or self._blocked:
             self._wait(whole)
         else:

@@ -7,6 +7,8 @@ import http.client
 import io
 import itertools
 import json
+import sys
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -24,7 +26,9 @@ from penstock.api.errors import ApiError
 from penstock.api.options import ApiOptions
 from penstock.api.protocol import Format, Head
 
-OPTIONS = ApiOptions(body_max_bytes=200, header_max_bytes=2000, head_max_bytes=4000, connections_max=3)
+OPTIONS = ApiOptions(
+    body_max_bytes=200, framing_max_bytes=2000, header_max_bytes=2000, head_max_bytes=4000, connections_max=3
+)
 
 
 class Transport:
@@ -361,6 +365,64 @@ def test_what_is_out_of_bounds_is_refused_at_once(line: Line, raw: bytes, status
     refused(line, status, code)
 
 
+CHUNKED = b"POST /?a HTTP/1.1\r\nHost: h\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "again"),
+    [
+        pytest.param(b"0\r\n", b"x: y\r\n" * 100, id="trailers"),
+        pytest.param(b"0\r\nx", b"x" * 600, id="a trailer's name"),
+        pytest.param(b"0\r\nx: ", b"y" * 600, id="a trailer's value"),
+        pytest.param(b"1;", b"x" * 600, id="an extension"),
+        pytest.param(b"1;x=", b"y" * 600, id="an extension's value"),
+        pytest.param(b"", b"1;" + b"x" * 600 + b"\r\ny\r\n", id="an extension each"),
+        pytest.param(b"", b"1\r\ny\r\n" * 10, id="tiny chunks"),
+        pytest.param(b"", b"000000000000001\r\ny\r\n" * 10, id="long sizes"),
+    ],
+)
+def test_what_frames_a_body_is_bounded_and_not_kept(line: Line, start: bytes, again: bytes) -> None:
+    line.feed([CHUNKED, start])
+    tracemalloc.start()
+    try:
+        sent = 0
+        while not line.answers() and sent < 1 << 20:
+            line.connection.data_received(again)
+            sent += len(again)
+        kept_bytes, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    refused(line, 413, "RequestEntityTooLarge")
+    bound = OPTIONS.framing_max_bytes + OPTIONS.body_max_bytes + len(again)
+    assert sent <= bound
+    assert kept_bytes <= most_bytes < 20 * bound, "the answer is in it"
+    for _ in range(1000):
+        line.connection.data_received(again)
+    assert len(line.answers()) == 1
+
+
+def test_trailers_are_dropped_even_in_one_read(line: Line) -> None:
+    line.feed([CHUNKED, b"2\r\nab\r\n0\r\n" + b"x: y\r\n" * 300])
+    assert line.connection._headers == [(b"Host", b"h"), (b"transfer-encoding", b"chunked")]
+    line.feed([b"\r\n", CHUNKED + b"1;x=y\r\nc\r\n0\r\nHost: other\r\n\r\n"])
+    assert [(status, body["Body"]) for status, body, _ in line.answers()] == [(200, "ab"), (200, "c")]
+
+
+def test_each_body_has_the_framing_for_itself(line: Line) -> None:
+    for _ in range(5):
+        line.feed([CHUNKED, b"1;" + b"x" * 1500 + b"\r\na\r\n", b"0\r\n\r\n"])
+    assert [status for status, _, _ in line.answers()] == [200] * 5
+
+
+def test_a_body_in_single_bytes_is_one_block(line: Line) -> None:
+    body = b"x" * OPTIONS.body_max_bytes
+    line.feed([b"POST /?a HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(body)])
+    line.feed([body[at : at + 1] for at in range(len(body) - 1)])
+    assert sys.getsizeof(line.connection._body) < 2 * len(body)
+    line.feed([body[-1:]])
+    assert line.answers()[0][1]["Body"] == body.decode()
+
+
 def test_a_refusal_waits_for_what_came_before_it(line: Line) -> None:
     line.api.gate.clear()
     line.connection.data_received(b"GET /?a HTTP/1.1\r\n\r\nGET /?b HTTP/1.1\r\n\r\nnonsense\r\n\r\n")
@@ -453,6 +515,37 @@ def test_a_body_that_does_not_come(line: Line, said: bytes) -> None:
     refused(line, 408, "RequestTimeout")
     line.connection.look(line.loop.time() + OPTIONS.linger_s + 1)
     assert line.transport.closed
+
+
+@pytest.mark.parametrize(
+    ("head", "limit_s", "code"),
+    [(b"POST / HTTP/1.1\r\n", OPTIONS.head_time_s, ""), (CHUNKED, OPTIONS.body_time_s, "RequestTimeout")],
+)
+def test_time_is_over_for_those_who_send_on_though_nobody_sweeps(
+    line: Line, monkeypatch: pytest.MonkeyPatch, head: bytes, limit_s: float, code: str
+) -> None:
+    began_s = line.loop.time()
+    line.feed([head])
+    monkeypatch.setattr(line.loop, "time", lambda: began_s + limit_s - 1)
+    line.connection.data_received(b"1")
+    assert (line.transport.written, line.transport.closed) == (b"", False)
+    monkeypatch.setattr(line.loop, "time", lambda: began_s + limit_s + 1)
+    line.connection.data_received(b"1")
+    if code:
+        refused(line, 408, code)
+        monkeypatch.setattr(line.loop, "time", lambda: began_s + limit_s + 1 + OPTIONS.linger_s)
+        line.connection.data_received(b"1")
+    assert line.transport.closed
+
+
+def test_what_is_whole_when_it_is_read_is_not_late(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    line.feed([CHUNKED, b"1\r\na\r\n"])
+    late_s = line.loop.time() + OPTIONS.body_time_s + 1
+    with monkeypatch.context() as patched:
+        patched.setattr(line.loop, "time", lambda: late_s)
+        line.connection.data_received(b"0\r\n\r\n")
+    line.feed([])
+    assert line.answers()[0][1]["Body"] == "a"
 
 
 def test_our_own_work_has_all_the_time(line: Line) -> None:
