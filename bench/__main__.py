@@ -18,6 +18,7 @@ from bench.peers import all_peers
 from bench.report import write_report
 from bench.scale import FULL, QUICK, FileSet, Scale, read_set
 from bench.scenarios import SCENARIOS, Choices, Scenario
+from bench.scenarios.growing import ROWS_LEAST
 from bench.stage import open_stage
 
 HELP = """The scenarios, in their order: {names}. Each one can be run by itself; its results replace its earlier ones in
@@ -47,7 +48,7 @@ def arguments_of(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=0, help="runs of each contestant (default: by scale)")
     parser.add_argument("--minutes", type=float, default=0, help="a contest begins no new round after so long")
     parser.add_argument("--set", action="append", default=[], metavar="small=5000x4KiB", help="another set of files")
-    parser.add_argument("--rows", default="", metavar="N,N,…", help="pages and growth: rows in the catalog")
+    parser.add_argument("--rows", default="", metavar="N,N,…", help=f"pages, growth: rows there ({ROWS_LEAST} or more)")
     parser.add_argument("--waiting", type=int, default=0, help="memory: how many sub-tasks wait")
     found = parser.parse_args(words)
     unknown = set(found.scenario) - set(SCENARIOS)
@@ -67,11 +68,18 @@ def scale_of(chosen: argparse.Namespace) -> Scale:
     if chosen.waiting:
         scale = replace(scale, waiting=chosen.waiting)
     if chosen.rows:
-        scale = replace(scale, rows=tuple(sorted(int(word) for word in chosen.rows.split(","))))
+        scale = replace(scale, rows=_rows_of(chosen.rows))
     for text in chosen.set:
         made = read_set(text)
         scale = scale.having(made)
     return scale
+
+
+def _rows_of(text: str) -> tuple[int, ...]:
+    rows = tuple(sorted(int(word) for word in text.split(",")))
+    if rows[0] < ROWS_LEAST:
+        raise ValueError(f"--rows: {rows[0]:,} are too few to have deep pages; give {ROWS_LEAST:,} or more each")
+    return rows
 
 
 def choices_of(chosen: argparse.Namespace) -> Choices:
@@ -83,7 +91,7 @@ def choices_of(chosen: argparse.Namespace) -> Choices:
 def sets_of(scale: Scale, scenarios: list[Scenario]) -> list[FileSet]:
     """The files that these scenarios need."""
     names = {name for each in scenarios for name in each.sets}
-    return [each for each in (scale.large, scale.medium, scale.small) if each.name in names]
+    return [each for each in (scale.large, scale.medium, scale.single, scale.small) if each.name in names]
 
 
 def end_in_order(number: int, _: FrameType | None) -> NoReturn:

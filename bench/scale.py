@@ -28,7 +28,7 @@ class FileSet:
     def words(self) -> str:
         """For people."""
         unit, letters = next((u, w) for u, w in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")) if self.size_bytes >= u)
-        return f"{self.count:,} × {self.size_bytes // unit:,} {letters}"
+        return f"{self.count:,} × {self.size_bytes / unit:,.4g} {letters}"
 
 
 _UNITS = {"KiB": KIB, "MiB": MIB, "GiB": GIB, "": 1}
@@ -45,6 +45,10 @@ def read_set(text: str) -> FileSet:
     if not made.total_bytes or (name == "large") != (made.count == 1):
         raise ValueError(f"{text!r}: the large set is one file, the others are several, and none is empty")
     return made
+
+
+SINGLE = FileSet(name="single", count=60, size_bytes=79 * MIB // 10)
+"""About the largest that move by one request each, whole buffers of which are taken and given back all the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,7 @@ class Scale:
     """A peer that takes longer than this with its best setting is not run again: that one run is its figure."""
     growth_files: int
     ceph: tuple[FileSet, FileSet, FileSet]
+    single: FileSet = SINGLE
 
     def having(self, made: FileSet) -> Scale:
         """The same with another set of files in the place of the one that has its name."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from statistics import median
 
-from bench.crowd import Crowd, Model
+from bench.crowd import FAILED_OF, Crowd, Model
 from bench.dataset import SOURCE_BUCKET
 from bench.lean import quantile
 from bench.scenarios.scenario import Choices, Found, Row, Scenario
@@ -23,6 +23,8 @@ PAGE_ROWS = 100
 DEEP = 10
 SETTLED_S = 60.0
 GROWTH_ROUNDS = 3
+ROWS_LEAST = DEEP * PAGE_ROWS * FAILED_OF * STREAMS
+"""With fewer a deep page of what has failed in one stream is not full."""
 Filters = list[dict[str, str]]
 
 

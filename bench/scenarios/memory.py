@@ -1,26 +1,31 @@
 """How much memory does Penstock take (PSS): the control process with 10^6 sub-tasks waiting, a mover while large files move?
 
 Waiting means: accepted through the API's bulk door by the running service, and kept from moving by a bucket's server that takes
-connections and answers nothing. The movers' figure is the peak while several copies of the large file go both ways at once.
+connections and answers nothing. The movers' figure is the peak while several copies of the large file go both ways at once, and
+again while many files of nearly 8 MiB do, which take and give back a large buffer each.
 """
 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.accounts import MemoryWatch, pss_bytes
 from bench.dataset import SOURCE_BUCKET
+from bench.peers import Direction
+from bench.scale import FileSet
 from bench.scenarios.scenario import Choices, Found, Row, Scenario
 from bench.service import Penstock
 from bench.stage import Stage, silence
 
 CALM_S = 2.0
 SLICE = 20_000
-IMPORTS, EXPORTS = 2, 6
+COPIES = {Direction.IMPORT: 2, Direction.EXPORT: 6}
+ROUNDS = 2
 LIMIT_S = 900.0
 
 
@@ -43,7 +48,10 @@ def measure(stage: Stage, _choices: Choices, _names: Sequence[str]) -> Found:
         rows += _rows(f"{count:,} waiting", count, _now(service), counts="control")
         time.sleep(CALM_S)
         rows += _rows(f"{count:,} waiting, {CALM_S:g} s later", count, _now(service), counts="control")
-    rows += _rows("large files both ways (peak)", 0, _under_large(stage), counts="mover")
+    large, single = (stage.datasets[name].files_set for name in ("large", "single"))
+    rows += _rows("large files both ways (peak)", 0, _moving(stage, large, COPIES), counts="mover")
+    rounds = dict.fromkeys(Direction, ROUNDS)
+    rows += _rows(f"{single.words()} both ways (peak)", 0, _moving(stage, single, rounds), counts="mover")
     for row in rows:
         stage.say(f"  {row['when']}: {row['process']} {row['pss_bytes'] >> 20} MiB")
     return {"memory": rows}
@@ -68,25 +76,24 @@ def _now(service: Penstock) -> dict[str, int]:
     return _by_role((role_of(each, service), pss_bytes(each)) for each in service.account.members())
 
 
-def _under_large(stage: Stage) -> dict[str, int]:
-    """Peaks by role while the large file is imported and exported several times at once."""
-    service, name = stage.penstock, stage.datasets["large"].files_set.names()[0]
+def _moving(stage: Stage, files: FileSet, copies: Mapping[Direction, int]) -> dict[str, int]:
+    """Peaks by role while these files are imported and exported so many times at once."""
+    service = stage.penstock
     roles = {each: role_of(each, service) for each in service.account.members()}
-    tasks = {}
+    counts: dict[str, int] = {}
     calls = []
     for direction, flow in stage.arena.flows.items():
-        copies = IMPORTS if direction == "import" else EXPORTS
-        action = "StreamImport" if direction == "import" else "StreamExport"
-        task = service.task(flow, action, "/large/", "/memory/")
-        tasks[task] = copies
-        calls += [service.sub_task(flow, task, name, f"{number}") for number in range(copies)]
+        action = "StreamImport" if direction is Direction.IMPORT else "StreamExport"
+        task = service.task(flow, action, f"/{files.name}/", f"/memory-{files.name}/")
+        counts[task] = copies[direction] * files.count
+        names = [(name, f"{number}/{name}") for number in range(copies[direction]) for name in files.names()]
+        calls += [service.sub_task(flow, task, name, target) for name, target in names]
     watch = MemoryWatch(service.account)
     service.ask(calls, connections=8)
-    for task, copies in tasks.items():
-        service.wait(task, copies, every_s=0.2, limit_s=LIMIT_S)
+    for task, count in counts.items():
+        service.wait(task, count, every_s=0.2, limit_s=LIMIT_S)
     watch.stop()
-    for number in range(IMPORTS):
-        (service.root / "in" / "memory" / f"{number}").unlink()
+    shutil.rmtree(service.root / "in" / f"memory-{files.name}")
     return _by_role((roles[each], peak) for each, peak in watch.peaks_bytes.items() if each in roles)
 
 
@@ -117,4 +124,4 @@ def _rows(when: str, waiting: int, found: dict[str, int], *, counts: str = "") -
     ]
 
 
-SCENARIO = Scenario(measure=measure, sets=("large",))
+SCENARIO = Scenario(measure=measure, sets=("large", "single"))
