@@ -35,6 +35,8 @@ CUT_EVERY_S = 1.0  # stores count in seconds: what is refused until the next one
 RETURN_S = 4.0
 """Seconds after a refusal until window and rate are back at what was refused."""
 RATE_SPAN_S = 0.5
+RATE_FORGOTTEN = 64.0
+"""So many times what was refused, and nothing was since: the store has no such limit any more, and there is none here."""
 RATE_LEAST_PER_S = 1.0
 BURST_S = 0.05  # what was not used for so long may be made up for
 FIRST_PAUSE_S = 0.1
@@ -105,10 +107,10 @@ class Pace:
         )
 
     def rate_per_s(self, now_s: float) -> float:
-        """How many requests may begin in a second now; infinite where the store has never refused any."""
+        """How many requests may begin in a second now; infinite where the store has refused none, or none for long."""
         if self._knee_per_s == math.inf:
             return math.inf
-        return max(RATE_LEAST_PER_S, self._knee_per_s * self._returned(now_s))
+        return self._bound_per_s(now_s) if self._returned(now_s) < RATE_FORGOTTEN else math.inf
 
     def paused_s(self, now_s: float) -> float:
         """For how long nothing may begin."""
@@ -208,8 +210,12 @@ class Pace:
         beyond = (now_s - self._cut_s - RETURN_S) / RETURN_S
         return 1 + (1 - CUT_TO) * beyond * beyond * beyond
 
+    def _bound_per_s(self, now_s: float) -> float:
+        """What was refused and came back since, at most to where it is forgotten; infinite where nothing ever was."""
+        return max(RATE_LEAST_PER_S, self._knee_per_s * min(RATE_FORGOTTEN, self._returned(now_s)))
+
     def _cut(self, now_s: float) -> None:
-        rate_per_s = self.rate_per_s(now_s)
+        rate_per_s = self._bound_per_s(now_s)
         if self._usual_s:  # before anything was accepted there is nothing to tell a rate from
             knee_per_s = self._counted_per_s(now_s)
             if (

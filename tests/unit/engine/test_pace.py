@@ -112,6 +112,23 @@ def test_when_a_limit_is_lifted_the_pace_comes_back() -> None:
     assert per_s(scene, span_s=5) >= 1000
 
 
+def test_a_limit_that_was_met_once_is_forgotten_and_learned_again() -> None:
+    store = QueueingStore(service_s=0.02, servers=100, per_s=50)
+    scene = world(store)
+    scene.run(until_s=20)
+    (pace,) = scene.paces
+    assert pace.rate_per_s(scene.now_s) < 2 * 50
+    store.per_s = None
+    scene.run(until_s=scene.now_s + 40)
+    assert pace.rate_per_s(scene.now_s) == math.inf
+    store.per_s = 50
+    scene.run(until_s=scene.now_s + 10)
+    refused = sum(scene.refused)
+    assert 0.8 * 50 <= per_s(scene, span_s=20) <= 50 * 1.1
+    assert sum(scene.refused) - refused <= 20
+    assert pace.rate_per_s(scene.now_s) < 2 * 50
+
+
 def test_retry_after_is_kept_to() -> None:
     store = QueueingStore(service_s=0.02, servers=100, per_s=100, retry_after_s=1.0)
     scene = world(store)
