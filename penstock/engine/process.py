@@ -24,6 +24,7 @@ from penstock.engine.moverslock import take_shared
 from penstock.engine.wire import FrameReader, Message, WireError, encode
 
 SOCKET_BUFFER_BYTES = 1 << 20
+MAPPED_FROM_BYTES = 1 << 20
 
 
 class MoverProcess(asyncio.Protocol):
@@ -202,11 +203,16 @@ def _started(connection: int, board: int, lock: int) -> subprocess.Popen[bytes]:
 
 
 def _environment() -> Mapping[str, str]:
-    """Where this very package is found, few memory arenas (threads share them), and a locale that can say everything."""
+    """Where this very package is found, how memory is taken and given back, and a locale that can say everything.
+
+    Threads share few arenas. Buffers of a MiB and more are mapped, and so given back, one by one: left to itself glibc takes
+    them from the heap once a large one was freed, where what lies between them keeps hundreds of MiB from going back.
+    """
     return {
         "PYTHONPATH": str(Path(penstock.__file__).resolve().parent.parent),
         "PYTHONSAFEPATH": "1",
         "MALLOC_ARENA_MAX": "2",
+        "MALLOC_MMAP_THRESHOLD_": str(MAPPED_FROM_BYTES),
         "LC_ALL": "C.UTF-8",
     }
 

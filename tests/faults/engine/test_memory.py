@@ -1,0 +1,38 @@
+"""Does a mover give back what it took for buffers?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from penstock.engine.messages import MoverLimits
+from penstock.model import SubTaskStatus, TaskAction
+from tests.fixtures.emulator import EmulatorServer
+from tests.fixtures.plant import MIB, open_plant
+
+pytestmark = pytest.mark.anyio
+
+FILES = 24
+NEARLY = 79 * MIB // 10
+PSS_MAX_BYTES = 100 * MIB
+
+
+def pss_bytes(process_id: int) -> int:
+    """Its share of the memory that it uses."""
+    lines = Path(f"/proc/{process_id}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+
+
+async def test_whole_buffers_of_many_files_are_given_back(tmp_path: Path, emulator: EmulatorServer) -> None:
+    """Files of nearly 8 MiB, each moved by one request through a buffer of its size, both ways, with a real mover's limits."""
+    async with open_plant(tmp_path, emulator, limits=MoverLimits()) as plant:
+        up, down = await plant.stream(TaskAction.STREAM_EXPORT), await plant.stream(TaskAction.STREAM_IMPORT)
+        plant.write("f", NEARLY)
+        peaks = []
+        for stream, source in ((up, "f"), (down, "out/0")):
+            made = [await plant.file(stream, source, target=f"out/{number}") for number in range(FILES)]
+            for each in made:
+                assert (await plant.ended(each)).status is SubTaskStatus.COMPLETE
+                peaks.append(max(map(pss_bytes, plant.mover_pids())))
+        assert max(peaks) < PSS_MAX_BYTES
