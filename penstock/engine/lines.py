@@ -58,10 +58,10 @@ class Line:
                     return item
                 self._changed.wait(HELD_UP_LOOK_S if self._waiting else None)
 
-    def take_now(self) -> Running | None:
-        """The next one, if there is one that may begin."""
+    def take_now(self, may_begin: Callable[[Transfer], bool] = lambda _: True) -> Running | None:
+        """The next one, if there is one that may begin; `may_begin` is asked before `admit`, and counts nothing."""
         with self._changed:
-            item = self._next() if self._waiting else None
+            item = self._next(may_begin) if self._waiting else None
             if item is not None:
                 del self._waiting[item.attempt]
             return item
@@ -80,14 +80,15 @@ class Line:
             self._turns.clear()
             return items
 
-    def _next(self) -> Running | None:
+    def _next(self, may_begin: Callable[[Transfer], bool] = lambda _: True) -> Running | None:
         """The head of the next task's queue that may begin; what was removed meanwhile is passed over."""
         for _ in range(len(self._turns)):
             task = self._turns.popleft()
             queue = self._by_task[task]
             while queue and self._waiting.get(queue[0].attempt) is not queue[0]:
                 queue.popleft()
-            item = queue.popleft() if queue and self._admit(queue[0].transfer) else None
+            head = queue[0].transfer if queue else None
+            item = queue.popleft() if head is not None and may_begin(head) and self._admit(head) else None
             if queue:
                 self._turns.append(task)
             else:

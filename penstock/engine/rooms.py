@@ -61,8 +61,12 @@ class Rooms:
         if lane is ClaimLane.LARGE:
             total = sum(mover.large_files for mover in movers)
             return Floor(free=sum(self._free(mover, lane, now_ns) for mover in movers), reserved=total // 2)
-        total = sum(self._window(mover, now_ns) for mover in movers)
-        return Floor(free=sum(self._free(mover, lane, now_ns) for mover in movers), reserved=total // 4)
+        free = sum(self._free(mover, lane, now_ns) for mover in movers)
+        reserved = sum(self._window(mover, now_ns) for mover in movers) // 4
+        kept = self._kept(movers)
+        if free > reserved or free >= kept:
+            return Floor(free=free, reserved=reserved)
+        return Floor(free=kept, reserved=max(reserved, kept))
 
     def spread(self, flights: Sequence[Flight], lane: ClaimLane, now_ns: int) -> Mapping[str, list[Flight]]:
         """Give each flight to the mover with the largest part of its places free; empty when no mover takes work."""
@@ -86,6 +90,15 @@ class Rooms:
                 if all(flight.since_ns <= acquitted_ns for flight in self._flights.at(mover.mover)):
                     return mover.mover
         return ""
+
+    def _kept(self, movers: Sequence[MoverRoom]) -> int:
+        """Places for tasks with little under way that no other task can hold, however far the windows have shrunk: those
+        shrink to less than what is under way when a store falls silent. What tasks with little under way hold is off."""
+        size = sum(2 * mover.small_threads for mover in movers)
+        held = sum(count for count in self._flights.by_task(ClaimLane.SMALL).values() if count < size)
+        under_way = sum(self._flights.count_at(mover.mover, Lane.SMALL) for mover in movers)
+        most = 2 * self._options.window_files_max * len(movers)
+        return max(0, min(size - held, most - under_way))
 
     def _working(self) -> list[MoverRoom]:
         return [mover for mover in self._executor.movers() if mover.purpose is MoverPurpose.WORK]

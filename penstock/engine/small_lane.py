@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import select
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from queue import SimpleQueue
 
@@ -19,19 +19,22 @@ from penstock.engine.board import Board
 from penstock.engine.lines import HELD_UP_LOOK_S, Line
 from penstock.engine.messages import MoverLimits
 from penstock.engine.running import Running
+from penstock.errors import StoreError, StoreUnavailableError
 from penstock.transfer.moment import Moments
 from penstock.transfer.steps import Awaited, Pause, Steps
-from penstock.transfer.transfer import Outcome, StopReason
+from penstock.transfer.transfer import Outcome, StopReason, Transfer
 
 LOOK_EVERY_S = 0.25
 SEEN_S = 0.0001  # who waited less found the answer there: when it came is not known
-LATE_S = 60.0  # a store that has not answered by then is not waited for in company
+LATE_S = 60.0  # a store that has not answered by then is not waited for any longer,
+LATE_RETRY_S = 10.0  # and the file is tried again so much later: by the engine, for here that would cost a thread
 SYNCS_SLOW_S = 0.02  # the first sync of a group may take so long,
 SYNC_SLOW_S = 0.003  # and each further one that much, before helpers take their share
 
 Begin = Callable[[Running], Steps[Outcome]]
 End = Callable[[list[tuple[Running, Outcome]]], None]
 Reached = Pause | Awaited | Outcome
+_Peer = tuple[str, bool]  # a bucket, and whether the files are to stop
 
 
 class Journey:
@@ -46,47 +49,73 @@ class Journey:
         self.asked_s = 0.0
         self.awaited: Awaited | None = None
 
+    @property
+    def is_to_stop(self) -> bool:
+        """Whether it is to end now; small files are finished in a drain."""
+        return self.running.stop_reason() not in {None, StopReason.DRAIN}
+
 
 class Helpers:
-    """Threads that each take one file over its next pause, whatever time that takes."""
+    """Threads that each take one file over its next pause, whatever time that takes; no bucket gets all of them.
+
+    A bucket gets another one only while more are idle than it has, so that alone it gets `count`, and the next one still finds
+    some. Files that are to stop count by themselves: they do not wait behind those that are held up.
+    """
 
     def __init__(self, count: int, give_back: Callable[[Journey, Reached], None]) -> None:
         self._count = count
+        self._idle = 2 * count
         self._give_back = give_back
-        self._queue: SimpleQueue[Journey] = SimpleQueue()
-        self._given = 0
-        self._done = 0
+        self._queue: SimpleQueue[tuple[_Peer, Journey]] = SimpleQueue()
+        self._waiting: dict[_Peer, deque[Journey]] = {}
+        self._busy: Counter[_Peer] = Counter()
         self._lock = threading.Lock()
 
     def start(self) -> None:
         """Bring the threads up."""
-        for number in range(self._count):
+        for number in range(self._idle):
             threading.Thread(target=self._work, name=f"small-aside-{number}", daemon=True).start()
 
-    @property
-    def has_idle(self) -> bool:
-        """Whether one has nothing to do."""
-        return self._given - self._done < self._count
+    def is_idle_for(self, bucket: str) -> bool:
+        """Whether a file of this bucket would be taken up at once."""
+        peer = (bucket, False)
+        return peer not in self._waiting and self._busy[peer] < self._idle
 
-    @property
-    def has_room(self) -> bool:
-        """Whether not too much waits: as much again as is being done."""
-        return self._given - self._done < 2 * self._count
+    def has_room_for(self, bucket: str) -> bool:
+        """Whether not too much of this bucket waits: together with what is being done, twice what can be done."""
+        peer = (bucket, False)
+        return self._busy[peer] + len(self._waiting.get(peer, ())) < 2 * self._count
 
     def take(self, journey: Journey) -> None:
         """Take this one over its next pause, and give it back."""
+        peer = (journey.running.transfer.bucket, journey.is_to_stop)
         with self._lock:
-            self._given += 1
-        self._queue.put(journey)
+            self._waiting.setdefault(peer, deque()).append(journey)
+            self._assign()
+
+    def _assign(self) -> None:
+        """Give work to the idle, one bucket after the other."""
+        for peer in list(self._waiting):
+            waiting = self._waiting.pop(peer)
+            while waiting and self._busy[peer] < self._idle:
+                self._idle -= 1
+                self._busy[peer] += 1
+                self._queue.put((peer, waiting.popleft()))
+            if waiting:
+                self._waiting[peer] = waiting
 
     def _work(self) -> None:
         while True:
-            journey = self._queue.get()
+            peer, journey = self._queue.get()
             reached = stepped(journey)
             while reached is Pause.ASIDE:
                 reached = stepped(journey)
             with self._lock:
-                self._done += 1
+                self._idle += 1
+                self._busy[peer] -= 1
+                if not self._busy[peer]:
+                    del self._busy[peer]
+                self._assign()
             self._give_back(journey, reached)
             del journey, reached  # nothing is held while there is nothing to do
 
@@ -95,6 +124,15 @@ def stepped(journey: Journey) -> Reached:
     """Where the next step leads: a pause, what was started, or the outcome."""
     try:
         return next(journey.steps)
+    except StopIteration as end:
+        outcome: Outcome = end.value
+        return outcome
+
+
+def given_up(journey: Journey, error: StoreError) -> Reached:
+    """Where it leads when what it waits for at its pause is given up, as if the store had answered with `error`."""
+    try:
+        return journey.steps.throw(error)
     except StopIteration as end:
         outcome: Outcome = end.value
         return outcome
@@ -179,14 +217,18 @@ class SmallLane:
 
     def _take(self) -> None:
         """Begin what waits, as far as there are places."""
-        while self._free and self._helpers.has_room:
-            running = self._line.take_now()
+        while self._free:
+            running = self._line.take_now(self._may_begin)
             if running is None:
                 return
             place = self._free.pop()
             self._board.begin(place, running.number)
             journey = Journey(running, self._begin(running), place)
             self._sort(journey, stepped(journey))
+
+    def _may_begin(self, transfer: Transfer) -> bool:
+        """Whether its bucket does not hold up too many already."""
+        return self._helpers.has_room_for(transfer.bucket)
 
     def _sort(self, journey: Journey, reached: Reached) -> None:
         """Put it where it has to wait."""
@@ -246,13 +288,19 @@ class SmallLane:
         return LOOK_EVERY_S * 1000 if self._asking else -1
 
     def _part_with(self, now_s: float) -> None:
-        """Whoever is to stop, or has waited for too long, does not wait in company any longer."""
+        """Whoever is to stop, or has waited for too long, waits no longer: neither here nor in a helper."""
         for descriptor, journey in list(self._asking.items()):
-            reason = journey.running.stop_reason()
-            if now_s - journey.asked_s >= LATE_S or reason not in {None, StopReason.DRAIN}:
-                self._poll.unregister(descriptor)
-                del self._asking[descriptor]
-                self._helpers.take(journey)
+            bucket = journey.running.transfer.bucket
+            if journey.is_to_stop:
+                error = StoreUnavailableError("the answer was not waited for", bucket=bucket)
+            elif now_s - journey.asked_s >= LATE_S:
+                words = f"bucket {bucket} gave no answer within {LATE_S:g} s"
+                error = StoreUnavailableError(words, bucket=bucket, retry_after_s=LATE_RETRY_S)
+            else:
+                continue
+            self._poll.unregister(descriptor)
+            del self._asking[descriptor]
+            self._sort(journey, given_up(journey, error))
 
     def _sync(self) -> None:
         """Sync what was written. The first sync does most of the work for all, where syncs are alike."""
@@ -260,7 +308,7 @@ class SmallLane:
         slow_s = self._clock_s() + SYNCS_SLOW_S
         for journey in written:
             slow_s += SYNC_SLOW_S
-            if self._clock_s() >= slow_s and self._helpers.has_idle:
+            if self._clock_s() >= slow_s and self._helpers.is_idle_for(journey.running.transfer.bucket):
                 self._helpers.take(journey)
             else:
                 self._sort(journey, stepped(journey))

@@ -5,7 +5,14 @@ Calls the store, `standing` and the source file.
 
 from __future__ import annotations
 
-from penstock.errors import FailureCode, IntegrityError, PreconditionFailedError, StoreError, TransferError
+from penstock.errors import (
+    FailureCode,
+    IntegrityError,
+    PreconditionFailedError,
+    StoreError,
+    StoreUnavailableError,
+    TransferError,
+)
 from penstock.model import ConflictPolicy, FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo, PutResult
 from penstock.transfer import crc64, standing, versioned
@@ -121,6 +128,8 @@ class _SmallExport:
                 trouble = error
             else:
                 return (yield from self._finish(result))
+            if isinstance(trouble, StoreUnavailableError):
+                self._attempt.check_cancel()  # it may have been given up for that
             yield Pause.ASIDE
             tries += 1
             outcome = self._after(trouble, tries)

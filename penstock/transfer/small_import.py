@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from penstock.errors import ObjectNotFoundError, StoreError
+from penstock.errors import ObjectNotFoundError, StoreError, StoreUnavailableError
 from penstock.model import Guarantee
 from penstock.stores.base import ObjectInfo, ObjectStream
 from penstock.transfer import crc64, objects, ownership
@@ -78,6 +78,8 @@ def _fetched(attempt: Attempt, place: Place) -> Steps[_Fetched | Outcome]:
         try:
             return (yield from _fetch(attempt, place, counted))
         except StoreError as error:
+            if isinstance(error, StoreUnavailableError):
+                attempt.check_cancel()  # it may have been given up for that
             tries += 1
             if not attempt.may_try_again(error, tries):
                 raise

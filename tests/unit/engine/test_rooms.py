@@ -1,0 +1,90 @@
+"""Rooms: is there always a place for a task that has nothing under way, however much another one holds?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from penstock.catalog.verbs import ClaimLane
+from penstock.engine.executor import MoverPurpose, MoverRoom
+from penstock.engine.fair import Fairness
+from penstock.engine.flights import Flights
+from penstock.engine.messages import Lane
+from penstock.engine.options import ClaimOptions
+from penstock.engine.rooms import Rooms
+
+SECOND_NS = 1_000_000_000
+THREADS = 8
+
+
+@dataclass(slots=True)
+class Harbour:
+    """Two movers, and what they hold: nothing ends but by the test."""
+
+    flights: Flights = field(default_factory=Flights)
+    rooms: Rooms = field(init=False)
+    given: int = 0
+
+    def __post_init__(self) -> None:
+        movers = tuple(
+            MoverRoom(mover=name, purpose=MoverPurpose.WORK, small_threads=THREADS, large_files=8) for name in "mn"
+        )
+        executor = SimpleNamespace(movers=lambda: movers)
+        self.rooms = Rooms(executor=cast("Any", executor), flights=self.flights, options=ClaimOptions())
+
+    def give(self, task: str, count: int) -> None:
+        order = SimpleNamespace(claim_lane=ClaimLane.SMALL, lane=Lane.SMALL)
+        for _ in range(count):
+            self.given += 1
+            flight: Any = SimpleNamespace(
+                attempt=(str(self.given), 1), task_id=task, owner="o", order=order, mover="", since_ns=0
+            )
+            self.flights.enter([flight])
+            self.flights.hand_over([flight], "mn"[self.given % 2], 0)
+
+    def claims(self, *tasks: str, now_ns: int) -> dict[str, int]:
+        """What these tasks may claim now; taken by them."""
+        floor = self.rooms.floor(ClaimLane.SMALL, now_ns)
+        shares = Fairness(file_cost_bytes=1).shares(tasks, floor, self.flights.by_task(ClaimLane.SMALL))
+        for share in shares:
+            self.give(share.task_id, share.count)
+        return {share.task_id: share.count for share in shares}
+
+
+@pytest.mark.parametrize("held", [40, 251, 1000])
+def test_who_has_nothing_under_way_finds_places_while_another_one_holds_all(held: int) -> None:
+    harbour = Harbour()
+    for name in "mn":
+        harbour.rooms.ended(name, 1000, 0)
+    harbour.give("silent", held)
+    later_ns = 60 * SECOND_NS
+    assert harbour.claims("silent", now_ns=later_ns) == {}
+    assert harbour.claims("silent", "other", now_ns=later_ns) == {"other": 2 * 2 * THREADS}
+    assert harbour.claims("silent", "other", now_ns=later_ns) == {}
+    assert harbour.claims("silent", "other", "third", now_ns=later_ns) == {"third": 2 * 2 * THREADS}
+
+
+def test_many_small_tasks_do_not_add_up_to_more_than_is_kept() -> None:
+    harbour = Harbour()
+    harbour.give("silent", 100)
+    for number in range(100):
+        harbour.give(f"t{number}", 1)
+    assert harbour.claims(*(f"t{number}" for number in range(200)), now_ns=0) == {}
+
+
+def test_what_is_kept_has_an_end() -> None:
+    harbour = Harbour()
+    harbour.give("silent", 2 * 2 * ClaimOptions().window_files_max)
+    assert harbour.claims("other", now_ns=0) == {}
+
+
+def test_one_alone_gets_three_quarters() -> None:
+    harbour = Harbour()
+    for name in "mn":
+        harbour.rooms.ended(name, 100, 0)  # a window of 100 each
+    while harbour.claims("alone", now_ns=0):
+        pass
+    assert harbour.flights.by_task(ClaimLane.SMALL)["alone"] == 150
