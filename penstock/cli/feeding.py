@@ -21,6 +21,7 @@ from penstock.cli.answers import Thing, page, print_raw, things
 from penstock.cli.connection import Service
 from penstock.cli.failure import ExitCode
 from penstock.cli.output import count_bar, note, visible
+from penstock.cli.patience import BUSY, asked_patiently
 from penstock.cli.tasks import find_task
 from penstock.client import Created, FileToMove, bulk_pages
 from penstock.errors import ApiRefusedError, ApiUnreachableError, SettingsError
@@ -36,7 +37,6 @@ SHOWN_MAX = 20
 LIVE = "CREATED,RUNNING,CANCELING"
 NOT_DONE = "FAILED,CANCELED,EXPIRED"
 NO_PLACE = "Throttling.User"
-BUSY = frozenset({NO_PLACE, "ServiceUnavailable"})
 OF_ONE_FILE = ("IllegalCharacters", "InvalidParameter.", "MissingSrcFilePath", "MissingDstFilePath")
 
 
@@ -245,7 +245,13 @@ def create_many(service: Service, stream: Thing, files: Iterator[FileToMove], *,
         raise
     not_done: Sequence[Thing] = []
     if wait:
-        not_done = await_all(service, stream, made)
+        try:
+            not_done = await_all(service, stream, made)
+        except (ApiRefusedError, ApiUnreachableError, SettingsError, KeyboardInterrupt):
+            note(f"{len(made)} files were accepted and are moved, though nobody waits for them any more; what is left:")
+            note(f"  penstock subtask list --task {stream['TaskId']} --status {LIVE}")
+            note(f"and what did not become COMPLETE: the same with --status {NOT_DONE}")
+            raise
         _tell_all(Outcome(accepted=len(made), refused=refused, not_done=not_done), stream, as_json=as_json)
     if refused or not_done:
         raise click.exceptions.Exit(ExitCode.FAILED)
@@ -255,7 +261,10 @@ def create_many(service: Service, stream: Thing, files: Iterator[FileToMove], *,
 
 
 def await_all(service: Service, stream: Thing, sub_task_ids: Sequence[str]) -> Sequence[Thing]:
-    """Wait until all of these are final; those that are not COMPLETE. The stream may have other sub-tasks, too."""
+    """Wait until all of these are final; those that are not COMPLETE. The stream may have other sub-tasks, too.
+
+    A restart of the service meanwhile is waited for.
+    """
     mine = frozenset(sub_task_ids)
     if not mine:
         return []
@@ -265,7 +274,7 @@ def await_all(service: Service, stream: Thing, sub_task_ids: Sequence[str]) -> S
         while more:
             # They end about in the order in which they were made. So while the newest is live no more is looked at.
             more = _is_live(service, newest) or any(item in mine for item in _found(service, stream, LIVE, oldest))
-            stats = find_task(service, stream["TaskId"])["ProgressStats"]
+            stats = asked_patiently(lambda: find_task(service, stream["TaskId"]))["ProgressStats"]
             tell(stats["FilesDone"], stats["FilesTotal"])
             if more:
                 time.sleep(LOOKS_S[min(looks, len(LOOKS_S) - 1)])
@@ -275,22 +284,28 @@ def await_all(service: Service, stream: Thing, sub_task_ids: Sequence[str]) -> S
 
 
 def _is_live(service: Service, sub_task_id: str) -> bool:
-    answer = page(service, "DescribeDataFlowSubTasks", filters={"DataFlowSubTaskIds": sub_task_id})
+    answer = _page(service, {"DataFlowSubTaskIds": sub_task_id})
     return any(item["Status"] in LIVE.split(",") for item in _items(answer))
 
 
 def _found(service: Service, stream: Thing, statuses: str, oldest: str) -> dict[str, Thing]:
     """The stream's sub-tasks in these statuses, back to the one called `oldest`: ids begin with their time."""
     found: dict[str, Thing] = {}
-    filters = {"DataFlowTaskIds": stream["TaskId"], "Status": statuses}
+    filters: dict[str, str | None] = {"DataFlowTaskIds": stream["TaskId"], "Status": statuses}
     token = ""
     while True:
-        answer = page(service, "DescribeDataFlowSubTasks", filters=filters, limit=100, next_token=token)
+        answer = _page(service, filters, next_token=token)
         items = _items(answer)
         found |= {item["DataFlowSubTaskId"]: item for item in items}
         token = answer.get("NextToken", "")
         if not token or (items and items[-1]["DataFlowSubTaskId"] < oldest):
             return found
+
+
+def _page(service: Service, filters: dict[str, str | None], *, next_token: str = "") -> Thing:
+    return asked_patiently(
+        lambda: page(service, "DescribeDataFlowSubTasks", filters=filters, limit=100, next_token=next_token)
+    )
 
 
 def _items(answer: Thing) -> list[Thing]:

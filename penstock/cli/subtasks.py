@@ -13,8 +13,10 @@ from penstock.cli.arguments import AS_JSON, LIMIT, NEXT_TOKEN, STATUS
 from penstock.cli.connection import Service, with_service
 from penstock.cli.feeding import ListForm, create_many, create_one, listed_files
 from penstock.cli.output import byte_bar, note, print_facts, size
+from penstock.cli.patience import asked_patiently
 from penstock.cli.tasks import TASK, find_task
 from penstock.client import FileToMove
+from penstock.errors import ApiRefusedError, ApiUnreachableError
 
 MANY = """\
 \b
@@ -79,6 +81,8 @@ def create(
         return
     if (each and listed is not None) or (listed is not None and source):
         raise click.UsageError("give sources as arguments or by --from, not both")
+    if each and not source:
+        raise click.UsageError("--each needs at least one SOURCE: nothing was named, so nothing would be moved")
     if size_bytes is not None or modified_ns is not None:
         raise click.UsageError("--size and --modified are for one file; in a list of --json-lines each has its own")
     files: Iterator[FileToMove] = (FileToMove(source=name, target=name) for name in source)
@@ -103,7 +107,12 @@ def _create_one(service: Service, stream: Thing, file: FileToMove, *, wait: bool
         else:
             click.echo(sub_task_id)
         return
-    found = await_sub_task(service, sub_task_id)
+    try:
+        found = await_sub_task(service, sub_task_id)
+    except (ApiRefusedError, ApiUnreachableError, KeyboardInterrupt):
+        note("the file was accepted and is moved, though nobody waits for it any more; what became of it:")
+        note(f"  penstock subtask show {sub_task_id}")
+        raise
     if as_json:
         print_raw(found)
     else:
@@ -119,11 +128,11 @@ def find_sub_task(service: Service, sub_task_id: str) -> Thing:
 
 
 def await_sub_task(service: Service, sub_task_id: str) -> Thing:
-    """The sub-task when it is final; shows progress meanwhile."""
+    """The sub-task when it is final; shows progress meanwhile, and waits for a service that is restarted."""
     looks = 0
     with byte_bar(sub_task_id, None) as tell:
         while True:
-            found = find_sub_task(service, sub_task_id)
+            found = asked_patiently(lambda: find_sub_task(service, sub_task_id))
             stats = found["ProgressStats"]
             tell(stats["BytesDone"], stats["BytesTotal"] or None)
             if found["Status"] not in LIVE:

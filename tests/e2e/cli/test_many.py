@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.fixtures.service import RunningService, init_home, run_cli, start_service, try_cli
+from tests.e2e.cli.processes import descendants, emulator_of
+from tests.fixtures.service import (
+    COMMAND,
+    RunningService,
+    environment,
+    init_home,
+    read_line,
+    run_cli,
+    start_service,
+    try_cli,
+)
+from tests.fixtures.waiting import wait_until
 
 
 @pytest.fixture
@@ -164,6 +178,7 @@ def test_what_fails_and_what_is_refused_is_told_and_exits_with_1(
 
 MEANINGLESS: list[tuple[list[str], bytes, int, str]] = [
     (["a", "b", "c"], b"", 2, "--each"),
+    (["--each"], b"", 2, "at least one SOURCE"),
     ([], b"", 2, "--each"),
     (["a", "--from", "-"], b"b", 2, "not both"),
     (["--each", "a", "--size", "5"], b"", 2, "--json-lines"),
@@ -198,6 +213,44 @@ def test_a_stopped_dataflow_refuses_the_whole_and_says_how_far_it_came(
     assert (done.returncode, done.stdout) == (1, "")
     assert "0 files were accepted" in done.stderr
     assert "OperationDenied.InvalidState" in done.stderr
+
+
+@pytest.mark.parametrize("sources", [["train/0000"], ["--each", "train/0000", "train/0001"]])
+def test_who_waits_goes_on_when_the_service_is_killed_and_comes_back(home: Path, name: str, sources: list[str]) -> None:
+    """Nothing can move before, because the bucket's server stands still."""
+    service = start_service(home)
+    write(service, name, 2)
+    task = stream(service, name, "export")
+    family = descendants(service.pid)
+    os.kill(emulator_of(service.pid), signal.SIGSTOP)
+    waiting = subprocess.Popen(
+        [*COMMAND, "subtask", "create", task, *sources, "--wait"],
+        env=environment({"PENSTOCK_HOME": str(home)}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert waiting.stderr is not None
+        show = ("task", "show", task, "--json")
+
+        def accepted() -> bool:
+            shown = json.loads(run_cli(*show, environment={"PENSTOCK_HOME": str(home)}))
+            return bool(shown["ProgressStats"]["FilesTotal"])
+
+        wait_until(accepted, 30, "nothing was accepted")
+        service.kill()
+        for process_id in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGKILL)
+        assert b"asking again for 60 s" in read_line(waiting.stderr, 30)
+        service = start_service(home, extra_args=["--port", service.api.rpartition(":")[2]])
+        said, remarks = waiting.communicate(timeout=60)
+        assert (waiting.returncode, b"COMPLETE" in said) == (0, True), remarks
+        assert b"answers again" in remarks
+    finally:
+        waiting.kill()
+        waiting.communicate()
+        service.stop()
 
 
 def test_without_a_bulk_door_files_go_one_by_one(tmp_path: Path, name: str) -> None:
