@@ -8,43 +8,39 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from http import HTTPStatus
 
 from penstock import telemetry
 from penstock.app import serving
 from penstock.app.metrics import Now, render
+from penstock.app.metrics_connection import MetricsConnection, Page
 from penstock.app.serving import Server
 from penstock.catalog.catalog import Catalog
 from penstock.engine.engine import Engine
 from penstock.engine.local import LocalExecutor
 from penstock.errors import CatalogError
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PATH = "/metrics"
-CONCURRENT_MAX = 32
 GRACE_S = 2
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class MetricsPage:
-    """An ASGI application with one page."""
+    """One page; `MetricsConnection` asks for it."""
+
+    content_type = "text/plain; version=0.0.4; charset=utf-8"
 
     def __init__(self, *, catalog: Catalog, engine: Engine, executor: LocalExecutor) -> None:
         self._catalog = catalog
         self._engine = engine
         self._executor = executor
 
-    async def __call__(self, scope: MutableMapping[str, Any], _receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        status, body = 404, b"metrics are at /metrics\n"
-        if scope["path"] == PATH:
-            status, body = (200, await self._text()) if scope["method"] in {"GET", "HEAD"} else (405, b"")
-        headers = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+    async def answer(self, method: str, path: str) -> tuple[HTTPStatus, bytes]:
+        """Status and body of the answer to this."""
+        if path != PATH:
+            return HTTPStatus.NOT_FOUND, b"metrics are at /metrics\n"
+        if method not in ("GET", "HEAD"):
+            return HTTPStatus.METHOD_NOT_ALLOWED, b""
+        return HTTPStatus.OK, await self._text()
 
     async def _text(self) -> bytes:
         try:
@@ -67,9 +63,9 @@ def _resident_bytes() -> int:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def metrics_server(page: MetricsPage) -> Server:
+def metrics_server(page: Page) -> Server:
     """A server for the page, for a socket that listens already."""
-    config = serving.config(page, grace_s=GRACE_S, http="httptools", limit_concurrency=CONCURRENT_MAX)
+    config = serving.config(page, grace_s=GRACE_S, http=MetricsConnection, interface="asgi3")
     config.load()
     return Server(config)
 
