@@ -284,6 +284,11 @@ class SmallLane:
         if self._returned:
             return 0
         if len(self._line) and self._free:
+            free = len(self._free)
+            with self._moments:
+                self._take()  # who was added since it was looked there has rung no bell
+            if len(self._free) < free:
+                return 0
             return HELD_UP_LOOK_S * 1000  # their bucket may not begin another file now
         return LOOK_EVERY_S * 1000 if self._asking else -1
 

@@ -506,6 +506,33 @@ def test_no_more_begin_than_are_admitted(company: Company) -> None:
     company.check_imported(*names)
 
 
+def test_who_is_added_right_after_the_last_look_is_not_slept_over(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It rings no bell, for the lane is awake, and has been looked for already."""
+    take_now, late = company.line.take_now, company.imports("late")
+    waits_ms: list[float] = []
+    patience_ms = company.lane._patience_ms
+
+    def take(may_begin: Callable[[Transfer], bool]) -> Running | None:
+        found = take_now(may_begin)
+        if late:
+            company.give(late.pop())
+        return found
+
+    def patience() -> float:
+        waits_ms.append(patience_ms())
+        return waits_ms[-1]
+
+    monkeypatch.setattr(company.line, "take_now", take)
+    monkeypatch.setattr(company.lane, "_patience_ms", patience)
+    company.lane.step()
+    assert company.order == ["late"]
+    assert waits_ms == [0]
+    company.until(1)
+    company.check_imported("late")
+
+
 def test_what_is_under_way_stands_on_the_board(company: Company) -> None:
     barrier = Barrier()
     company.store.script(Fault("get", key="in/good1", action=Hold(barrier)))
