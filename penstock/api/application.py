@@ -28,6 +28,7 @@ from penstock.telemetry.seldom import Seldom
 
 _FRAMES_LOGGED = 4
 _STRANGE_MOST, _STRANGE_PERIOD_S = 10, 60.0
+_REFUSED_MOST = 60  # in the same time; among them are callers whose mistakes somebody may look for by RequestId
 
 
 def create_api(
@@ -65,6 +66,7 @@ class Api:
         self._now_ns = now_ns
         self._request_ids = RequestIds(entropy)
         self._strange = Seldom("http.refused", most=_STRANGE_MOST, period_s=_STRANGE_PERIOD_S)
+        self._refusals = Seldom("api.refused", most=_REFUSED_MOST, period_s=_STRANGE_PERIOD_S)
 
     async def answer(self, head: Head, body: bytes) -> tuple[Answer, Format]:
         """What to answer to a whole request, and in which shape. Raises nothing."""
@@ -131,9 +133,9 @@ class Api:
             telemetry.event("api.marked", request_id=request_id, action=operation.name, headers=dict(reply.headers))
         return answers.success(operation.name, request_id, reply.fields, reply.headers)
 
-    @staticmethod
-    def _refused(error: ApiError, *, request_id: str, host: str) -> Answer:
-        telemetry.event("api.refused", request_id=request_id, code=error.code)
+    def _refused(self, error: ApiError, *, request_id: str, host: str) -> Answer:
+        """Strangers can cause it too, with no signature: it is logged so and so often."""
+        self._refusals.event(level=telemetry.Level.INFO, request_id=request_id, code=error.code)
         return answers.refusal(error, action="", request_id=request_id, host=host)
 
     @staticmethod

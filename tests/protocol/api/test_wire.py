@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from penstock import telemetry
 from penstock.api.dispatch import OPERATIONS
 from penstock.api.options import ApiOptions, Fidelity
 from penstock.api.protocol import VERSION
@@ -244,6 +245,15 @@ def test_a_caller_who_hangs_up_hurts_nobody(tight: ApiServer) -> None:
     with socket.create_connection(("127.0.0.1", tight.port), timeout=20) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf")
     assert tight.ask("DescribeDataFlows", IDS).status == 200
+
+
+def test_refused_requests_cannot_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", telemetry.LOGGER_NAME)
+    with serving(tmp_path, ApiOptions()) as server:
+        for _ in range(80):
+            refused(server.send("POST", "/", {"host": server.host}), 400, "MissingAction")
+    said = [record for record in caplog.records if record.getMessage().startswith("api.refused ")]
+    assert len(said) == 60
 
 
 # ------------------------------------------------------------------------------------------------- beginnings and ends
