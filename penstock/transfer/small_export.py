@@ -144,7 +144,9 @@ class _SmallExport:
         precondition = standing.precondition(self._decision, able=self._able)
         with self._attempt.meter.moving():
             started = None
-            if len(self._content) <= INLINE_MAX_BYTES and store.is_warm:
+            if len(self._content) <= INLINE_MAX_BYTES:
+                if not store.is_warm:
+                    yield Pause.ASIDE  # to connect and to send; the answer is waited for in company again
                 started = store.begin_put(key, body, crc64=self._crc, metadata=metadata, precondition=precondition)
             if started is None:
                 yield Pause.ASIDE

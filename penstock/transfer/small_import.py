@@ -112,7 +112,9 @@ def _fetch(attempt: Attempt, place: Place, counted: PartMeter) -> Steps[_Fetched
 def _opened(attempt: Attempt) -> Steps[AbstractContextManager[ObjectStream]]:
     """The object's answer. It is asked for at once if a connection is there, else by a thread that may wait for one."""
     store, key = attempt.store, attempt.transfer.key
-    started = store.begin_get(key) if store.is_warm else None
+    if not store.is_warm:
+        yield Pause.ASIDE  # to connect; the answer is waited for in company again
+    started = store.begin_get(key)
     if started is None:
         yield Pause.ASIDE
         return store.get(key)
