@@ -17,6 +17,7 @@ from penstock.app.serving import Server
 from penstock.errors import SettingsError
 
 GRACE_S = 5
+HANDSHAKE_TIME_S = 10.0  # until it is over, a connection is not among those that are counted and swept
 SWEEP_TICKS = 10  # of a tenth of a second: how late a connection's times may be noticed to be over
 
 
@@ -28,10 +29,20 @@ class WebServer(Server):
         self.accepting = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn does it, and tells when it is done."""
-        await super().startup(sockets)
-        if self.started:
-            self.accepting.set()
+        """Listen on `sockets`. As uvicorn does it, whose way has no bound of ours on the time of a TLS handshake."""
+        config, loop = self.config, asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(
+                lambda: Connection(config, self.server_state, {}, loop),
+                sock=one,
+                ssl=config.ssl,
+                backlog=config.backlog,
+                ssl_handshake_timeout=HANDSHAKE_TIME_S if config.ssl else None,
+            )
+            for one in sockets or ()
+        ]
+        self.started = True
+        self.accepting.set()
 
     async def on_tick(self, counter: int) -> bool:
         """As uvicorn does it ten times a second, and ends connections that take too long."""
