@@ -306,7 +306,7 @@ async def test_a_mover_is_born_without_secrets(tmp_path: Path, emulator: Emulato
         environment, command = born_with(pid)
         assert emulator.access_key_secret.encode() not in environment + command
         names = {line.split(b"=")[0] for line in environment.split(b"\0") if line}
-        assert names == {b"PYTHONPATH", b"PYTHONSAFEPATH", b"MALLOC_ARENA_MAX", b"LC_ALL"}
+        assert names == {b"PYTHONPATH", b"PYTHONSAFEPATH", b"MALLOC_ARENA_MAX", b"MALLOC_MMAP_THRESHOLD_", b"LC_ALL"}
 
 
 async def test_a_drain_hands_large_files_back_and_they_go_on_later(
