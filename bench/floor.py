@@ -19,6 +19,7 @@ import re
 import socket
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -299,6 +300,8 @@ def in_processes(work: Callable[[list[str]], None], names: list[str]) -> int:
             try:
                 work(names[number::SMALL_PROCESSES])
                 status = 0
+            except Exception:  # noqa: BLE001  (nobody else will tell: this process leaves without ceremony)
+                traceback.print_exc()
             finally:
                 sys.stderr.flush()
                 os._exit(status)

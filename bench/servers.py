@@ -40,7 +40,7 @@ http {{
     scgi_temp_path {home}/scgi;
     map_hash_bucket_size 128;
     map_hash_max_size 262144;
-    open_file_cache max=100000 inactive=600s;
+    open_file_cache max=8000 inactive=600s;
     open_file_cache_valid 600s;
     default_type application/octet-stream;
     map $uri $crc {{ include {home}/crc.map; }}
