@@ -51,6 +51,12 @@ def drop_behind(descriptor: int, offset: int, length_bytes: int) -> None:
         os.posix_fadvise(descriptor, offset, length_bytes, os.POSIX_FADV_DONTNEED)
 
 
+def read_by_hand(descriptor: int) -> None:
+    """From now on the kernel reads nothing ahead for this open file but what `read_ahead` asks for."""
+    with contextlib.suppress(OSError):
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+
+
 def read_ahead(descriptor: int, offset: int, length_bytes: int) -> None:
     """Ask the kernel to read that range soon. A hint: where it is not offered nothing happens."""
     with contextlib.suppress(OSError):

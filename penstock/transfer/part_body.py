@@ -17,8 +17,8 @@ from penstock.transfer.plan import PlannedPart
 from penstock.transfer.source_file import SourceFile
 
 _STEP_BYTES = 4 << 20
-_AHEAD_BYTES = 2 * _STEP_BYTES
-"""Parts of one file are read at the same time, which the kernel's own read-ahead takes for random access."""
+"""Read ahead by hand: parts of one file are read at the same time, which the kernel takes for random access, or else it reads far
+into the part behind, which would look as if it had been cached before."""
 
 
 class PartBody:
@@ -31,7 +31,8 @@ class PartBody:
         self._workspace = workspace
         self._buffer = workspace.buffer()
         self._counted = PartMeter(attempt.meter)
-        # In the middle: the kernel reads ahead of the part before, so the first pages say nothing.
+        pagecache.read_by_hand(source.descriptor)
+        # In the middle: whoever reads the part before by another way may have read a little ahead.
         self._was_cached = pagecache.is_cached(source.descriptor, part.offset + part.length_bytes // 2)
         self.crc64 = crc64.EMPTY
 
@@ -42,9 +43,12 @@ class PartBody:
 
     def preview(self) -> Iterator[memoryview]:
         """One pass that counts as no progress. Raises TransferError, StoppedError, FencedError."""
-        done = 0
+        done = asked = 0
         while done < self._part.length_bytes:
             self._attempt.check_stop()
+            if done + _STEP_BYTES >= asked:
+                self._read_ahead(asked, _STEP_BYTES)
+                asked += _STEP_BYTES
             piece = self._buffer[: self._part.length_bytes - done]
             try:
                 count = posix.read_full(self._source.descriptor, piece, self._part.offset + done)
@@ -58,7 +62,6 @@ class PartBody:
     def __iter__(self) -> Iterator[memoryview]:
         crc = crc64.EMPTY
         done = stepped = 0
-        self._read_ahead(0, _AHEAD_BYTES)
         for piece in self.preview():
             crc = crc64.update(piece, crc)
             done += len(piece)
@@ -66,7 +69,6 @@ class PartBody:
             self._counted.reach(done)
             self._workspace.moved(len(piece))
             if done - stepped >= _STEP_BYTES:
-                self._read_ahead(stepped + _AHEAD_BYTES, done - stepped)
                 self._drop_behind(stepped, done - stepped)
                 stepped = done
         self.crc64 = crc
