@@ -113,7 +113,6 @@ class _Service:
             self._engine = engine = self._make_engine(catalog, executor)
             await engine.start()
             metrics = metrics_server(MetricsPage(catalog=catalog, engine=engine, executor=executor))
-            _collect_rarely()
             await self._serve(engine, self._web(catalog), metrics)
 
     def _make_engine(self, catalog: Catalog, executor: LocalExecutor) -> Engine:
@@ -176,10 +175,7 @@ class _Service:
 
     async def _ready(self, web: WebServer) -> None:
         await web.accepting.wait()
-        # What was imported and made by now lives as long as we do: looking through it for garbage again and again would only
-        # hold up whoever waits, for tens of milliseconds each time.
-        gc.collect()
-        gc.freeze()
+        _collect_rarely()
         addresses = self._publish()
         try:
             sys.stdout.write(addresses.ready_line() + "\n")
@@ -254,7 +250,8 @@ def _metrics_socket(settings: Settings) -> socket.socket | None:
 def _collect_rarely() -> None:
     """Have the collector look for cycles seldom, and never among what lives as long as the service.
 
-    Calls and files make many objects and few cycles: nearly all of them go when nobody refers to them any more.
+    Looking through what was imported and made by now would hold up whoever waits for tens of milliseconds each time. Calls and
+    files make many objects and few cycles: nearly all of them go when nobody refers to them any more.
     """
     gc.collect()
     gc.freeze()

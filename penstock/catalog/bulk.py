@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from penstock.catalog import calls, dataflows, identifiers, rows, subtasks
+from penstock.catalog import calls, dataflows, identifiers, subtasks
 from penstock.catalog.database import Value
 from penstock.catalog.session import Session
 from penstock.catalog.verbs import Accepted, Call, NewSubTasks
@@ -53,19 +53,18 @@ def _places(session: Session, new: NewSubTasks, waiting_max: int) -> int:
 def _add(session: Session, new: NewSubTasks, sub_task_ids: Sequence[str], *, first: int, stopped_ns: int) -> None:
     """Write down the first `len(sub_task_ids)` files, each in line at its target."""
     files = new.files[: len(sub_task_ids)]
-    lines = [rows.line(file.target_name) for file in files]
-    taken = {row["line"] for row in session.rows_in("sub_tasks.firsts", lines)}
+    standings = subtasks.standings_of(session, files)
     data_flow_number = identifiers.data_flow_number(new.data_flow_id)
     task_number = identifiers.task_number(new.task_id)
     added: list[Sequence[Value]] = []
-    for number, (sub_task_id, file, line) in enumerate(zip(sub_task_ids, files, lines, strict=True), start=first):
-        behind = line in taken
-        taken.add(line)
+    for number, (sub_task_id, file, standing) in enumerate(
+        zip(sub_task_ids, files, standings, strict=True), start=first
+    ):
         added.append(
             subtasks.row_of(
                 file,
                 (number, sub_task_id, data_flow_number, task_number),
-                ("", subtasks.BEHIND, line) if behind else ("small", subtasks.FIRST, line),
+                standing,
                 (session.now_ns, stopped_ns),
             )
         )

@@ -26,7 +26,10 @@ from penstock.errors import (
 )
 from penstock.model import STREAM_ACTIONS, SubTaskStatus, TaskStatus
 
-FIRST, BEHIND = 1, 2
+_FIRST, _BEHIND = 1, 2
+
+Standing = tuple[str, int, str]
+"""Queue, turn and line of a sub-task at its target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,20 +80,17 @@ def _accept(session: Session, creations: Sequence[Creation]) -> list[str]:
         task: _parents(session, task, count, creations[0].waiting_max)
         for task, count in Counter(_task_of(creation) for creation in creations).items()
     }
-    lines = [rows.line(creation.new.target_name) for creation in creations]
-    taken = {line for (line,) in session.rows_in("sub_tasks.firsts", lines)}
+    standings = standings_of(session, [creation.new for creation in creations])
     first = session.next_numbers(len(creations))
     size = identifiers.CHANCE_BYTES
     chance = session.entropy(size * len(creations))  # asked for once: asking lets go of the interpreter
     made: list[str] = []
     added: list[Sequence[Value]] = []
-    for place, (creation, line) in enumerate(zip(creations, lines, strict=True)):
+    for place, (creation, standing) in enumerate(zip(creations, standings, strict=True)):
         parent = parents[_task_of(creation)]
         sub_task_id = identifiers.sub_task_id(first + place, chance[place * size : (place + 1) * size])
         made.append(sub_task_id)
         who = (first + place, sub_task_id, parent.data_flow_number, parent.task_number)
-        standing = ("", BEHIND, line) if line in taken else ("small", FIRST, line)
-        taken.add(line)
         added.append(row_of(creation.new, who, standing, (session.now_ns, parent.stopped_ns)))
     session.add_tuples("sub_tasks.add", added)
     session.ring()
@@ -117,15 +117,26 @@ def _parents(session: Session, task: tuple[str, str, str], count: int, waiting_m
     )
 
 
+def standings_of(session: Session, files: Sequence[NewSubTask | NewFile]) -> list[Standing]:
+    """Where new files stand at their targets: who is the first there can be claimed, the others wait behind it."""
+    lines = [rows.line(file.target_name) for file in files]
+    taken = {line for (line,) in session.rows_in("sub_tasks.firsts", lines)}
+    found: list[Standing] = []
+    for line in lines:
+        found.append(("", _BEHIND, line) if line in taken else ("small", _FIRST, line))
+        taken.add(line)
+    return found
+
+
 def row_of(
     file: NewSubTask | NewFile,
     who: tuple[int, str, int, int],
-    standing: tuple[str, int, str],
+    standing: Standing,
     times_ns: tuple[int, int],
 ) -> Sequence[Value]:
     """A row in the order in which `sub_tasks.add` names its values.
 
-    `who`: number, id, dataflow, task; `standing`: queue, turn, line; `times_ns`: now, the dataflow's time stopped.
+    `who`: number, id, dataflow, task; `times_ns`: now, the dataflow's time stopped.
     """
     condition = file.condition
     return (
@@ -185,7 +196,7 @@ def cancel(session: Session, file_system_id: str, data_flow_id: str, task_id: st
     tally = Tally()
     if session.run("sub_tasks.drop", number=row["number"], now_ns=session.now_ns):
         tally.moved_on(row["data_flow_number"], row["task_number"], row["status"], step(Noun.SUB_TASK, "drop").after)
-        if row["turn"] == FIRST:
+        if row["turn"] == _FIRST:
             step_up(session, [row["line"]])
     elif session.run("sub_tasks.cancel", number=row["number"]):
         tally.moved_on(

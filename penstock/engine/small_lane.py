@@ -205,15 +205,18 @@ class SmallLane:
         while self._returned:
             self._sort(*self._returned.popleft())
         answered, self._answered = self._answered, []
-        for journey in answered:
-            self._sort(journey, stepped(journey))
+        self._go_on(answered)
         self._sync()
+        synced, self._synced = self._synced, []
         with self._moments:  # begun after the syncs, which may have taken long
-            self._name()
+            self._go_on(synced)
         named, self._named = self._named, []
-        for journey in named:
-            self._sort(journey, stepped(journey))
+        self._go_on(named)
         self._tell()
+
+    def _go_on(self, journeys: list[Journey]) -> None:
+        for journey in journeys:
+            self._sort(journey, stepped(journey))
 
     def _take(self) -> None:
         """Begin what waits, as far as there are places."""
@@ -317,12 +320,6 @@ class SmallLane:
                 self._helpers.take(journey)
             else:
                 self._sort(journey, stepped(journey))
-
-    def _name(self) -> None:
-        """Give what was synced its names."""
-        synced, self._synced = self._synced, []
-        for journey in synced:
-            self._sort(journey, stepped(journey))
 
     def _tell(self) -> None:
         ended, self._ended = self._ended, []

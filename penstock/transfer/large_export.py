@@ -19,7 +19,7 @@ from penstock.errors import (
 )
 from penstock.model import FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo, Part, PutResult
-from penstock.transfer import crc64, standing, uploads, versioned
+from penstock.transfer import crc64, pagecache, standing, uploads, versioned
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.mtime import of_file
 from penstock.transfer.objects import checksum_text, head_or_none
@@ -58,6 +58,9 @@ class _LargeExport:
         self._parts: dict[int, Part] = {}
         self._crcs: dict[int, int] = {}
         self._leaves_bad = False
+        # Parts are read at the same time, which the kernel takes for random access, or else it reads far into the part behind,
+        # which would then pass for one that was cached before.
+        pagecache.read_by_hand(source.descriptor)
 
     def run(self) -> Outcome | None:
         """None: the object that was completed is bad, is ours, and cannot be deleted exactly."""

@@ -16,9 +16,7 @@ from penstock.transfer.parts import Workspace
 from penstock.transfer.plan import PlannedPart
 from penstock.transfer.source_file import SourceFile
 
-_STEP_BYTES = 4 << 20
-"""Read ahead by hand: parts of one file are read at the same time, which the kernel takes for random access, or else it reads far
-into the part behind, which would look as if it had been cached before."""
+_STEP_BYTES = 4 << 20  # read ahead and dropped behind at a time
 
 
 class PartBody:
@@ -31,7 +29,6 @@ class PartBody:
         self._workspace = workspace
         self._buffer = workspace.buffer()
         self._counted = PartMeter(attempt.meter)
-        pagecache.read_by_hand(source.descriptor)
         # In the middle: whoever reads the part before by another way may have read a little ahead.
         self._was_cached = pagecache.is_cached(source.descriptor, part.offset + part.length_bytes // 2)
         self.crc64 = crc64.EMPTY
