@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 AHEAD_KEPT = 1024
 
@@ -40,10 +40,34 @@ class Floor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Places beyond the floor for files of buckets that have little under way, so that a store that falls silent holds up
+    nobody else, however many tasks it has: `free` in all, of which each bucket may have as many as bring it to `each`.
+
+    Of a task whose bucket is not known yet, `newcomer` files may go ahead and make it known.
+    """
+
+    free: int = 0
+    each: int = 0
+    newcomer: int = 0
+    under_way: Mapping[str, int] = field(default_factory=dict)  # by bucket
+    bucket_of: Mapping[str, str] = field(default_factory=dict)  # by task
+
+    def room_of(self, task: str) -> tuple[str, int]:
+        """Whose places the task would take, and how many there are for it."""
+        bucket = self.bucket_of.get(task)
+        return (task, self.newcomer) if bucket is None else (bucket, self.each - self.under_way.get(bucket, 0))
+
+
+NOTHING_KEPT = Kept()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """The room of a lane and the account of its tasks at one moment: a value of its own, to be divided in any thread."""
 
     floor: Floor
+    kept: Kept
     file_cost_bytes: int
     level: int
     turn: int
@@ -72,7 +96,24 @@ class Offer:
             counts[task] = count + taken
             free -= taken
             heapq.heappush(queue, (served + self.file_cost_bytes, turn, position))
+        self._add_kept(sorted(ready, key=lambda task: max(self.served.get(task, level), level)), counts)
         return [Share(task_id=task, count=count) for task, count in counts.items()]
+
+    def _add_kept(self, ready: Sequence[str], counts: dict[str, int]) -> None:
+        """Give the places that are kept for buckets, one by one to each task whose bucket may have another."""
+        places: dict[str, int] = {}
+        peers: dict[str, str] = {}
+        for task in ready if self.kept.free > 0 else ():
+            peer, count = self.kept.room_of(task)
+            peers[task] = peer
+            places[peer] = places.get(peer, count) - counts.get(task, 0)
+        left = self.kept.free
+        while left > 0 and any(places[peer] > 0 for peer in peers.values()):
+            for task, peer in peers.items():
+                if places[peer] > 0 and left > 0:
+                    counts[task] = counts.get(task, 0) + 1
+                    places[peer] -= 1
+                    left -= 1
 
 
 class Fairness:
@@ -94,10 +135,11 @@ class Fairness:
         self.saw(ready, under_way)
         return self.offer(floor, under_way).shares(ready)
 
-    def offer(self, floor: Floor, under_way: Mapping[str, int]) -> Offer:
+    def offer(self, floor: Floor, under_way: Mapping[str, int], kept: Kept = NOTHING_KEPT) -> Offer:
         """The account as it is now. What comes of it is told by `saw` and `claimed`."""
         return Offer(
             floor=floor,
+            kept=kept,
             file_cost_bytes=self._file_cost,
             level=self._level,
             turn=self._turn,

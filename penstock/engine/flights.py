@@ -14,6 +14,8 @@ from penstock.engine.messages import Lane
 from penstock.engine.orders import Order
 from penstock.transfer.transfer import Checkpoint, Progress
 
+TASKS_REMEMBERED = 1024
+
 
 class Flight:
     """One claimed attempt on its way. `mover` is empty while it is held back here."""
@@ -54,6 +56,7 @@ class Flights:
         self._all: dict[Attempt, Flight] = {}
         self._by_mover: dict[str, dict[Attempt, Flight]] = {}
         self._by_task: dict[ClaimLane, Counter[str]] = {lane: Counter() for lane in ClaimLane}
+        self._bucket_of: dict[str, str] = {}  # of tasks, also of those that have nothing under way
         self._by_owner: Counter[str] = Counter()
         self._places: Counter[tuple[str, bool]] = Counter()  # by mover, and whether it is a large file's place
 
@@ -69,6 +72,9 @@ class Flights:
             self._all[flight.attempt] = flight
             self._by_task[flight.order.claim_lane][flight.task_id] += 1
             self._by_owner[flight.owner] += 1
+            self._bucket_of[flight.task_id] = flight.order.transfer.bucket
+        for task in list(self._bucket_of)[: max(0, len(self._bucket_of) - TASKS_REMEMBERED)]:
+            del self._bucket_of[task]
 
     def hand_over(self, flights: Iterable[Flight], mover: str, now_ns: int) -> None:
         """Note that they were given to `mover`."""
@@ -110,6 +116,18 @@ class Flights:
     def by_task(self, lane: ClaimLane) -> Mapping[str, int]:
         """How many flights each task has that were claimed in this lane."""
         return self._by_task[lane]
+
+    def by_bucket(self, lane: ClaimLane) -> Mapping[str, int]:
+        """The same by bucket."""
+        counts = Counter[str]()
+        for task, count in self._by_task[lane].items():
+            counts[self._bucket_of.get(task, "")] += count
+        return counts
+
+    @property
+    def bucket_of(self) -> Mapping[str, str]:
+        """The buckets of tasks that were under way lately."""
+        return dict(self._bucket_of)
 
     def owners(self) -> frozenset[str]:
         """Owners with flights under way."""

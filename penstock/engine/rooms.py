@@ -11,12 +11,15 @@ from collections.abc import Mapping, Sequence
 
 from penstock.catalog.verbs import ClaimLane
 from penstock.engine.executor import Executor, MoverPurpose, MoverRoom
-from penstock.engine.fair import Floor
+from penstock.engine.fair import Floor, Kept
 from penstock.engine.flights import Flight, Flights
 from penstock.engine.messages import Lane
 from penstock.engine.options import NS_PER_S, ClaimOptions
+from penstock.engine.throttle import SPARE_FRACTION
 
 RATE_MEMORY_S = 0.5
+NEWCOMERS = 4
+"""Small files of a task whose bucket is not known: what they turn out to be decides on the rest."""
 
 
 class Pace:
@@ -67,6 +70,25 @@ class Rooms:
         if free > reserved or free >= kept:
             return Floor(free=free, reserved=reserved)
         return Floor(free=kept, reserved=max(reserved, kept))
+
+    def kept(self, lane: ClaimLane) -> Kept:
+        """Places for buckets that have little under way while others hold all: a quarter of the least window of small files,
+        and those large files that a mover leaves to other buckets (see `throttle`)."""
+        movers = self._working()
+        under_way = self._flights.by_bucket(lane)
+        if lane is ClaimLane.LARGE:
+            each = sum(mover.large_files // SPARE_FRACTION for mover in movers)
+            most, newcomer = sum(mover.large_files for mover in movers) + each, min(1, each)
+        else:
+            each = sum(mover.small_threads for mover in movers) // 2
+            most, newcomer = 2 * self._options.window_files_max * len(movers), min(NEWCOMERS, each)
+        return Kept(
+            free=max(0, most - sum(under_way.values())),
+            each=each,
+            newcomer=newcomer,
+            under_way=under_way,
+            bucket_of=self._flights.bucket_of,
+        )
 
     def spread(self, flights: Sequence[Flight], lane: ClaimLane, now_ns: int) -> Mapping[str, list[Flight]]:
         """Give each flight to the mover with the largest part of its places free; empty when no mover takes work."""

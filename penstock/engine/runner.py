@@ -56,6 +56,8 @@ class Runner:
         self._held: deque[Flight] = deque()  # suspects that wait for the quarantine
         self._waiting_since_ns: dict[str, int] = {}  # tasks whose large files find no place
         self._seek_due_ns = 0
+        self._kept_due_ns = dict.fromkeys(ClaimLane, 0)
+        self._look_again_s = options.claim.look_again_s
         self._closed = False
 
     async def step(self) -> float:
@@ -66,7 +68,7 @@ class Runner:
         now_ns = self._now_ns()
         demands = self._demands(now_ns)
         if not demands:
-            return self._options.claim.look_again_s
+            return self._look_again_s
         owner = self._owners.current
         claims = await self._claim(demands, owner, now_ns)
         more = [self._take(grant, owner, now_ns) for grant in claims.grants]
@@ -87,17 +89,24 @@ class Runner:
     # ------------------------------------------------------------------------------------------------------------- claims
 
     def _demands(self, now_ns: int) -> list[Demand]:
-        """What there is room for. Large files are looked for now and then without room, too: some may have to make room."""
-        if self._settler.unsettled > self._options.claim.unsettled_max:
+        """What there is room for. Now and then all lanes are looked at without room, too: for buckets that have little under
+        way, and for large files, of which some may have to make room."""
+        options = self._options.claim
+        self._look_again_s = options.look_again_s
+        if self._settler.unsettled > options.unsettled_max:
             return []
         demands: list[Demand] = []
         for lane in ClaimLane:
-            floor = self._rooms.floor(lane, now_ns)
-            if floor.free > 0 or (lane is ClaimLane.LARGE and now_ns >= self._seek_due_ns):
-                offer = self._fairness[lane].offer(floor, self._flights.by_task(lane))
-                demands.append(
-                    Demand(lane=lane, ready_max=self._options.claim.ready_tasks_max, share=partial(self._shared, offer))
-                )
+            floor, kept = self._rooms.floor(lane, now_ns), self._rooms.kept(lane)
+            seeks = lane is ClaimLane.LARGE and now_ns >= self._seek_due_ns
+            if floor.free == 0 and kept.free > 0:
+                self._look_again_s = min(self._look_again_s, options.kept_look_s)
+                if now_ns >= self._kept_due_ns[lane]:
+                    self._kept_due_ns[lane] = now_ns + to_ns(options.kept_look_s)
+                    seeks = True
+            if floor.free > 0 or seeks:
+                offer = self._fairness[lane].offer(floor, self._flights.by_task(lane), kept)
+                demands.append(Demand(lane=lane, ready_max=options.ready_tasks_max, share=partial(self._shared, offer)))
         return demands
 
     def _shared(self, offer: Offer, ready: Sequence[str]) -> Sequence[tuple[str, int]]:
@@ -214,7 +223,6 @@ class Runner:
 
     def _pause_s(self, next_due_ns: int | None) -> float:
         """Until the next work is due; what was due already waits for room or for its target, and both wake us."""
-        look_again_s = self._options.claim.look_again_s
         if next_due_ns is None:
-            return look_again_s
-        return max(0.001, min(look_again_s, (next_due_ns - self._now_ns()) / NS_PER_S))
+            return self._look_again_s
+        return max(0.001, min(self._look_again_s, (next_due_ns - self._now_ns()) / NS_PER_S))

@@ -35,8 +35,9 @@ class Harbour:
         executor = SimpleNamespace(movers=lambda: movers)
         self.rooms = Rooms(executor=cast("Any", executor), flights=self.flights, options=ClaimOptions())
 
-    def give(self, task: str, count: int) -> None:
-        order = SimpleNamespace(claim_lane=ClaimLane.SMALL, lane=Lane.SMALL)
+    def give(self, task: str, count: int, *, bucket: str = "b", lane: ClaimLane = ClaimLane.SMALL) -> None:
+        transfer = SimpleNamespace(bucket=bucket)
+        order = SimpleNamespace(claim_lane=lane, lane=Lane(lane.value), transfer=transfer)
         for _ in range(count):
             self.given += 1
             flight: Any = SimpleNamespace(
@@ -88,3 +89,30 @@ def test_one_alone_gets_three_quarters() -> None:
     while harbour.claims("alone", now_ns=0):
         pass
     assert harbour.flights.by_task(ClaimLane.SMALL)["alone"] == 150
+
+
+@pytest.mark.parametrize(
+    ("lane", "tasks", "held", "kept"), [(ClaimLane.SMALL, 3, 11, 2 * THREADS // 2), (ClaimLane.LARGE, 2, 8, 2)]
+)
+def test_a_bucket_finds_places_while_the_tasks_of_another_one_hold_all(
+    lane: ClaimLane, tasks: int, held: int, kept: int
+) -> None:
+    """Each of the tasks alone holds too little to count as one that holds all."""
+    harbour = Harbour()
+    names = [f"silent{number}" for number in range(tasks)]
+    for name in names:
+        harbour.give(name, held, bucket="silent", lane=lane)
+
+    def shares(*ready: str) -> dict[str, int]:
+        floor = harbour.rooms.floor(lane, 60 * SECOND_NS)
+        offer = Fairness(file_cost_bytes=1).offer(floor, harbour.flights.by_task(lane), harbour.rooms.kept(lane))
+        return {share.task_id: share.count for share in offer.shares(ready) if share.count}
+
+    found = shares(*names, "other")
+    assert set(found) == {"other"}
+    assert 0 < found["other"] < kept  # its bucket is not known
+    harbour.give("other", found["other"], bucket="other", lane=lane)
+    if found["other"] < kept:
+        assert shares(*names, "other") == {"other": kept - found["other"]}
+        harbour.give("other", kept - found["other"], bucket="other", lane=lane)
+    assert shares(*names, "other") == {}
