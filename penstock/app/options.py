@@ -40,8 +40,8 @@ def catalog_bounds(settings: Settings) -> CatalogBounds:
     return CatalogBounds(waiting_max=settings.waiting_max, transition_delay_s=settings.transition_delay_s)
 
 
-def executor_options(settings: Settings, home: Home) -> LocalExecutorOptions:
-    """What the executor is told."""
+def executor_options(settings: Settings, home: Home, traps: str = "") -> LocalExecutorOptions:
+    """What the executor is told. `traps` is the directory of failpoints' traps; none, but in tests."""
     return LocalExecutorOptions(
         lock_path=home.movers_lock,
         secrets_path=home.secrets_file,
@@ -53,4 +53,5 @@ def executor_options(settings: Settings, home: Home) -> LocalExecutorOptions:
         choices=TransferChoices(
             symlinks=Symlinks(settings.symlinks), owner_and_mode=OwnerAndMode(settings.keep_owner_and_mode)
         ),
+        traps=traps,
     )

@@ -22,7 +22,7 @@ from typing import Any
 
 import uvloop
 
-from penstock import telemetry
+from penstock import failpoints, telemetry
 from penstock.api.application import create_api
 from penstock.app.addresses import Addresses, publish_addresses, withdraw_addresses
 from penstock.app.embedded import listen, url_of
@@ -54,10 +54,11 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
-    """What the command line says; None leaves it to the settings."""
+    """What the command line says; None leaves it to the settings. `traps` is where failpoints look for traps, in tests."""
 
     port: int | None = None
     emulator_port: int | None = None
+    traps: str = ""
 
 
 class ServiceEndedError(PenstockError):
@@ -67,6 +68,7 @@ class ServiceEndedError(PenstockError):
 def serve_home(home: Home, options: ServeOptions) -> None:
     """Serves until SIGTERM or SIGINT. Raises HomeInUseError, SettingsError, ServiceEndedError, CatalogError."""
     take_over_server_log()
+    failpoints.arm(options.traps)
     settings = load_settings(home)
     with service_lock(home), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_Service(home, settings, options).run())
@@ -79,6 +81,7 @@ class _Service:
         """Takes the API's port. Raises SettingsError."""
         self._home = home
         self._settings = settings
+        self._traps = options.traps
         self._emulator_port = settings.emulator_port if options.emulator_port is None else options.emulator_port
         port = settings.port if options.port is None else options.port
         self._registry = LiveRegistry(home, region=settings.region, on_change=self._registry_changed)
@@ -109,7 +112,7 @@ class _Service:
                 bounds=catalog_bounds(self._settings),
             )
             stack.push_async_callback(catalog.close)
-            executor = LocalExecutor(options=executor_options(self._settings, self._home))
+            executor = LocalExecutor(options=executor_options(self._settings, self._home, self._traps))
             self._engine = engine = self._make_engine(catalog, executor)
             await engine.start()
             metrics = metrics_server(MetricsPage(catalog=catalog, engine=engine, executor=executor))

@@ -16,6 +16,7 @@ from penstock.catalog.identifiers import NumberClock
 from penstock.catalog.readers import Readers
 from penstock.catalog.session import NonceLookup, Session
 from penstock.catalog.writer import Writer
+from penstock.failpoints import ControlPoint
 
 _LAST_NUMBERS = ("data_flows.last_number", "tasks.last_number", "sub_tasks.last_number", "calls.last_token")
 
@@ -90,20 +91,26 @@ def open_hands(
         for open_connection in (database.open_reader, database.open_nonces)
     )
 
-    def writer(name: str, open_connection: Callable[[], Connection], others: Readers) -> Writer:
+    def writer(
+        name: str,
+        points: tuple[ControlPoint, ControlPoint],
+        open_connection: Callable[[], Connection],
+        others: Readers,
+    ) -> Writer:
         return Writer(
             open_connection=open_connection,
             open_session=lambda connection: session(connection, others.read_here),
             loop=loop,
             ring=ring,
             name=name,
+            points=points,
             batch_max=bounds.batch_max,
             queue_max=bounds.queue_max,
         )
 
     return Hands(
-        writer=writer("catalog-ledger", database.open_writer, nonce_readers),
-        nonces=writer("catalog-nonces", database.open_nonces, readers),
+        writer=writer("catalog-ledger", ("ledger.commit", "ledger.committed"), database.open_writer, nonce_readers),
+        nonces=writer("catalog-nonces", ("nonces.commit", "nonces.committed"), database.open_nonces, readers),
         readers=readers,
         nonce_readers=nonce_readers,
         doorbell=doorbell,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from penstock import telemetry
+from penstock import failpoints, telemetry
 from penstock.catalog.database import BrokenConnectionError, Connection, Durability
 from penstock.catalog.doorbell import News
 from penstock.catalog.session import Session
@@ -69,6 +69,7 @@ class Writer:
         loop: asyncio.AbstractEventLoop,
         ring: Callable[[News], None],
         name: str,
+        points: tuple[failpoints.ControlPoint, failpoints.ControlPoint],
         batch_max: int,
         queue_max: int,
     ) -> None:
@@ -77,6 +78,7 @@ class Writer:
         self._loop = loop
         self._ring = ring
         self._labels = (name.removeprefix("catalog-"),)
+        self._points = points
         self._batch_max = batch_max
         self._queue_max = queue_max
         self._jobs: deque[_Job] = deque()
@@ -147,7 +149,9 @@ class Writer:
         for jobs in together.values():
             answers += self._perform(session, jobs)
         began_s = time.perf_counter()
+        failpoints.passing(self._points[0])
         self._connection.commit()
+        failpoints.passing(self._points[1])
         telemetry.numbers.observe(meters.COMMITS, time.perf_counter() - began_s, self._labels)
         telemetry.numbers.count(meters.COMMITTED, self._labels, len(batch))
         return session.news, answers

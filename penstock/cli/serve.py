@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import click
 
-from penstock import telemetry
+from penstock import failpoints, telemetry
 from penstock.app.service import ServeOptions, serve_home
 from penstock.cli.arguments import HOME
 from penstock.cli.output import need_stdout
@@ -30,4 +31,5 @@ def serve(*, home: Path, port: int | None, emulator_port: int | None) -> None:
     """
     need_stdout()
     telemetry.configure(sys.stderr)
-    serve_home(open_home(home), ServeOptions(port=port, emulator_port=emulator_port))
+    traps = os.environ.get(failpoints.VARIABLE, "")
+    serve_home(open_home(home), ServeOptions(port=port, emulator_port=emulator_port, traps=traps))

@@ -5,6 +5,7 @@ The catalog's rows are the truth; a bell makes it quick. Calls the catalog and t
 
 from __future__ import annotations
 
+from penstock import failpoints
 from penstock.catalog.catalog import Catalog
 from penstock.engine.executor import Attempt, Executor
 from penstock.engine.flights import Flights
@@ -46,5 +47,7 @@ class Canceler:
                     else:
                         self._runner.withdraw_held(flight)
         for mover, attempts in told.items():
+            failpoints.passing("cancel.tell")
             self._executor.control(mover, Control(canceled=tuple(attempts)))
+            failpoints.passing("cancel.told")
         return SOON_S if unknown else LOOK_AGAIN_S

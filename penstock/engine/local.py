@@ -36,6 +36,7 @@ class LocalExecutorOptions:
     movers: int = 2
     limits: MoverLimits = field(default_factory=MoverLimits)
     choices: TransferChoices = field(default_factory=TransferChoices)
+    traps: str = ""  # for failpoints: the directory of traps
     vacate_wait_s: float = 10.0
     quarantine_idle_s: float = 30.0
     silence_s: float = 60.0  # a mover without a sign of life for so long is killed
@@ -231,6 +232,7 @@ class LocalExecutor:
             places=self._places,
             limits=limits,
             choices=self._options.choices,
+            traps=self._options.traps,
         )
         return MoverProcess(
             hello,

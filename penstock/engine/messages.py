@@ -52,13 +52,17 @@ class MoverLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
-    """The first message to a mover: who it is, where secrets are kept (a path), what it may touch, its bounds, how it moves."""
+    """The first message to a mover: who it is, where secrets are kept (a path), what it may touch, its bounds, how it moves.
+
+    `traps` is where failpoints look for traps; nowhere, but in tests.
+    """
 
     mover: str
     secrets_path: str
     places: Places
     limits: MoverLimits
     choices: TransferChoices = field(default_factory=TransferChoices)
+    traps: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

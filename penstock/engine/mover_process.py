@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from penstock import telemetry
+from penstock import failpoints, telemetry
 from penstock.engine.board import Board
 from penstock.engine.harbour import Harbour
 from penstock.engine.lines import Line
@@ -118,6 +118,7 @@ def _serve(connection: Connection, board_descriptor: int) -> NoReturn:
     hello = messages.pop(0)
     if not isinstance(hello, Hello):
         raise TypeError(f"the first message is a {type(hello).__name__}")
+    failpoints.arm(hello.traps)
     mover, harbour = _built(hello, connection, board_descriptor)
     connection.send(Ready(mover=hello.mover, process_id=os.getpid()))
     gc.collect()

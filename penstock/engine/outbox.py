@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
+from penstock import failpoints
 from penstock.engine.executor import Attempt
 from penstock.engine.messages import CheckpointRequest, Figures, MoverLimits, Report
 from penstock.engine.running import Answer, Running
@@ -103,6 +104,8 @@ class Outbox:
             pinged, self._pinged = self._pinged, False
         if not (outcomes or requests or progress or pinged):
             return False
+        if outcomes:
+            failpoints.passing("outcome.tell")
         self._send(
             Report(
                 mover=self._mover,
@@ -112,6 +115,8 @@ class Outbox:
                 figures=self._due_figures(),
             )
         )
+        if outcomes:
+            failpoints.passing("outcome.told")
         return True
 
     def run(self) -> None:

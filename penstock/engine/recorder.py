@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from penstock import telemetry
+from penstock import failpoints, telemetry
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.verbs import ProgressUpdate
 from penstock.engine.checkpoints import written
@@ -98,6 +98,7 @@ class Recorder:
         if flight is None or flight.mover != mover:
             self._executor.control(mover, Control(refused=(request.sequence,)))
             return
+        failpoints.passing("checkpoint.keep")
         try:
             await self._catalog.checkpoint(request.sub_task_id, request.attempt, written(request.record))
         except CatalogUnavailableError:
@@ -106,6 +107,7 @@ class Recorder:
             telemetry.failure("engine.checkpoint_refused", error, sub_task_id=request.sub_task_id)
             self._executor.control(mover, Control(refused=(request.sequence,)))
             return
+        failpoints.passing("checkpoint.kept")
         flight.checkpoint = request.record
         self._executor.control(mover, Control(checkpointed=(request.sequence,)))
 

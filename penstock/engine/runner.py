@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from penstock import telemetry
+from penstock import failpoints, telemetry
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.verbs import Claimed, ClaimLane, Claims, Demand, Grant
 from penstock.engine.executor import Executor, MoverGoneError
@@ -116,6 +116,7 @@ class Runner:
 
     async def _claim(self, demands: Sequence[Demand], owner: str, now_ns: int) -> Claims:
         until_ns = now_ns + to_ns(self._options.keeper.lease_s)
+        failpoints.passing("claim")
         try:
             return await self._catalog.claim(demands, owner=owner, lease_until_ns=until_ns)
         except BaseException:
@@ -181,10 +182,12 @@ class Runner:
             transfers = tuple(flight.order.transfer for flight in flights if flight.order.lane is lane)
             if not transfers:
                 continue
+            failpoints.passing("claimed")
             try:
                 self._executor.submit(mover, Lease(transfers=transfers, lane=lane))
             except MoverGoneError:
                 self._settler.give_back(flight for flight in flights if flight.order.lane is lane)
+            failpoints.passing("leased")
 
     def _release_suspects(self) -> None:
         """One suspect at a time, alone in a mover, so that the file that kills movers becomes known and no other suffers."""

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
-from penstock import telemetry
+from penstock import failpoints, telemetry
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.verbs import ClaimLane, Settlement, Settling
 from penstock.engine.executor import Death
@@ -85,7 +85,9 @@ class Settler:
         if not self._pending:
             return FOREVER_S
         batch = list(islice(self._pending, BATCH_MAX))
+        failpoints.passing("settle")
         settled = set(await self._catalog.settle(batch))
+        failpoints.passing("settled")
         for _ in batch:
             self._pending.popleft()
         kept: Counter[tuple[Settling, str]] = Counter()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol
 
+from penstock import failpoints
 from penstock.errors import StoreError, StoreUnavailableError
 from penstock.stores import documents
 from penstock.stores.addressing import Address, UnsignedRequest
@@ -53,6 +54,7 @@ class Begun:
         with exchange.naming(self._request.key):
             try:
                 response = self._sent.answer()
+                failpoints.passing("request.answered")
                 exchange.check(self._request, response, self._expected)
             except StoreError as error:
                 exchange.pacer.refused(method, error, began_s=began_s)
@@ -186,6 +188,7 @@ class Exchange:
     ) -> Begun | None:
         with self.naming(request.key):
             signed = self._signer.sign(request, self._clock())
+            failpoints.passing("request.send")
             try:
                 sent = self._wire.send(
                     request.method, request.target, signed, body, first_byte_s=first_byte_s, slot_s=slot_s
@@ -193,6 +196,7 @@ class Exchange:
             except StoreUnavailableError as error:
                 self.pacer.refused(request.method, error, began_s=time.monotonic())
                 raise
+            failpoints.passing("request.sent")
             return None if sent is None else Begun(self, request, _kind(request.method, body), sent, expected)
 
     def check(self, request: UnsignedRequest, response: Response, expected: Collection[int]) -> None:

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable
 
+from penstock import failpoints
 from penstock.transfer import pagecache
 
 GRAIN_BYTES = 2 << 20
@@ -40,7 +41,9 @@ class Flusher:
                 return
             self._unsynced = 0
         with self._syncing:  # the others go on meanwhile, unless they reach the bound once more
+            failpoints.passing("partial.flush")
             os.fdatasync(self.descriptor)
+            failpoints.passing("partial.flushed")
             pagecache.drop_behind(self.descriptor, 0, 0)
             self._synced()
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from penstock import failpoints
 from penstock.transfer import crc64, posix
 
 FORMAT = 1
@@ -67,10 +68,12 @@ class Journal:
     def create(cls, directory: int, name: bytes, source: SourceIdentity) -> Journal:
         """A new journal in place of any older one; its name is durable on return. Raises OSError."""
         remove(directory, name)
+        failpoints.passing("journal.create")
         journal = cls(directory, name, os.open(name, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory))
+        failpoints.passing("journal.created")
         try:
             journal._append({"format": FORMAT, "source": asdict(source)})
-            os.fsync(journal._descriptor)
+            journal._sync(os.fsync)
         except BaseException:
             journal.close()
             raise
@@ -99,12 +102,14 @@ class Journal:
 
     def record_publishing(self, publishing: Publishing) -> None:
         """Promise the rename; on stable storage on return. Raises OSError."""
+        failpoints.passing("promise")
         self._append({"publishing": asdict(publishing)})
-        os.fsync(self._descriptor)
+        self._sync(os.fsync)
+        failpoints.passing("promised")
 
     def sync(self) -> None:
         """Put what was recorded on stable storage. Raises OSError."""
-        os.fdatasync(self._descriptor)
+        self._sync(os.fdatasync)
 
     def remove(self) -> bool:
         """Take the name away, False if it was gone; the journal stays open until `close`. Raises OSError."""
@@ -116,12 +121,19 @@ class Journal:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def _sync(self, call: Callable[[int], None]) -> None:
+        failpoints.passing("journal.sync")
+        call(self._descriptor)
+        failpoints.passing("journal.synced")
+
     def _append(self, record: Mapping[str, Any]) -> None:
         payload = json.dumps(record, separators=(",", ":")).encode()
         line = memoryview(b"%016x %s\n" % (crc64.update(payload), payload))
+        failpoints.passing("journal.write")
         with self._lock:
             while line:
                 line = line[os.write(self._descriptor, line) :]
+        failpoints.passing("journal.written")
 
 
 def read(directory: int, name: bytes) -> Recorded | None:
@@ -135,7 +147,10 @@ def read(directory: int, name: bytes) -> Recorded | None:
 
 def remove(directory: int, name: bytes) -> bool:
     """Remove a journal; False if there is none. Raises OSError."""
-    return posix.unlink_if_there(directory, name)
+    failpoints.passing("journal.remove")
+    is_removed = posix.unlink_if_there(directory, name)
+    failpoints.passing("journal.removed")
+    return is_removed
 
 
 def parse(text: bytes) -> Recorded:

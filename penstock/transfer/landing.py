@@ -5,6 +5,7 @@ Calls `place` and `publish`.
 
 from __future__ import annotations
 
+from penstock import failpoints
 from penstock.errors import FailureCode, TransferError
 from penstock.model import ConflictPolicy, Guarantee
 from penstock.transfer import publish
@@ -39,11 +40,14 @@ def land(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) 
         attempt.check_cancel()
         if decision is Decision.KEEP:
             return None
+        failpoints.passing("rename")
         if decision is Decision.REPLACE:
             publish.publish_over(place.directory, place.partial_name, place.name, sealed.inode)
+            failpoints.passing("renamed")
             return Guarantee.ATOMIC if not may_keep(attempt) else Guarantee.BEST_EFFORT
         guarantee = publish.publish_new(place.directory, place.partial_name, place.name, sealed.inode)
         if guarantee is not None:
+            failpoints.passing("renamed")
             return guarantee
     raise TransferError(
         FailureCode.FILE_SYSTEM_UNAVAILABLE,

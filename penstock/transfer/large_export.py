@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 
+from penstock import failpoints
 from penstock.errors import (
     FailureCode,
     IntegrityError,
@@ -149,8 +150,10 @@ class _LargeExport:
 
     def _put_part(self, part: PlannedPart, upload_id: str, body: PartBody) -> tuple[Part, int]:
         store, key = self._attempt.store, self._attempt.transfer.key
+        failpoints.passing("part.send")
         with self._attempt.meter.moving():
             sent = store.put_part(key, upload_id, part.number, body, crc64=None)
+        failpoints.passing("part.sent")
         if sent.crc64 not in {None, body.crc64}:
             raise IntegrityError(
                 f"part {part.number} of {key!r} was sent with crc64 {body.crc64}, the store has {sent.crc64}",
@@ -198,6 +201,7 @@ class _LargeExport:
                 kept = self._keeps(crc)  # the store will not refuse: look once more, right before
                 if kept is not None:
                     return kept
+            failpoints.passing("upload.complete")
             try:
                 result = attempt.store.complete(
                     record.key,
@@ -223,6 +227,7 @@ class _LargeExport:
                 if kept is not None:
                     return kept
             else:
+                failpoints.passing("upload.completed")
                 attempt.checkpoint = None
                 return self._verify(result, crc)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from penstock import failpoints
 from penstock.errors import (
     FailureCode,
     IntegrityError,
@@ -204,7 +205,9 @@ class _LargeImport:
                     if count == 0:
                         raise objects.ended_early(info, done, part.length_bytes)
                     crc = crc64.update(piece[:count], crc)
+                    failpoints.passing("partial.write")
                     posix.write_all(partial.descriptor, piece[:count], part.offset + done)
+                    failpoints.passing("partial.written")
                     done += count
                     span.grow(count)
                     workspace.moved(count)

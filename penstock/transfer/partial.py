@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
+from penstock import failpoints
 from penstock.errors import FailureCode, TransferError
 from penstock.transfer import pagecache, posix
 from penstock.transfer.ownership import AS_SERVICE, Ownership
@@ -30,6 +31,7 @@ class PartialFile:
     @classmethod
     def create(cls, directory: int, name: bytes) -> PartialFile:
         """A new, empty one; an older one is unlinked, not truncated. Raises OSError, TransferError if another holds it."""
+        failpoints.passing("partial.create")
         for _ in range(_RACES_MAX):
             try:
                 descriptor = os.open(name, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
@@ -38,6 +40,7 @@ class PartialFile:
                 if older is not None:
                     older.discard()
                 continue
+            failpoints.passing("partial.created")
             if posix.try_lock(descriptor):
                 return cls(directory, name, descriptor)
             os.close(descriptor)
@@ -104,7 +107,9 @@ class PartialFile:
         Raises OSError: then nothing may be believed of this inode any more, discard it.
         """
         descriptor = self._descriptor
+        failpoints.passing("partial.sync")
         os.fsync(descriptor)
+        failpoints.passing("partial.synced")
         sealed = posix.look_open(descriptor)
         # close() is where network file systems tell their last errors; a duplicate keeps the lock.
         self._lock_descriptor = os.dup(descriptor)
@@ -118,8 +123,11 @@ class PartialFile:
 
     def discard(self) -> bool:
         """Remove it and let go; False if its name was gone. Raises OSError if it cannot be removed."""
+        failpoints.passing("partial.remove")
         try:
-            return posix.unlink_if_there(self._directory, self._name)
+            is_removed = posix.unlink_if_there(self._directory, self._name)
+            failpoints.passing("partial.removed")
+            return is_removed
         finally:
             self.close()
 

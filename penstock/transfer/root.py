@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
+from penstock import failpoints
 from penstock.errors import FailureCode, TransferError
 from penstock.model import FileSystem
 from penstock.transfer import posix
@@ -196,8 +197,10 @@ class Root:
 
     def _make_level(self, above: bytes, name: bytes) -> None:
         descriptor = self.open_directory(above)
+        failpoints.passing("directory.make")
         try:
             os.mkdir(name, 0o777, dir_fd=descriptor)
+            failpoints.passing("directory.made")
         except FileExistsError:
             pass  # another mover was quicker
         finally:

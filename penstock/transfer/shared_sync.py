@@ -10,6 +10,7 @@ import errno
 import os
 import threading
 
+from penstock import failpoints
 from penstock.transfer.directories import Identity
 
 
@@ -109,8 +110,10 @@ class Enrolled:
 
 def sync_directory(descriptor: int) -> None:
     """fsync a directory; file systems that know no such thing (EINVAL) keep names durable by other means."""
+    failpoints.passing("directory.sync")
     try:
         os.fsync(descriptor)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
+    failpoints.passing("directory.synced")

@@ -59,6 +59,9 @@ class _SmallExport:
             if found.decision is Decision.KEEP:
                 return attempt.skipped(self._detail(None), self._guarantee(Decision.CREATE))
             self._decision, mine = found.decision, found.mine
+        elif attempt.transfer.attempt > 1:  # an earlier one may have died before it could say that it was done
+            yield Pause.ASIDE
+            mine = standing.published_earlier(attempt)
         self._read()
         attempt.check_cancel()
         if mine is not None and self._holds(mine):

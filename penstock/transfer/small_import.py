@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from penstock import failpoints
 from penstock.errors import ObjectNotFoundError, StoreError, StoreUnavailableError
 from penstock.model import Guarantee
 from penstock.stores.base import ObjectInfo, ObjectStream
@@ -153,7 +154,9 @@ def _publish(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Guarant
     partial = PartialFile.create(place.directory, place.partial_name)
     guarantee: Guarantee | None = None
     try:
+        failpoints.passing("partial.write")
         write_all(partial.descriptor, memoryview(fetched.content), 0)
+        failpoints.passing("partial.written")
         fetched.content.clear()  # many wait for their syncs together
         source = of_object(fetched.info)
         asked = ownership.of_object(fetched.info, attempt.choices)

@@ -41,6 +41,12 @@ def stand(attempt: Attempt, source: ModifyTime) -> Standing:
     )
 
 
+def published_earlier(attempt: Attempt) -> ObjectInfo | None:
+    """What is at the key, if an earlier try of this very sub-task has put it there. Raises StoreError."""
+    info = head_or_none(attempt, attempt.transfer.key)
+    return info if info is not None and is_mine(attempt, info) else None
+
+
 def is_mine(attempt: Attempt, info: ObjectInfo) -> bool:
     """Whether this sub-task published that object."""
     return info.metadata.get(SUB_TASK_NAME) == attempt.transfer.sub_task_id

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice, takewhile
 
+from penstock import failpoints
 from penstock.errors import (
     FailureCode,
     NotSupportedError,
@@ -50,9 +51,13 @@ def begin(attempt: Attempt, source: FileState, plan: Plan, metadata: Mapping[str
         source_change_ns=source.change_ns,
         source_inode=source.inode,
     )
+    failpoints.passing("upload.intend")
     attempt.save(intent)
+    failpoints.passing("upload.intended")
     record = replace(intent, upload_id=_initiate(attempt, intent, metadata))
+    failpoints.passing("upload.name")
     attempt.save(record)
+    failpoints.passing("upload.named")
     return record
 
 
@@ -62,13 +67,17 @@ def _initiate(attempt: Attempt, intent: Checkpoint, metadata: Mapping[str, str])
     while True:
         attempt.check_stop()
         try:
-            return attempt.store.initiate(intent.key, metadata=metadata)
+            failpoints.passing("upload.initiate")
+            upload_id = attempt.store.initiate(intent.key, metadata=metadata)
+            failpoints.passing("upload.initiated")
         except StoreError as error:
             tries += 1
             if not attempt.may_try_again(error, tries):
                 raise
             attempt.pause(tries, error, attempt.check_stop)
             _abort_orphans(attempt, intent)
+        else:
+            return upload_id
 
 
 def fits(record: Checkpoint, key: str, source: FileState) -> bool:
@@ -99,7 +108,9 @@ def _abort_until_gone(attempt: Attempt, key: str, upload_id: str) -> None:
     store = attempt.store
 
     def is_gone() -> bool:
+        failpoints.passing("upload.abort")
         store.abort(key, upload_id)
+        failpoints.passing("upload.aborted")
         try:
             next(iter(store.list_parts(key, upload_id)), None)
         except UploadNotFoundError:

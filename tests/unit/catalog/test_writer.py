@@ -97,6 +97,7 @@ class Bench:
             loop=asyncio.get_running_loop(),
             ring=self.ring,
             name="writer",
+            points=("ledger.commit", "ledger.committed"),
             batch_max=8,
             queue_max=20,
         )

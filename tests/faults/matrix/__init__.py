@@ -1,0 +1,1 @@
+"""The kill matrix: a served Penstock is killed at every failpoint, started again, and judged."""

@@ -1,0 +1,119 @@
+"""The cases of the kill matrix: which file is on its way, who dies where, and whether somebody else dies with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from penstock.failpoints import CONTROL_POINTS, Point
+
+
+class Way(StrEnum):
+    """Which file is on its way, and what is to become of it."""
+
+    IMPORT_SMALL = "import small"
+    IMPORT_LARGE = "import large"
+    EXPORT_SMALL = "export small"
+    EXPORT_LARGE = "export large"
+    IMPORT_CANCELED = "import canceled"  # large, in the middle
+    EXPORT_CANCELED = "export canceled"
+
+    @property
+    def is_import(self) -> bool:
+        return self.value.startswith("import")
+
+    @property
+    def is_small(self) -> bool:
+        return self.value.endswith("small")
+
+    @property
+    def is_canceled(self) -> bool:
+        return self.value.endswith("canceled")
+
+
+class Death(StrEnum):
+    """Who dies."""
+
+    CONTROL = "service"  # the control process, at a point of its own; movers notice
+    MOVER = "mover"  # alone; the control process goes on
+    BOTH = "both"  # a mover at its point, and the control process with it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A death at the `passing`-th passing of `point`."""
+
+    way: Way
+    point: Point
+    passing: int = 1
+    death: Death
+
+    def __str__(self) -> str:
+        return f"{self.way}-{self.point}-{self.passing}-{self.death}".replace(" ", "-")
+
+
+def case(way: Way, point: Point, passing: int = 1, *, alone: bool = False) -> Case:
+    """By whose point it is, and whether a mover dies alone."""
+    death = Death.CONTROL if point in CONTROL_POINTS else Death.MOVER if alone else Death.BOTH
+    return Case(way=way, point=point, passing=passing, death=death)
+
+
+EVERY_POINT_ONCE = (
+    case(Way.IMPORT_SMALL, "ledger.commit"),
+    case(Way.EXPORT_LARGE, "ledger.committed"),
+    case(Way.IMPORT_SMALL, "nonces.commit"),
+    case(Way.EXPORT_SMALL, "nonces.committed"),
+    case(Way.EXPORT_SMALL, "claim"),
+    case(Way.IMPORT_LARGE, "claimed"),
+    case(Way.EXPORT_LARGE, "leased", 2),
+    case(Way.EXPORT_LARGE, "checkpoint.keep", 2),
+    case(Way.EXPORT_LARGE, "checkpoint.kept"),
+    case(Way.EXPORT_SMALL, "settle"),
+    case(Way.IMPORT_LARGE, "settled", 2),
+    case(Way.EXPORT_CANCELED, "cancel.tell"),
+    case(Way.IMPORT_CANCELED, "cancel.told"),
+    case(Way.IMPORT_SMALL, "request.send"),
+    case(Way.EXPORT_SMALL, "request.sent", alone=True),
+    case(Way.EXPORT_SMALL, "request.answered"),
+    case(Way.IMPORT_SMALL, "outcome.tell"),
+    case(Way.EXPORT_LARGE, "outcome.told", 2, alone=True),
+    case(Way.IMPORT_SMALL, "directory.make", 2),
+    case(Way.IMPORT_SMALL, "directory.made"),
+    case(Way.IMPORT_SMALL, "directory.sync", 3),
+    case(Way.IMPORT_LARGE, "directory.synced", 3),
+    case(Way.IMPORT_SMALL, "partial.create"),
+    case(Way.IMPORT_LARGE, "partial.created"),
+    case(Way.IMPORT_LARGE, "partial.write", 7),
+    case(Way.IMPORT_LARGE, "partial.written", 9, alone=True),
+    case(Way.IMPORT_LARGE, "partial.flush"),
+    case(Way.IMPORT_LARGE, "partial.flushed"),
+    case(Way.IMPORT_SMALL, "partial.sync"),
+    case(Way.IMPORT_SMALL, "partial.synced", alone=True),
+    case(Way.IMPORT_CANCELED, "partial.remove"),
+    case(Way.IMPORT_CANCELED, "partial.removed"),
+    case(Way.IMPORT_LARGE, "journal.create"),
+    case(Way.IMPORT_LARGE, "journal.created"),
+    case(Way.IMPORT_LARGE, "journal.write", 4),
+    case(Way.IMPORT_LARGE, "journal.written", 5, alone=True),
+    case(Way.IMPORT_LARGE, "journal.sync"),
+    case(Way.IMPORT_LARGE, "journal.synced", 2),
+    case(Way.IMPORT_CANCELED, "journal.remove"),
+    case(Way.IMPORT_LARGE, "journal.removed", 3),
+    case(Way.IMPORT_LARGE, "promise"),
+    case(Way.IMPORT_LARGE, "promised"),
+    case(Way.IMPORT_LARGE, "rename", alone=True),
+    case(Way.IMPORT_LARGE, "renamed"),
+    case(Way.EXPORT_LARGE, "upload.intend"),
+    case(Way.EXPORT_LARGE, "upload.intended"),
+    case(Way.EXPORT_LARGE, "upload.initiate", alone=True),
+    case(Way.EXPORT_LARGE, "upload.initiated"),
+    case(Way.EXPORT_LARGE, "upload.name", alone=True),
+    case(Way.EXPORT_LARGE, "upload.named"),
+    case(Way.EXPORT_LARGE, "part.send", 4),
+    case(Way.EXPORT_LARGE, "part.sent", 3, alone=True),
+    case(Way.EXPORT_LARGE, "upload.complete"),
+    case(Way.EXPORT_LARGE, "upload.completed"),
+    case(Way.EXPORT_CANCELED, "upload.abort", alone=True),
+    case(Way.EXPORT_CANCELED, "upload.aborted"),
+)
+"""Each point at least once, in a place where its death is worst; `make kill-matrix` tries all of them everywhere."""

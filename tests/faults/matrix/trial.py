@@ -1,0 +1,164 @@
+"""One trial: a file is submitted, somebody is killed on its way, the service goes on, and everything is looked at."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import alibabacloud_oss_v2 as oss
+from fastcrc import crc64
+
+from penstock.errors import ApiRefusedError
+from penstock.failpoints import PASSES_MAX, POINTS, Point
+from tests.faults.matrix.cases import Case, Death, Way
+from tests.faults.matrix.smallservice import LARGE_BYTES, PART_BYTES, PARTS_IN_FLIGHT, SMALL_BYTES
+from tests.faults.matrix.world import BUCKET, PATIENCE_S, World
+from tests.fixtures.waiting import wait_until
+
+FINAL = frozenset({"COMPLETE", "FAILED", "CANCELED", "EXPIRED"})
+HELD_AT_BYTES = 2 * PART_BYTES
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How it ended: the sub-task's last status, and how many bytes moved more than once."""
+
+    status: str
+    again_bytes: int
+
+
+class Trial:
+    """One file on its way. `run` says how it ended and raises AssertionError for what must not be."""
+
+    def __init__(self, world: World, way: Way) -> None:
+        self._world = world
+        self._way = way
+        self._name = f"f{next(_numbers)}"
+        self._body = random.Random(self._name).randbytes(SMALL_BYTES if way.is_small else LARGE_BYTES)
+        self._flow = world.flows["import" if way.is_import else "export"]
+        self._key = f"{'StreamImport' if way.is_import else 'StreamExport'}/{self._name}/deep/file"
+        self._path = world.root / self._name / "deep" / "file"
+        self._sub_task = ""
+
+    def run(self, case: Case) -> Verdict:
+        """Be killed there."""
+        together_with = self._world.service.pid if case.death is Death.BOTH else None
+        status = self._went(lambda: self._world.traps.lay(case.point, case.passing, together_with=together_with))
+        self._wait(lambda: self._world.traps.is_sprung(case.point), f"{case.point} was not passed so often")
+        return self._judged(status)
+
+    def passings(self) -> Mapping[Point, int]:
+        """Live on, and count how often each point is passed."""
+        traps = self._world.traps
+        self._judged(self._went(lambda: traps.lay_all(PASSES_MAX)))
+        counts = {point: PASSES_MAX - traps.left(point) for point in POINTS}
+        return {point: count for point, count in counts.items() if count}
+
+    # ---------------------------------------------------------------------------------------------------------- going on
+
+    def _went(self, lay: Callable[[], None]) -> str:
+        """Submit it with traps laid; its final status."""
+        self._make_source()
+        if not self._way.is_canceled:
+            lay()
+            self._submit()
+            return self._final()
+        self._world.proxy.hold(**{"down_bytes" if self._way.is_import else "up_bytes": HELD_AT_BYTES}, trickle=True)
+        try:
+            self._submit()
+            begun = 2 if self._way.is_import else 1  # partial file and journal, or an upload
+            self._wait(lambda: len(self._left_behind()) == begun, "nothing was begun")
+            self._world.proxy.wait_held()
+            lay()
+            self._cancel()
+            wait_until(lambda: self._world.revive() or self._has_settled(), PATIENCE_S, "nobody noticed the cancel")
+        finally:
+            self._world.proxy.release()
+        return self._final()
+
+    def _make_source(self) -> None:
+        if self._way.is_import:
+            self._world.bucket.put_object(oss.PutObjectRequest(bucket=BUCKET, key=self._key, body=self._body))
+        else:
+            self._path.parent.mkdir(parents=True)
+            self._path.write_bytes(self._body)
+
+    def _submit(self) -> None:
+        file = f"/{self._name}/deep/file"
+        answer = self._world.ask(
+            "CreateDataFlowSubTask", **self._flow, SrcFilePath=file, DstFilePath=file, ClientToken=self._name
+        )
+        self._sub_task = answer["DataFlowSubTaskId"]
+
+    def _cancel(self) -> None:
+        try:
+            self._world.ask("CancelDataFlowSubTask", **self._flow, DataFlowSubTaskId=self._sub_task)
+        except ApiRefusedError as error:  # asked a second time, because the service died of the first
+            if error.code != "OperationDenied.InvalidState":
+                raise
+
+    def _described(self) -> Mapping[str, Any]:
+        wanted = [{"Key": "DataFlowSubTaskIds", "Value": self._sub_task}]
+        answer = self._world.ask("DescribeDataFlowSubTasks", Filters=wanted)
+        (item,) = answer["DataFlowSubTask"]["DataFlowSubTask"]
+        return dict(item)
+
+    def _has_settled(self) -> bool:
+        return self._described()["Status"] in FINAL
+
+    def _final(self) -> str:
+        self._wait(self._has_settled, "the file did not end")
+        return str(self._described()["Status"])
+
+    def _wait(self, look: Callable[[], bool], otherwise: str) -> None:
+        """Look again and again, and start the service again whenever it is killed."""
+        wait_until(lambda: not self._world.revive() and look(), PATIENCE_S, otherwise)
+
+    # ------------------------------------------------------------------------------------------------------------ judging
+
+    def _judged(self, status: str) -> Verdict:
+        """Look at the tree, the bucket, the API's answers, and what was sent."""
+        self._wait(lambda: not self._left_behind(), "helper files or uploads did not go")
+        item = self._described()
+        assert item["Status"] == status, "a final status changed"
+        assert item["ErrorMsg"] == "", item
+        assert status in ({"CANCELED", "COMPLETE"} if self._way.is_canceled else {"COMPLETE"}), item
+        if status == "COMPLETE":
+            self._check_complete(item)
+        else:
+            self._check_absent()
+        again_bytes = self._moved_bytes() - len(self._body)
+        if not self._way.is_canceled:
+            bound = len(self._body) if self._way.is_small else PARTS_IN_FLIGHT * PART_BYTES
+            assert 0 <= again_bytes <= bound, f"{again_bytes} bytes were sent again, of {len(self._body)}"
+        self._world.traps.clear()
+        return Verdict(status=status, again_bytes=max(0, again_bytes))
+
+    def _left_behind(self) -> list[str]:
+        partial = [str(path) for path in self._world.root.rglob(".penstock-*")]
+        return partial + self._world.uploads()
+
+    def _check_complete(self, item: Mapping[str, Any]) -> None:
+        assert item["FileDetail"]["Checksum"] == f"crc64:{crc64.xz(self._body)}", item
+        assert item["FileDetail"]["Size"] == len(self._body), item
+        stats = item["ProgressStats"]
+        assert stats["BytesDone"] == stats["BytesTotal"] == len(self._body), item
+        assert item["Progress"] == 10000, item
+        assert self._path.read_bytes() == self._body
+        assert self._world.versions(self._key) == [crc64.xz(self._body)]
+
+    def _check_absent(self) -> None:
+        if self._way.is_import:
+            assert not self._path.exists()
+        else:
+            assert self._world.versions(self._key) == []
+
+    def _moved_bytes(self) -> int:
+        """Bytes of this very file that went over the network, in parts where it is large."""
+        mine = [one for one in self._world.requests() if one.path.endswith(f"/{self._key}") and one.method != "POST"]
+        mine = [one for one in mine if self._way.is_small or one.part]
+        return sum(one.sent_bytes if self._way.is_import else one.received_bytes for one in mine)

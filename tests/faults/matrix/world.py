@@ -1,0 +1,165 @@
+"""One bucket that lives on and one HOME whose service is killed and started again, with traps to be killed by."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import alibabacloud_oss_v2 as oss
+
+from penstock import failpoints
+from penstock.client import Client, ClientOptions
+from penstock.errors import ApiUnreachableError
+from penstock.failpoints import POINTS, Point
+from tests.faults.matrix import countedemulator, smallservice
+from tests.faults.matrix.countedemulator import Request, requests_of
+from tests.fixtures.emulator import start_emulator
+from tests.fixtures.holdproxy import HoldProxy
+from tests.fixtures.service import init_home, run_cli, start_service
+
+PATIENCE_S = 40.0
+SERVICE = (sys.executable, "-P", str(Path(smallservice.__file__)))
+BUCKET = "matrix"
+
+
+class Traps:
+    """The directory of traps."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir()
+
+    def lay(self, point: Point, passing: int, *, together_with: int | None = None) -> None:
+        """Who passes `point` for the `passing`-th time from now on dies, and that other process with it."""
+        made = self.directory / "made"
+        made.write_text("" if together_with is None else str(together_with))
+        made.rename(self.directory / f"{point}.{passing}")
+
+    def lay_all(self, passing: int) -> None:
+        """One at every point."""
+        for point in POINTS:
+            self.lay(point, passing)
+
+    def is_sprung(self, point: Point) -> bool:
+        """Whether somebody died there."""
+        return (self.directory / f"{point}.0").exists()
+
+    def left(self, point: Point) -> int:
+        """How many passings are missing; raises ValueError where no trap was laid."""
+        (found,) = (int(name.suffix[1:]) for name in self.directory.iterdir() if name.stem == point)
+        return found
+
+    def clear(self) -> None:
+        """Take all away."""
+        for name in self.directory.iterdir():
+            name.unlink()
+
+
+class World:
+    """`ask` talks to the API; should the service have died, it is started again first. `close` ends everything."""
+
+    def __init__(self, path: Path) -> None:
+        self._emulator = start_emulator(path / "far" / "emulator", program=(countedemulator.__file__,))
+        self._emulator.bucket(versioning="Enabled", name=BUCKET)
+        self.proxy = HoldProxy(self._emulator.endpoint)
+        self._home = path / "home"
+        self._init = init_home(self._home)
+        keys = {
+            "OSS_ACCESS_KEY_ID": self._emulator.access_key_id,
+            "OSS_ACCESS_KEY_SECRET": self._emulator.access_key_secret,
+        }
+        where = ("--endpoint", self.proxy.endpoint, "--region", self._emulator.region)
+        run_cli("bucket", "add", str(self._home), BUCKET, "--kind", "oss", *where, environment=keys)
+        self.root = Path(self._init["root"])
+        self.traps = Traps(path / "traps")
+        self.bucket = self._bucket_client()
+        self.start()
+        self.flows = {"import": self._open("StreamImport"), "export": self._open("StreamExport")}
+
+    def start(self) -> None:
+        """Serve HOME."""
+        traps = {failpoints.VARIABLE: str(self.traps.directory)}
+        self.service = start_service(self._home, environment=traps, command=SERVICE)
+        self._client = Client(
+            ClientOptions(
+                endpoint=self.service.api,
+                access_key_id=self._init["access_key_id"],
+                access_key_secret=self._init["access_key_secret"],
+            )
+        )
+
+    def close(self) -> None:
+        """End all processes."""
+        self._client.close()
+        self.service.stop()
+        self.proxy.close()
+        self._emulator.stop()
+
+    # ---------------------------------------------------------------------------------------------------------- the bucket
+
+    def _bucket_client(self) -> oss.Client:
+        """The official SDK, past the proxy."""
+        config = oss.config.load_default()
+        config.credentials_provider = oss.credentials.StaticCredentialsProvider(
+            self._emulator.access_key_id, self._emulator.access_key_secret
+        )
+        config.region, config.endpoint = self._emulator.region, self._emulator.endpoint
+        return oss.Client(config)
+
+    def uploads(self) -> list[str]:
+        """Keys of multipart uploads that nobody has ended."""
+        listing = self.bucket.list_multipart_uploads(oss.ListMultipartUploadsRequest(bucket=BUCKET))
+        return [str(upload.key) for upload in listing.uploads or []]
+
+    def versions(self, key: str) -> list[int]:
+        """The crc64 of every version of exactly this key."""
+        listing = self.bucket.list_object_versions(oss.ListObjectVersionsRequest(bucket=BUCKET, prefix=key))
+        return [
+            int(
+                self.bucket.head_object(
+                    oss.HeadObjectRequest(bucket=BUCKET, key=key, version_id=version.version_id)
+                ).hash_crc64
+            )
+            for version in listing.version or []
+        ]
+
+    def requests(self) -> list[Request]:
+        """All requests that have ended."""
+        return requests_of(self._emulator.root)
+
+    # --------------------------------------------------------------------------------------------------------- the service
+
+    def revive(self) -> bool:
+        """Start the service again if it was killed; whether it was."""
+        if self.service.process.poll() is None:
+            return False
+        assert self.service.ended() == -signal.SIGKILL, self.service.log_text()
+        self._client.close()
+        self.start()
+        return True
+
+    def ask(self, action: str, **parameters: Any) -> dict[str, Any]:
+        """One call; asked again, with the same parameters, of the next service when the one that was asked died of it."""
+        while True:
+            self.revive()
+            try:
+                return self._client.call(action, {"FileSystemId": self._init["file_system_id"], **parameters})
+            except ApiUnreachableError:
+                self.service.process.wait(PATIENCE_S)
+
+    def _open(self, action: str) -> dict[str, str]:
+        flow = self.ask(
+            "CreateDataFlow", FileSystemPath="/", SourceStorage=f"oss://{BUCKET}", SourceStoragePath=f"/{action}/"
+        )
+        task = self.ask(
+            "CreateDataFlowTask",
+            DataFlowId=flow["DataFlowId"],
+            TaskAction=action,
+            DataType="MetaAndData",
+            ConflictPolicy="OVERWRITE_EXISTING",
+            Directory="/",
+            DstDirectory="/",
+        )
+        return {"DataFlowId": flow["DataFlowId"], "DataFlowTaskId": task["TaskId"]}
