@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from xml.sax.saxutils import escape
+
+import msgspec
 
 from penstock.api.errors import ApiError
 from penstock.api.protocol import Format
@@ -21,13 +22,15 @@ Body = Mapping[str, Json]
 JSON_TYPE = "application/json;charset=utf-8"
 XML_TYPE = "text/xml;charset=utf-8"  # SDKs compare this text as it stands
 
-_JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
+_JSON = msgspec.json.Encoder()
+_ODD_JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
+"""For halves of surrogate pairs, which a caller may have sent and which have no UTF-8: they are answered as question marks."""
+
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """One answer. `body` holds RequestId; `code` is empty on success; `headers` come beside the usual ones."""
 
     status: int
@@ -36,6 +39,9 @@ class Answer:
     body: Body
     code: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+
+
+_VARIANTS = "89AB"
 
 
 class RequestIds:
@@ -57,11 +63,9 @@ class RequestIds:
 
 def request_id_of(chance: bytes) -> str:
     """An upper-case UUID (version 4) of 16 random bytes."""
-    number = int.from_bytes(chance, "big")
-    number = number & ~(0xF << 76) | 4 << 76
-    number = number & ~(3 << 62) | 2 << 62
-    digits = f"{number:032X}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    digits = chance.hex().upper()
+    variant = _VARIANTS[chance[8] >> 4 & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def success(
@@ -111,7 +115,10 @@ def message(
 def render(answer: Answer, shape: Format) -> bytes:
     """The body's bytes. XML has the root `<Action>Response`, or `Error`; lists repeat their element."""
     if shape is Format.JSON:
-        return _JSON.encode(answer.body).encode("utf-8", "replace")
+        try:
+            return _JSON.encode(answer.body)
+        except UnicodeEncodeError:
+            return _ODD_JSON.encode(answer.body).encode("utf-8", "replace")
     root = "Error" if answer.code else f"{answer.action}Response"
     pieces = ["<?xml version='1.0' encoding='UTF-8'?>"]
     _write(pieces, root, answer.body)

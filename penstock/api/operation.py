@@ -11,6 +11,8 @@ from datetime import tzinfo
 from enum import StrEnum
 from functools import lru_cache
 
+import msgspec
+
 from penstock.api.answers import Json
 from penstock.api.errands import Errands
 from penstock.api.errors import ApiError
@@ -54,8 +56,7 @@ class Desk:
     streams: Streams
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What an operation answers: the fields beside RequestId, and headers of its own."""
 
     fields: Mapping[str, Json]
@@ -95,8 +96,7 @@ class Nonce:
         return self.text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
+class Invocation(msgspec.Struct, frozen=True, kw_only=True):
     """One call at hand: who asks, with which nonce, for what."""
 
     operation: Operation

@@ -11,13 +11,18 @@ from penstock.model import AccessKey
 
 def check(key: AccessKey, action: str, file_system_id: str) -> None:
     """Raises ApiError Forbidden.RAM, in the same words whether the file system exists or not ("" names none)."""
-    if not _allowed(key.allow, action) or (file_system_id and not sees(key, file_system_id)):
+    if not _allowed(key.allow, action) or (file_system_id and not _seen(key.file_systems, file_system_id)):
         raise ApiError("Forbidden.RAM", f"This access key has no right to nas:{action} here.")
 
 
 def sees(key: AccessKey, file_system_id: str) -> bool:
     """Whether the key's scope holds this file system."""
-    return any(fnmatchcase(file_system_id, pattern) for pattern in key.file_systems)
+    return _seen(key.file_systems, file_system_id)
+
+
+@lru_cache(maxsize=1024)
+def _seen(patterns: tuple[str, ...], file_system_id: str) -> bool:
+    return any(fnmatchcase(file_system_id, pattern) for pattern in patterns)
 
 
 @lru_cache(maxsize=1024)

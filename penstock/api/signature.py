@@ -11,9 +11,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote
+
+import msgspec
 
 from penstock.api.errors import ApiError, missing
 from penstock.api.protocol import Request
@@ -33,8 +34,7 @@ _NEARLY_PLAIN = re.compile(r"[A-Za-z0-9_.~\-/=&]*", re.ASCII)
 _NO_BODY = hashlib.sha256(b"").hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """What a request says of itself. `string_to_sign` is ours, computed from what arrived."""
 
     access_key_id: str

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from penstock.catalog import calls, dataflows, identifiers, rows, tasks
 from penstock.catalog.counting import Tally
 from penstock.catalog.database import Row, Value
@@ -32,8 +34,7 @@ Standing = tuple[str, int, str]
 """Queue, turn and line of a sub-task at its target."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Creation:
+class Creation(msgspec.Struct, frozen=True, kw_only=True):
     """One caller's wish."""
 
     call: Call

@@ -21,8 +21,7 @@ class CallMode(StrEnum):
     DRY_RUN = "dry-run"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks what, for the verbs that change something: nonce and ClientToken live in the change's own transaction.
 
     `nonce` is empty for calls that carry none (our own process). `client_token` is empty when the caller gave none;
@@ -66,8 +65,7 @@ class NewTask:
     create_dir_if_not_exist: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewSubTask:
+class NewSubTask(msgspec.Struct, frozen=True, kw_only=True):
     """One file to move. Dataflow must be Running, task streaming and Executing.
 
     `source`, `target` are full answered paths. `rival` is the other reading of the source as a full path ("" = none).

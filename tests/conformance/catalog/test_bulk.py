@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from penstock.catalog.verbs import NewFile, NewSubTasks
@@ -36,7 +37,7 @@ async def test_a_row_of_a_bulk_is_the_row_of_one_call(book: Book) -> None:
     one_by_one = [
         await book.catalog.create_sub_task(
             book.call(),
-            replace(
+            msgspec.structs.replace(
                 book.new_file(flow, task), source=file.source, target=file.target, rival=file.rival,
                 target_name=f"other{file.target_name}", condition=file.condition,
             ),

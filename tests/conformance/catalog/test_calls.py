@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from penstock.catalog.verbs import SubTaskQuery
@@ -162,7 +163,7 @@ async def test_a_token_with_other_parameters_or_another_action_is_refused(book: 
         await book.catalog.stop_data_flow(book.call("Stop", token="t"), FS, flow)
     with pytest.raises(TokenMismatchError):
         await book.catalog.remembered(book.call("Stop", token="t"))
-    others = replace(book.call("Create", token="t", fingerprint="other"), access_key_id="another key")
+    others = msgspec.structs.replace(book.call("Create", token="t", fingerprint="other"), access_key_id="another key")
     await book.catalog.create_sub_task(others, new)
     await book.catalog.create_sub_task(book.call("Create", token="T", fingerprint="other"), new)
     assert await everything(book) == 3
@@ -257,7 +258,7 @@ async def test_callers_of_one_commit_do_not_disturb_each_other(book: Book) -> No
     await book.catalog.cancel_task(book.call(), FS, flow, closed)
     used = book.call()
     await book.catalog.modify_data_flow(used, FS, flow, description="words")
-    bad_text = replace(book.new_file(flow, task, "bad"), source="\ud800")
+    bad_text = msgspec.structs.replace(book.new_file(flow, task, "bad"), source="\ud800")
     answers = await asyncio.gather(
         *(book.file(flow, task, f"good{i}") for i in range(30)),
         book.file(flow, closed),
