@@ -63,6 +63,14 @@ def crc64_of(headers: Mapping[str, str]) -> int | None:
     return _crc64(headers.get("x-oss-hash-crc64ecma", ""))
 
 
+def etag_of(headers: Mapping[str, str]) -> str:
+    """The ETag of what was sent. A 200 without one was not said by a store that keeps anything: StoreUnavailableError."""
+    etag = bare_etag(headers.get("etag", ""))
+    if not etag:
+        raise StoreUnavailableError("the answer to what was sent tells no ETag: it may not be the store's")
+    return etag
+
+
 def length_of(headers: Mapping[str, str]) -> int:
     """Content-Length of an object that was asked for. Raises StoreUnavailableError."""
     told = number_of(headers.get("content-length", ""))

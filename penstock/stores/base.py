@@ -345,7 +345,7 @@ class Store(Protocol):
     def complete(self, key: str, upload_id: str, parts: Sequence[Part], *, precondition: Precondition) -> PutResult:
         """Publish the upload. A 200 with an error body counts as that error.
 
-        Raises UploadNotFoundError, PreconditionFailedError.
+        Raises UploadNotFoundError, PreconditionFailedError, IntegrityError (a part is not there, or is another).
         """
         ...
 

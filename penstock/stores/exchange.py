@@ -209,12 +209,17 @@ class Exchange:
         method: str,
         key: str = "",
         *,
+        about: str,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Sequence[Buffer] = (),
         first_byte_s: float | None = None,
     ) -> tuple[Document, Mapping[str, str]]:
-        """Ask for a document; returns it and the headers. A 200 that carries an error raises that error."""
+        """Ask for a document whose root element's name holds the word `about`; returns it and the headers.
+
+        A 200 that carries an error raises that error; one that carries anything else (a page of something in between that
+        happens to be XML) is no answer to what was asked.
+        """
         with self.naming(key):
             response = self.ask(method, key, query=query, headers=headers, body=body, first_byte_s=first_byte_s)
             with response:
@@ -223,6 +228,8 @@ class Exchange:
             if document.tag == "Error":
                 asked = Asked(method=method, bucket=self.bucket, key=key)
                 raise refusal(asked, response.status, response.headers, content)
+            if about not in document.tag:
+                raise StoreUnavailableError(f"the store's answer is <{document.tag[:40]}>: not about {about}")
             return document, response.headers
 
     def naming(self, key: str) -> _Naming:

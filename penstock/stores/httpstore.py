@@ -162,11 +162,19 @@ class HttpStore:
         query = {"uploads": "", **self._encoding()}
         with self._exchange.naming(key):
             document, _ = self._exchange.document(
-                "POST", self._usable(key), query=query, headers=self._object_headers(metadata)
+                "POST",
+                self._usable(key),
+                about="InitiateMultipartUpload",
+                query=query,
+                headers=self._object_headers(metadata),
             )
             upload_id = document.text("UploadId")
             if not upload_id:
                 raise StoreUnavailableError("the store began a multipart upload but told no upload id")
+            told = document.text("Key", key)
+            # XML cannot carry every key, so only one that it carries for certain is compared.
+            if key.isprintable() and key not in {told, self._dialect.decode(told)}:
+                raise StoreUnavailableError("the store told the upload id of another key")
             return upload_id
 
     def put_part(
@@ -178,7 +186,7 @@ class HttpStore:
             response = self._exchange.ask("PUT", self._usable(key), query=query, headers=_md5_header(md5), body=body)
         with self._exchange.naming(key), response:
             response.read_bounded(ANSWER_MAX_BYTES)
-            etag = answers.bare_etag(response.headers.get("etag", ""))
+            etag = answers.etag_of(response.headers)
             told = answers.crc64_of(response.headers)
             self._compare(f"part {number} of {key!r}", etag, md5, told, crc64)
             return Part(number=number, etag=etag, size_bytes=_size(body), crc64=told)
@@ -186,13 +194,14 @@ class HttpStore:
     def list_parts(self, key: str, upload_id: str) -> Iterator[Part]:
         query = {"uploadId": self._known(key, upload_id), "max-parts": str(PAGE_MAX), **self._encoding()}
         with _of_upload():
-            for document in self._pages(self._usable(key), query, {"part-number-marker": "NextPartNumberMarker"}):
+            markers = {"part-number-marker": "NextPartNumberMarker"}
+            for document in self._pages(self._usable(key), "ListParts", query, markers):
                 yield from answers.parts(document)
 
     def list_uploads(self, *, prefix: str) -> Iterator[Upload]:
         query = {"uploads": "", "max-uploads": str(PAGE_MAX), **self._encoding(), **_given(prefix=prefix)}
         markers = {"key-marker": "NextKeyMarker", "upload-id-marker": "NextUploadIdMarker"}
-        for document in self._pages("", query, markers):
+        for document in self._pages("", "MultipartUploads", query, markers):
             yield from answers.uploads(document, self._dialect.decode)
 
     def complete(self, key: str, upload_id: str, parts: Sequence[Part], *, precondition: Precondition) -> PutResult:
@@ -203,6 +212,7 @@ class HttpStore:
             document, told = self._exchange.document(
                 "POST",
                 self._usable(key),
+                about="CompleteMultipartUpload",
                 query=query,
                 headers=headers,
                 body=[body],
@@ -229,20 +239,20 @@ class HttpStore:
         given = {"prefix": prefix, "delimiter": delimiter, "start-after": start_after, "continuation-token": token}
         query.update({name: value for name, value in given.items() if value})
         with self._exchange.naming(prefix):
-            document, _ = self._exchange.document("GET", query=query)
+            document, _ = self._exchange.document("GET", about="List", query=query)
             return answers.listing(document, self._dialect.decode)
 
     def list_versions(self, *, prefix: str) -> Iterator[Version]:
         query = {"versions": "", "max-keys": str(PAGE_MAX), "encoding-type": "url", **_given(prefix=prefix)}
         markers = {"key-marker": "NextKeyMarker", "version-id-marker": "NextVersionIdMarker"}
-        for document in self._pages("", query, markers):
+        for document in self._pages("", "Versions", query, markers):
             yield from answers.versions(document, self._dialect.decode)
 
     # --------------------------------------------------------------------------------------------------------- bucket
 
     def bucket_tags(self) -> Mapping[str, str]:
         try:
-            document, _ = self._exchange.document("GET", query={"tagging": ""})
+            document, _ = self._exchange.document("GET", about="Tagging", query={"tagging": ""})
         except StoreRefusedError as error:
             if error.code in NO_TAGS:
                 return {}
@@ -250,7 +260,7 @@ class HttpStore:
         return answers.bucket_tags(document)
 
     def versioning(self) -> Versioning:
-        document, _ = self._exchange.document("GET", query={"versioning": ""})
+        document, _ = self._exchange.document("GET", about="Versioning", query={"versioning": ""})
         return answers.versioning(document)
 
     def probe(self) -> Abilities:
@@ -292,7 +302,7 @@ class HttpStore:
         """The answer of a PUT, compared."""
         with self._exchange.naming(key), response:
             response.read_bounded(ANSWER_MAX_BYTES)
-            result = answers.put_result(response.headers, self._dialect.prefix, etag=response.headers.get("etag", ""))
+            result = answers.put_result(response.headers, self._dialect.prefix, etag=answers.etag_of(response.headers))
             self._compare(f"object {key!r}", result.etag, md5, result.crc64, crc64)
             return result
 
@@ -341,12 +351,14 @@ class HttpStore:
                 f"{what} in bucket {self.bucket} is bad: MD5 {md5.hex()} was sent, the store has {etag.lower()}"
             )
 
-    def _pages(self, key: str, query: Mapping[str, str], markers: Mapping[str, str]) -> Iterator[documents.Document]:
+    def _pages(
+        self, key: str, about: str, query: Mapping[str, str], markers: Mapping[str, str]
+    ) -> Iterator[documents.Document]:
         """All pages of a listing; `markers` name the parameters that lead on, and the elements that tell them."""
         following: dict[str, str] = {}
         while True:
             with self._exchange.naming(key):
-                document, _ = self._exchange.document("GET", key, query={**query, **following})
+                document, _ = self._exchange.document("GET", key, about=about, query={**query, **following})
                 found = answers.next_markers(document, self._dialect.decode, markers)
                 if found and found == following:
                     raise StoreUnavailableError("the store's listing does not move on")

@@ -30,10 +30,12 @@ TIMEOUT_MIN_S = 0.001
 class Line:
     """One plain connection. `start` and `end` bound what lies unread in `buffer`; `used_s` is when it was last used.
 
+    `answered` is the request id of the last answer that came here, "" before the first.
+
     `patience_s` is how long one read blocks by itself; a read may be given more time or less. For one thread at a time.
     """
 
-    __slots__ = ("_patience_s", "_poller", "_sock", "_view", "buffer", "end", "start", "used_s")
+    __slots__ = ("_patience_s", "_poller", "_sock", "_view", "answered", "buffer", "end", "start", "used_s")
 
     _sock: socket.socket
 
@@ -47,6 +49,7 @@ class Line:
         self.start = 0
         self.end = 0
         self.used_s = 0.0
+        self.answered = ""
         self._prepare()
 
     def _prepare(self) -> None:

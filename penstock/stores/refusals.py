@@ -42,6 +42,7 @@ BY_CODE: Mapping[str, type[StoreError]] = {
     "BadDigest": IntegrityError,
     "InvalidDigest": IntegrityError,
     "XAmzContentSHA256Mismatch": IntegrityError,
+    "InvalidPart": IntegrityError,  # at Complete: the store has not what it acknowledged, which sending again can mend
     "AccessDenied": PermissionDeniedError,
     "ExpiredToken": PermissionDeniedError,
     "InvalidToken": PermissionDeniedError,

@@ -187,7 +187,13 @@ class Sent:
             head = self._heard()
             if head.status < 300 and not self._sent_whole:
                 raise StoreUnavailableError(f"{self._wire.name} answered {head.status} before the body was sent")
-            line, self._line = self._line, None
+            line = self._line
+            told = head.headers.get("x-oss-request-id") or head.headers.get("x-amz-request-id")
+            if told is not None:
+                if told == line.answered:  # out of step: this one's own answer will be the next one's
+                    raise StoreUnavailableError(f"{self._wire.name} gave the answer to the request before once more")
+                line.answered = told
+            self._line = None
             response = Response(self._wire, line, head, reusable=self._sent_whole)
             handed_over = True
             return response

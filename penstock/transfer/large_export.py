@@ -220,7 +220,7 @@ class _LargeExport:
                 return self._lost(crc, error)
             except StoreError as error:  # whether it was completed is unknown
                 tries += 1
-                if not attempt.may_try_again(error, tries):
+                if not self._may_complete_again(error, tries):
                     raise
                 attempt.pause(tries, error, attempt.check_cancel)
                 kept = self._completed_meanwhile(crc)
@@ -230,6 +230,10 @@ class _LargeExport:
                 failpoints.passing("upload.completed")
                 attempt.checkpoint = None
                 return self._verify(result, crc)
+
+    def _may_complete_again(self, error: StoreError, tries: int) -> bool:
+        """Not with the same parts if the store lacks one that it acknowledged: the next attempt compares them all."""
+        return not isinstance(error, IntegrityError) and self._attempt.may_try_again(error, tries)
 
     def _keeps(self, crc: int) -> Outcome | None:
         """The outcome, if what has appeared at the key stays or is our own; None to go on."""

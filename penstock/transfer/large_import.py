@@ -39,6 +39,7 @@ _CHANGED = (PreconditionFailedError, RangeNotSatisfiableError, ObjectNotFoundErr
 
 def import_large(attempt: Attempt, place: Place, info: ObjectInfo) -> Outcome:
     """Move one object part by part. Raises StoreError, TransferError, StoppedError, FencedError."""
+    objects.require_identity(attempt, info)
     objects.check_source_object(attempt, info)
     attempt.meter.learn(objects.detail_of(info, None))
     if wanted(attempt, place, of_object(info)) is Decision.KEEP:
@@ -198,6 +199,7 @@ class _LargeImport:
                 attempt.meter.moving(),
                 store.get(info.key, version_id=version_id, byte_range=wanted_range, if_match=info.etag) as stream,
             ):
+                objects.check_same(info, stream.info)
                 while done < part.length_bytes:
                     attempt.check_stop()
                     piece = buffer[: part.length_bytes - done]

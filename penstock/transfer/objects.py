@@ -87,6 +87,25 @@ def compare(attempt: Attempt, info: ObjectInfo, crc: int) -> None:
         )
 
 
+def require_identity(attempt: Attempt, info: ObjectInfo) -> None:
+    """An object that is read range by range must be told from another one. Raises StoreUnavailableError."""
+    if not info.etag and not is_pinned(info):
+        raise StoreUnavailableError(
+            f"the store tells neither ETag nor version of {info.key!r}: its ranges might be those of several objects",
+            bucket=attempt.store.bucket,
+            key=info.key,
+        )
+
+
+def check_same(info: ObjectInfo, answered: ObjectInfo) -> None:
+    """Raises TransferError (SourceChanged) when a range is of another object than `info`, as far as its answer tells.
+
+    If-Match should have seen to that; not every store heeds it, and an answer can be another request's.
+    """
+    if answered.size_bytes != info.size_bytes or answered.etag not in {"", info.etag}:
+        raise changed(info.key)
+
+
 def is_pinned(info: ObjectInfo) -> bool:
     """Whether a version id names these very bytes for good (`null` can be overwritten)."""
     return info.version_id not in {"", "null"}

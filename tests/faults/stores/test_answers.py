@@ -158,7 +158,7 @@ def test_a_listing_that_is_no_document_is_no_answer(open_at: Opener, body: bytes
 
 
 def test_a_listing_that_goes_on_nowhere_is_no_answer(open_at: Opener) -> None:
-    body = b"<R><IsTruncated>true</IsTruncated></R>"
+    body = b"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>"
     with (
         ScriptedServer(saying(answer("200 OK", body))) as server,
         pytest.raises(StoreUnavailableError, match="goes on"),
@@ -167,7 +167,8 @@ def test_a_listing_that_goes_on_nowhere_is_no_answer(open_at: Opener) -> None:
 
 
 def test_a_listing_that_does_not_move_on_is_left(open_at: Opener) -> None:
-    body = b"<R><IsTruncated>true</IsTruncated><NextPartNumberMarker>1</NextPartNumberMarker></R>"
+    told = b"<IsTruncated>true</IsTruncated><NextPartNumberMarker>1</NextPartNumberMarker>"
+    body = b"<ListPartsResult>%s</ListPartsResult>" % told
     with (
         ScriptedServer(*[saying(answer("200 OK", body, connection="close"))] * 2) as server,
         pytest.raises(StoreUnavailableError, match="does not move on"),
@@ -208,7 +209,9 @@ def test_a_completion_may_lack_the_etag(open_at: Opener) -> None:
 
 def test_an_upload_id_that_is_missing_is_no_answer(open_at: Opener) -> None:
     with (
-        ScriptedServer(saying(answer("200 OK", b"<R><UploadId/></R>"))) as server,
+        ScriptedServer(
+            saying(answer("200 OK", b"<InitiateMultipartUploadResult><UploadId/></InitiateMultipartUploadResult>"))
+        ) as server,
         pytest.raises(StoreUnavailableError),
     ):
         open_at(server.endpoint).initiate("key", metadata={})

@@ -132,7 +132,7 @@ def test_a_body_up_to_the_close_needs_the_closing_word_of_tls(
 
     def closing(peer: Peer) -> None:
         peer.read_request()
-        peer.send(b"HTTP/1.1 200 OK\r\n\r\n<R><IsTruncated>false</IsTruncated></R>")
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
         if ending == "says so":
             with contextlib.suppress(OSError):
                 peer._sock.unwrap()  # type: ignore[attr-defined]

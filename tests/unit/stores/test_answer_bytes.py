@@ -316,10 +316,17 @@ EARLY = b"<LastModified>0001-01-01T00:00:00+23:00</LastModified>"
         ("put", b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-oss-hash-crc64ecma: " + MANY + b"\r\n\r\n"),
         ("put", b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-oss-qos-delay-time: " + MANY + b"\r\n\r\n"),
         ("put", b"HTTP/1.1 503 Slow\r\ncontent-length: 0\r\nretry-after: " + MANY + b"\r\n\r\n"),
-        ("list", b"HTTP/1.1 200 OK\r\n\r\n<R><Contents><Key>k</Key><Size>" + MANY + b"</Size></Contents></R>"),
         (
             "list",
-            b"HTTP/1.1 200 OK\r\n\r\n<R><Contents><Key>k</Key><Size>1</Size>" + EARLY + b"</Contents></R>",
+            b"HTTP/1.1 200 OK\r\n\r\n<ListBucketResult><Contents><Key>k</Key><Size>"
+            + MANY
+            + b"</Size></Contents></ListBucketResult>",
+        ),
+        (
+            "list",
+            b"HTTP/1.1 200 OK\r\n\r\n<ListBucketResult><Contents><Key>k</Key><Size>1</Size>"
+            + EARLY
+            + b"</Contents></ListBucketResult>",
         ),
         ("head", b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\nlast-modified: Mon, 01 Jan 0001 00:00:00 +2300\r\n\r\n"),
         ("head", b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\nlast-modified: Mon, 01 Jan 0000 00:00:00 GMT\r\n\r\n"),

@@ -28,7 +28,7 @@ TABLE = [
     (400, "IncompleteBody", errors.StoreUnavailableError),
     (400, "RequestTimeout", errors.StoreUnavailableError),
     (400, "EntityTooSmall", errors.StoreRefusedError),
-    (400, "InvalidPart", errors.StoreRefusedError),
+    (400, "InvalidPart", errors.IntegrityError),
     (400, "ExpiredToken", errors.PermissionDeniedError),
     (400, "", errors.StoreRefusedError),
     (401, "", errors.PermissionDeniedError),

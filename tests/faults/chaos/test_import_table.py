@@ -1,0 +1,56 @@
+"""Every fault at every request of an import: COMPLETE with the right bytes, or FAILED with a true reason and nothing left."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock.errors import FailureCode
+from penstock.model import Direction
+from penstock.transfer.transfer import Verdict
+from tests.faults.chaos.conftest import Opener
+from tests.faults.chaos.stand import CONTENTS, HASTY, LANES, PATIENT
+from tests.fixtures.chaosfaults import ALIKE, FAULTS, SILENT
+from tests.fixtures.chaosproxy import Rule
+
+KINDS = {"small": ("get",), "large": ("head", "range")}
+WHERE = [
+    (name, size, kind, nth)
+    for size, kinds in KINDS.items()
+    for kind in kinds
+    for name, fault in FAULTS.items()
+    if kind in fault.kinds
+    for nth in ((1, 2) if size == "large" and name not in ALIKE else (1,))
+]
+NEVER_ENDING = frozenset(
+    {
+        FailureCode.STORE_UNAVAILABLE,
+        FailureCode.STORE_THROTTLED,
+        FailureCode.CHECKSUM_MISMATCH,
+        FailureCode.SOURCE_CHANGED,
+    }
+)
+
+
+@pytest.mark.parametrize(("name", "size", "kind", "nth"), WHERE)
+def test_a_fault_once_is_got_over(open_case: Opener, name: str, size: str, kind: str, nth: int) -> None:
+    stand = open_case(timeouts=HASTY if name in SILENT else PATIENT)
+    stand.seed(CONTENTS[size])
+    stand.proxy.script(Rule(kind=kind, fault=FAULTS[name], nth=nth))
+    ending = stand.carry(stand.what(Direction.IMPORT), LANES[size])
+    assert len(stand.proxy.struck) == 1
+    stand.judge_import(ending, CONTENTS[size])
+    assert ending.verdict is Verdict.COMPLETE, stand.told(ending)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "kind"), [case[:3] for case in WHERE if case[3] == 1 and case[0] not in ALIKE | set(SILENT)]
+)
+def test_a_fault_that_never_ends_has_a_true_reason(open_case: Opener, name: str, size: str, kind: str) -> None:
+    stand = open_case()
+    stand.seed(CONTENTS[size])
+    stand.gate.target.write_bytes(b"before")
+    stand.proxy.script(Rule(kind=kind, fault=FAULTS[name], times=1 << 30))
+    ending = stand.carry(stand.what(Direction.IMPORT), LANES[size])
+    stand.judge_import(ending, CONTENTS[size], before=b"before")
+    if ending.verdict is not Verdict.COMPLETE:
+        assert ending.code in NEVER_ENDING, stand.told(ending)
