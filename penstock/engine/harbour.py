@@ -81,6 +81,10 @@ class GoneStore:
     def __init__(self, bucket: str) -> None:
         self.bucket = bucket
 
+    def heeding(self, stops: Callable[[], bool]) -> GoneStore:  # noqa: ARG002  nothing is waited for
+        """The same."""
+        return self
+
     def __getattr__(self, verb: str) -> Callable[..., object]:
         def refuse(*_: object, **__: object) -> object:
             raise BucketNotFoundError(f"bucket {self.bucket} is not registered (any more)", bucket=self.bucket)

@@ -22,6 +22,8 @@ PATIENCE_S = 2.0
 """A thread does not wait out a longer pause: its file is handed back, and waits where waiting costs no thread."""
 TURN_S = 10.0
 """Nor does it stand longer in the queue of a bucket that only allows a few requests a second."""
+HEED_EVERY_S = 0.25
+"""So often a thread in the queue looks whether its file is to end."""
 SEEN_S = 0.0001
 """Who waited less for an answer found it there: when it came is not known."""
 
@@ -68,7 +70,7 @@ class BucketPacer:
         now_s = self._clock_s()
         return 0.0 if self._pace.paused_s(now_s) > 0 else self._pace.window(now_s)
 
-    def enter(self, patience_s: float) -> bool:
+    def enter(self, patience_s: float, stops: Callable[[], bool] | None = None) -> bool:
         """As the protocol says."""
         with self._lock:
             now_s = self._clock_s()
@@ -77,7 +79,7 @@ class BucketPacer:
                 self._pace.begin(now_s)
                 return True
             self._check_pause(now_s)
-            return patience_s > 0 and self._queue_up(now_s, patience_s)
+            return patience_s > 0 and self._queue_up(now_s, patience_s, stops)
 
     def leave(self) -> None:
         """As the protocol says."""
@@ -155,8 +157,9 @@ class BucketPacer:
                 retry_after_s=pause_s,
             )
 
-    def _queue_up(self, now_s: float, patience_s: float) -> bool:
+    def _queue_up(self, now_s: float, patience_s: float, stops: Callable[[], bool] | None) -> bool:
         """Wait for one's turn, with the lock held."""
+        look_s = PATIENCE_S if stops is None else HEED_EVERY_S
         until_s, turn_s = now_s + patience_s, now_s + TURN_S
         turn = threading.Condition(self._lock)
         self._queue.append(turn)
@@ -168,12 +171,12 @@ class BucketPacer:
                     self._pace.begin(now_s)
                     return True
                 self._check_pause(now_s)
-                if now_s >= until_s:
+                if now_s >= until_s or (stops is not None and stops()):
                     return False
                 if now_s >= turn_s:
                     words = f"bucket {self.bucket} allows too few requests: none of {TURN_S:g} s was for this file"
                     raise ThrottledError(words, bucket=self.bucket)
-                turn.wait(min(wait_s, until_s - now_s, PATIENCE_S))
+                turn.wait(min(wait_s, until_s - now_s, look_s))
         finally:
             self._queue.remove(turn)
             if self._queue:

@@ -20,6 +20,7 @@ from penstock.engine.lines import HELD_UP_LOOK_S, Line
 from penstock.engine.messages import MoverLimits
 from penstock.engine.running import Running
 from penstock.errors import StoreError, StoreUnavailableError
+from penstock.model import Direction
 from penstock.transfer.moment import Moments
 from penstock.transfer.steps import Awaited, Pause, Steps
 from penstock.transfer.transfer import Outcome, StopReason, Transfer
@@ -27,6 +28,7 @@ from penstock.transfer.transfer import Outcome, StopReason, Transfer
 LOOK_EVERY_S = 0.25
 SEEN_S = 0.0001  # who waited less found the answer there: when it came is not known
 LATE_S = 60.0  # a store that has not answered by then is not waited for any longer,
+LISTEN_ON_S = 5.0  # what became of a PUT is waited for so long after a cancel
 LATE_RETRY_S = 10.0  # and the file is tried again so much later: by the engine, for here that would cost a thread
 SYNCS_SLOW_S = 0.02  # the first sync of a group may take so long,
 SYNC_SLOW_S = 0.003  # and each further one that much, before helpers take their share
@@ -40,19 +42,29 @@ _Peer = tuple[str, bool]  # a bucket, and whether the files are to stop
 class Journey:
     """One file under way: its steps, and its place on the board."""
 
-    __slots__ = ("asked_s", "awaited", "place", "running", "steps")
+    __slots__ = ("asked_s", "awaited", "place", "running", "steps", "stopped_s")
 
     def __init__(self, running: Running, steps: Steps[Outcome], place: int) -> None:
         self.running = running
         self.steps = steps
         self.place = place
         self.asked_s = 0.0
+        self.stopped_s = 0.0
         self.awaited: Awaited | None = None
 
     @property
     def is_to_stop(self) -> bool:
         """Whether it is to end now; small files are finished in a drain."""
         return self.running.stop_reason() not in {None, StopReason.DRAIN}
+
+    def is_given_up(self, now_s: float) -> bool:
+        """Whether its answer is to be waited for no longer; one that tells what became of a change is, for a while."""
+        if not self.is_to_stop:
+            return False
+        self.stopped_s = self.stopped_s or now_s
+        may_have_changed = self.running.transfer.direction is Direction.EXPORT
+        is_canceled = self.running.stop_reason() is StopReason.CANCEL
+        return not (may_have_changed and is_canceled) or now_s - self.stopped_s >= LISTEN_ON_S
 
 
 class Helpers:
@@ -85,6 +97,21 @@ class Helpers:
         """Whether not too much of this bucket waits: together with what is being done, twice what can be done."""
         peer = (bucket, False)
         return self._busy[peer] + len(self._waiting.get(peer, ())) < 2 * self._count
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether files wait until a helper is idle."""
+        return bool(self._waiting)
+
+    def let_stopped_ahead(self) -> None:
+        """Files that were to stop only while they waited need not wait any longer behind those that go on."""
+        with self._lock:
+            for peer in [peer for peer in self._waiting if not peer[1]]:
+                waiting = self._waiting.pop(peer)
+                for journey in waiting:
+                    to = (peer[0], journey.is_to_stop)
+                    self._waiting.setdefault(to, deque()).append(journey)
+            self._assign()
 
     def take(self, journey: Journey) -> None:
         """Take this one over its next pause, and give it back."""
@@ -276,9 +303,10 @@ class SmallLane:
             self._answered.append(journey)
         self._sleeps = False
         now_s = self._clock_s()
-        if self._asking and now_s - self._looked_s >= LOOK_EVERY_S:
+        if now_s - self._looked_s >= LOOK_EVERY_S and (self._asking or self._helpers.is_waited_for):
             self._looked_s = now_s
             self._part_with(now_s)
+            self._helpers.let_stopped_ahead()
 
     def _patience_ms(self) -> float:
         if self._answered or self._returned or self._ended:
@@ -293,13 +321,13 @@ class SmallLane:
             if len(self._free) < free:
                 return 0
             return HELD_UP_LOOK_S * 1000  # their bucket may not begin another file now
-        return LOOK_EVERY_S * 1000 if self._asking else -1
+        return LOOK_EVERY_S * 1000 if self._asking or self._helpers.is_waited_for else -1
 
     def _part_with(self, now_s: float) -> None:
         """Whoever is to stop, or has waited for too long, waits no longer: neither here nor in a helper."""
         for descriptor, journey in list(self._asking.items()):
             bucket = journey.running.transfer.bucket
-            if journey.is_to_stop:
+            if journey.is_given_up(now_s):
                 error = StoreUnavailableError("the answer was not waited for", bucket=bucket)
             elif now_s - journey.asked_s >= LATE_S:
                 words = f"bucket {bucket} gave no answer within {LATE_S:g} s"

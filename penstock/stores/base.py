@@ -7,7 +7,7 @@ can help. They follow no redirects, ask for no content encoding, and put a time 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -258,6 +258,14 @@ class Store(Protocol):
     @property
     def abilities(self) -> Abilities:
         """What was found when the bucket was added (see `probe`)."""
+        ...
+
+    def heeding(self, stops: Callable[[], bool]) -> Store:
+        """The same bucket, over the same connections, for one piece of work: whoever waits in a verb asks `stops` a few times
+        a second, and waits no longer once that is so. The verb then raises StoreUnavailableError.
+
+        An answer that would tell what became of a change is waited for some seconds more. Must not be closed.
+        """
         ...
 
     def head(self, key: str, *, version_id: str = "") -> ObjectInfo:

@@ -99,6 +99,7 @@ class Exchange:
         signer: Signer,
         clock: Callable[[], int],
         pacer: Pacer,
+        stops: Callable[[], bool] | None = None,
     ) -> None:
         self.bucket = bucket
         self._address = address
@@ -107,6 +108,19 @@ class Exchange:
         self._signer = signer
         self._clock = clock
         self.pacer = pacer
+        self._stops = stops
+
+    def heeding(self, stops: Callable[[], bool]) -> Exchange:
+        """The same, for somebody who may be told to stop: see `Store.heeding`."""
+        return Exchange(
+            bucket=self.bucket,
+            address=self._address,
+            wire=self._wire,
+            signer=self._signer,
+            clock=self._clock,
+            pacer=self.pacer,
+            stops=stops,
+        )
 
     @property
     def is_warm(self) -> bool:
@@ -191,7 +205,13 @@ class Exchange:
             failpoints.passing("request.send")
             try:
                 sent = self._wire.send(
-                    request.method, request.target, signed, body, first_byte_s=first_byte_s, slot_s=slot_s
+                    request.method,
+                    request.target,
+                    signed,
+                    body,
+                    first_byte_s=first_byte_s,
+                    slot_s=slot_s,
+                    stops=self._stops,
                 )
             except StoreUnavailableError as error:
                 self.pacer.refused(request.method, error, began_s=time.monotonic())

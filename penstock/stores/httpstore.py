@@ -89,6 +89,14 @@ class HttpStore:
     def abilities(self) -> Abilities:
         return self._abilities
 
+    def heeding(self, stops: Callable[[], bool]) -> HttpStore:
+        return HttpStore(
+            dialect=self._dialect,
+            exchange=self._exchange.heeding(stops),
+            abilities=self._abilities,
+            random_name=self._random_name,
+        )
+
     # -------------------------------------------------------------------------------------------------------- objects
 
     def head(self, key: str, *, version_id: str = "") -> ObjectInfo:

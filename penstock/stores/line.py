@@ -14,6 +14,7 @@ import select
 import socket
 import ssl
 import struct
+from collections.abc import Callable, Iterator
 
 BUFFER_BYTES = 16 * 1024
 """Holds a head and the body of a small object, which then come by one system call."""
@@ -25,6 +26,12 @@ TLS_SEND_MAX_BYTES = 64 * 1024
 """One send over TLS has to be through within its time limit, however slow the line."""
 GATHER_MAX = 64
 TIMEOUT_MIN_S = 0.001
+HEED_EVERY_S = 0.25
+"""So often who waits here looks whether it should wait no longer."""
+
+
+class HaltedError(Exception):
+    """Whoever waited is to wait no longer."""
 
 
 class Line:
@@ -33,9 +40,12 @@ class Line:
     `answered` is the request id of the last answer that came here, "" before the first.
 
     `patience_s` is how long one read blocks by itself; a read may be given more time or less. For one thread at a time.
+    While `stops` is set, whoever waits asks it now and then, and raises HaltedError once it is so.
     """
 
-    __slots__ = ("_patience_s", "_poller", "_sock", "_view", "answered", "buffer", "end", "start", "used_s")
+    __slots__ = (
+        "_patience_s", "_poller", "_sock", "_view", "answered", "buffer", "end", "start", "stops", "used_s",
+    )  # fmt: skip
 
     _sock: socket.socket
 
@@ -50,6 +60,7 @@ class Line:
         self.end = 0
         self.used_s = 0.0
         self.answered = ""
+        self.stops: Callable[[], bool] | None = None
         self._prepare()
 
     def _prepare(self) -> None:
@@ -67,9 +78,23 @@ class Line:
         try:
             return self._sock.recv_into(view)
         except BlockingIOError:
-            if not self.is_readable(wait_s - self._patience_s):
-                raise TimeoutError from None
-            return self._sock.recv_into(view)
+            for slice_s in self._slices(wait_s - self._patience_s):
+                if self.is_readable(slice_s):
+                    return self._sock.recv_into(view)
+            raise TimeoutError from None
+
+    def _slices(self, wait_s: float) -> Iterator[float]:
+        """A wait, cut so that a stop is heard in between. Raises HaltedError."""
+        if self.stops is None:
+            yield wait_s
+            return
+        while True:
+            if self.stops():
+                raise HaltedError
+            yield min(wait_s, HEED_EVERY_S)
+            wait_s -= HEED_EVERY_S
+            if wait_s <= 0:
+                return
 
     def read(self, view: memoryview, wait_s: float) -> int:
         """What lies in the buffer, else what comes; 0 when the peer has closed. Raises TimeoutError, OSError."""
@@ -153,10 +178,11 @@ class Line:
         """Wait until the peer takes more or speaks; True when it speaks. Raises TimeoutError."""
         poller = select.poll()
         poller.register(self._sock, select.POLLIN | select.POLLOUT)
-        events = poller.poll(wait_s * 1000)
-        if not events:
-            raise TimeoutError
-        return bool(events[0][1] & select.POLLIN)
+        for slice_s in self._slices(wait_s):
+            events = poller.poll(slice_s * 1000)
+            if events:
+                return bool(events[0][1] & select.POLLIN)
+        raise TimeoutError
 
     # ------------------------------------------------------------------------------------------------------------- life
 
@@ -181,8 +207,11 @@ class TlsLine(Line):
         self._timeout_s = 0.0
 
     def receive(self, view: memoryview, wait_s: float) -> int:
-        self._allow(wait_s)
-        return self._sock.recv_into(view)
+        for slice_s in self._slices(wait_s):
+            self._allow(slice_s)
+            with contextlib.suppress(TimeoutError):  # what has come of a record is kept
+                return self._sock.recv_into(view)
+        raise TimeoutError
 
     def take_in(self) -> bool:
         self._sock.settimeout(0.0)
@@ -207,8 +236,12 @@ class TlsLine(Line):
         return self.start == self.end and self._sock.pending() == 0
 
     def send(self, views: list[memoryview], wait_s: float) -> int:
-        self._allow(wait_s)
-        return self._sock.send(_first_of(views))
+        piece = _first_of(views)
+        for slice_s in self._slices(wait_s):
+            self._allow(slice_s)
+            with contextlib.suppress(TimeoutError):  # the same bytes have to be offered again
+                return self._sock.send(piece)
+        raise TimeoutError
 
     def wait_to_send(self, wait_s: float) -> bool:  # noqa: ARG002 - sending waits by itself
         return False

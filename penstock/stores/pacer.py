@@ -6,7 +6,7 @@ Plain values and one protocol; `Unpaced` only bounds connections. Calls nobody.
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from penstock.errors import StoreError
@@ -18,8 +18,10 @@ class Pacer(Protocol):
     Times are seconds of `time.monotonic`. `kind` is equal for requests that are expected to take equally long.
     """
 
-    def enter(self, patience_s: float) -> bool:
+    def enter(self, patience_s: float, stops: Callable[[], bool] | None = None) -> bool:
         """Wait, at most `patience_s` seconds (0: not at all), until a request may begin; False when it may not.
+
+        While it waits it asks `stops` a few times a second, and gives up once that is so.
 
         Raises ThrottledError when the store wants a longer pause than is worth waiting for here.
         """
@@ -52,8 +54,8 @@ class Unpaced:
         self._freed = threading.Condition(self._lock)
         self._waiting = 0
 
-    def enter(self, patience_s: float) -> bool:
-        """As the protocol says; never raises."""
+    def enter(self, patience_s: float, stops: Callable[[], bool] | None = None) -> bool:  # noqa: ARG002
+        """As the protocol says, but for stops: who is not paced does not wait for long; never raises."""
         with self._lock:
             if self._free == 0:
                 if patience_s <= 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import threading
 import time
+from collections.abc import Callable
 
 from penstock.stores.line import Line
 from penstock.stores.pacer import Pacer
@@ -23,12 +24,12 @@ class Pool:
         self._idle: collections.deque[Line] = collections.deque()
         self._closed = False
 
-    def take_place(self, wait_s: float) -> bool:
+    def take_place(self, wait_s: float, stops: Callable[[], bool] | None) -> bool:
         """Take a place, waiting at most so long for one; False when none became free. It has to be given back.
 
         Raises ThrottledError when the bucket is to be left alone for longer.
         """
-        return self._pacer.enter(wait_s)
+        return self._pacer.enter(wait_s, stops)
 
     @property
     def has_kept(self) -> bool:
@@ -52,6 +53,7 @@ class Pool:
         with self._lock:
             if line is not None and not self._closed:
                 line.used_s = time.monotonic()
+                line.stops = None
                 self._idle.append(line)
                 while self._idle and line.used_s - self._idle[0].used_s > self._idle_s:
                     dropped.append(self._idle.popleft())

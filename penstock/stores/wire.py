@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -18,13 +18,34 @@ from penstock.stores import dialogue
 from penstock.stores.body import EndedEarlyError, body_of, lies_whole
 from penstock.stores.dialogue import StaleError, StuckError
 from penstock.stores.head import BrokenAnswerError, Framing, Head
-from penstock.stores.line import READ_MAX_BYTES, Line, connect
+from penstock.stores.line import READ_MAX_BYTES, HaltedError, Line, connect
 from penstock.stores.message import Body, BodyError, batches, head_of, length_of
 from penstock.stores.pacer import Pacer
 from penstock.stores.pool import Pool
 from penstock.stores.timeouts import Timeouts
 
 REPEATABLE = frozenset({"GET", "HEAD"})
+BLOCK_S = 0.5
+"""One read blocks in the kernel for so long at most, then looks whether it is to go on."""
+LISTEN_ON_S = 5.0
+"""What would tell what became of a change is waited for so much longer than anything else."""
+
+
+class Reluctant:
+    """The stops of who waits to hear what became of a change: heeded so many seconds after they are first seen."""
+
+    __slots__ = ("_seen_s", "_stops")
+
+    def __init__(self, stops: Callable[[], bool]) -> None:
+        self._stops = stops
+        self._seen_s: float | None = None
+
+    def __call__(self) -> bool:
+        if not self._stops():
+            return False
+        if self._seen_s is None:
+            self._seen_s = time.monotonic()
+        return time.monotonic() - self._seen_s >= LISTEN_ON_S
 
 
 class Response:
@@ -117,6 +138,8 @@ class Response:
         name = self._wire.name
         if isinstance(error, TimeoutError):
             return StoreUnavailableError(f"{name} sent nothing of the body for {self._wire.timeouts.read_s:g} s")
+        if isinstance(error, HaltedError):
+            return StoreUnavailableError(f"the rest of what {name} sends is not waited for")
         if isinstance(error, EndedEarlyError):
             return StoreUnavailableError(f"{name} ended the body early: {error}")
         if isinstance(error, OSError | BrokenAnswerError):
@@ -146,14 +169,18 @@ class Sent:
         "_method",
         "_on_kept",
         "_sent_whole",
+        "_stops",
         "_taken",
         "_wait_s",
         "_wire",
         "began_s",
     )
 
-    def __init__(self, wire: Wire, method: str, head: bytes, body: Body, *, wait_s: float) -> None:
+    def __init__(
+        self, wire: Wire, method: str, head: bytes, body: Body, *, wait_s: float, stops: Callable[[], bool] | None
+    ) -> None:
         self._wire = wire
+        self._stops = stops
         self._method = method
         self._head = head
         self._body = body
@@ -263,6 +290,10 @@ class Sent:
             return dialogue.read_head(self._line, self._method, self._wait_s)
         except TimeoutError as error:
             raise StoreUnavailableError(f"{self._wire.name} gave no answer within {self._wait_s:g} s") from error
+        except HaltedError as error:
+            raise StoreUnavailableError(
+                f"{self._wire.name} had not answered when it was to be waited no longer"
+            ) from error
         except (OSError, BrokenAnswerError) as error:
             raise self._broken(error) from error
 
@@ -276,11 +307,16 @@ class Sent:
         """Send the request on this connection, which is closed when that fails."""
         timeouts = self._wire.timeouts
         sent = False
+        line.stops = self._stops
         try:
             self._sent_whole = dialogue.transmit(line, batches(self._head, self._body), timeouts.send_s)
             sent = True
+            if self._stops is not None and self._method not in REPEATABLE:
+                line.stops = Reluctant(self._stops)
         except BodyError as error:
             raise (error.__cause__ or error) from None
+        except HaltedError as error:
+            raise StoreUnavailableError(f"what was sent to {self._wire.name} was broken off") from error
         except StuckError as error:
             raise StoreUnavailableError(
                 f"{self._wire.name} took nothing of the body for {timeouts.send_s:g} s"
@@ -329,22 +365,23 @@ class Wire:
         *,
         first_byte_s: float | None = None,
         slot_s: float,
+        stops: Callable[[], bool] | None = None,
     ) -> Sent | None:
         """Send one request; any status is an answer. None when no connection is free within `slot_s` seconds.
 
-        With a `slot_s` of 0 only a kept connection is free: making one would have to be waited for.
+        With a `slot_s` of 0 only a kept connection is free: making one would have to be waited for. `stops`: see `Store.heeding`.
         `headers` must hold Host; Content-Length is added. `first_byte_s` replaces the usual patience for the answer.
         Raises, here or when the answer is read, StoreUnavailableError (for anything but GET and HEAD the outcome is unknown
         then), and here IntegrityError for a streamed body that gives another number of bytes than it said, and whatever
         else a streamed body raises.
         """
         head = head_of(method, target, headers, length_of(body))
-        if not self._pool.take_place(slot_s):
+        if not self._pool.take_place(slot_s, stops):
             return None
         handed_over = False
         try:
             wait_s = self.timeouts.first_byte_s if first_byte_s is None else first_byte_s
-            sent = Sent(self, method, head, body, wait_s=wait_s)
+            sent = Sent(self, method, head, body, wait_s=wait_s, stops=stops)
             sent.transmit()
             handed_over = True  # what was sent gives the place back
             return sent
@@ -374,7 +411,7 @@ class Wire:
     def connect(self) -> Line:
         """For `Sent` only: a fresh connection. Raises StoreUnavailableError."""
         timeouts = self.timeouts
-        patience_s = min(timeouts.first_byte_s, timeouts.read_s)
+        patience_s = min(timeouts.first_byte_s, timeouts.read_s, BLOCK_S)
         try:
             return connect((self._host, self._port), self._tls, connect_s=timeouts.connect_s, patience_s=patience_s)
         except (OSError, ValueError) as error:

@@ -56,6 +56,9 @@ class Attempt:
     choices: TransferChoices
     stopped: StopReason | None = None
     note: str = ""
+    gave_up: bool = False  # an answer of the store was not waited for
+    has_sent: bool = False  # something that may have changed the store
+    _stoppable: Store | None = None
     _withdraws: bool = False
     _is_broken: bool = False
 
@@ -97,6 +100,31 @@ class Attempt:
         """Whether this attempt was seen to have lost its sub-task: nothing that others may see is touched any more."""
         return self.stopped is StopReason.FENCED
 
+    def is_unwanted(self) -> bool:
+        """Whether to wait for the store no longer. Small files are finished in a drain, so they wait as long as that lasts."""
+        reason = self.hooks.stop_reason()
+        if reason is None:
+            return self._is_broken and not self._withdraws
+        if reason is StopReason.CANCEL:
+            is_over = not self._withdraws
+        else:
+            is_over = reason is StopReason.FENCED or self._withdraws or self.lane is Lane.LARGE
+        self.gave_up = self.gave_up or is_over
+        return is_over
+
+    @property
+    def left_nothing(self) -> bool:
+        """Whether an export can have changed nothing in the store so far. (A power cut may forget a first attempt: then an
+        object that it published stays, as it does where it was forgotten before a cancel.)"""
+        return self.transfer.attempt == 1 and self.transfer.checkpoint is None and not self.has_sent
+
+    @property
+    def stoppable(self) -> Store:
+        """The store, for all that has to be waited for: the wait ends when this attempt is to end."""
+        if self._stoppable is None:
+            self._stoppable = self.store.heeding(self.is_unwanted)
+        return self._stoppable
+
     def _stop(self, reason: StopReason) -> None:
         self.stopped = reason
         if reason is StopReason.FENCED:
@@ -114,11 +142,14 @@ class Attempt:
         tries = 0
         while True:
             check()
+            began_ns = self.now_ns()
             try:
                 return step()
             except StoreError as error:
                 tries += 1
-                if not self.may_try_again(error, tries):
+                # Whoever waits for a withdrawal is to hear soon why it lasts; the engine tries again then.
+                is_told = self._withdraws and self.now_ns() - began_ns > _PATIENCE_S * 1e9
+                if is_told or not self.may_try_again(error, tries):
                     raise
                 self.pause(tries, error, check)
 
@@ -135,11 +166,12 @@ class Attempt:
 
     def rest(self, left_s: float, check: Callable[[], None]) -> None:
         """Wait, but not longer than until stopped."""
+        check()
         while left_s > 0:
-            check()
             slice_s = min(left_s, _LOOK_EVERY_S)
             _NEVER.wait(slice_s)
             left_s -= slice_s
+            check()
 
     def run_parts(self, jobs: Iterable[PartJob]) -> None:
         """Do all parts in the pool; when one fails the others end at their next look, and its error is raised."""
@@ -165,6 +197,7 @@ class Attempt:
 
     def save(self, record: Checkpoint) -> None:
         """Make an export's record durable. Raises FencedError."""
+        self.has_sent = True
         self.hooks.checkpoint(record)
         self.checkpoint = record
 

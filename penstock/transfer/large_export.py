@@ -95,7 +95,7 @@ class _LargeExport:
             kept = Plan(size_bytes=state.size_bytes, part_size_bytes=record.part_size_bytes)
             upload_id = record.upload_id
             try:
-                listed = attempt.persist(lambda: list(attempt.store.list_parts(record.key, upload_id)))
+                listed = attempt.persist(lambda: list(attempt.stoppable.list_parts(record.key, upload_id)))
                 return kept, record, {part.number: part for part in listed}
             except UploadNotFoundError:
                 info = head_or_none(attempt, record.key)
@@ -149,7 +149,7 @@ class _LargeExport:
         body.is_sent()
 
     def _put_part(self, part: PlannedPart, upload_id: str, body: PartBody) -> tuple[Part, int]:
-        store, key = self._attempt.store, self._attempt.transfer.key
+        store, key = self._attempt.stoppable, self._attempt.transfer.key
         failpoints.passing("part.send")
         with self._attempt.meter.moving():
             sent = store.put_part(key, upload_id, part.number, body, crc64=None)
@@ -203,7 +203,7 @@ class _LargeExport:
                     return kept
             failpoints.passing("upload.complete")
             try:
-                result = attempt.store.complete(
+                result = attempt.stoppable.complete(
                     record.key,
                     record.upload_id,
                     parts,
@@ -279,7 +279,7 @@ class _LargeExport:
             if version_id in {"", "null"}:
                 self._leaves_bad = True
                 return None
-            attempt.persist(lambda: attempt.store.delete(key, version_id=version_id), check=attempt.check_fence)
+            attempt.persist(lambda: attempt.stoppable.delete(key, version_id=version_id), check=attempt.check_fence)
             raise TransferError(
                 FailureCode.CHECKSUM_MISMATCH,
                 f"{key!r} was sent with crc64 {crc}, the store put together {told}; that version was deleted",

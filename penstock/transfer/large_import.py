@@ -187,7 +187,7 @@ class _LargeImport:
     ) -> int:
         """Read a range into its place; a try that breaks off is continued where it ended."""
         buffer = workspace.buffer()
-        info, store, attempt = self._info, self._attempt.store, self._attempt
+        info, store, attempt = self._info, self._attempt.stoppable, self._attempt
         crc = crc64.EMPTY
         done = 0
 

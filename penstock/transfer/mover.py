@@ -84,16 +84,26 @@ def _moved(attempt: Attempt) -> Steps[Outcome]:
     try:
         return (yield from import_file(attempt) if is_import else export_file(attempt))
     except StoppedError as error:
-        if attempt.stopped is not StopReason.CANCEL:
-            return _returned(attempt, str(error))
-        ending: Callable[[], Outcome] = partial(withdrawal.withdraw, attempt)
+        ending = _stopped(attempt, error)
     except (StoreError, TransferError, OSError) as error:
         known = _known(attempt, error)
-        if known.waiting_helps:
+        if attempt.gave_up and attempt.hooks.stop_reason() is not None:
+            attempt.stopped = attempt.hooks.stop_reason()
+            ending = _stopped(attempt, error)
+        elif known.waiting_helps:
             return _later(attempt, known)
-        ending = partial(_fail, attempt, known)
+        else:
+            ending = partial(_fail, attempt, known)
     yield Pause.ASIDE
     return ending()
+
+
+def _stopped(attempt: Attempt, error: Exception) -> Callable[[], Outcome]:
+    """What is left to do by who was stopped."""
+    if attempt.stopped is StopReason.CANCEL:
+        return partial(withdrawal.withdraw, attempt)
+    attempt.check_fence()
+    return partial(_returned, attempt, str(error))
 
 
 def _fail(attempt: Attempt, error: TransferError) -> Outcome:

@@ -39,7 +39,7 @@ def detail_of(info: ObjectInfo, crc: int | None) -> FileDetail:
 def head_or_none(attempt: Attempt, key: str) -> ObjectInfo | None:
     """Describe an object; None if there is none. Raises StoreError."""
     try:
-        return attempt.persist(lambda: attempt.store.head(key), check=attempt.check_cancel)
+        return attempt.persist(lambda: attempt.stoppable.head(key), check=attempt.check_cancel)
     except ObjectNotFoundError:
         return None
 
@@ -157,7 +157,7 @@ def explain_missing(attempt: Attempt) -> TransferError:
 
 def _is_prefix(attempt: Attempt, key: str) -> bool:
     try:
-        return bool(attempt.store.list_objects(prefix=f"{key}/", limit=1).objects)
+        return bool(attempt.stoppable.list_objects(prefix=f"{key}/", limit=1).objects)
     except StoreError:
         return False  # without the right to list, the plain sentence has to do
 

@@ -145,6 +145,7 @@ class _SmallExport:
         body = [memoryview(self._content)]
         metadata = standing.metadata(self._attempt, self._source.state, self._crc)
         precondition = standing.precondition(self._decision, able=self._able)
+        self._attempt.has_sent = True
         with self._attempt.meter.moving():
             started = None
             if len(self._content) <= INLINE_MAX_BYTES:
@@ -153,11 +154,14 @@ class _SmallExport:
                 started = store.begin_put(key, body, crc64=self._crc, metadata=metadata, precondition=precondition)
             if started is None:
                 yield Pause.ASIDE
-                result = store.put(key, body, crc64=self._crc, metadata=metadata, precondition=precondition)
+                result = self._attempt.stoppable.put(
+                    key, body, crc64=self._crc, metadata=metadata, precondition=precondition
+                )
             else:
                 try:
                     yield started
                 except BaseException:
+                    self._attempt.gave_up = True
                     started.abandon()
                     raise
                 result = started.result()
@@ -235,7 +239,7 @@ class _SmallExport:
                 return self._found(info, self._guarantee(self._decision))
             if standing.can_delete_exactly(info):
                 version_id = info.version_id
-                attempt.persist(lambda: attempt.store.delete(key, version_id=version_id), check=attempt.check_fence)
+                attempt.persist(lambda: attempt.stoppable.delete(key, version_id=version_id), check=attempt.check_fence)
                 is_left = False
         if tries < attempt.limits.part_tries:
             if is_left:

@@ -118,7 +118,7 @@ def _opened(attempt: Attempt) -> Steps[AbstractContextManager[ObjectStream]]:
     started = store.begin_get(key)
     if started is None:
         yield Pause.ASIDE
-        return store.get(key)
+        return attempt.stoppable.get(key)
     try:
         yield started
         if started.is_asked_anew:

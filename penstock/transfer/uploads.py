@@ -68,7 +68,7 @@ def _initiate(attempt: Attempt, intent: Checkpoint, metadata: Mapping[str, str])
         attempt.check_stop()
         try:
             failpoints.passing("upload.initiate")
-            upload_id = attempt.store.initiate(intent.key, metadata=metadata)
+            upload_id = attempt.stoppable.initiate(intent.key, metadata=metadata)
             failpoints.passing("upload.initiated")
         except StoreError as error:
             tries += 1
@@ -105,7 +105,7 @@ def clear(attempt: Attempt) -> None:
 
 def _abort_until_gone(attempt: Attempt, key: str, upload_id: str) -> None:
     """Parts in flight may arrive after an abort (S3 says so), so it is repeated until the store knows no such upload."""
-    store = attempt.store
+    store = attempt.stoppable
 
     def is_gone() -> bool:
         failpoints.passing("upload.abort")
@@ -141,7 +141,7 @@ def _abort_orphans(attempt: Attempt, intent: Checkpoint) -> None:
 def _has_parts(attempt: Attempt, upload: Upload) -> bool:
     def look() -> bool:
         try:
-            return next(iter(attempt.store.list_parts(upload.key, upload.upload_id)), None) is not None
+            return next(iter(attempt.stoppable.list_parts(upload.key, upload.upload_id)), None) is not None
         except UploadNotFoundError:
             return True  # gone meanwhile: nothing to do either
 
@@ -155,7 +155,7 @@ def _unfinished(attempt: Attempt) -> list[Upload]:
     """
     key = attempt.transfer.key
     try:
-        same = takewhile(lambda upload: upload.key == key, attempt.store.list_uploads(prefix=key))
+        same = takewhile(lambda upload: upload.key == key, attempt.stoppable.list_uploads(prefix=key))
         return list(islice(same, KNOWN_MAX + 1))
     except NotSupportedError:
         return []

@@ -34,7 +34,7 @@ def is_as_probed(attempt: Attempt) -> bool | None:
     if seen is None:
         now_ns = attempt.now_ns()
         try:
-            seen = (now_ns, store.versioning())
+            seen = (now_ns, attempt.stoppable.versioning())
         except StoreError:
             seen = (now_ns, None)  # not allowed, not known: then the key is looked at before anything is sent
         with _lock:
@@ -91,14 +91,16 @@ def yields_to_foreign(attempt: Attempt, version_id: str, source: ModifyTime) -> 
             return False
         for own in mine:
             if own != "null":  # that one may have been overwritten since: it names no bytes for good
-                attempt.persist(partial(attempt.store.delete, version.key, version_id=own), check=attempt.check_fence)
+                attempt.persist(
+                    partial(attempt.stoppable.delete, version.key, version_id=own), check=attempt.check_fence
+                )
         return True
     return False
 
 
 def _versions(attempt: Attempt) -> list[Version]:
     """The newest versions of exactly our key; none where the store cannot tell: best effort, as the record says."""
-    store, key = attempt.store, attempt.transfer.key
+    store, key = attempt.stoppable, attempt.transfer.key
 
     def look() -> list[Version]:
         same = takewhile(lambda version: version.key == key, store.list_versions(prefix=key))
@@ -116,7 +118,7 @@ def _described(attempt: Attempt, version: Version) -> ObjectInfo | None:
         return None
     try:
         return attempt.persist(
-            lambda: attempt.store.head(version.key, version_id=version.version_id), check=attempt.check_fence
+            lambda: attempt.stoppable.head(version.key, version_id=version.version_id), check=attempt.check_fence
         )
     except ObjectNotFoundError:
         return None

@@ -20,11 +20,18 @@ from penstock.transfer.transfer import Outcome, Verdict
 
 def withdraw(attempt: Attempt) -> Outcome:
     """CANCELED with nothing left behind, or COMPLETE. Raises StoreError, TransferError (the reason why not yet), FencedError."""
+    gave_up = attempt.gave_up
     attempt.begin_withdrawal()
     if _was_refused(attempt):
         return attempt.outcome(Verdict.CANCELED)
-    remove = _remove_local if attempt.transfer.direction is Direction.IMPORT else _remove_remote
-    finished = remove(attempt)
+    if attempt.transfer.direction is Direction.IMPORT:
+        finished = _remove_local(attempt)
+    elif attempt.left_nothing:
+        finished = None
+    elif gave_up:
+        raise _unanswered(attempt)
+    else:
+        finished = _remove_remote(attempt)
     return finished or attempt.outcome(Verdict.CANCELED)
 
 
@@ -78,6 +85,15 @@ def _remove_local(attempt: Attempt) -> Outcome | None:
         if error.code not in _NOWHERE:
             raise
         return None
+
+
+def _unanswered(attempt: Attempt) -> TransferError:
+    """The store was not waited for just now: to wait for it again is the engine's, which says meanwhile why."""
+    words = (
+        f"bucket {attempt.store.bucket} has not answered: what became of {attempt.transfer.key!r} there, and whether something"
+        " is left to be removed, will be known once it does"
+    )
+    return TransferError(FailureCode.STORE_UNAVAILABLE, words, waiting_helps=True)
 
 
 def _remove_remote(attempt: Attempt) -> Outcome | None:

@@ -278,7 +278,7 @@ class ListeningPacer:
         self.heard: list[str] = []
         self.is_open = True
 
-    def enter(self, patience_s: float) -> bool:
+    def enter(self, patience_s: float, stops: object = None) -> bool:
         if self.is_open:
             self.heard.append("enter")
         return self.is_open

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Self
 
 import pytest
 
@@ -110,6 +112,61 @@ def test_a_store_that_is_away_keeps_a_cancel_waiting_and_says_why(gate: Gate, st
     final = gate.move(export(attempt=2, intent=Intent.WITHDRAW, checkpoint=first.checkpoint), store)
     assert final.verdict is Verdict.CANCELED
     assert store.unfinished() == []
+
+
+class SilentStore(MemoryStore):
+    """Says nothing to a verb that is scripted so, and what waits there is canceled."""
+
+    def heeding(self, stops: Callable[[], bool]) -> Self:
+        self.stops = stops
+        return self
+
+    def fall_silent(self, gate: Gate, verb: str, moment: Moment) -> None:
+        def cancel() -> None:
+            gate.hooks.stop = StopReason.CANCEL
+            assert self.stops()
+
+        unheard = StoreUnavailableError("it had not answered when it was to be waited no longer")
+        self.script(Fault(verb, action=Meanwhile(cancel)), Fault(verb, action=Raise(unheard, moment)))
+
+
+def test_a_cancel_asks_nothing_more_where_nothing_was_sent(gate: Gate) -> None:
+    store = SilentStore(abilities=UNABLE)
+    write(gate, SMALL)
+    store.fall_silent(gate, "head", Moment.BEFORE)
+    outcome = gate.move(export(conflict_policy=ConflictPolicy.SKIP_THE_FILE), store, lane=Lane.LARGE)
+    assert outcome.verdict is Verdict.CANCELED
+    assert len(store.calls_of("head")) == 1
+    waited = gate.move(export(intent=Intent.WITHDRAW), store, lane=Lane.LARGE)
+    assert waited.verdict is Verdict.CANCELED
+    assert len(store.calls_of("head")) == 1
+
+
+@pytest.mark.parametrize("moment", [Moment.BEFORE, Moment.AFTER])
+@pytest.mark.parametrize("verb", ["put", "initiate", "put_part", "complete"])
+def test_a_cancel_waits_for_the_store_where_something_was_sent_and_says_so(
+    gate: Gate, verb: str, moment: Moment
+) -> None:
+    store = SilentStore()
+    content = SMALL if verb == "put" else CONTENT
+    write(gate, content)
+    store.fall_silent(gate, verb, moment)
+    records: list[Checkpoint] = []
+    gate.hooks.on_checkpoint = records.append
+    what = export(conflict_policy=ConflictPolicy.SKIP_THE_FILE)
+    # Aside, as a small file beyond what is sent in company.
+    first = gate.move(what, store, lane=Lane.LARGE)
+    assert (first.verdict, first.code) == (Verdict.RETRY, FailureCode.STORE_UNAVAILABLE)
+    assert "has not answered" in first.message
+    asked = len(store.calls_of("head", "abort", "list_parts"))
+    assert asked == len(store.calls_of("head")) <= 1  # nothing was asked after the cancel
+    gate.hooks.stop = None
+    record = first.checkpoint or (records[-1] if records else None)
+    final = gate.move(export(attempt=2, intent=Intent.WITHDRAW, checkpoint=record), store)
+    is_published = moment is Moment.AFTER and verb in {"put", "complete"}
+    assert final.verdict is (Verdict.COMPLETE if is_published else Verdict.CANCELED)
+    assert store.unfinished() == []
+    assert store.keys() == ([KEY] if is_published else [])
 
 
 def test_an_abort_is_repeated_while_parts_keep_the_upload_alive(gate: Gate, store: MemoryStore) -> None:

@@ -289,6 +289,9 @@ class RemoteStore:
         self.begin("put", key, [bytes(piece) for piece in body], **rest)
         return MemoryStarted(self.end, lambda: None)
 
+    def heeding(self, stops: Callable[[], bool]) -> RemoteStore:
+        return self
+
     def put(self, key: str, body: Sequence[Buffer], **rest: Any) -> Any:
         return self.ask("put", key, [bytes(piece) for piece in body], **rest)
 
