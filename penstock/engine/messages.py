@@ -44,7 +44,7 @@ class MoverLimits:
     small_files: int = 64
     small_threads: int = 8
     large_files: int = 8
-    sweep_threads: int = 2
+    sweep_threads: int = 6
     progress_after_s: float = 0.3
     progress_every_s: float = 1.0
     transfer: TransferLimits = field(default_factory=TransferLimits)

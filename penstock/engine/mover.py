@@ -33,6 +33,7 @@ from penstock.errors import (
     StoreError,
     TransferError,
 )
+from penstock.model import Direction
 from penstock.stores.base import Store
 from penstock.transfer.moment import Moments
 from penstock.transfer.root import Root
@@ -170,9 +171,22 @@ class Mover:
         while True:
             running = line.take()
             self._board.begin(place, running.number)
-            outcome = run_through(self._begun(running, lane))
+            outcome = self._in_vain(running) if lane is Lane.SWEEP else None
+            outcome = outcome or run_through(self._begun(running, lane))
             self._end([(running, outcome)], lane)
             self._board.end(place)
+
+    def _in_vain(self, running: Running) -> Outcome | None:
+        """What becomes of a sweep that would ask a bucket which is known to be silent: others of that bucket find out when
+        it answers again, and this one's reason to wait is told without waiting."""
+        transfer = running.transfer
+        if transfer.direction is Direction.IMPORT or (transfer.attempt == 1 and transfer.checkpoint is None):
+            return None  # it asks nothing
+        silent_s = self._throttle.silence(transfer.bucket)
+        if silent_s is None:
+            return None
+        words = f"bucket {transfer.bucket} has answered nothing for {silent_s:.0f} s: what is left there is removed once it does"
+        return _trouble(running, Verdict.RETRY, FailureCode.STORE_UNAVAILABLE, words, None)
 
     def _begun(self, running: Running, lane: Lane) -> Steps[Outcome]:
         """The steps of what is to begin now."""

@@ -24,6 +24,8 @@ TURN_S = 10.0
 """Nor does it stand longer in the queue of a bucket that only allows a few requests a second."""
 HEED_EVERY_S = 0.25
 """So often a thread in the queue looks whether its file is to end."""
+TELLS_S = 5.0
+"""What was given up after so long counts as a missing answer: the store may have too much to do."""
 SEEN_S = 0.0001
 """Who waited less for an answer found it there: when it came is not known."""
 
@@ -58,6 +60,12 @@ class BucketPacer:
         self._pace = Pace(most=most, now_s=clock_s())
         self._queue: deque[threading.Condition] = deque()
         self._methods: dict[str, _Method] = {}
+        self._asked_s = math.inf  # since when requests go out without any answer
+
+    @property
+    def silent_s(self) -> float:
+        """For how long nothing was answered although something was asked."""
+        return max(0.0, self._clock_s() - self._asked_s)
 
     @property
     def has_room(self) -> bool:
@@ -76,7 +84,7 @@ class BucketPacer:
             now_s = self._clock_s()
             wait_s = math.inf if self._queue else self._pace.wait_s(now_s)
             if wait_s <= 0:
-                self._pace.begin(now_s)
+                self._begin(now_s)
                 return True
             self._check_pause(now_s)
             return patience_s > 0 and self._queue_up(now_s, patience_s, stops)
@@ -97,6 +105,7 @@ class BucketPacer:
             latency_s = now_s - began_s
             counts = self._methods.get(method) or self._counts(method)
             counts.results[Result.OK] += 1
+            self._asked_s = math.inf
             counts.slots[bisect_left(LATENCY_BOUNDS_S, latency_s)] += 1
             counts.latency_s += latency_s
             seen_s = latency_s if now_s - looked_s > SEEN_S else None
@@ -116,7 +125,16 @@ class BucketPacer:
                 self._pace.failed(began_s=began_s, now_s=now_s)
             else:
                 result = Result.REFUSED
+            if error.status or result is not Result.UNAVAILABLE:
+                self._asked_s = math.inf  # a word is an answer, whatever it says
             (self._methods.get(method) or self._counts(method)).results[result] += 1
+
+    def lost(self, *, began_s: float) -> None:
+        """As the protocol says: what was given up soon tells nothing of the store."""
+        with self._lock:
+            now_s = self._clock_s()
+            if now_s - began_s >= TELLS_S:
+                self._pace.failed(began_s=began_s, now_s=now_s)
 
     def figures(self) -> BucketFigures:
         """All numbers so far, and the pace now."""
@@ -144,6 +162,11 @@ class BucketPacer:
                 ),
             )
 
+    def _begin(self, now_s: float) -> None:
+        self._pace.begin(now_s)
+        if self._asked_s == math.inf:
+            self._asked_s = now_s
+
     def _counts(self, method: str) -> _Method:
         counts = self._methods[method] = _Method()
         return counts
@@ -168,7 +191,7 @@ class BucketPacer:
                 now_s = self._clock_s()
                 wait_s = self._pace.wait_s(now_s) if self._queue[0] is turn else math.inf
                 if wait_s <= 0:
-                    self._pace.begin(now_s)
+                    self._begin(now_s)
                     return True
                 self._check_pause(now_s)
                 if now_s >= until_s or (stops is not None and stops()):

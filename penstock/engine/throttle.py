@@ -15,12 +15,17 @@ from penstock.engine.messages import BucketFigures, Lane
 from penstock.engine.pacer import BucketPacer
 from penstock.transfer.transfer import Outcome
 
-SPARE_FRACTION = 5  # one place in so many is left to other buckets
+SPARE_FRACTION = 5  # one place in so many is left to other buckets,
+SPARE_SWEEPS_FRACTION = 3  # and one sweep, for a sweep in vain holds its thread for a minute
+SILENT_S = 5.0
+"""A bucket that has answered nothing for so long, whatever was asked, may not answer at all."""
+PROBE_EVERY_S = 10.0
+"""So often a sweep finds out whether a silent bucket answers again."""
 CONNECTIONS_MAX = 64
 
 
 class Throttle:
-    """The pace of each bucket. Withdrawals and tidying may always begin."""
+    """The pace of each bucket. Withdrawals and tidying wait for no room in it, but for their bucket's share of threads."""
 
     def __init__(
         self,
@@ -30,6 +35,9 @@ class Throttle:
         connections_max: int = CONNECTIONS_MAX,
     ) -> None:
         self._most = {lane: max(1, count - count // SPARE_FRACTION) for lane, count in threads.items()}
+        sweeps = threads.get(Lane.SWEEP, 0)
+        self._most[Lane.SWEEP] = max(1, sweeps - sweeps // SPARE_SWEEPS_FRACTION)
+        self._probed_s: dict[str, float] = {}
         self._connections_max = connections_max
         self._clock_s = clock_s
         self._lock = threading.Lock()
@@ -43,23 +51,39 @@ class Throttle:
 
     def admit(self, bucket: str, lane: Lane) -> bool:
         """Whether a file of this bucket may begin now; if so it counts as under way until `ended`."""
-        if lane is Lane.SWEEP:
-            return True
         with self._lock:
             running = self._running[bucket]
+            pacer = self._pacer(bucket)
+            if lane is Lane.SWEEP and pacer.silent_s >= SILENT_S:
+                running[lane] += 1
+                return True  # to be told so by `silence`
             if running[lane] >= self._most[lane]:
                 return False
-            pacer = self._pacer(bucket)
-            if not pacer.has_room and running[lane] >= pacer.window:
+            if lane is not Lane.SWEEP and not pacer.has_room and running[lane] >= pacer.window:
                 return False
             running[lane] += 1
             return True
 
     def ended(self, bucket: str, lane: Lane, outcome: Outcome) -> None:  # noqa: ARG002  (what it says, the pacer heard)
         """A file that was admitted has ended so."""
-        if lane is not Lane.SWEEP:
-            with self._lock:
-                self._running[bucket][lane] -= 1
+        with self._lock:
+            self._running[bucket][lane] -= 1
+
+    def silence(self, bucket: str) -> float | None:
+        """Where a sweep that was admitted would only wait in vain: for how many seconds the bucket has been silent.
+
+        None where it should go ahead: the bucket answers, or it is time to find out whether it does again.
+        """
+        with self._lock:
+            silent_s = self._pacer(bucket).silent_s
+            if silent_s < SILENT_S:
+                return None
+            now_s = self._clock_s()
+            is_crowded = self._running[bucket][Lane.SWEEP] > self._most[Lane.SWEEP]
+            if is_crowded or now_s - self._probed_s.get(bucket, -PROBE_EVERY_S) < PROBE_EVERY_S:
+                return silent_s
+            self._probed_s[bucket] = now_s
+            return None
 
     def figures(self) -> tuple[BucketFigures, ...]:
         """The figures of all buckets that were touched."""

@@ -57,7 +57,7 @@ class Begun:
                 failpoints.passing("request.answered")
                 exchange.check(self._request, response, self._expected)
             except StoreError as error:
-                exchange.pacer.refused(method, error, began_s=began_s)
+                exchange.tell(method, error, began_s=began_s)
                 raise
             exchange.pacer.answered(
                 method, self._kind, began_s=began_s, looked_s=looked_s, held_back_s=delay_s(response.headers)
@@ -84,6 +84,8 @@ class Begun:
 
     def abandon(self) -> None:
         """Close the connection without waiting."""
+        if self._sent.is_awaited:
+            self._exchange.pacer.lost(began_s=self._sent.began_s)
         self._sent.abandon()
 
 
@@ -214,10 +216,17 @@ class Exchange:
                     stops=self._stops,
                 )
             except StoreUnavailableError as error:
-                self.pacer.refused(request.method, error, began_s=time.monotonic())
+                self.tell(request.method, error, began_s=time.monotonic())
                 raise
             failpoints.passing("request.sent")
             return None if sent is None else Begun(self, request, _kind(request.method, body), sent, expected)
+
+    def tell(self, method: str, error: StoreError, *, began_s: float) -> None:
+        """For `Begun` only: tell the pacer what came instead of the answer; that we stopped waiting is no fault of the store."""
+        if isinstance(error, StoreUnavailableError) and self._stops is not None and self._stops():
+            self.pacer.lost(began_s=began_s)
+        else:
+            self.pacer.refused(method, error, began_s=began_s)
 
     def check(self, request: UnsignedRequest, response: Response, expected: Collection[int]) -> None:
         """For `Begun` only: raises the StoreError that an unexpected answer means."""

@@ -44,6 +44,10 @@ class Pacer(Protocol):
         """Another answer came, or none."""
         ...
 
+    def lost(self, *, began_s: float) -> None:
+        """The answer, or the rest of its body, was not waited for any longer, or broke off."""
+        ...
+
 
 class Unpaced:
     """At most `connections_max` requests at once, whatever the store says."""
@@ -82,4 +86,7 @@ class Unpaced:
         """Not listened to."""
 
     def refused(self, method: str, error: StoreError, *, began_s: float) -> None:
+        """Not listened to."""
+
+    def lost(self, *, began_s: float) -> None:
         """Not listened to."""

@@ -5,6 +5,7 @@ Calls the answer on the wire; knows the object it belongs to. Never keeps a byte
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +24,7 @@ class Stream:
         self._info = info
         self._length_bytes = length_bytes
         self._left = length_bytes
+        self._began_s = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +55,11 @@ class Stream:
         if self._left == 0 or len(buffer) == 0:
             return 0
         with self._exchange.naming(self._info.key):
-            count = self._response.readinto(buffer[: self._left])
+            try:
+                count = self._response.readinto(buffer[: self._left])
+            except StoreUnavailableError:
+                self._exchange.pacer.lost(began_s=self._began_s)
+                raise
             if count == 0:
                 raise StoreUnavailableError(
                     f"the body of {self._info.key!r} ended {self._left} bytes before its length of {self._length_bytes}"

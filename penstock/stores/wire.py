@@ -260,6 +260,11 @@ class Sent:
         said_nothing = self._taken is None and line is not None and line.is_drained
         return self._is_over and said_nothing and self._on_kept and self._method in REPEATABLE
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether its answer was neither read nor given up."""
+        return self._line is not None
+
     def abandon(self) -> None:
         """Give the request up and close its connection. Idempotent; does nothing once the answer was read."""
         line, self._line = self._line, None

@@ -295,6 +295,9 @@ class ListeningPacer:
     def refused(self, method: str, error: StoreError, *, began_s: float) -> None:
         self.heard.append(f"{method} {type(error).__name__}")
 
+    def lost(self, *, began_s: float) -> None:
+        self.heard.append("lost")
+
 
 @pytest.mark.parametrize("body", [b"", b"<html>no such site</html>", b"not found"])
 def test_a_404_that_is_not_the_stores_own_word_is_not_believed(open_at: Opener, body: bytes) -> None:

@@ -115,3 +115,15 @@ def test_it_costs_a_few_microseconds_a_request() -> None:
         pacer.leave()
 
     assert min(timeit.repeat(request, number=2000, repeat=5)) / 2000 < 40e-6
+
+
+@pytest.mark.parametrize(("waited_s", "eases"), [(0.5, False), (6.0, True)])
+def test_what_was_given_up_late_counts_as_a_missing_answer(waited_s: float, eases: bool) -> None:
+    now_s = 100.0
+    pacer = BucketPacer("b", most=64, clock_s=lambda: now_s)
+    for _ in range(4):
+        assert pacer.enter(0)
+    before = pacer.window
+    began_s, now_s = now_s, now_s + waited_s
+    pacer.lost(began_s=began_s)
+    assert (pacer.window < before) is eases

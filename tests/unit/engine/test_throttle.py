@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from penstock.engine.messages import Lane
-from penstock.engine.throttle import Throttle
-from penstock.errors import ThrottledError
+from penstock.engine.throttle import PROBE_EVERY_S, SILENT_S, Throttle
+from penstock.errors import ObjectNotFoundError, StoreUnavailableError, ThrottledError
 from penstock.transfer.transfer import Outcome, Verdict
 
-THREADS = {Lane.SMALL: 10, Lane.LARGE: 5, Lane.SWEEP: 2}
+THREADS = {Lane.SMALL: 10, Lane.LARGE: 5, Lane.SWEEP: 3}
 WELL = Outcome(sub_task_id="s", attempt=1, verdict=Verdict.COMPLETE)
 
 
@@ -45,7 +45,8 @@ def test_no_file_begins_in_a_pause_but_those_of_other_buckets_and_withdrawals() 
     hand.refuse(7.0)
     assert hand.admitted() == 0
     assert hand.admitted("other") == 8
-    assert hand.admitted(lane=Lane.SWEEP, most=50) == 50
+    assert hand.admitted(lane=Lane.SWEEP, most=50) == 2  # a thread is left to other buckets
+    assert hand.admitted("other", Lane.SWEEP, most=50) == 2
     hand.now_s += 7.0
     assert hand.admitted() == 8
 
@@ -67,3 +68,25 @@ def test_a_store_that_is_opened_anew_keeps_its_pace() -> None:
     hand.refuse(5.0)
     assert hand.throttle.pacer("b") is hand.throttle.pacer("b")
     assert [figures.bucket for figures in hand.throttle.figures()] == ["b"]
+
+
+def test_sweeps_of_a_silent_bucket_are_told_so_but_for_one_that_finds_out() -> None:
+    hand = Hand()
+    pacer = hand.throttle.pacer("b")
+    assert pacer.enter(0)
+    assert hand.throttle.silence("b") is None
+    hand.now_s += SILENT_S
+    assert hand.admitted(lane=Lane.SWEEP, most=2) == 2
+    assert [hand.throttle.silence("b") for _ in range(3)] == [None, SILENT_S, SILENT_S]
+    hand.now_s += PROBE_EVERY_S
+    assert hand.throttle.silence("b") is None
+    hand.now_s += PROBE_EVERY_S
+    assert hand.admitted(lane=Lane.SWEEP, most=50) == 50  # only to be told so
+    assert hand.throttle.silence("b") == SILENT_S + 2 * PROBE_EVERY_S
+    pacer.refused("HEAD", StoreUnavailableError("no answer"), began_s=0)
+    assert hand.throttle.silence("b") is not None
+    pacer.refused("HEAD", ObjectNotFoundError("not there", status=404), began_s=0)
+    assert hand.throttle.silence("b") is None
+    for _ in range(52):
+        hand.throttle.ended("b", Lane.SWEEP, WELL)
+    assert hand.admitted(lane=Lane.SWEEP) == 2
