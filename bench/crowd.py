@@ -69,7 +69,7 @@ class Crowd:
         """Adds rows until there are `count`. The service must be stopped."""
         raw = sqlite3.connect(self._catalog, isolation_level=None)
         try:
-            raw.create_function("digest", 1, rows.digest, deterministic=True)
+            raw.create_function("digest", 1, rows.path_digest, deterministic=True)
             raw.create_function("sub_task_id", 1, _sub_task_id, deterministic=True)
             for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{CACHE_KIB}"):
                 raw.execute(f"PRAGMA {pragma}").fetchall()

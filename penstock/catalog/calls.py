@@ -111,14 +111,14 @@ def use_nonces(session: Session, nonces: Sequence[str]) -> None:
     if session.other_nonces is not None and session.other_nonces(lambda other: _know(other, digests)):
         raise NonceUsedError(USED_BEFORE)
     filled, older = ("odd", "even") if session.rows("calls.nonce_turn")[0]["odd"] else ("even", "odd")
-    if session.rows_in(f"calls.seen_{older}", digests) or session.add(
-        f"calls.add_{filled}", [{"digest": number} for number in digests]
+    if session.rows_in(f"calls.seen_{older}", digests) or session.add_tuples(
+        f"calls.add_{filled}", [(number,) for number in digests]
     ) < len(digests):
         raise NonceUsedError(USED_BEFORE)
 
 
 def _know(session: Session, digests: Sequence[Value]) -> bool:
-    return any(session.rows_in(statement, digests) for statement in ("calls.seen_even", "calls.seen_odd"))
+    return bool(session.rows_in("calls.seen", digests))
 
 
 def forget_nonces(session: Session, before_ns: int) -> None:

@@ -29,9 +29,9 @@ class Durability(StrEnum):
 
 
 class Row(Protocol):
-    """One answered row, read by column name, or whole in the order of its columns."""
+    """One answered row, read by a column's name or place, or whole in the order of its columns."""
 
-    def __getitem__(self, key: str, /) -> Any:
+    def __getitem__(self, key: str | int, /) -> Any:
         """The value in that column."""
         ...
 

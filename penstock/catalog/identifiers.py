@@ -8,7 +8,7 @@ sub-tasks). Nothing here reads a clock or chance by itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 TIME_DIGITS = 12  # base 36: nanoseconds until the year 2120
@@ -64,22 +64,29 @@ def task_id(number: int) -> str:
     return f"task-{number:016x}"
 
 
-def sub_task_id(number: int, chance: bytes) -> str:
-    """`subTaskId-` and 19 base-36 digits, of which the first 12 are time."""
-    return f"subTaskId-{base36(number, TIME_DIGITS)}{base36(int.from_bytes(chance, 'big'), CHANCE_DIGITS)}"
-
-
 def sub_task_ids(first: int, count: int, chance: bytes) -> list[str]:
-    """The ids of `count` sub-tasks with following numbers and the same chance; each as `sub_task_id` makes it."""
+    """The ids of `count` sub-tasks with following numbers and the same chance of CHANCE_BYTES.
+
+    Each is `subTaskId-` and 19 base-36 digits, of which the first 12 are time.
+    """
     tail = base36(int.from_bytes(chance, "big"), CHANCE_DIGITS)
-    found: list[str] = []
+    return [f"{head}{tail}" for head in _heads(first, count)]
+
+
+def own_sub_task_ids(first: int, count: int, chance: bytes) -> list[str]:
+    """The ids of `count` sub-tasks with following numbers, each with CHANCE_BYTES of its own; else as `sub_task_ids`."""
+    own = zip(_heads(first, count), range(0, len(chance), CHANCE_BYTES), strict=True)
+    return [f"{head}{base36(int.from_bytes(chance[at : at + CHANCE_BYTES], 'big'), CHANCE_DIGITS)}" for head, at in own]
+
+
+def _heads(first: int, count: int) -> Iterator[str]:
+    """The ids of following numbers up to their chance: the last two digits alone differ mostly."""
     head, above = "", -1
     for number in range(first, first + count):
         high, low = divmod(number, 36 * 36)
-        if high != above:  # the last two digits alone differ mostly
+        if high != above:
             head, above = f"subTaskId-{base36(high, TIME_DIGITS - 2)}", high
-        found.append(f"{head}{_PAIRS[low]}{tail}")
-    return found
+        yield f"{head}{_PAIRS[low]}"
 
 
 def data_flow_number(identifier: str) -> int:

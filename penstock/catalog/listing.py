@@ -143,7 +143,7 @@ def _sub_task_branches(session: Session, query: SubTaskQuery, flows: Iterable[in
 
 def _by_path(session: Session, statement: str, flows: Iterable[int], paths: Sequence[str]) -> list[Branch]:
     return [
-        _indexed(session, statement, data_flow_number=flow, path=path, digest=rows.digest(path))
+        _indexed(session, statement, data_flow_number=flow, path=path, digest=rows.path_digest(path))
         for flow, path in product(flows, _each_once(paths))
     ]
 

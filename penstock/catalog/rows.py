@@ -21,6 +21,9 @@ from penstock.model import (
     TaskStatus,
 )
 
+PATH_HEAD_CHARACTERS = 120
+"""So much of a path stands in the indexes by source and by target as it is."""
+
 LINE_BYTES_MAX = 200
 _LINE_HEAD_BYTES = 160
 
@@ -29,6 +32,11 @@ def digest(text: str) -> int:
     """64 bits of `text`, as a signed integer: what an index carries instead of a long path."""
     raw = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(raw, "big", signed=True)
+
+
+def path_digest(path: str) -> int:
+    """What tells a path apart from others with the same head, as an index carries it: 0 where the head is the whole path."""
+    return digest(path) if len(path) > PATH_HEAD_CHARACTERS else 0
 
 
 def line(target_name: str) -> str:

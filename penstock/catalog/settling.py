@@ -6,14 +6,14 @@ owner, so settling twice, or after a rescue, changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from penstock.catalog import identifiers
 from penstock.catalog.counting import Tally
 from penstock.catalog.database import Row, Value
 from penstock.catalog.session import Session
 from penstock.catalog.states import ending
-from penstock.catalog.subtasks import step_up
+from penstock.catalog.subtasks import step_up_behind
 from penstock.catalog.verbs import ClaimLane, ProgressUpdate, Settlement, Settling
 from penstock.errors import CatalogUnavailableError, FencedError
 from penstock.model import FINAL_SUB_TASK_STATUSES, FileDetail, SubTaskStatus
@@ -22,8 +22,14 @@ _LATER = frozenset({Settling.RETRY, Settling.WAITING})
 Figures = tuple[int, int, int, int]
 """bytes_total, bytes_done, actual_bytes, moving_ns"""
 
+_Detail = tuple[int | None, int | None, str]
+"""Time, size and checksum of the source."""
+
 _End = tuple[Settlement, Row, str]
-"""A sub-task that becomes final: what is said of it, its row, the status after."""
+"""A sub-task that becomes final: what is said of it, its row as `settling.held` answers it, the status after."""
+
+_Known = Mapping[str, Row]
+"""Rows as `settling.known` answers them, by id."""
 
 _Step = tuple[int, int, str, str]
 """Dataflow, task, status before and after: those who share it are counted together, at one stroke."""
@@ -37,27 +43,35 @@ def settle(session: Session, settlements: Sequence[Settlement]) -> list[str]:
     FAILED while CANCELING ends CANCELED: a failed attempt leaves nothing behind, which is all that was left to do. CANCELED
     while RUNNING (nobody asked for it) leaves nothing behind either, so the sub-task simply goes again.
     """
-    held = _held(session, [settlement.sub_task_id for settlement in settlements])
+    held = _leased(session, "settling.held", [settlement.sub_task_id for settlement in settlements])
+    partial = [settlement.sub_task_id for settlement in settlements if not _tells_all(settlement)]
+    known = _leased(session, "settling.known", partial) if partial else {}
     tally = Tally()
     settled: list[str] = []
     ends: list[_End] = []
     for settlement in settlements:
         row = held.get(settlement.sub_task_id)
-        if row is None or row["attempt"] != settlement.attempt:
+        if row is None or row[2] != settlement.attempt:
             continue
         del held[settlement.sub_task_id]  # what is said of one attempt twice counts once
-        after = ending(settlement.settling, row["status"])
-        if row["status"] in FINAL_SUB_TASK_STATUSES:
+        status = row[3]
+        after = ending(settlement.settling, status)
+        if status in FINAL_SUB_TASK_STATUSES:
             _settle_tidying(session, settlement, row)
         elif after is None:
-            _go_again(session, settlement, row, tally)
+            _go_again(session, settlement, known[settlement.sub_task_id], tally)
         else:
             ends.append((settlement, row, after))
         settled.append(settlement.sub_task_id)
     if ends:
-        _end(session, ends, tally)
+        _end(session, ends, known, tally)
     tally.write(session)
     return settled
+
+
+def _tells_all(settlement: Settlement) -> bool:
+    """Whether nothing of what was known before stays standing, as with nearly all."""
+    return settlement.settling is Settling.COMPLETE and settlement.detail is not None
 
 
 def _changed(expected: int, count: int) -> None:
@@ -66,10 +80,10 @@ def _changed(expected: int, count: int) -> None:
         raise CatalogUnavailableError(f"{expected} sub-tasks were to be settled and {count} were still held")
 
 
-def _held(session: Session, sub_task_ids: Sequence[str]) -> dict[str, Row]:
+def _leased(session: Session, statement: str, sub_task_ids: Sequence[str]) -> dict[str, Row]:
     """The leased ones among these, by id."""
-    numbers = sorted({identifiers.sub_task_number(sub_task_id) for sub_task_id in sub_task_ids})
-    return {row["sub_task_id"]: row for row in session.rows_in("settling.held", numbers)}
+    numbers = sorted(set(map(identifiers.sub_task_number, sub_task_ids)))
+    return {row[0]: row for row in session.rows_in(statement, numbers)}
 
 
 def _settle_tidying(session: Session, settlement: Settlement, row: Row) -> None:
@@ -82,10 +96,10 @@ def _settle_tidying(session: Session, settlement: Settlement, row: Row) -> None:
         _changed(1, session.run("settling.tidied", **claim))
 
 
-def _end(session: Session, ends: Sequence[_End], tally: Tally) -> None:
+def _end(session: Session, ends: Sequence[_End], known: _Known, tally: Tally) -> None:
     """Make them final, all by one statement, count them, and let those step up that stood behind them."""
     sums: dict[_Step, list[int]] = {}
-    changed = session.add_tuples("settling.end", [_final(end, sums) for end in ends], now_ns=session.now_ns)
+    changed = session.add_tuples("settling.end", [_final(end, known, sums) for end in ends], now_ns=session.now_ns)
     _changed(len(ends), changed)
     for (flow, task, before, after), (count, moved, bytes_more, bytes_done, actual_bytes, moving_ns) in sums.items():
         tally.moved_on(flow, task, before, after, count)
@@ -93,32 +107,36 @@ def _end(session: Session, ends: Sequence[_End], tally: Tally) -> None:
         tally.add(flow, task, bytes_done=bytes_done, actual_bytes=actual_bytes, moving_ns=moving_ns)
     if any(settlement.tidy for settlement, _, _ in ends):
         session.ring()
-    step_up(session, [row["line"] for _, row, _ in ends])
+    step_up_behind(session, [row[1] for _, row, _ in ends])
 
 
-def _final(end: _End, sums: dict[_Step, list[int]]) -> Sequence[Value]:
-    """A row in the order in which `settling.end` names its values; counted among those that take the same step."""
+def _final(end: _End, known: _Known, sums: dict[_Step, list[int]]) -> Sequence[Value]:
+    """A row in the order in which `settling.end` names its values; counted among those that take the same step.
+
+    Columns go by place and not by name, for there are thousands a second.
+    """
     settlement, row, after = end
+    sub_task_id, number, attempt, before, flow, task, bytes_before = row
     complete, canceled = after == SubTaskStatus.COMPLETE, after == SubTaskStatus.CANCELED
-    figures = _of_settlement(settlement) if complete else _last_known(settlement, row)
+    figures = _of_settlement(settlement) if complete else _last_known(settlement, known[sub_task_id])
     bytes_total, bytes_done, actual_bytes, moving_ns = figures
+    detail = settlement.detail
     if settlement.skipped:
         bytes_done, actual_bytes = bytes_total, 0
-    before = row["status"]
-    step = (row["data_flow_number"], row["task_number"], before, after)
+    step = (flow, task, before, after)
     counted = sums.get(step)
     if counted is None:
         counted = sums[step] = [0, 0, 0, 0, 0, 0]
     counted[0] += 1
-    counted[2] += bytes_total - row["bytes_total"]
+    counted[2] += bytes_total - bytes_before
     if complete:
         counted[1] += not settlement.skipped
         counted[3] += bytes_done
         counted[4] += actual_bytes
         counted[5] += moving_ns
     return (
-        row["number"],
-        settlement.attempt,
+        number,
+        attempt,
         before,
         after,
         int(settlement.tidy),
@@ -126,7 +144,7 @@ def _final(end: _End, sums: dict[_Step, list[int]]) -> Sequence[Value]:
         bytes_done,
         actual_bytes,
         moving_ns,
-        *_detail(settlement.detail, row),
+        *(_kept_detail(known[sub_task_id]) if detail is None else _of_detail(detail)),
         "" if canceled else settlement.error_code,
         "" if canceled else settlement.error_message,
         settlement.guarantee,
@@ -147,7 +165,8 @@ def _go_again(session: Session, settlement: Settlement, row: Row, tally: Tally) 
     else:
         queue, due_ns = f"{lane}-again", settlement.due_ns if later else 0
     bytes_total, bytes_done, actual_bytes, moving_ns = figures
-    modify_ns, size, checksum = _detail(settlement.detail, row)
+    detail = settlement.detail
+    modify_ns, size, checksum = _kept_detail(row) if detail is None else _of_detail(detail)
     changed = session.run(
         "settling.go_again",
         number=row["number"],
@@ -186,16 +205,17 @@ def _last_known(settlement: Settlement, row: Row) -> Figures:
     return row["bytes_total"], row["bytes_done"], row["actual_bytes"], row["moving_ns"]
 
 
-def _detail(detail: FileDetail | None, row: Row) -> tuple[int | None, int | None, str]:
-    """Time, size and checksum of the source: those told, or those known."""
-    if detail is None:
-        return row["detail_modify_ns"], row["detail_size"], row["detail_checksum"]
+def _of_detail(detail: FileDetail) -> _Detail:
     return detail.modify_time_ns, detail.size_bytes, detail.checksum
+
+
+def _kept_detail(row: Row) -> _Detail:
+    return row["detail_modify_ns"], row["detail_size"], row["detail_checksum"]
 
 
 def record_progress(session: Session, updates: Sequence[ProgressUpdate]) -> None:
     """Note how far running attempts are; of several updates of one attempt the last counts. Never goes back."""
-    held = _held(session, [update.sub_task_id for update in updates])
+    held = _leased(session, "settling.known", [update.sub_task_id for update in updates])
     tally = Tally()
     for update in {(update.sub_task_id, update.attempt): update for update in updates}.values():
         row = held.get(update.sub_task_id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from penstock.catalog.verbs import Settling
 from penstock.model import STREAM_ACTIONS, DataFlowStatus, SubTaskStatus, TaskStatus
@@ -144,6 +145,7 @@ def step(noun: Noun, name: str) -> Step:
     raise KeyError(f"{noun}.{name}")
 
 
+@cache  # asked for every file; there are few statuses and fewer settlings
 def ending(settling: Settling, status: str) -> str | None:
     """The final status that `settling` leads to from `status`; None when it ends nothing there."""
     for name in SETTLING_STEPS.get(settling, ()):

@@ -83,15 +83,13 @@ def _accept(session: Session, creations: Sequence[Creation]) -> list[str]:
     }
     standings = standings_of(session, [creation.new for creation in creations])
     first = session.next_numbers(len(creations))
-    size = identifiers.CHANCE_BYTES
-    chance = session.entropy(size * len(creations))  # asked for once: asking lets go of the interpreter
-    made: list[str] = []
+    # Chance is asked for once: asking lets go of the interpreter.
+    chance = session.entropy(identifiers.CHANCE_BYTES * len(creations))
+    made = identifiers.own_sub_task_ids(first, len(creations), chance)
     added: list[Sequence[Value]] = []
-    for place, (creation, standing) in enumerate(zip(creations, standings, strict=True)):
+    for number, (creation, sub_task_id, standing) in enumerate(zip(creations, made, standings, strict=True), first):
         parent = parents[_task_of(creation)]
-        sub_task_id = identifiers.sub_task_id(first + place, chance[place * size : (place + 1) * size])
-        made.append(sub_task_id)
-        who = (first + place, sub_task_id, parent.data_flow_number, parent.task_number)
+        who = (number, sub_task_id, parent.data_flow_number, parent.task_number)
         added.append(row_of(creation.new, who, standing, (session.now_ns, parent.stopped_ns)))
     session.add_tuples("sub_tasks.add", added)
     session.ring()
@@ -144,9 +142,9 @@ def row_of(
         *who,
         *standing,
         file.source,
-        rows.digest(file.source),
+        rows.path_digest(file.source),
         file.target,
-        rows.digest(file.target),
+        rows.path_digest(file.target),
         file.rival,
         condition.modify_time_ns,
         condition.size_bytes,
@@ -207,6 +205,12 @@ def cancel(session: Session, file_system_id: str, data_flow_id: str, task_id: st
     else:
         raise InvalidStateError(f"sub-task {sub_task_id} is {row['status']}: it cannot be cancelled")
     tally.write(session)
+
+
+def step_up_behind(session: Session, numbers: Sequence[int]) -> None:
+    """These sub-tasks are final: let those be claimed that stand next at their targets. Mostly nobody stands anywhere."""
+    if session.rows("sub_tasks.any_behind"):
+        step_up(session, [line for (line,) in session.rows_in("sub_tasks.lines", numbers)])
 
 
 def step_up(session: Session, lines: Iterable[str]) -> None:

@@ -24,6 +24,10 @@ INSERT INTO nonces_even (digest) VALUES {rows (:digest)} ON CONFLICT DO NOTHING;
 -- add_odd: nonces into the odd table
 INSERT INTO nonces_odd (digest) VALUES {rows (:digest)} ON CONFLICT DO NOTHING;
 
+-- seen: which nonces are known
+SELECT digest FROM nonces_even WHERE digest IN ({list digests})
+UNION ALL SELECT digest FROM nonces_odd WHERE digest IN ({list digests});
+
 -- seen_even: which nonces the even table knows
 SELECT digest FROM nonces_even WHERE digest IN ({list digests});
 

@@ -1,7 +1,11 @@
--- held: leased sub-tasks among these, as they are; what is always looked at comes first
-SELECT number, sub_task_id, attempt, status, data_flow_number, task_number, bytes_total, line, lane, progress_attempt,
-    bytes_done, actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, guarantee,
-    note, checkpoint
+-- held: leased sub-tasks among these: what every end of an attempt is judged by
+SELECT sub_task_id, number, attempt, status, data_flow_number, task_number, bytes_total
+  FROM sub_tasks WHERE number IN ({list numbers}) AND owner <> '' {for_update};
+
+-- known: leased sub-tasks among these with all that an attempt may leave standing
+SELECT sub_task_id, number, attempt, status, data_flow_number, task_number, bytes_total, lane, progress_attempt, bytes_done,
+    actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, guarantee, note,
+    checkpoint
   FROM sub_tasks WHERE number IN ({list numbers}) AND owner <> '' {for_update};
 
 -- end: final statuses with all that came of them

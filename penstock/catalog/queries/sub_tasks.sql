@@ -10,6 +10,12 @@ VALUES {rows (:number, :sub_task_id, :data_flow_number, :task_number, {after sub
 -- firsts: which of these targets have a live sub-task
 SELECT line FROM sub_tasks WHERE turn = 1 AND line IN ({list lines});
 
+-- any_behind: whether anybody stands behind another at a target; no line is before the empty one
+SELECT turn FROM sub_tasks WHERE turn = 2 AND line >= '' LIMIT 1;
+
+-- lines: the targets of these
+SELECT line FROM sub_tasks WHERE number IN ({list numbers});
+
 -- behind: who stands next at these targets
 SELECT line, MIN(number) AS number FROM sub_tasks WHERE turn = 2 AND line IN ({list lines}) GROUP BY line;
 

@@ -14,7 +14,7 @@ from penstock.catalog.identifiers import (
     base36,
     data_flow_id,
     data_flow_number,
-    sub_task_id,
+    own_sub_task_ids,
     sub_task_ids,
     sub_task_number,
     task_id,
@@ -23,6 +23,11 @@ from penstock.catalog.identifiers import (
 
 NUMBERS = st.integers(0, (1 << 62) - 1)
 CHANCE = st.binary(min_size=5, max_size=5)
+
+
+def sub_task_id(number: int, chance: bytes) -> str:
+    (made,) = own_sub_task_ids(number, 1, chance)
+    return made
 
 
 @given(NUMBERS, CHANCE)
@@ -46,6 +51,10 @@ def test_the_order_of_ids_is_the_order_of_numbers(one: int, two: int, chance: by
 @given(NUMBERS, st.integers(0, 3000), CHANCE)
 def test_many_ids_are_each_as_it_is_made_alone(first: int, count: int, chance: bytes) -> None:
     assert sub_task_ids(first, count, chance) == [sub_task_id(first + i, chance) for i in range(count)]
+    chances = chance * (count // 2) + bytes(5) * (count - count // 2)
+    assert own_sub_task_ids(first, count, chances) == [
+        sub_task_id(first + i, chance if i < count // 2 else bytes(5)) for i in range(count)
+    ]
 
 
 def test_numbers_taken_together_are_given_once() -> None:

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from penstock.catalog.catalog import Catalog
-from penstock.catalog.database import BrokenConnectionError, Connection, Durability
-from penstock.catalog.sqlite import SqliteConnection, SqliteDatabase
+from penstock.catalog.database import BrokenConnectionError, Connection, Durability, Value
+from penstock.catalog.rows import path_digest
+from penstock.catalog.schema_versions import LEDGER, migrate
+from penstock.catalog.sqlite import DIALECT, SqliteConnection, SqliteDatabase
 from penstock.errors import CatalogUnavailableError
 from tests.fixtures.ledger import FS, Book, recount
 
@@ -101,6 +103,22 @@ async def test_a_newer_penstocks_ledger_is_left_alone(tmp_path: Path) -> None:
     ledger.close()
     with pytest.raises(CatalogUnavailableError, match="newer Penstock"):
         await open_catalog(SqliteDatabase(path))
+
+
+def test_an_older_ledgers_short_paths_are_found_without_their_digests(tmp_path: Path) -> None:
+    connection = SqliteConnection(tmp_path / "a.db", busy_wait_s=1)
+    migrate(connection, DIALECT, range(1, 5))
+    columns = [(row["name"], row["type"]) for row in connection.fetch("PRAGMA table_info(sub_tasks)", ())]
+    paths = ["/short", "/" + "é" * 119, "/" + "é" * 120]
+    for number, path in enumerate(paths):
+        row: dict[str, Value] = {name: "" if kind == "TEXT" else 7 for name, kind in columns}
+        row |= {"number": number, "line": path, "source": path, "target": path}
+        connection.change(f"INSERT INTO sub_tasks VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
+    migrate(connection, DIALECT, LEDGER)
+    found = [tuple(row) for row in connection.fetch("SELECT source_digest, target_digest FROM sub_tasks", ())]
+    assert found == [(0, 0), (0, 0), (7, 7)]
+    assert [path_digest(path) == 0 for path in paths] == [True, True, False]
+    connection.close()
 
 
 async def test_a_schema_file_is_applied_whole_or_not_at_all(tmp_path: Path) -> None:
