@@ -17,6 +17,7 @@ from penstock.transfer.source_file import FRESH_NS, SourceFile, exists
 from penstock.transfer.steps import Pause, Steps
 from penstock.transfer.transfer import Lane, Outcome
 
+_QUIET_LOOKS_MAX = 10
 LINK_NOT_FOLLOWED = "a symbolic link: not followed, taken for an empty file"
 """The note of a link that became an empty object, as it was chosen."""
 
@@ -55,9 +56,7 @@ def _export(attempt: Attempt, source: SourceFile) -> Steps[Outcome]:
     if is_large and attempt.lane is Lane.SMALL:
         return attempt.large(size)
     if is_large and source.is_fresh(attempt.now_ns()):
-        # Its time stamps could not tell a change of this very moment; a large file can wait for that moment to pass.
-        attempt.rest(FRESH_NS / 1e9, attempt.check_stop)
-        source.look_again()
+        _wait_until_quiet(attempt, source)
     state = source.state
     policy.check_condition(attempt.transfer.condition, modify_ns=state.modify_ns, size_bytes=state.size_bytes)
     attempt.meter.learn(FileDetail(modify_time_ns=state.modify_ns, size_bytes=state.size_bytes))
@@ -67,6 +66,21 @@ def _export(attempt: Attempt, source: SourceFile) -> Steps[Outcome]:
         attempt.add_note(LINK_NOT_FOLLOWED)
     uploads.clear(attempt)  # of an attempt that met a larger file
     return (yield from export_small(attempt, source))
+
+
+def _wait_until_quiet(attempt: Attempt, source: SourceFile) -> None:
+    """Time stamps cannot tell a change of this very moment; a large file can wait for that moment to pass.
+
+    It is quiet when it has looked the same for a while by our own clock, whatever the file server's says. Raises TransferError
+    (SourceChanged) when somebody goes on writing.
+    """
+    for _ in range(_QUIET_LOOKS_MAX):
+        seen = source.state
+        attempt.rest(FRESH_NS / 1e9, attempt.check_stop)
+        source.look_again()
+        if source.state == seen:
+            return
+    raise source.changed()
 
 
 def _finished_earlier(attempt: Attempt) -> Outcome | None:

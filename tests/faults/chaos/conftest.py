@@ -20,8 +20,9 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def chaos_buckets(emulator: EmulatorServer) -> dict[str, str]:
-    """A plain bucket and a versioned one."""
-    return {"Never": emulator.bucket(), "Enabled": emulator.bucket(versioning="Enabled")}
+    """A plain bucket, a versioned one, and one whose versioning was suspended."""
+    states = {"Never": "", "Enabled": "Enabled", "Suspended": "Suspended"}
+    return {name: emulator.bucket(versioning=state) for name, state in states.items()}
 
 
 @pytest.fixture(scope="session")
