@@ -276,12 +276,14 @@ class SmallLane:
             self._await(journey, reached)
 
     def _await(self, journey: Journey, awaited: Awaited) -> None:
+        if awaited is not journey.awaited:  # of a body all pieces together have the time of one answer
+            journey.asked_s = 0.0
         journey.awaited = awaited
         descriptor = awaited.fileno()
         if descriptor < 0:
             self._answered.append(journey)
             return
-        journey.asked_s = self._clock_s()
+        journey.asked_s = journey.asked_s or self._clock_s()
         self._asking[descriptor] = journey
         self._poll.register(descriptor, select.POLLIN)
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from penstock.stores.head import BrokenAnswerError, Head, parse
 from penstock.stores.line import Line
 from penstock.stores.message import after
+from penstock.stores.tempo import Tempo
+from penstock.stores.timeouts import Timeouts
 
 INTERIM_MAX = 16
 """So many 1xx heads may stand before an answer."""
@@ -26,22 +28,28 @@ class StaleError(Exception):
 
 
 class StuckError(Exception):
-    """The peer took nothing more of the request for too long."""
+    """The peer took nothing more of the request for too long, or took it too slowly."""
 
 
-def transmit(line: Line, message: Iterable[list[memoryview]], wait_s: float) -> bool:
+def transmit(line: Line, message: Iterable[list[memoryview]], timeouts: Timeouts) -> bool:
     """Send the message, without copying. False when the peer answered, or stopped listening, before the end.
 
     Raises StaleError, StuckError, OSError, BrokenAnswerError, and whatever making the message raises.
     """
     fresh = True
+    wait_s, tempo = timeouts.send_s, None
     for batch in message:
         views = batch
         while views:
+            began_s = 0.0 if fresh else time.monotonic()
             try:
                 if not fresh and line.wait_to_send(wait_s) and _answers(line, wait_s):
                     return False
                 sent = line.send(views, wait_s)
+                if not fresh:
+                    tempo = tempo or Tempo(timeouts)
+                    if tempo.is_too_slow(sent, time.monotonic() - began_s):
+                        raise TimeoutError
             except TimeoutError as error:
                 if line.is_readable(0):
                     return False  # it stopped listening, but said why

@@ -11,6 +11,8 @@ class Timeouts:
     from when it is waited for), one read of a body.
 
     `document_s` bounds a body that is read whole before it means anything: an error, a listing.
+    A body, sent or received, that has not moved `slow_bytes` in `slow_s` of waiting is given up, for it would keep its place
+    for hours without ever exceeding a step's time.
     `slot_s` bounds the wait for a free connection; `idle_s` is the age at which an unused connection is no longer trusted.
     """
 
@@ -19,5 +21,7 @@ class Timeouts:
     first_byte_s: float = 60.0
     read_s: float = 30.0
     document_s: float = 120.0
+    slow_s: float = 60.0
+    slow_bytes: int = 60 << 10
     slot_s: float = 60.0
     idle_s: float = 20.0

@@ -22,36 +22,20 @@ from penstock.stores.line import READ_MAX_BYTES, HaltedError, Line, connect
 from penstock.stores.message import Body, BodyError, batches, head_of, length_of
 from penstock.stores.pacer import Pacer
 from penstock.stores.pool import Pool
+from penstock.stores.stops import Reluctant
+from penstock.stores.tempo import Tempo
 from penstock.stores.timeouts import Timeouts
 
+_UNTIMED = Tempo(Timeouts())
 REPEATABLE = frozenset({"GET", "HEAD"})
 BLOCK_S = 0.5
 """One read blocks in the kernel for so long at most, then looks whether it is to go on."""
-LISTEN_ON_S = 5.0
-"""What would tell what became of a change is waited for so much longer than anything else."""
-
-
-class Reluctant:
-    """The stops of who waits to hear what became of a change: heeded so many seconds after they are first seen."""
-
-    __slots__ = ("_seen_s", "_stops")
-
-    def __init__(self, stops: Callable[[], bool]) -> None:
-        self._stops = stops
-        self._seen_s: float | None = None
-
-    def __call__(self) -> bool:
-        if not self._stops():
-            return False
-        if self._seen_s is None:
-            self._seen_s = time.monotonic()
-        return time.monotonic() - self._seen_s >= LISTEN_ON_S
 
 
 class Response:
     """The answer to one request. Its connection goes back to the pool once the body was read to its end, else it is closed."""
 
-    __slots__ = ("_body", "_head", "_line", "_reusable", "_wire", "headers", "status")
+    __slots__ = ("_body", "_head", "_line", "_reusable", "_tempo", "_wire", "headers", "status")
 
     def __init__(self, wire: Wire, line: Line, head: Head, *, reusable: bool) -> None:
         self.status = head.status
@@ -61,6 +45,7 @@ class Response:
         self._line: Line | None = line
         self._body = body_of(head)
         self._reusable = reusable and head.reusable
+        self._tempo: Tempo | None = None
         if self._body.ended:
             self._finish()
 
@@ -79,7 +64,18 @@ class Response:
 
     def readinto(self, buffer: memoryview) -> int:
         """Read what is there into `buffer`; 0 at the end of the body. Raises StoreUnavailableError when it ends early."""
-        return self._read(buffer, self._wire.timeouts.read_s)
+        if self._tempo is None:
+            self._tempo = _UNTIMED  # the first read, mostly the only one
+            return self._read(buffer, self._wire.timeouts.read_s)
+        if self._tempo is _UNTIMED:
+            self._tempo = Tempo(self._wire.timeouts)
+        began_s = time.monotonic()
+        count = self._read(buffer, self._wire.timeouts.read_s)
+        if self._tempo.is_too_slow(count, time.monotonic() - began_s) and self._line is not None:
+            self.close()
+            least = f"{self._wire.timeouts.slow_bytes} bytes in {self._wire.timeouts.slow_s:g} s"
+            raise StoreUnavailableError(f"{self._wire.name} sent less of the body than {least}")
+        return count
 
     def read_bounded(self, max_bytes: int) -> bytes:
         """The whole body if it has at most `max_bytes`, else its beginning and the connection is closed.
@@ -314,7 +310,7 @@ class Sent:
         sent = False
         line.stops = self._stops
         try:
-            self._sent_whole = dialogue.transmit(line, batches(self._head, self._body), timeouts.send_s)
+            self._sent_whole = dialogue.transmit(line, batches(self._head, self._body), timeouts)
             sent = True
             if self._stops is not None and self._method not in REPEATABLE:
                 line.stops = Reluctant(self._stops)
@@ -324,7 +320,7 @@ class Sent:
             raise StoreUnavailableError(f"what was sent to {self._wire.name} was broken off") from error
         except StuckError as error:
             raise StoreUnavailableError(
-                f"{self._wire.name} took nothing of the body for {timeouts.send_s:g} s"
+                f"{self._wire.name} took nothing of the body for {timeouts.send_s:g} s, or too little for {timeouts.slow_s:g} s"
             ) from error
         except (OSError, BrokenAnswerError) as error:
             raise self._broken(error) from error

@@ -9,6 +9,8 @@ from pathlib import Path
 import fastcrc
 import pytest
 
+from penstock.engine import small_lane
+from penstock.errors import FailureCode
 from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials
 from penstock.stores.base import Store
 from penstock.stores.opening import Timeouts, open_store
@@ -133,4 +135,35 @@ def test_a_closed_connection_is_replaced_aside(company: Company) -> None:
         go_on.set()
         stepping.join(PATIENCE_S)
         company.check_imported("slow", *GOOD)
+        slow.close()
+
+
+def test_a_small_body_has_the_time_of_one_answer_in_all(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(small_lane, "LATE_S", 1.0)
+    over = threading.Event()
+
+    def dripping(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(got(b"warm"))
+        peer.read_request()
+        whole = got(SLOW)
+        peer.send(whole[: -len(SLOW)])
+        for at in range(len(SLOW)):
+            if over.wait(0.3):  # well within the time of each wait
+                break
+            peer.send(SLOW[at : at + 1])
+        peer.wait_for_close()
+
+    with ScriptedServer(dripping) as server:
+        slow = open_slow(server.endpoint)
+        with slow.get("warm") as stream:
+            assert stream.readinto(memoryview(bytearray(10))) == 4
+        company.elsewhere["slow"] = slow
+        company.give(*company.imports("slow", bucket="slow"))
+        company.until(1)
+        over.set()
+        assert (company.outcomes["slow"].verdict, company.outcomes["slow"].code) == (
+            Verdict.RETRY,
+            FailureCode.STORE_UNAVAILABLE,
+        )
         slow.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -162,3 +163,46 @@ def test_a_half_closed_peer_that_answers_is_heard_and_not_used_again(open_at: Op
             closed.clear()
         assert server.connections == 2
         store.close()
+
+
+@pytest.mark.parametrize(("slow_bytes", "is_given_up"), [(10_000, True), (5, False)])
+def test_a_body_that_drips_is_given_up(open_at: Opener, slow_bytes: int, is_given_up: bool) -> None:
+    """Each drop comes well within the time of a read."""
+    body = b"x" * 60
+
+    def drips(peer: Peer) -> None:
+        peer.read_request()
+        whole = object_answer(body)
+        peer.send(whole[: -len(body)])
+        tick = threading.Event()
+        for _ in body:
+            tick.wait(0.02)
+            try:
+                peer.send(b"x")
+            except ConnectionError:
+                return
+
+    timeouts = replace(SHORT, first_byte_s=PATIENT_S, read_s=PATIENT_S, slow_s=0.4, slow_bytes=slow_bytes)
+    with ScriptedServer(drips) as server:
+        store = open_at(server.endpoint, timeouts=timeouts)
+        if is_given_up:
+            with pytest.raises(StoreUnavailableError, match="less of the body than 10000 bytes"):
+                read(store)
+        else:
+            assert read(store) == body
+
+
+def test_a_store_that_takes_a_body_drop_by_drop_is_given_up(open_at: Opener) -> None:
+    def sips(peer: Peer) -> None:
+        peer.read_head()
+        tick = threading.Event()
+        with contextlib.suppress(EOFError):
+            while True:
+                peer.read_exactly(256 << 10)
+                tick.wait(0.05)
+
+    timeouts = replace(SHORT, first_byte_s=PATIENT_S, send_s=PATIENT_S, slow_s=0.4, slow_bytes=1 << 30)
+    with ScriptedServer(sips) as server, pytest.raises(StoreUnavailableError, match="too little"):
+        open_at(server.endpoint, timeouts=timeouts).put(
+            "key", [LARGE], crc64=LARGE_CRC64, metadata={}, precondition=Overwrite()
+        )

@@ -13,7 +13,7 @@ import pytest
 
 from penstock.engine.pacer import BucketPacer
 from penstock.errors import StoreUnavailableError
-from penstock.stores import wire
+from penstock.stores import stops
 from penstock.stores.base import Overwrite, Store
 from penstock.stores.opening import Timeouts
 from tests.faults.stores.conftest import Opener
@@ -124,7 +124,7 @@ def test_what_became_of_a_change_is_listened_for(
     answers: str,
 ) -> None:
     """A PUT that is sent whole may have been done: its answer is worth some seconds."""
-    monkeypatch.setattr(wire, "LISTEN_ON_S", 20.0 if answers == "soon" else 0.5)
+    monkeypatch.setattr(stops, "LISTEN_ON_S", 20.0 if answers == "soon" else 0.5)
     sent = threading.Event()
 
     def late(peer: Peer) -> None:
