@@ -47,7 +47,7 @@ from penstock.catalog.verbs import (
     SubTaskQuery,
     TaskQuery,
 )
-from penstock.catalog.writer import Refused, Verb, Writer
+from penstock.catalog.writer import Ahead, Refused, Verb, Writer
 from penstock.errors import NonceUsedError
 from penstock.model import DataFlow, SubTask, Task
 from penstock.telemetry import meters
@@ -251,6 +251,15 @@ class Catalog:
             lambda session: self._ring.claim(session, demands, owner, lease_until_ns), _UNSYNCED_WORK
         )
 
+    def claim_ahead(self, demands: Sequence[Demand], *, owner: str, lease_ns: int) -> Ahead[Claims]:
+        """As `claim`, when the first work comes: in the very transaction that brings it, and as durable as that.
+
+        Replaces one that was there before and was not withdrawn.
+        """
+        return self._hands.writer.submit_ahead(
+            _UNSYNCED_WORK, lambda session: self._ring.claim(session, demands, owner, session.now_ns + lease_ns)
+        )
+
     async def renew(self, owner: str, lease_until_ns: int) -> None:
         """Let all of `owner`'s leases end then. Not synced."""
         await self._work(lambda session: claims.renew(session, owner, lease_until_ns), _UNSYNCED_WORK)
@@ -274,6 +283,7 @@ class Catalog:
 
     async def rescue_all(self) -> int:
         """Void every lease: for the start, when no mover lives. Counts no failure; how many sub-tasks it freed."""
+        self._hands.writer.forget_ahead()
         return await self._work(claims.rescue_all)
 
     async def canceling(self, owner: str) -> Sequence[tuple[str, int]]:

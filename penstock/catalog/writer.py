@@ -58,6 +58,18 @@ class _Job:
         self.future = future
 
 
+class Ahead(Generic[Result]):
+    """Work that was submitted before there is any: `done` gets its result, unless it is withdrawn."""
+
+    def __init__(self, done: asyncio.Future[Result], withdraw: Callable[[], bool]) -> None:
+        self.done = done
+        self._withdraw = withdraw
+
+    def withdraw(self) -> bool:
+        """Have it not done. False when the writer has taken it: then `done` will get its result, or has it."""
+        return self._withdraw()
+
+
 class Writer:
     """A thread with one connection. `submit` is called on the loop; at most `queue_max` callers wait."""
 
@@ -82,6 +94,7 @@ class Writer:
         self._batch_max = batch_max
         self._queue_max = queue_max
         self._jobs: deque[_Job] = deque()
+        self._ahead: _Job | None = None
         self._wake = threading.Condition()
         self._closing = False
         self._idle = False
@@ -101,6 +114,16 @@ class Writer:
             if self._idle:
                 self._wake.notify()
         return future
+
+    def submit_ahead(self, verb: Verb[Item, Result], item: Item) -> Ahead[Result]:
+        """Have `item` done by the first transaction that rings for work, behind all else that it does.
+
+        What finds that work needs no transaction, and no waking, of its own then. There is one such item at a time.
+        """
+        job = _Job(verb, item, self._loop.create_future())
+        with self._wake:
+            self._ahead = job
+        return Ahead(job.future, lambda: self._taken_ahead(job) is not None)
 
     async def close(self) -> None:
         """Finish what is queued, then end the thread."""
@@ -148,6 +171,9 @@ class Writer:
         answers: list[_Answer] = []
         for jobs in together.values():
             answers += self._perform(session, jobs)
+        if News.WORK in session.news and (ahead := self._taken_ahead()) is not None:
+            batch.append(ahead)  # from here on it fares as all the others
+            answers += self._perform(session, [ahead])
         began_s = time.perf_counter()
         failpoints.passing(self._points[0])
         self._connection.commit()
@@ -155,6 +181,19 @@ class Writer:
         telemetry.numbers.observe(meters.COMMITS, time.perf_counter() - began_s, self._labels)
         telemetry.numbers.count(meters.COMMITTED, self._labels, len(batch))
         return session.news, answers
+
+    def forget_ahead(self) -> None:
+        """Whoever has submitted something ahead is gone."""
+        self._taken_ahead()
+
+    def _taken_ahead(self, wanted: _Job | None = None) -> _Job | None:
+        """Take out what was submitted ahead, if it is there still (and is `wanted`)."""
+        with self._wake:
+            job = self._ahead
+            if job is None or (wanted is not None and wanted is not job):
+                return None
+            self._ahead = None
+            return job
 
     def _perform(self, session: Session, jobs: list[_Job]) -> list[_Answer]:
         """One verb for its callers: together if that works, else one by one."""

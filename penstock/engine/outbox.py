@@ -1,4 +1,7 @@
-"""The outbox of a mover: one thread that sends outcomes and questions at once, in batches, and progress in a calm rhythm.
+"""The outbox of a mover: sends outcomes and questions at once, in batches, and progress in a calm rhythm.
+
+One thread does that, woken for every batch. Only what comes of a file that was alone is sent by whoever brings it: there is
+nothing that this could hold up, and it is a thread less that has to wake up before the outcome is known.
 
 Gets messages to the control process through `send`, which may block. Decides nothing.
 """
@@ -15,6 +18,7 @@ from penstock.engine.running import Answer, Running
 from penstock.transfer.transfer import Checkpoint, Outcome, Progress
 
 TICK_S = 0.25
+LULL_S = 0.5  # how often it is looked whether progress is due while none was told lately
 GATHER_S = 0.002  # under load an outcome waits that long for company
 BATCH_ENOUGH = 32
 FIGURES_EVERY_S = 2.0
@@ -41,6 +45,7 @@ class Outbox:
         self._figures = figures
         self._figures_told_s = -FIGURES_EVERY_S
         self._changed = threading.Condition()
+        self._sending = threading.Lock()  # before `_changed`, where both are held
         self._outcomes: list[Outcome] = []
         self._requests: list[CheckpointRequest] = []
         self._answers: dict[int, Answer] = {}
@@ -49,11 +54,9 @@ class Outbox:
         self._running: dict[Attempt, Running] = {}
 
     def watch(self, running: Running) -> None:
-        """Tell its progress from now on."""
+        """Tell its progress from now on. Nobody is woken: a small file has ended before there is any to tell."""
         with self._changed:
             self._running[running.attempt] = running
-            if len(self._running) == 1:
-                self._changed.notify()
 
     def ended(self, ended: Sequence[tuple[Running, Outcome]]) -> None:
         """These have ended: tell the outcomes."""
@@ -61,7 +64,10 @@ class Outbox:
             for running, outcome in ended:
                 self._running.pop(running.attempt, None)
                 self._outcomes.append(outcome)
-            self._changed.notify()
+            if len(self._outcomes) > 1 or self._running or self._sending.locked() or self._pressed():
+                self._changed.notify()
+                return
+        self.step()
 
     def ask(self, running: Running, record: Checkpoint) -> Answer:
         """Ask for a record to be made durable."""
@@ -97,6 +103,10 @@ class Outbox:
 
     def step(self) -> bool:
         """Send what there is to say, if there is anything; True when something was sent."""
+        with self._sending:
+            return self._send_news()
+
+    def _send_news(self) -> bool:
         with self._changed:
             outcomes, self._outcomes = tuple(self._outcomes), []
             requests, self._requests = tuple(self._requests), []
@@ -123,8 +133,7 @@ class Outbox:
         """Send for as long as the mover lives."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._has_news() or self._running)
-                self._changed.wait_for(self._has_news, TICK_S)
+                self._changed.wait_for(self._has_news, TICK_S if self._running else LULL_S)
                 if self._outcomes and not self._requests and self._pressed():
                     self._changed.wait_for(lambda: len(self._outcomes) >= BATCH_ENOUGH or self._requests, GATHER_S)
             self.step()

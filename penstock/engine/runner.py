@@ -7,12 +7,13 @@ nothing itself: what it cannot hand over it gives to the settler.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from penstock import failpoints, telemetry
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.verbs import Claimed, ClaimLane, Claims, Demand, Grant
+from penstock.catalog.writer import Ahead
 from penstock.engine.executor import Executor, MoverGoneError
 from penstock.engine.fair import Fairness, Offer
 from penstock.engine.flights import Flight, Flights
@@ -58,25 +59,33 @@ class Runner:
         self._seek_due_ns = 0
         self._kept_due_ns = dict.fromkeys(ClaimLane, 0)
         self._look_again_s = options.claim.look_again_s
+        self._ahead: tuple[str, Ahead[Claims]] | None = None
         self._closed = False
 
     async def step(self) -> float:
         """Claim what there is room for and hand it over; returns how long nothing is due, in seconds."""
         self._release_suspects()
+        now_ns = self._now_ns()
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and not ahead[1].withdraw():
+            return await self._take_ahead(*ahead, now_ns)
         if self._closed:
             return FOREVER_S
-        now_ns = self._now_ns()
         demands = self._demands(now_ns)
         if not demands:
             return self._look_again_s
         owner = self._owners.current
         claims = await self._claim(demands, owner, now_ns)
-        more = [self._take(grant, owner, now_ns) for grant in claims.grants]
-        return 0.0 if any(more) else self._pause_s(claims.next_due_ns)
+        if self._take_all(claims, owner, now_ns):
+            return 0.0
+        self._claim_ahead(demands, owner)
+        return self._pause_s(claims.next_due_ns)
 
     def close(self) -> None:
         """Claim nothing from now on; what is held back here goes back to the catalog."""
         self._closed = True
+        if self._ahead is not None and self._ahead[1].withdraw():
+            self._ahead = None
         self._settler.give_back(self._held)
         self._held.clear()
 
@@ -117,12 +126,33 @@ class Runner:
     async def _claim(self, demands: Sequence[Demand], owner: str, now_ns: int) -> Claims:
         until_ns = now_ns + to_ns(self._options.keeper.lease_s)
         failpoints.passing("claim")
+        return await self._answered(self._catalog.claim(demands, owner=owner, lease_until_ns=until_ns), owner)
+
+    def _claim_ahead(self, demands: Sequence[Demand], owner: str) -> None:
+        """Where nothing is under way and nothing could be claimed, ask for the first that comes (docs/decisions/0015).
+
+        Whatever changes what there is room for until then rings, and the next step asks anew.
+        """
+        if not len(self._flights) and not self._settler.unsettled and not self._closed:
+            lease_ns = to_ns(self._options.keeper.lease_s)
+            self._ahead = (owner, self._catalog.claim_ahead(demands, owner=owner, lease_ns=lease_ns))
+
+    async def _take_ahead(self, owner: str, ahead: Ahead[Claims], now_ns: int) -> float:
+        """Hand over what was claimed together with what brought it. What came meanwhile is looked for a little later."""
+        claims = await self._answered(ahead.done, owner)
+        return 0.0 if self._take_all(claims, owner, now_ns) else self._options.claim.after_ahead_s
+
+    async def _answered(self, claims: Awaitable[Claims], owner: str) -> Claims:
         try:
-            return await self._catalog.claim(demands, owner=owner, lease_until_ns=until_ns)
+            return await claims
         except BaseException:
             if owner == self._owners.current:
                 self._owners.retire()
             raise
+
+    def _take_all(self, claims: Claims, owner: str, now_ns: int) -> bool:
+        more = [self._take(grant, owner, now_ns) for grant in claims.grants]
+        return any(more)
 
     def _take(self, grant: Grant, owner: str, now_ns: int) -> bool:
         """Hand over what was granted; True when there may be more to claim at once.

@@ -247,3 +247,52 @@ async def test_a_caller_who_has_gone_away_disturbs_nobody(bench: Bench) -> None:
     gone.cancel()
     bench.disk.gate.set()
     assert await stays == 4
+
+
+def ringing(session: Session, item: object) -> object:
+    session.ring()
+    return item
+
+
+async def test_what_is_submitted_ahead_is_done_by_the_transaction_that_brings_work(bench: Bench) -> None:
+    quiet, brings = bench.verb(double), bench.verb(ringing)
+    ahead = bench.writer.submit_ahead(bench.verb(double, synced=False), 4)
+    await bench.writer.submit(quiet, 1)
+    assert not ahead.done.done()
+    bench.disk.log.clear()
+    answers = await bench.together((brings, "work"), (quiet, 2))
+    assert answers[1:] == ["work", 4]
+    assert bench.performed[-3:] == [["work"], [2], [4]]  # behind all others
+    assert bench.disk.log.count("commit") == 2  # the blocker's, and one for all
+    assert not ahead.withdraw()
+    assert await ahead.done == 8
+    await bench.writer.submit(brings, "more")
+    assert bench.performed[-1] == ["more"]  # it is done once
+
+
+async def test_what_is_withdrawn_is_not_done(bench: Bench) -> None:
+    ahead = bench.writer.submit_ahead(bench.verb(double), 4)
+    assert ahead.withdraw()
+    await bench.writer.submit(bench.verb(ringing), "work")
+    assert bench.performed == [["work"]]
+    later = bench.writer.submit_ahead(bench.verb(double), 5)
+    bench.writer.forget_ahead()
+    await bench.writer.submit(bench.verb(ringing), "work")
+    assert bench.performed == [["work"], ["work"]]
+    assert not later.done.done()
+
+
+async def test_what_was_submitted_ahead_fails_alone_or_with_its_transaction(bench: Bench) -> None:
+    def fail(_session: Session, _item: object) -> object:
+        raise ZeroDivisionError
+
+    ahead = bench.writer.submit_ahead(bench.verb(fail), None)
+    assert await bench.writer.submit(bench.verb(ringing), "work") == "work"
+    with pytest.raises(ZeroDivisionError):
+        await ahead.done
+    ahead = bench.writer.submit_ahead(bench.verb(double), 4)
+    bench.disk.fail = "commit"
+    with pytest.raises(CatalogUnavailableError):
+        await bench.writer.submit(bench.verb(ringing), "work")
+    with pytest.raises(CatalogUnavailableError):
+        await ahead.done

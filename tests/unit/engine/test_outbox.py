@@ -175,3 +175,16 @@ def test_a_withdrawal_is_not_canceled_itself(desk: Desk) -> None:
     running = desk.running(intent=Intent.WITHDRAW)
     running.stop(StopReason.CANCEL)
     assert running.stop_reason() is None
+
+
+def test_what_comes_of_a_file_that_was_alone_is_sent_by_who_brings_it(desk: Desk) -> None:
+    alone, other = desk.running("s"), desk.running("t")
+    desk.outbox.ended([(alone, outcome("s"))])
+    assert desk.sent == []  # another one is under way: the thread gathers what ends
+    desk.outbox.ended([(other, outcome("t"))])
+    assert desk.sent == []
+    assert desk.outbox.step()
+    assert [report.outcomes for report in desk.sent] == [(outcome("s"), outcome("t"))]
+    desk.outbox.ended([(desk.running("u"), outcome("u"))])
+    assert [report.outcomes for report in desk.sent[1:]] == [(outcome("u"),)]
+    assert not desk.outbox.step()

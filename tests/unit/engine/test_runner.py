@@ -670,3 +670,48 @@ async def test_a_report_from_before_a_power_cut_does_not_end_an_attempt_that_has
     await rig.turn()
     assert (await rig.row(sub_task)).status is SubTaskStatus.COMPLETE
     recount(rig.book.path)
+
+
+async def test_an_idle_engine_claims_in_the_transaction_that_brings_the_work(rig: Rig) -> None:
+    flow = await rig.book.flow()
+    stream = await rig.book.stream(flow)
+    await rig.turn()  # finds nothing
+    first = await rig.book.file(flow, stream, "a")
+    assert (await rig.row(first)).status is SubTaskStatus.RUNNING
+    second = await rig.book.file(flow, stream, "b")  # only the first is claimed by itself
+    assert (await rig.row(second)).status is SubTaskStatus.CREATED
+    await rig.turn()
+    assert [transfer.sub_task_id for transfer in rig.moved()] == [first]
+    await rig.turn()
+    assert [transfer.sub_task_id for transfer in rig.moved()] == [first, second]
+    assert [(await rig.row(each)).attempt for each in (first, second)] == [1, 1]
+    recount(rig.book.path)
+
+
+async def test_what_an_engine_that_is_gone_asked_for_ahead_is_forgotten(rig: Rig) -> None:
+    await rig.turn()
+    await rig.restart()
+    sub_task = await one(rig)  # the engine that asked for it is gone
+    assert (await rig.row(sub_task)).status is SubTaskStatus.CREATED
+    await rig.turn()
+    assert len(rig.moved()) == 1
+
+
+async def test_what_was_claimed_ahead_goes_back_when_the_engine_closes(rig: Rig) -> None:
+    await rig.turn()
+    sub_task = await one(rig)
+    rig.engine.runner.close()
+    await rig.turn(2)
+    assert rig.moved() == []
+    assert len(rig.engine.flights) == 0
+    await rig.restart()
+    await rig.turn()
+    assert [transfer.sub_task_id for transfer in rig.moved()] == [sub_task]
+
+
+async def test_an_engine_that_has_closed_claims_nothing_ahead(rig: Rig) -> None:
+    await rig.turn()
+    rig.engine.runner.close()
+    sub_task = await one(rig)
+    await rig.turn()
+    assert (await rig.row(sub_task)).status is SubTaskStatus.CREATED
