@@ -19,7 +19,7 @@ FUZZER := $(VENV)/fuzzer.stamp
 FUZZ_S ?= 60
 FUZZ_ARGS ?=
 
-.PHONY: help venv deb demo test check format locks third-party clean bench fuzz
+.PHONY: help venv deb demo test kill-matrix check format locks third-party clean bench fuzz
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ fuzz: $(FUZZER) ## hunt for answers that the store client misreads, FUZZ_S=60 se
 	@grown=$$(mktemp -d); trap 'rm -rf "$$grown"' EXIT; \
 	    $(BIN)/python -m tests.fuzz.fuzz_answers \
 	        $(or $(FUZZ_ARGS),"$$grown" tests/fuzz/corpus -max_total_time=$(FUZZ_S) -dict=tests/fuzz/answers.dict -timeout=10)
+
+kill-matrix: $(TOOLS) ## die by SIGKILL at every failpoint, wherever it is passed, and write docs/crash-matrix.md
+	@$(BIN)/python -m tests.faults.matrix docs/crash-matrix.md
 
 check: $(TOOLS) ## lint, format, types, import contracts, house rules, licences, generated files
 	@echo "check: ruff";            $(BIN)/ruff check --quiet $(CODE)

@@ -98,11 +98,10 @@ class _LargeExport:
                 listed = attempt.persist(lambda: list(attempt.stoppable.list_parts(record.key, upload_id)))
                 return kept, record, {part.number: part for part in listed}
             except UploadNotFoundError:
-                info = head_or_none(attempt, record.key)
-                if info is not None and standing.is_mine(attempt, info):
-                    outcome = self._completed_earlier(info)
-                    if outcome is not None:
-                        return plan, outcome, {}
+                info = standing.published_earlier(attempt)
+                outcome = None if info is None else self._completed_earlier(info)
+                if outcome is not None:
+                    return plan, outcome, {}
         uploads.clear(attempt)
         metadata = standing.metadata(attempt, state, None)
         return plan, uploads.begin(attempt, state, plan, metadata), {}
@@ -259,10 +258,8 @@ class _LargeExport:
     def _completed_meanwhile(self, crc: int) -> Outcome | None:
         """The outcome, if the object is there, ours and whole: some stores answer a repeated Complete with a 500."""
         attempt = self._attempt
-        info = head_or_none(attempt, attempt.transfer.key)
-        if info is None or not standing.is_mine(attempt, info):
-            return None
-        if not self._holds(info, crc):
+        info = standing.published_earlier(attempt)
+        if info is None or not self._holds(info, crc):
             return None
         uploads.clear(attempt)
         return self._found(info, crc)

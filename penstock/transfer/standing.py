@@ -42,9 +42,12 @@ def stand(attempt: Attempt, source: ModifyTime) -> Standing:
 
 
 def published_earlier(attempt: Attempt) -> ObjectInfo | None:
-    """What is at the key, if an earlier try of this very sub-task has put it there. Raises StoreError."""
+    """What an earlier try of this very sub-task has put at the key. Raises StoreError, FencedError.
+
+    Versions tell it even if somebody has replaced or deleted it since; that is then left as it is.
+    """
     info = head_or_none(attempt, attempt.transfer.key)
-    return info if info is not None and is_mine(attempt, info) else None
+    return info if info is not None and is_mine(attempt, info) else versioned.earlier(attempt)
 
 
 def is_mine(attempt: Attempt, info: ObjectInfo) -> bool:

@@ -82,7 +82,7 @@ def yields_to_foreign(attempt: Attempt, version_id: str, source: ModifyTime) -> 
     mine: list[str] = []
     for version in _versions(attempt):
         info = _described(attempt, version)
-        if info is not None and info.metadata.get(SUB_TASK_NAME) == attempt.transfer.sub_task_id:
+        if info is not None and _is_mine(attempt, info):
             mine.append(version.version_id)
             continue
         if version_id not in mine or (info is None and not version.is_delete_marker):
@@ -96,6 +96,21 @@ def yields_to_foreign(attempt: Attempt, version_id: str, source: ModifyTime) -> 
                 )
         return True
     return False
+
+
+def earlier(attempt: Attempt) -> ObjectInfo | None:
+    """The newest version that this very sub-task published, whatever lies above it by now. Raises StoreError, FencedError.
+
+    None also where versions cannot tell: then what is at the key is all that can be known.
+    """
+    if attempt.store.abilities.versioning is Versioning.NEVER:
+        return None
+    described = (_described(attempt, version) for version in _versions(attempt))
+    return next((info for info in described if info is not None and _is_mine(attempt, info)), None)
+
+
+def _is_mine(attempt: Attempt, info: ObjectInfo) -> bool:
+    return info.metadata.get(SUB_TASK_NAME) == attempt.transfer.sub_task_id
 
 
 def _versions(attempt: Attempt) -> list[Version]:

@@ -117,3 +117,29 @@ EVERY_POINT_ONCE = (
     case(Way.EXPORT_CANCELED, "upload.aborted"),
 )
 """Each point at least once, in a place where its death is worst; `make kill-matrix` tries all of them everywhere."""
+
+WITHOUT_REPLACING = (
+    case(Way.IMPORT_SMALL, "renamed"),
+    case(Way.IMPORT_LARGE, "renamed"),
+    case(Way.EXPORT_SMALL, "request.answered"),
+    case(Way.EXPORT_LARGE, "upload.completed"),
+)
+"""Where the name is taken already by what the dead one has published, and must be known for its own."""
+
+TWICE = (
+    (case(Way.IMPORT_LARGE, "partial.written", 5), case(Way.IMPORT_LARGE, "journal.write", alone=True)),
+    (case(Way.IMPORT_LARGE, "promised"), case(Way.IMPORT_LARGE, "promised", alone=True)),
+    (case(Way.IMPORT_LARGE, "renamed"), case(Way.IMPORT_LARGE, "settle")),
+    (case(Way.EXPORT_LARGE, "upload.initiated"), case(Way.EXPORT_LARGE, "upload.abort", alone=True)),
+    (case(Way.EXPORT_LARGE, "part.sent", 2), case(Way.EXPORT_LARGE, "part.sent", alone=True)),
+    (case(Way.EXPORT_LARGE, "upload.completed"), case(Way.EXPORT_LARGE, "outcome.tell", alone=True)),
+)
+"""Who goes on where somebody died, dies as well."""
+
+PUBLISHED = (
+    case(Way.IMPORT_LARGE, "renamed"),
+    case(Way.IMPORT_LARGE, "outcome.told", 2),
+    case(Way.EXPORT_SMALL, "request.answered"),
+    case(Way.EXPORT_LARGE, "upload.completed"),
+)
+"""The file is where it should be and the catalog does not know. (A small import keeps no journal: it is moved once more.)"""

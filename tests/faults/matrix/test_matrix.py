@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from penstock.failpoints import POINTS
-from tests.faults.matrix.cases import EVERY_POINT_ONCE, Case
+from penstock.model import ConflictPolicy
+from tests.faults.matrix.cases import EVERY_POINT_ONCE, PUBLISHED, TWICE, WITHOUT_REPLACING, Case
 from tests.faults.matrix.trial import Trial
 from tests.faults.matrix.world import World
 
@@ -19,11 +23,16 @@ class Worlds:
         self._factory = factory
         self._world: World | None = None
 
-    def take(self) -> World:
-        """A world in order."""
-        if self._world is None:
-            self._world = World(self._factory.mktemp("matrix"))
-        return self._world
+    @contextmanager
+    def use(self) -> Iterator[World]:
+        """A world in order, for as long as nothing fails in it."""
+        world = self._world = self._world or World(self._factory.mktemp("matrix"))
+        try:
+            yield world
+        except BaseException:
+            print(world.service.log_text())
+            self.end()
+            raise
 
     def end(self) -> None:
         """End the present one, if there is any."""
@@ -41,14 +50,32 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
 
 @pytest.mark.parametrize("case", EVERY_POINT_ONCE, ids=str)
 def test_killed_there_nothing_is_lost_or_left(worlds: Worlds, case: Case) -> None:
-    world = worlds.take()
-    try:
+    with worlds.use() as world:
         Trial(world, case.way).run(case)
-    except BaseException:
-        print(world.service.log_text())
-        worlds.end()
-        raise
+
+
+@pytest.mark.parametrize("case", WITHOUT_REPLACING, ids=str)
+def test_killed_after_publishing_what_is_there_is_known_for_its_own(worlds: Worlds, case: Case) -> None:
+    with worlds.use() as world:
+        Trial(world, case.way, ConflictPolicy.SKIP_THE_FILE).run(case)
+
+
+@pytest.mark.parametrize(("case", "again"), TWICE, ids=str)
+def test_killed_again_while_it_goes_on(worlds: Worlds, case: Case, again: Case) -> None:
+    with worlds.use() as world:
+        Trial(world, case.way).run_twice(case, again)
+
+
+@pytest.mark.parametrize("case", PUBLISHED, ids=str)
+def test_what_others_change_after_it_was_published_stays(worlds: Worlds, case: Case) -> None:
+    with worlds.use() as world:
+        Trial(world, case.way).run_overtaken(case, b"theirs")
 
 
 def test_no_failpoint_is_left_out() -> None:
     assert {case.point for case in EVERY_POINT_ONCE} == set(POINTS)
+
+
+def test_the_table_shows_a_death_at_every_failpoint() -> None:
+    table = (Path(__file__).parents[3] / "docs" / "crash-matrix.md").read_text()
+    assert set(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)) == set(POINTS)

@@ -13,6 +13,7 @@ from fastcrc import crc64
 
 from penstock.errors import ApiRefusedError
 from penstock.failpoints import PASSES_MAX, POINTS, Point
+from penstock.model import ConflictPolicy
 from tests.faults.matrix.cases import Case, Death, Way
 from tests.faults.matrix.smallservice import LARGE_BYTES, PART_BYTES, PARTS_IN_FLIGHT, SMALL_BYTES
 from tests.faults.matrix.world import BUCKET, PATIENCE_S, World
@@ -20,7 +21,12 @@ from tests.fixtures.waiting import wait_until
 
 FINAL = frozenset({"COMPLETE", "FAILED", "CANCELED", "EXPIRED"})
 HELD_AT_BYTES = 2 * PART_BYTES
+PASSED_WITHIN_S = 10.0  # after the file has ended: journals are removed, and the runner looks for more work
 _numbers = itertools.count(1)
+
+
+class NotPassedError(AssertionError):
+    """Nobody was killed: the point was passed less often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,28 +40,68 @@ class Verdict:
 class Trial:
     """One file on its way. `run` says how it ended and raises AssertionError for what must not be."""
 
-    def __init__(self, world: World, way: Way) -> None:
+    def __init__(self, world: World, way: Way, policy: ConflictPolicy = ConflictPolicy.OVERWRITE_EXISTING) -> None:
         self._world = world
         self._way = way
         self._name = f"f{next(_numbers)}"
         self._body = random.Random(self._name).randbytes(SMALL_BYTES if way.is_small else LARGE_BYTES)
-        self._flow = world.flows["import" if way.is_import else "export"]
-        self._key = f"{'StreamImport' if way.is_import else 'StreamExport'}/{self._name}/deep/file"
+        action = "StreamImport" if way.is_import else "StreamExport"
+        self._flow = world.flow(action, policy)
+        self._key = f"{action}/{self._name}/deep/file"
         self._path = world.root / self._name / "deep" / "file"
         self._sub_task = ""
 
     def run(self, case: Case) -> Verdict:
         """Be killed there."""
+        return self._judged(self._killed(case), deaths=1)
+
+    def run_twice(self, case: Case, again: Case) -> Verdict:
+        """Be killed there, together with the service, and once more by another trap when it goes on."""
+        assert again.death is not Death.BOTH, "the next service's process id is not known beforehand"
+        self._world.meanwhile = lambda: self._world.traps.lay(again.point, again.passing)
+        status = self._killed(case)
+        self._wait_sprung(again)
+        return self._judged(status, deaths=2)
+
+    def run_overtaken(self, case: Case, theirs: bytes) -> None:
+        """Be killed there, together with the service, right after publishing; before it goes on somebody else has replaced it."""
+        self._world.meanwhile = lambda: self._replace(theirs)
+        status = self._killed(case)
+        self._wait(lambda: not self._left_behind(), "helper files or uploads did not go")
+        assert status == "COMPLETE"
+        if self._way.is_import:
+            assert self._path.read_bytes() == theirs
+        else:
+            assert self._world.versions(self._key) == [crc64.xz(theirs), crc64.xz(self._body)]
+        self._world.traps.clear()
+
+    def _killed(self, case: Case) -> str:
+        """Submit it with one trap laid; its final status."""
         together_with = self._world.service.pid if case.death is Death.BOTH else None
         status = self._went(lambda: self._world.traps.lay(case.point, case.passing, together_with=together_with))
-        self._wait(lambda: self._world.traps.is_sprung(case.point), f"{case.point} was not passed so often")
-        return self._judged(status)
+        self._wait_sprung(case)
+        return status
+
+    def _wait_sprung(self, case: Case) -> None:
+        try:
+            self._wait(lambda: self._world.traps.is_sprung(case.point), "", patience_s=PASSED_WITHIN_S)
+        except TimeoutError:
+            raise NotPassedError(f"{case}: that point is not passed so often") from None
+
+    def _replace(self, theirs: bytes) -> None:
+        if self._way.is_import:
+            self._path.unlink()
+            self._path.write_bytes(theirs)
+        else:
+            self._world.bucket.put_object(oss.PutObjectRequest(bucket=BUCKET, key=self._key, body=theirs))
 
     def passings(self) -> Mapping[Point, int]:
         """Live on, and count how often each point is passed."""
         traps = self._world.traps
-        self._judged(self._went(lambda: traps.lay_all(PASSES_MAX)))
+        status = self._went(lambda: traps.lay_all(PASSES_MAX))
+        self._wait(lambda: not self._left_behind(), "helper files or uploads did not go")
         counts = {point: PASSES_MAX - traps.left(point) for point in POINTS}
+        self._judged(status, deaths=0)
         return {point: count for point, count in counts.items() if count}
 
     # ---------------------------------------------------------------------------------------------------------- going on
@@ -114,13 +160,13 @@ class Trial:
         self._wait(self._has_settled, "the file did not end")
         return str(self._described()["Status"])
 
-    def _wait(self, look: Callable[[], bool], otherwise: str) -> None:
+    def _wait(self, look: Callable[[], bool], otherwise: str, *, patience_s: float = PATIENCE_S) -> None:
         """Look again and again, and start the service again whenever it is killed."""
-        wait_until(lambda: not self._world.revive() and look(), PATIENCE_S, otherwise)
+        wait_until(lambda: not self._world.revive() and look(), patience_s, otherwise)
 
     # ------------------------------------------------------------------------------------------------------------ judging
 
-    def _judged(self, status: str) -> Verdict:
+    def _judged(self, status: str, *, deaths: int) -> Verdict:
         """Look at the tree, the bucket, the API's answers, and what was sent."""
         self._wait(lambda: not self._left_behind(), "helper files or uploads did not go")
         item = self._described()
@@ -134,7 +180,7 @@ class Trial:
         again_bytes = self._moved_bytes() - len(self._body)
         if not self._way.is_canceled:
             bound = len(self._body) if self._way.is_small else PARTS_IN_FLIGHT * PART_BYTES
-            assert 0 <= again_bytes <= bound, f"{again_bytes} bytes were sent again, of {len(self._body)}"
+            assert 0 <= again_bytes <= deaths * bound, f"{again_bytes} bytes were sent again, of {len(self._body)}"
         self._world.traps.clear()
         return Verdict(status=status, again_bytes=max(0, again_bytes))
 

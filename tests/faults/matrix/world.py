@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from penstock import failpoints
 from penstock.client import Client, ClientOptions
 from penstock.errors import ApiUnreachableError
 from penstock.failpoints import POINTS, Point
+from penstock.model import ConflictPolicy
 from tests.faults.matrix import countedemulator, smallservice
 from tests.faults.matrix.countedemulator import Request, requests_of
 from tests.fixtures.emulator import start_emulator
@@ -22,6 +24,8 @@ from tests.fixtures.service import init_home, run_cli, start_service
 PATIENCE_S = 40.0
 SERVICE = (sys.executable, "-P", str(Path(smallservice.__file__)))
 BUCKET = "matrix"
+
+Flow = Mapping[str, str]
 
 
 class Traps:
@@ -33,7 +37,8 @@ class Traps:
 
     def lay(self, point: Point, passing: int, *, together_with: int | None = None) -> None:
         """Who passes `point` for the `passing`-th time from now on dies, and that other process with it."""
-        made = self.directory / "made"
+        (self.directory / f"{point}.0").unlink(missing_ok=True)
+        made = self.directory.with_name("made")  # outside: whoever is started now refuses what is no trap
         made.write_text("" if together_with is None else str(together_with))
         made.rename(self.directory / f"{point}.{passing}")
 
@@ -75,8 +80,9 @@ class World:
         self.root = Path(self._init["root"])
         self.traps = Traps(path / "traps")
         self.bucket = self._bucket_client()
+        self.meanwhile = _nothing
+        self._flows: dict[tuple[str, ConflictPolicy], Flow] = {}
         self.start()
-        self.flows = {"import": self._open("StreamImport"), "export": self._open("StreamExport")}
 
     def start(self) -> None:
         """Serve HOME."""
@@ -132,11 +138,13 @@ class World:
     # --------------------------------------------------------------------------------------------------------- the service
 
     def revive(self) -> bool:
-        """Start the service again if it was killed; whether it was."""
+        """Start the service again if it was killed; whether it was. `meanwhile` is done before, once."""
         if self.service.process.poll() is None:
             return False
         assert self.service.ended() == -signal.SIGKILL, self.service.log_text()
         self._client.close()
+        meanwhile, self.meanwhile = self.meanwhile, _nothing
+        meanwhile()
         self.start()
         return True
 
@@ -149,7 +157,14 @@ class World:
             except ApiUnreachableError:
                 self.service.process.wait(PATIENCE_S)
 
-    def _open(self, action: str) -> dict[str, str]:
+    def flow(self, action: str, policy: ConflictPolicy) -> Flow:
+        """Parameters that name a stream; made when it is first asked for."""
+        found = self._flows.get((action, policy))
+        if found is None:
+            found = self._flows[action, policy] = self._open(action, policy)
+        return found
+
+    def _open(self, action: str, policy: ConflictPolicy) -> Flow:
         flow = self.ask(
             "CreateDataFlow", FileSystemPath="/", SourceStorage=f"oss://{BUCKET}", SourceStoragePath=f"/{action}/"
         )
@@ -158,8 +173,12 @@ class World:
             DataFlowId=flow["DataFlowId"],
             TaskAction=action,
             DataType="MetaAndData",
-            ConflictPolicy="OVERWRITE_EXISTING",
+            ConflictPolicy=policy.value,
             Directory="/",
             DstDirectory="/",
         )
         return {"DataFlowId": flow["DataFlowId"], "DataFlowTaskId": task["TaskId"]}
+
+
+def _nothing() -> None:
+    """What is to be done meanwhile, but for what a test wants."""

@@ -1,0 +1,172 @@
+"""`make kill-matrix`: die everywhere, the first, a middle and the last time that each point is passed, and write the table.
+
+`python -m tests.faults.matrix FILE` tries each kind of file and death in two worlds at once; it ends with 1, and writes
+nothing, when anything was lost, torn, left behind or sent again beyond what was under way.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from penstock.failpoints import CONTROL_POINTS, POINTS, Point
+from tests.faults.matrix.cases import Case, Death, Way
+from tests.faults.matrix.smallservice import LARGE_BYTES, PART_BYTES, PARTS_IN_FLIGHT, SMALL_BYTES
+from tests.faults.matrix.trial import NotPassedError, Trial, Verdict
+from tests.faults.matrix.world import World
+
+WORLDS = 2
+BY_THE_CLOCK = frozenset({"claim", "nonces.commit", "nonces.committed"})
+"""Points that are passed again and again while nothing happens: the first time is as good as any."""
+
+Verdicts = dict[Case, Verdict]
+
+HEAD = f"""# The kill matrix
+
+`make kill-matrix` writes these tables. For every cell a served Penstock moved one file beside a bucket server that lives
+on. Somebody died by SIGKILL at the point named: the first, a middle or the last time that it is passed. What had died was
+started again, and when the file had ended all of this was looked at: the tree (the bytes of the source, no partial file, no
+journal), the bucket (the bytes of the source in one version, no unfinished multipart upload), the API's answers (status,
+checksum, sizes, progress, the same when asked again), and how many bytes of the file went over the network.
+
+- A small file has {SMALL_BYTES} bytes and moves in one request. A large one has {LARGE_BYTES} bytes and moves in parts of
+  {PART_BYTES}, {PARTS_IN_FLIGHT} at a time; they are that small here so that there are many of them. A canceled one is a
+  large one that is canceled when parts of it are under way.
+- **service**: the control process dies, at a point of its own, and its movers end. **mover**: a mover dies alone, the
+  service goes on. **both**: a mover dies and takes the control process along. (A power cut takes unsynced bytes, too; that
+  is not shown here.)
+- A cell says how the sub-task ended, and what was moved again: nothing, or so many parts (one that was begun counts as
+  one), or of a small file its only request. Never more than {PARTS_IN_FLIGHT} parts: those in flight, which differ a little
+  from run to run. A cell is empty where the point was not passed so often that time.
+
+`penstock/failpoints.py` says what each name means.
+"""
+
+
+@contextmanager
+def opened_worlds(path: Path) -> Iterator[list[World]]:
+    """All worlds; ended at the end."""
+    worlds: list[World] = []
+    try:
+        for number in range(WORLDS):
+            (path / f"{number}").mkdir()
+            worlds.append(World(path / f"{number}"))
+        yield worlds
+    finally:
+        for world in worlds:
+            world.close()
+
+
+def cases_of(way: Way, passings: Mapping[Point, int]) -> Iterator[Case]:
+    """Every death that is worth dying on this way."""
+    for point in POINTS:
+        count = passings.get(point, 0)
+        if point in BY_THE_CLOCK:
+            count = min(count, 1)
+        for passing in sorted({1, (count + 1) // 2, count} - {0}):
+            for death in (Death.CONTROL,) if point in CONTROL_POINTS else (Death.MOVER, Death.BOTH):
+                yield Case(way=way, point=point, passing=passing, death=death)
+
+
+def tried(world: World, case: Case) -> tuple[Case, Verdict] | None:
+    """The case; or an earlier passing of its point, which was passed less often this time; None when that fails as well."""
+    for passing in sorted({case.passing, case.passing - 1, 1} - {0}, reverse=True):
+        try:
+            nearest = replace(case, passing=passing)
+            return nearest, Trial(world, case.way).run(nearest)
+        except NotPassedError:
+            world.traps.clear()
+    return None
+
+
+class Run:
+    """All trials; `wrong` says what must not have been."""
+
+    def __init__(self, worlds: Sequence[World]) -> None:
+        self._worlds = worlds
+        self._waiting: SimpleQueue[Case] = SimpleQueue()
+        self.verdicts: Verdicts = {}
+        self.wrong: list[str] = []
+
+    def go(self) -> None:
+        """Try everything."""
+        for way in Way:
+            for one in cases_of(way, Trial(self._worlds[0], way).passings()):
+                self._waiting.put(one)
+        print(f"{self._waiting.qsize()} deaths to die", file=sys.stderr, flush=True)
+        threads = [threading.Thread(target=self._work, args=(world,)) for world in self._worlds]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _work(self, world: World) -> None:
+        while True:
+            try:
+                case = self._waiting.get_nowait()
+            except Empty:
+                return
+            try:
+                found = tried(world, case)
+            except (AssertionError, TimeoutError) as error:  # this world is spoilt; the other one goes on
+                self.wrong.append(f"{case}: {error}\n{world.service.log_text()}")
+                return
+            if found is not None:
+                self.verdicts[found[0]] = found[1]
+
+
+def table_of(verdicts: Verdicts) -> Iterator[str]:
+    """The lines of all tables, one table for each kind of file."""
+    for way in Way:
+        deaths = [death for death in Death if any(case.way is way and case.death is death for case in verdicts)]
+        yield f"\n## {way.value.capitalize()}\n"
+        yield f"| point | passed | {' | '.join(deaths)} |"
+        yield f"|---|---|{'---|' * len(deaths)}"
+        for point in POINTS:
+            rows = sorted({case.passing for case in verdicts if (case.way, case.point) == (way, point)})
+            for place, passing in enumerate(rows):
+                cells = [
+                    _cell(way, verdicts.get(Case(way=way, point=point, passing=passing, death=each))) for each in deaths
+                ]
+                yield f"| `{point}` | {_ordinal(place, len(rows))} | {' | '.join(cells)} |"
+
+
+def _ordinal(place: int, count: int) -> str:
+    if count == 1:
+        return "once"
+    return "first" if place == 0 else "last" if place == count - 1 else "middle"
+
+
+def _cell(way: Way, verdict: Verdict | None) -> str:
+    if verdict is None:
+        return ""
+    if not verdict.again_bytes:
+        return verdict.status
+    if way.is_small:
+        return f"{verdict.status}, its request again"
+    parts = -(-verdict.again_bytes // PART_BYTES)
+    return f"{verdict.status}, {parts} part{'s' if parts > 1 else ''} again"
+
+
+def main(file: Path) -> int:
+    """Try everything and write the table."""
+    with tempfile.TemporaryDirectory(prefix="kill-matrix-") as path, opened_worlds(Path(path)) as worlds:
+        run = Run(worlds)
+        run.go()
+    for words in run.wrong:
+        print(words, file=sys.stderr)
+    if run.wrong:
+        return 1
+    file.write_text(HEAD + "\n".join(table_of(run.verdicts)) + "\n")
+    print(f"{len(run.verdicts)} deaths: lost 0, torn 0, left behind 0", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
