@@ -123,4 +123,4 @@ class Crowd:
 
 def _sub_task_id(number: int) -> str:
     """An id as the catalog makes it; its chance is none, so that it can be made again."""
-    return identifiers.sub_task_id(number, number.to_bytes(8, "big")[-identifiers.CHANCE_BYTES :])
+    return identifiers.sub_task_ids(number, 1, number.to_bytes(8, "big")[-identifiers.CHANCE_BYTES :])[0]

@@ -104,9 +104,9 @@ class _Small:
             self._number += 1
             target = f"{self._number}"
             appears = self._service.root / "in" / "sample" / target
-            created_s, whole_s = once(self._service, self._flow, self._task, self._name, target, appears=appears)
-            creates.append(created_s)
-            wholes.append(whole_s)
+            watched = once(self._service, self._flow, self._task, self._name, target, appears=appears)
+            creates.append(watched.created_s)
+            wholes.append(watched.whole_s)
             bare.append(publish_s(appears.parent))
             time.sleep(PAUSE_S)
         row: Row = {
