@@ -8,10 +8,12 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 
 from penstock import telemetry
 from penstock.api import answers, dispatch, protocol, signature
 from penstock.api.answers import Answer, RequestIds
+from penstock.api.bodies import Bodies
 from penstock.api.errands import Errands
 from penstock.api.errors import ApiError
 from penstock.api.operation import Desk, Nonce, Operation, Reply
@@ -29,6 +31,13 @@ from penstock.telemetry.seldom import Seldom
 _FRAMES_LOGGED = 4
 _STRANGE_MOST, _STRANGE_PERIOD_S = 10, 60.0
 _REFUSED_MOST = 60  # in the same time; among them are callers whose mistakes somebody may look for by RequestId
+
+
+class Caller(StrEnum):
+    """Whether a caller has proved whose key it has."""
+
+    SIGNED = "signed"
+    UNSIGNED = "unsigned"
 
 
 def create_api(
@@ -62,11 +71,13 @@ class Api:
 
     def __init__(self, desk: Desk, *, now_ns: Callable[[], int], entropy: Callable[[int], bytes]) -> None:
         self.options = desk.options
+        self.bodies = Bodies(max_bytes=desk.options.bodies_max_bytes)
         self._desk = desk
         self._now_ns = now_ns
         self._request_ids = RequestIds(entropy)
         self._strange = Seldom("http.refused", most=_STRANGE_MOST, period_s=_STRANGE_PERIOD_S)
-        self._refusals = Seldom("api.refused", most=_REFUSED_MOST, period_s=_STRANGE_PERIOD_S)
+        # Whoever proves no key can be refused at will: that must not leave a key's holder without a line.
+        self._refusals = {who: Seldom("api.refused", most=_REFUSED_MOST, period_s=_STRANGE_PERIOD_S) for who in Caller}
 
     async def answer(self, head: Head, body: bytes) -> tuple[Answer, Format]:
         """What to answer to a whole request, and in which shape. Raises nothing."""
@@ -80,15 +91,17 @@ class Api:
     async def _answer(self, head: Head, body: bytes) -> tuple[Answer, Format]:
         request_id = self._request_ids.take()
         host = head.headers.get("host", "")
-        shape = None
+        shape, caller = None, Caller.UNSIGNED
         try:
             request = protocol.parse_request(head, body, self.options)
             shape = protocol.answer_format(request.parameters)
-            operation, reply = await self._signed(request)
+            operation, key, nonce = self._signed(request)
+            caller = Caller.SIGNED
+            reply = await perform(self._desk, operation, principal=key, wire=request.parameters, nonce=nonce)
         except ApiError as error:
             if shape is None:
                 shape = protocol.format_hint(head.query_string)
-            return self._refused(error, request_id=request_id, host=host), shape
+            return self._refused(error, caller, request_id=request_id, host=host), shape
         except Exception as error:  # noqa: BLE001 - a fault of ours becomes an answer
             return self._failed(error, request_id=request_id, host=host), shape or Format.JSON
         return self._done(operation, reply, request_id), shape
@@ -109,14 +122,15 @@ class Api:
             operation = dispatch.find(action, protocol.VERSION, self.options.fidelity)
             reply = await perform(self._desk, operation, principal=principal, wire=parameters, nonce=Nonce(""))
         except ApiError as error:
-            return self._refused(error, request_id=request_id, host="")
+            return self._refused(error, Caller.SIGNED, request_id=request_id, host="")
         except Exception as error:  # noqa: BLE001 - a fault of ours becomes an answer
             return self._failed(error, request_id=request_id, host="")
         return self._done(operation, reply, request_id)
 
     # ------------------------------------------------------------------------------------------------------------ within
 
-    async def _signed(self, request: Request) -> tuple[Operation, Reply]:
+    def _signed(self, request: Request) -> tuple[Operation, AccessKey, Nonce]:
+        """What is asked, and by whose key. Raises ApiError."""
         desk = self._desk
         action, version = signature.called(request)
         operation = dispatch.find(action, version, desk.options.fidelity)
@@ -124,8 +138,7 @@ class Api:
             request, desk.registry().access_keys, now_ns=self._now_ns(), clock_skew_s=desk.options.clock_skew_s
         )
         # Two keys may choose the same nonce: neither must be able to use up the other's.
-        nonce = Nonce(f"{key.access_key_id}:{claim.nonce}")
-        return operation, await perform(desk, operation, principal=key, wire=request.parameters, nonce=nonce)
+        return operation, key, Nonce(f"{key.access_key_id}:{claim.nonce}")
 
     @staticmethod
     def _done(operation: Operation, reply: Reply, request_id: str) -> Answer:
@@ -133,9 +146,11 @@ class Api:
             telemetry.event("api.marked", request_id=request_id, action=operation.name, headers=dict(reply.headers))
         return answers.success(operation.name, request_id, reply.fields, reply.headers)
 
-    def _refused(self, error: ApiError, *, request_id: str, host: str) -> Answer:
+    def _refused(self, error: ApiError, caller: Caller, *, request_id: str, host: str) -> Answer:
         """Strangers can cause it too, with no signature: it is logged so and so often."""
-        self._refusals.event(level=telemetry.Level.INFO, request_id=request_id, code=error.code)
+        self._refusals[caller].event(
+            level=telemetry.Level.INFO, request_id=request_id, code=error.code, caller=caller.value
+        )
         return answers.refusal(error, action="", request_id=request_id, host=host)
 
     @staticmethod

@@ -45,6 +45,9 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self._api = cast("Api", config.loaded_app)
         self._options = self._api.options
+        self._bodies = self._api.bodies
+        self._held_bytes = 0  # of bodies that came here, until they are answered
+        self._answering_bytes = 0
         self._server = server_state
         self._connections = cast("set[Connection]", server_state.connections)
         self._tasks = server_state.tasks
@@ -83,12 +86,15 @@ class Connection(asyncio.Protocol):
         self._connections.discard(self)
         self._deaf = True
         self._queue.clear()
+        self._bodies.ended(self)
+        self._let_go(self._held_bytes - self._answering_bytes)
         del self._parser  # it holds us, we hold it
 
     def eof_received(self) -> bool:
         """A caller that sends no more still gets the answers it waits for (not with TLS, whose end is everybody's)."""
         self._deaf = True
         self._in_message = False  # its rest will never come
+        self._drop_body()
         return self._busy and self._transport.get_extra_info("sslcontext") is None
 
     def pause_writing(self) -> None:
@@ -184,6 +190,8 @@ class Connection(asyncio.Protocol):
         if self._deaf:
             return
         self._body += body
+        self._held_bytes += len(body)
+        self._bodies.came(self, len(body))
         if len(self._body) > self._options.body_max_bytes:
             self._refuse(protocol.body_too_large(self._options))
 
@@ -193,7 +201,8 @@ class Connection(asyncio.Protocol):
             return
         if not self._parser.should_keep_alive() or self._parser.get_http_version() != "1.1":
             self._deaf = True
-        whole = (self._head, bytes(self._body))
+        self._bodies.ended(self)
+        whole, self._body = (self._head, bytes(self._body)), bytearray()  # not held until the next one begins
         if self._busy or self._blocked:
             self._wait(whole)
         else:
@@ -204,6 +213,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, error: ApiError) -> None:
         """Answer this, behind what came before it, and hang up: what follows it cannot be told from its rest."""
         self._deaf = self._refused = True
+        self._drop_body()
         host = next((value for name, value in self._headers if name.lower() == b"host"), b"")
         shape = protocol.format_hint(self._target.partition(b"?")[2])
         peer = self._transport.get_extra_info("peername")
@@ -213,6 +223,21 @@ class Connection(asyncio.Protocol):
             self._queue.append(refused)
         else:
             self._write(*refused)
+
+    def make_room(self) -> None:
+        """As `bodies` asks."""
+        words = "Too much of other requests' bodies is under way: send this one again a little later."
+        self._refuse(ApiError("ServiceUnavailable", words, retry_after_s=self._options.throttled_retry_after_s))
+
+    def _drop_body(self) -> None:
+        """Nothing will become of what has come of this body."""
+        self._bodies.ended(self)
+        self._let_go(len(self._body))
+        self._body = bytearray()
+
+    def _let_go(self, count: int) -> None:
+        self._held_bytes -= count
+        self._bodies.give_back(count)
 
     def _wait(self, whole: _Whole) -> None:
         self._transport.pause_reading()
@@ -229,6 +254,7 @@ class Connection(asyncio.Protocol):
     async def _answer(self, head: Head, body: bytes) -> None:
         task = self._task
         assert task is not None, "it is what runs this"
+        self._answering_bytes = len(body)
         try:
             answer, shape = await self._api.answer(head, body)
             self._task = None
@@ -237,6 +263,8 @@ class Connection(asyncio.Protocol):
             self._transport.abort()  # the service ends, or a defect of ours: nobody is left waiting
             raise
         finally:
+            self._answering_bytes = 0
+            self._let_go(len(body))
             self._tasks.discard(task)
         self._go_on()
 

@@ -35,6 +35,7 @@ class ApiOptions:
     header_max_bytes: int = 32 << 10
     query_max_bytes: int = 65_535  # a URL has no more (`protocol`)
     body_max_bytes: int = 4 << 20  # a thousand files with paths of 1,023 letters fit
+    bodies_max_bytes: int = 64 << 20  # of all connections together
     framing_max_bytes: int = 256 << 10  # of a chunked body: sizes, extensions, trailers
     body_time_s: float = 10.0
     head_max_bytes: int = 128 << 10  # first line and headers, as they come in

@@ -252,8 +252,13 @@ def test_refused_requests_cannot_fill_the_log(tmp_path: Path, caplog: pytest.Log
     with serving(tmp_path, ApiOptions()) as server:
         for _ in range(80):
             refused(server.send("POST", "/", {"host": server.host}), 400, "MissingAction")
-    said = [record for record in caplog.records if record.getMessage().startswith("api.refused ")]
-    assert len(said) == 60
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            connection.sendall(signed(server, "DescribeDataFlows", {"FileSystemId": "bmcpfs-unknown"}))
+            assert connection.recv(1 << 16)
+    said = [record.getMessage() for record in caplog.records if record.getMessage().startswith("api.refused ")]
+    assert len(said) == 60 + 1
+    assert "caller=unsigned" in said[59]
+    assert "caller=signed" in said[60]  # hidden by nobody who only knows the address
 
 
 # ------------------------------------------------------------------------------------------------- beginnings and ends

@@ -21,6 +21,7 @@ from uvicorn.server import ServerState
 
 from penstock.api import answers
 from penstock.api.answers import Answer
+from penstock.api.bodies import Bodies
 from penstock.api.connection import Connection
 from penstock.api.errors import ApiError
 from penstock.api.options import ApiOptions
@@ -79,6 +80,7 @@ class Echo:
 
     def __init__(self) -> None:
         self.options = OPTIONS
+        self.bodies = Bodies(max_bytes=OPTIONS.bodies_max_bytes)
         self.gate = asyncio.Event()
         self.gate.set()
         self.under_way = 0
@@ -98,10 +100,12 @@ class Echo:
 class Line:
     """One connection over a transport that is none."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, state: ServerState | None = None) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, state: ServerState | None = None, api: Echo | None = None
+    ) -> None:
         self.loop = loop
         self.state = state or ServerState()
-        self.api = Echo()
+        self.api = api or Echo()
         self.transport = Transport()
         self.connection = Connection(cast("Any", SimpleNamespace(loaded_app=self.api)), self.state, {}, loop)
         self.connection.connection_made(cast("asyncio.Transport", self.transport))
@@ -482,6 +486,58 @@ def test_one_connection_too_many_is_told_so(loop: asyncio.AbstractEventLoop) -> 
     lines = [Line(loop, state) for _ in range(OPTIONS.connections_max + 1)]
     assert [line.transport.ended for line in lines] == [False] * OPTIONS.connections_max + [True]
     refused(lines[-1], 503, "ServiceUnavailable")
+
+
+def post(length: int, sent: int) -> bytes:
+    return b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % length + b"b" * sent
+
+
+def test_bodies_of_all_connections_have_one_bound(loop: asyncio.AbstractEventLoop) -> None:
+    """Who holds most of it has to leave; who asks for little is served."""
+    api = Echo()
+    api.bodies = Bodies(max_bytes=1000)
+    many = [Line(loop, api=api) for _ in range(9)]
+    for line in many:
+        line.feed([post(200, 100)])
+    hog = Line(loop, api=api)
+    hog.feed([post(200, 100), b"b" * 50])
+    refused(hog, 503, "ServiceUnavailable")
+    assert api.bodies.held_bytes == 9 * 100
+    little = Line(loop, api=api)
+    little.feed([post(90, 90)])
+    assert [answer[0] for answer in little.answers()] == [200]
+    assert not any(line.transport.written for line in many)
+    for line in many:
+        line.feed([b"b" * 100])
+        assert [answer[0] for answer in line.answers()] == [200]
+    assert api.bodies.held_bytes == 0
+
+
+@pytest.mark.parametrize("end", ["answer", "close", "close while it is answered", "farewell", "refusal", "pipelined"])
+def test_what_is_held_of_bodies_is_given_back(loop: asyncio.AbstractEventLoop, end: str) -> None:
+    api = Echo()
+    line = Line(loop, api=api)
+    if end == "close while it is answered":
+        api.gate.clear()
+        line.connection.data_received(post(5, 5))
+        line.turn()
+        line.connection.connection_lost(None)
+        assert api.bodies.held_bytes == 5
+        api.gate.set()
+        line.turn(5)
+    elif end == "pipelined":
+        line.feed([post(5, 5) * 3])
+        assert len(line.answers()) == 3
+    else:
+        line.feed([post(5, 5 if end == "answer" else 3)])
+        if end == "close":
+            line.connection.connection_lost(None)
+        elif end == "farewell":
+            line.connection.eof_received()
+        elif end == "refusal":
+            line.connection.look(line.loop.time() + OPTIONS.body_time_s + 1)
+            refused(line, 408, "RequestTimeout")
+    assert api.bodies.held_bytes == 0
 
 
 # ------------------------------------------------------------------------------------------------------------------- time
