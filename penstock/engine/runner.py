@@ -237,6 +237,8 @@ class Runner:
         self._waiting_since_ns = {task: self._waiting_since_ns.get(task, now_ns) for task in waiting}
         patient_ns = now_ns - to_ns(self._options.claim.patience_s)
         starving = sum(1 for since_ns in self._waiting_since_ns.values() if since_ns <= patient_ns)
+        if not starving:
+            return  # as nearly always: then nobody's flights are gone through
         leaving = sum(1 for flight in self._flights if flight.yielding)
         if starving <= leaving:
             return
