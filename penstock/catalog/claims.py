@@ -15,6 +15,7 @@ from penstock.catalog.counting import Tally
 from penstock.catalog.database import Row
 from penstock.catalog.session import Session
 from penstock.catalog.verbs import Claimed, ClaimLane, Claims, Demand, Grant, Held
+from penstock.errors import FailureCode
 from penstock.model import (
     Condition,
     ConflictPolicy,
@@ -30,6 +31,9 @@ QUEUES: Mapping[ClaimLane, tuple[str, ...]] = {
 }
 """In the order of service. Those of a dataflow that does not work are left alone, but for what is to be cleared."""
 
+_WAITS_FOR_SOURCE = (
+    "the dataflow is Misconfigured: its bucket, or the bucket's tag cpfs-dataflow=true, is gone; put it back"
+)
 _BEFORE_ALL = -2  # below every number, and below NO_NUMBER
 _LANES = {lane.value: lane for lane in ClaimLane}
 _STATUSES = {status.value: status for status in SubTaskStatus}
@@ -197,6 +201,9 @@ def rescue_all(session: Session) -> int:
 def _release(session: Session, owners: Sequence[str]) -> int:
     freed = 0
     for owner in owners:
+        session.run(
+            "claims.explain", owner=owner, error_code=FailureCode.STORE_UNAVAILABLE, error_message=_WAITS_FOR_SOURCE
+        )
         freed += session.run("claims.release", owner=owner)
         session.run("claims.end", owner=owner)
     if freed:

@@ -70,6 +70,11 @@ SELECT owner FROM leases WHERE until_ns < :now_ns ORDER BY owner;
 -- owners: everybody who holds a lease
 SELECT owner FROM leases ORDER BY owner;
 
+-- explain: what an owner held says why it does not go on, where its dataflow waits for the bucket
+UPDATE sub_tasks SET error_code = :error_code, error_message = :error_message
+ WHERE owner <> '' AND owner = :owner AND error_message = '' AND status IN ({before sub_task.fail})
+   AND data_flow_number IN (SELECT number FROM data_flows WHERE status IN ({before data_flow.find_source}));
+
 -- release: what an owner held can be claimed again
 UPDATE sub_tasks
    SET owner = '', due_ns = 0,

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from penstock.catalog.verbs import ClaimLane, Settling
+from penstock.catalog.verbs import ClaimLane, Health, Settling
 from penstock.errors import InvalidStateError
 from penstock.model import SubTaskStatus
 from tests.fixtures.ledger import FS, SECOND_NS, Book, settlement
@@ -323,3 +323,21 @@ async def test_one_between_attempts_is_withdrawn_at_once(book: Book) -> None:
 async def test_an_unknown_task_has_nothing_to_claim(book: Book) -> None:
     assert await book.claim("task-0000000000000000") == []
     assert await book.claim("nonsense") == []
+
+
+async def test_what_a_crash_left_in_a_dataflow_that_waits_for_its_bucket_says_why(book: Book) -> None:
+    """Nobody claims it before the bucket is back, so nobody else would say so."""
+    flow = await book.flow()
+    task = await book.stream(flow)
+    sub_task = await book.file(flow, task)
+    await book.claim(task)
+    await book.catalog.set_health(flow, health=Health.UNREACHABLE)
+    await book.catalog.rescue_all()
+    row = await book.sub_task(sub_task)
+    assert (row.status, row.error_code) == (SubTaskStatus.RUNNING, "StoreUnavailable")
+    assert "cpfs-dataflow" in row.error_message
+    await book.catalog.set_health(flow, health=Health.REACHABLE)
+    (claimed,) = await book.claim(task)
+    await book.catalog.settle([settlement(claimed, Settling.COMPLETE)])
+    row = await book.sub_task(sub_task)
+    assert (row.status, row.error_code, row.error_message) == (SubTaskStatus.COMPLETE, "", "")
