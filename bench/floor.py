@@ -13,6 +13,7 @@ service. It judges nothing it moves but the checksums it is told.
 
 from __future__ import annotations
 
+import mmap
 import os
 import queue
 import re
@@ -27,6 +28,8 @@ from typing import TypeVar
 import fastcrc
 
 from penstock.transfer.crc64 import combine_all
+from penstock.transfer.part_file import DIRECT_GRAIN_BYTES
+from penstock.transfer.partial import DIRECT_ALIGN_BYTES
 from penstock.transfer.transfer import TransferLimits
 
 Item = TypeVar("Item")
@@ -34,7 +37,6 @@ LIMITS = TransferLimits()
 SMALL_PROCESSES = 2
 SMALL_THREADS = 8
 HEAD_MAX_BYTES = 64 << 10
-FLUSH_BYTES = 8 << 20
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CRC = re.compile(rb"\r\nx-oss-hash-crc64ecma: *(\d+)", re.IGNORECASE)
 _UPLOAD = re.compile(rb"<UploadId>(.*?)</UploadId>")
@@ -70,6 +72,26 @@ class Link:
         if data[9:12] not in {b"200", b"206"}:
             raise ConnectionError(f"refused: {data[:100]!r}")
         return data[: end + 2], data[end + 4 :]
+
+    def body_in(self, laying: Laying) -> tuple[int, int | None]:
+        """Takes in an answer grain by grain; its checksum, and the one the head tells of the object."""
+        head, rest = self.head()
+        left = _length(head) - len(rest)
+        told = _CRC.search(head)
+        crc = fastcrc.crc64.xz(rest)
+        laying.grain[: len(rest)] = rest
+        filled = len(rest)
+        while left:
+            count = self._sock.recv_into(laying.grain[filled:], min(left, len(laying.grain) - filled))
+            if count == 0:
+                raise ConnectionError("the server went away")
+            crc = fastcrc.crc64.xz(laying.grain[filled : filled + count], crc)
+            filled += count
+            left -= count
+            if filled == len(laying.grain) or not left:
+                laying.put(filled)
+                filled = 0
+        return crc, int(told.group(1)) if told else None
 
     def body(self, write: Callable[[memoryview], None]) -> tuple[int, int | None]:
         """Takes in an answer piece by piece; its checksum, and the one the head tells of the object."""
@@ -147,22 +169,52 @@ def taken_from(work: queue.SimpleQueue[Item]) -> Item | None:
         return None
 
 
+class Laying:
+    """Puts grains into a file one behind the other, past the page cache where that is possible, as Penstock does."""
+
+    def __init__(self, descriptor: int, direct: int) -> None:
+        self._descriptor = descriptor
+        self._direct = direct
+        self.grain = memoryview(mmap.mmap(-1, DIRECT_GRAIN_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+        self.offset = 0
+
+    def put(self, count: int) -> None:
+        """The first `count` bytes of the grain."""
+        aligned = 0 if self._direct < 0 else count - count % DIRECT_ALIGN_BYTES
+        if aligned:
+            os.pwrite(self._direct, self.grain[:aligned], self.offset)
+        if count > aligned:
+            os.pwrite(self._descriptor, self.grain[aligned:count], self.offset + aligned)
+        self.offset += count
+
+
+def open_direct(path: str) -> int:
+    """For writing past the page cache; -1 where that cannot be."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_DIRECT)
+    except OSError:
+        return -1
+
+
 class Unsynced:
     """Bounds what is written and not yet on the disk, as Penstock does."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._lock = threading.Lock()
+        self._counting = threading.Lock()
+        self._syncing = threading.Lock()
         self._bytes = 0
 
     def wrote(self, count: int) -> None:
-        """So many more; at the bound everybody waits for one fdatasync."""
-        with self._lock:
+        """So many more; at the bound one of the threads does an fdatasync."""
+        with self._counting:
             self._bytes += count
-            if self._bytes >= LIMITS.unsynced_bytes_max:
-                os.fdatasync(self._descriptor)
-                os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-                self._bytes = 0
+            if self._bytes < LIMITS.unsynced_bytes_max:
+                return
+            self._bytes = 0
+        with self._syncing:
+            os.fdatasync(self._descriptor)
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def import_large(port: int, path: str, size: int, target: str) -> None:
@@ -170,22 +222,18 @@ def import_large(port: int, path: str, size: int, target: str) -> None:
     partial = f"{target}.partial"
     descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     os.posix_fallocate(descriptor, 0, size)
+    direct = open_direct(partial)
     parts, crcs, told = parts_of(size), {}, set()
     unsynced = Unsynced(descriptor)
 
     def work() -> None:
         link = Link(port)
+        laying = Laying(descriptor, direct)
         while (part := taken_from(parts)) is not None:
             number, start, length = part
-            offset = start
-
-            def write(piece: memoryview) -> None:
-                nonlocal offset
-                os.pwrite(descriptor, piece, offset)
-                offset += len(piece)
-
+            laying.offset = start
             link.send(f"GET {path} HTTP/1.1\r\nhost: floor\r\nrange: bytes={start}-{start + length - 1}\r\n\r\n")
-            crc, whole = link.body(write)
+            crc, whole = link.body_in(laying)
             crcs[number] = (crc, length)
             told.add(whole)
             unsynced.wrote(length)
@@ -194,6 +242,8 @@ def import_large(port: int, path: str, size: int, target: str) -> None:
     crc = combine_all(crcs[number] for number in sorted(crcs))
     if told != {crc}:
         raise ConnectionError(f"read {crc}, the store tells {told}")
+    if direct >= 0:
+        os.close(direct)
     os.fsync(descriptor)
     os.close(descriptor)
     os.rename(partial, target)

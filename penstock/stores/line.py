@@ -20,7 +20,7 @@ BUFFER_BYTES = 16 * 1024
 """Holds a head and the body of a small object, which then come by one system call."""
 BUFFER_MAX_BYTES = 64 * 1024
 """The buffer grows up to this for a head that is longer."""
-READ_MAX_BYTES = 256 * 1024
+READ_MAX_BYTES = 512 * 1024
 """One read takes at most this, so that a slow body gives control back often enough for a stop to be seen."""
 TLS_SEND_MAX_BYTES = 64 * 1024
 """One send over TLS has to be through within its time limit, however slow the line."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from penstock import failpoints
 from penstock.errors import (
     FailureCode,
     IntegrityError,
@@ -22,11 +21,12 @@ from penstock.model import FileDetail, Guarantee
 from penstock.stores.base import ByteRange, ObjectInfo
 from penstock.transfer import crc64, objects, ownership, pagecache, posix
 from penstock.transfer.attempt import Attempt
-from penstock.transfer.flusher import Flusher, Span
+from penstock.transfer.flusher import Flusher
 from penstock.transfer.journal import Journal, Publishing, Recorded, SourceIdentity
 from penstock.transfer.landing import land, wanted
 from penstock.transfer.meter import PartMeter
 from penstock.transfer.mtime import TIME_NOT_KEPT, is_held, of_object
+from penstock.transfer.part_file import PartFile, part_file
 from penstock.transfer.partial import PartialFile
 from penstock.transfer.parts import PartJob, Workspace
 from penstock.transfer.place import Place
@@ -81,6 +81,7 @@ class _LargeImport:
 
     def run(self) -> Outcome:
         partial, journal, plan = self._open()
+        partial.open_direct()
         flusher = Flusher(
             partial.descriptor, unsynced_bytes_max=self._attempt.limits.unsynced_bytes_max, synced=journal.sync
         )
@@ -162,7 +163,8 @@ class _LargeImport:
             self._crcs[part.number] = recorded
             counted.reach(part.length_bytes)
             return
-        crc = self._fetch(part, workspace, partial, Span(flusher, part.offset), counted)
+        file = part_file(partial, flusher, part.offset, workspace.buffer())
+        crc = self._fetch(part, workspace, file, counted)
         self._crcs[part.number] = crc
         journal.record_part(part.number, crc)
 
@@ -182,11 +184,8 @@ class _LargeImport:
         pagecache.drop_behind(partial.descriptor, part.offset, part.length_bytes)
         return crc
 
-    def _fetch(
-        self, part: PlannedPart, workspace: Workspace, partial: PartialFile, span: Span, counted: PartMeter
-    ) -> int:
+    def _fetch(self, part: PlannedPart, workspace: Workspace, file: PartFile, counted: PartMeter) -> int:
         """Read a range into its place; a try that breaks off is continued where it ended."""
-        buffer = workspace.buffer()
         info, store, attempt = self._info, self._attempt.stoppable, self._attempt
         crc = crc64.EMPTY
         done = 0
@@ -202,21 +201,18 @@ class _LargeImport:
                 objects.check_same(info, stream.info)
                 while done < part.length_bytes:
                     attempt.check_stop()
-                    piece = buffer[: part.length_bytes - done]
+                    piece = file.room(part.length_bytes - done)
                     count = stream.readinto(piece)
                     if count == 0:
                         raise objects.ended_early(info, done, part.length_bytes)
                     crc = crc64.update(piece[:count], crc)
-                    failpoints.passing("partial.write")
-                    posix.write_all(partial.descriptor, piece[:count], part.offset + done)
-                    failpoints.passing("partial.written")
+                    file.took(count)
                     done += count
-                    span.grow(count)
                     workspace.moved(count)
                     counted.reach(done)
 
         attempt.persist(read_on)
-        span.flush()
+        file.flush()
         return crc
 
     # ------------------------------------------------------------------------------------------------------ publishing

@@ -6,6 +6,7 @@ Calls the kernel only, relative to a held directory.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 
@@ -17,6 +18,8 @@ from penstock.transfer.posix import FileState
 
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _RACES_MAX = 8
+DIRECT_ALIGN_BYTES = 4096
+"""Offsets and lengths of what goes past the page cache: a page, so that none of the cache's lies on both sides."""
 
 
 class PartialFile:
@@ -27,6 +30,7 @@ class PartialFile:
         self._name = name
         self._descriptor = descriptor
         self._lock_descriptor = -1
+        self._direct_descriptor = -1
 
     @classmethod
     def create(cls, directory: int, name: bytes) -> PartialFile:
@@ -75,6 +79,20 @@ class PartialFile:
         return self._descriptor
 
     @property
+    def direct_descriptor(self) -> int:
+        """For pwrite past the page cache, of what `DIRECT_ALIGN_BYTES` divides; -1 where that is not offered, and once sealed."""
+        return self._direct_descriptor
+
+    def open_direct(self) -> None:
+        """Open it once more, for writing past the page cache, where the file system tells that it can. A hint, raises nothing."""
+        alignment = posix.direct_alignment(self._descriptor)
+        if not alignment or DIRECT_ALIGN_BYTES % alignment:
+            return
+        flags = os.O_WRONLY | os.O_DIRECT | os.O_CLOEXEC
+        with contextlib.suppress(OSError):  # the very file, whatever its name leads to by now
+            self._direct_descriptor = os.open(f"/proc/self/fd/{self._descriptor}", flags)
+
+    @property
     def name(self) -> bytes:
         """Its name in the directory."""
         return self._name
@@ -107,6 +125,7 @@ class PartialFile:
         Raises OSError: then nothing may be believed of this inode any more, discard it.
         """
         descriptor = self._descriptor
+        self._close_direct()
         failpoints.passing("partial.sync")
         os.fsync(descriptor)
         failpoints.passing("partial.synced")
@@ -133,10 +152,16 @@ class PartialFile:
 
     def close(self) -> None:
         """Let go of it and of its lock."""
+        self._close_direct()
         for descriptor in (self._descriptor, self._lock_descriptor):
             if descriptor >= 0:
                 os.close(descriptor)
         self._descriptor = self._lock_descriptor = -1
+
+    def _close_direct(self) -> None:
+        descriptor, self._direct_descriptor = self._direct_descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _opened(directory: int, name: bytes) -> int:

@@ -9,6 +9,7 @@ of stores and files: a job is a size and a callable.
 
 from __future__ import annotations
 
+import mmap
 import threading
 import time
 from collections import Counter
@@ -26,11 +27,12 @@ class Workspace:
     """A worker's own buffer, and what it has moved. Only valid within the job that it is handed to."""
 
     def __init__(self, buffer_bytes: int) -> None:
-        self._buffer = memoryview(bytearray(buffer_bytes))
+        # Of its own pages: disks take bytes past the page cache only from where a page begins.
+        self._buffer = memoryview(mmap.mmap(-1, buffer_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self.moved_bytes = 0
 
     def buffer(self) -> memoryview:
-        """The buffer, of the pool's `buffer_bytes`."""
+        """The buffer, of the pool's `buffer_bytes`; it begins where a page does."""
         return self._buffer
 
     def moved(self, count: int) -> None:

@@ -32,9 +32,12 @@ _AT_STATX_FORCE_SYNC = 0x2000
 _STATX_BASIC = 0x07FF
 _STATX_BTIME = 0x0800
 _STATX_MNT_ID = 0x1000
+_STATX_DIOALIGN = 0x2000
 _STATX_WANTED = _STATX_BASIC | _STATX_BTIME | _STATX_MNT_ID
 _OPEN_HOW = struct.Struct("=QQQ")
 _STATX = struct.Struct("=IIQIIIHHQQQQ" + "qII" * 4 + "IIII" + "QQ")
+_STATX_DIRECT = struct.Struct("=II")  # memory and offset
+_STATX_DIRECT_AT = 152
 _STATX_SIZE = 256
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -276,6 +279,21 @@ def identify(descriptor: int) -> tuple[int, int, int]:
         return found.device, found.inode, found.birth_ns
     plain = os.fstat(descriptor)
     return plain.st_dev, plain.st_ino, 0
+
+
+def direct_alignment(descriptor: int) -> int:
+    """What memory, offset and length of direct I/O on this open file are multiples of; 0 where it is not offered, or not told.
+
+    Local file systems on a disk tell it. Those of a network do not.
+    """
+    if not has_statx():
+        return 0
+    buffer = ctypes.create_string_buffer(_STATX_SIZE)
+    flags = _AT_EMPTY_PATH | _AT_NO_AUTOMOUNT
+    if _typed_statx()(descriptor, b"", flags, _STATX_BASIC | _STATX_DIOALIGN, buffer) != 0:
+        return 0
+    memory, offset = _STATX_DIRECT.unpack_from(buffer, _STATX_DIRECT_AT)
+    return int(max(memory, offset))
 
 
 def look(directory: int, name: bytes) -> FileState:

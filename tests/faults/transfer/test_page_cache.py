@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import random
 import threading
@@ -10,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from penstock.transfer import posix
 from penstock.transfer.flusher import GRAIN_BYTES, Flusher, Span
+from penstock.transfer.part_file import DIRECT_GRAIN_BYTES
 from penstock.transfer.transfer import Progress, StopReason, Verdict
 from tests.faults.transfer.exports import export, write
 from tests.fixtures.gate import KIB, Gate, RecordingHooks, transfer
@@ -36,6 +40,11 @@ def wide(gate: Gate) -> Gate:
     return gate
 
 
+def tells_direct_io(directory: Path) -> bool:
+    with (directory / "probe").open("wb") as file:
+        return posix.direct_alignment(file.fileno()) > 0
+
+
 def test_a_part_that_grows_has_a_bounded_window_in_memory(tmp_path: Path) -> None:
     """Pieces of odd lengths, from an odd offset: at no moment is more than two grains (and the piece) in memory."""
     path = tmp_path / "file"
@@ -56,7 +65,34 @@ def test_a_part_that_grows_has_a_bounded_window_in_memory(tmp_path: Path) -> Non
         os.close(descriptor)
 
 
-def test_an_import_keeps_a_window_a_worker_in_memory_and_leaves_nothing_there(wide: Gate, store: MemoryStore) -> None:
+def test_an_import_keeps_a_window_a_worker_in_memory_and_leaves_nothing_there(
+    wide: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a file system that tells nothing of direct I/O."""
+    store.seed("in/data.bin", CONTENT)
+    seen: list[int] = []
+    looking = threading.Lock()
+
+    def look() -> None:
+        with looking:
+            seen.extend(cached_bytes(path) for path in wide.base.glob(".penstock-*.partial"))
+
+    monkeypatch.setattr(posix, "direct_alignment", lambda descriptor: 0)
+    wide.hooks.on_progress = lambda progress: look()
+    outcome = wide.move(transfer(), store)
+    assert (outcome.verdict, outcome.message) == (Verdict.COMPLETE, "")
+    assert wide.target.stat().st_size == SIZE_BYTES
+    assert cached_bytes(wide.target) <= 64 * KIB
+    workers = wide.pool.workers
+    assert len(seen) > 100
+    assert max(seen) <= workers * (WINDOW_BYTES + 64 * KIB) < SIZE_BYTES
+    assert wide.target.read_bytes() == CONTENT
+
+
+def test_an_import_goes_past_the_page_cache_where_the_file_system_tells_how(wide: Gate, store: MemoryStore) -> None:
+    """Only the end of the file, which is no whole page, is ever in memory."""
+    if not tells_direct_io(wide.base):
+        pytest.skip("this file system tells nothing of direct I/O")
     store.seed("in/data.bin", CONTENT)
     seen: list[int] = []
     looking = threading.Lock()
@@ -66,13 +102,33 @@ def test_an_import_keeps_a_window_a_worker_in_memory_and_leaves_nothing_there(wi
             seen.extend(cached_bytes(path) for path in wide.base.glob(".penstock-*.partial"))
 
     wide.hooks.on_progress = lambda progress: look()
-    outcome = wide.move(transfer(), store)
-    assert (outcome.verdict, outcome.message) == (Verdict.COMPLETE, "")
-    assert wide.target.stat().st_size == SIZE_BYTES
-    assert cached_bytes(wide.target) <= 64 * KIB
-    workers = wide.pool.workers
-    assert len(seen) > 100
-    assert max(seen) <= workers * (WINDOW_BYTES + 64 * KIB) < SIZE_BYTES
+    assert wide.move(transfer(), store).verdict is Verdict.COMPLETE
+    assert len(seen) > 20
+    assert max(seen) <= 64 * KIB
+    assert wide.target.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("refused", [errno.EINVAL, 0])
+def test_what_the_disk_does_not_take_directly_goes_through_the_page_cache(
+    wide: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, refused: int
+) -> None:
+    """A file system that told that it can and then refuses, or takes less than it was given."""
+    if not tells_direct_io(wide.base):
+        pytest.skip("this file system tells nothing of direct I/O")
+    store.seed("in/data.bin", CONTENT)
+    plain, struck = os.pwrite, []
+
+    def pwrite(descriptor: int, data: memoryview, offset: int) -> int:
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT:
+            struck.append(offset)
+            if refused:
+                raise OSError(refused, os.strerror(refused))
+            return plain(descriptor, data[:4096], offset)
+        return plain(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    assert wide.move(transfer(), store).verdict is Verdict.COMPLETE
+    assert len(struck) >= SIZE_BYTES // DIRECT_GRAIN_BYTES
     assert wide.target.read_bytes() == CONTENT
 
 
