@@ -18,8 +18,10 @@ PYTEST_ARGS ?=
 FUZZER := $(VENV)/fuzzer.stamp
 FUZZ_S ?= 60
 FUZZ_ARGS ?=
+CHAOS_FILES ?= 2000
+CHAOS_SEED ?= 0
 
-.PHONY: help venv deb demo test kill-matrix check format locks third-party clean bench fuzz
+.PHONY: help venv deb demo test kill-matrix check format locks third-party clean bench fuzz chaos
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +74,10 @@ fuzz: $(FUZZER) ## hunt for answers that the store client misreads, FUZZ_S=60 se
 
 kill-matrix: $(TOOLS) ## die by SIGKILL at every failpoint, wherever it is passed, and write docs/crash-matrix.md
 	@$(BIN)/python -m tests.faults.matrix docs/crash-matrix.md
+
+chaos: $(TOOLS) ## move CHAOS_FILES=2000 files through a store in trouble; CHAOS_SEED=... plays one again
+	@PENSTOCK_CHAOS_FILES=$(CHAOS_FILES) PENSTOCK_CHAOS_SERVED=$$(( $(CHAOS_FILES) / 10 + 1 )) PENSTOCK_CHAOS_SEED=$(CHAOS_SEED) \
+	    $(BIN)/python -m pytest -n 2 --timeout 3600 tests/faults/chaos/test_seeded.py tests/faults/chaos/test_served.py
 
 check: $(TOOLS) ## lint, format, types, import contracts, house rules, licences, generated files
 	@echo "check: ruff";            $(BIN)/ruff check --quiet $(CODE)

@@ -235,7 +235,7 @@ class _SmallExport:
         info = head_or_none(attempt, key)
         is_left = info is not None and standing.is_mine(attempt, info)
         if info is not None and is_left:
-            if self._holds(info):
+            if info.crc64 is not None and self._holds(info):  # what its metadata say of it proves nothing now
                 return self._found(info, self._guarantee(self._decision))
             if standing.can_delete_exactly(info):
                 version_id = info.version_id

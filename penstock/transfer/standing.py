@@ -65,8 +65,7 @@ def holds(info: ObjectInfo, *, modify_ns: int, size_bytes: int, crc64: int) -> b
 
 def is_of(info: ObjectInfo, condition: Condition, record: Checkpoint | None) -> bool:
     """Whether our object, whose file is gone, is of the file that was meant, as far as object, Condition and record tell."""
-    written = _number(info.metadata.get(CRC64_NAME, ""))
-    if None not in {written, info.crc64} and written != info.crc64:
+    if not is_sound(info):
         return False
     modify_ns = of_object(info).ns
     if record is not None and (record.source_size_bytes, record.source_modify_ns) != (info.size_bytes, modify_ns):
@@ -76,6 +75,12 @@ def is_of(info: ObjectInfo, condition: Condition, record: Checkpoint | None) -> 
     except TransferError:
         return False
     return True
+
+
+def is_sound(info: ObjectInfo) -> bool:
+    """Whether our object has the bytes that were sent, as far as the store tells: its metadata say what they were."""
+    written = _number(info.metadata.get(CRC64_NAME, ""))
+    return None in {written, info.crc64} or written == info.crc64
 
 
 def metadata(attempt: Attempt, source: FileState, crc64: int | None) -> Mapping[str, str]:

@@ -62,6 +62,10 @@ _NOWHERE = frozenset({FailureCode.BASE_NOT_FOUND, FailureCode.TARGET_NOT_DIRECTO
 """Where no directory of the target exists, no helper file of ours can lie beside it."""
 
 
+_OWN_MAX = 64
+"""So many damaged versions of our own are removed at a time."""
+
+
 def _was_refused(attempt: Attempt) -> bool:
     """Refused names were never begun."""
     check = check_import_names if attempt.transfer.direction is Direction.IMPORT else check_export_names
@@ -99,13 +103,32 @@ def _unanswered(attempt: Attempt) -> TransferError:
 def _remove_remote(attempt: Attempt) -> Outcome | None:
     """The outcome, if the object was published before the withdrawal."""
     _clear_upload(attempt)  # first, so that nothing can be completed after the look
-    try:
-        info = head_or_none(attempt, attempt.transfer.key)
-    except BucketNotFoundError:
-        return None
-    if info is not None and standing.is_mine(attempt, info):
-        return _published(attempt, info)
-    return None
+    for _ in range(_OWN_MAX):
+        try:
+            info = head_or_none(attempt, attempt.transfer.key)
+        except BucketNotFoundError:
+            return None
+        if info is None or not standing.is_mine(attempt, info):
+            return None
+        if standing.is_sound(info):
+            return _published(attempt, info)
+        _remove_damaged(attempt, info)  # beneath it may be one more, of another try
+    raise _damaged(attempt, attempt.transfer.key)
+
+
+def _remove_damaged(attempt: Attempt, info: ObjectInfo) -> None:
+    """Raises TransferError (BadObjectLeft) where deleting our object might hit another one that has just replaced it."""
+    if not standing.can_delete_exactly(info):
+        raise _damaged(attempt, info.key)
+    attempt.persist(lambda: attempt.store.delete(info.key, version_id=info.version_id), check=attempt.check_fence)
+
+
+def _damaged(attempt: Attempt, key: str) -> TransferError:
+    return TransferError(
+        FailureCode.BAD_OBJECT_LEFT,
+        f"the object {key!r} in bucket {attempt.store.bucket} is damaged: remove it",
+        waiting_helps=True,
+    )
 
 
 def _clear_upload(attempt: Attempt) -> None:

@@ -9,7 +9,7 @@ from penstock.errors import FailureCode
 from penstock.model import ConflictPolicy, Direction
 from penstock.transfer.transfer import Lane, Verdict
 from tests.faults.chaos.conftest import Opener
-from tests.faults.chaos.stand import HASTY, LARGE, LIMITS, OTHER, PATIENT, SMALL
+from tests.faults.chaos.stand import ATTEMPTS, HASTY, LARGE, LIMITS, OTHER, PATIENT, SMALL
 from tests.fixtures.chaosfaults import FAULTS, SILENT, meanwhile
 from tests.fixtures.chaosproxy import Rule
 
@@ -117,3 +117,32 @@ def test_a_foreign_object_is_kept_whatever_was_lost(open_case: Opener, size: str
     )
     stand.judge_export(ending, before=OTHER)
     assert ending.verdict is Verdict.SKIPPED
+
+
+@pytest.mark.parametrize("versioning", ["Never", "Enabled"])
+def test_a_damaged_object_is_not_found_sound_by_what_we_wrote_ourselves(open_case: Opener, versioning: str) -> None:
+    """The store tells no checksum when it is asked what became of the PUT; the one in our metadata proves nothing."""
+    stand = open_case(versioning=versioning)
+    stand.write(SMALL)
+    damaged = Rule(kind="put", fault=FAULTS["damaged on the way up"])
+    stand.proxy.script(damaged, Rule(kind="head", fault=FAULTS["no crc"], times=EVER))
+    ending = stand.carry(stand.what(Direction.EXPORT), Lane.SMALL)
+    stand.judge_export(ending, SMALL)
+    assert ending.verdict is Verdict.COMPLETE, stand.told(ending)
+
+
+@pytest.mark.parametrize("versioning", ["Never", "Enabled"])
+def test_a_withdrawal_does_not_vouch_for_a_damaged_object(open_case: Opener, versioning: str) -> None:
+    """Every PUT is damaged and nobody tells what is there, until it is given up: then its own metadata convicts the object."""
+    stand = open_case(versioning=versioning)
+    stand.write(SMALL)
+    damaged = Rule(kind="put", fault=FAULTS["damaged on the way up"], times=EVER)
+    asked = ATTEMPTS * LIMITS.part_tries
+    stand.proxy.script(damaged, Rule(kind="head", fault=FAULTS["500"], times=asked))
+    ending = stand.carry(stand.what(Direction.EXPORT), Lane.SMALL)
+    assert ending.verdict is Verdict.FAILED, stand.told(ending)
+    if versioning == "Never":  # deleting it by its name alone might hit somebody else's
+        assert ending.left_behind.startswith("BadObjectLeft: ")
+        assert stand.key in ending.left_behind
+    else:
+        assert ending.left_behind == ""
