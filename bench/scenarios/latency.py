@@ -56,7 +56,7 @@ def measure(stage: Stage, _choices: Choices, _names: Sequence[str]) -> Found:
         stores.append(_store_s(link, name))
         time.sleep(IDLE_S)
         watched = once(service, flow, task, name, f"{number}", first_look_s=first_look_s)
-        first_look_s += LATER_S if watched.looks > 1 else -EARLIER_S
+        first_look_s += LATER_S * (watched.looks - 1) if watched.looks > 1 else -EARLIER_S
         looks.append(watched.looks)
         creates.append(watched.created_s)
         wholes.append(watched.whole_s)

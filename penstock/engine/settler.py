@@ -136,7 +136,8 @@ class Settler:
         if ended:
             self._rooms.ended(report.mover, ended, now_ns)
             self._wake()
-            self._room()
+            if len(self._flights):  # the last one's room is told of when it is settled: no look for work holds that up
+                self._room()
 
     def died(self, death: Death) -> None:
         """A mover is gone: what was under way failed (once more), what had not begun goes back for nothing."""
