@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from penstock.failpoints import CONTROL_POINTS, Point
 
+BY_THE_CLOCK: frozenset[Point] = frozenset({"claim", "nonces.commit", "nonces.committed"})
+"""Points that are passed again and again while nothing happens, or whenever somebody asks: the first time is as good as any."""
+
 
 class Way(StrEnum):
     """Which file is on its way, and what is to become of it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import alibabacloud_oss_v2 as oss
 from penstock import failpoints
 from penstock.client import Client, ClientOptions
 from penstock.errors import ApiUnreachableError
-from penstock.failpoints import POINTS, Point
+from penstock.failpoints import Point
 from penstock.model import ConflictPolicy
 from tests.faults.matrix import countedemulator, smallservice
 from tests.faults.matrix.countedemulator import Request, requests_of
@@ -42,9 +42,9 @@ class Traps:
         made.write_text("" if together_with is None else str(together_with))
         made.rename(self.directory / f"{point}.{passing}")
 
-    def lay_all(self, passing: int) -> None:
-        """One at every point."""
-        for point in POINTS:
+    def lay_all(self, points: Iterable[Point], passing: int) -> None:
+        """One at each of these points."""
+        for point in points:
             self.lay(point, passing)
 
     def is_sprung(self, point: Point) -> bool:
