@@ -25,9 +25,9 @@ LARGE_BYTES = 24 << 20
 SMALL = tuple(f"small{number:03}" for number in range(120))  # more than two movers have under way for one bucket
 LARGE = tuple(f"large{number}" for number in range(6))
 FEW_SMALL, FEW_LARGE = SMALL[:30], LARGE[:2]
-PROMPT_S = 20.0
-AT_ONCE_S = 5.0
-KNOWN_S = 30.0
+PROMPT_S = 40.0  # on a busy machine; who waits for the silent store waits for a minute
+AT_ONCE_S = 15.0
+KNOWN_S = 45.0
 DRAIN_S = 20.0
 FINAL = frozenset({"COMPLETE", "FAILED", "CANCELED"})
 
