@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from msgspec import Struct
+
 
 class DataFlowStatus(StrEnum):
     """Status of a dataflow, in the wire's words."""
@@ -183,8 +185,7 @@ class Condition:
     size_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileDetail:
+class FileDetail(Struct, frozen=True, kw_only=True):
     """What the source was: nanoseconds, bytes, and `crc64:<decimal>` (empty when the checksum is not known)."""
 
     modify_time_ns: int

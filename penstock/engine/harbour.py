@@ -180,7 +180,7 @@ class Harbour:
     ) -> Berth[Open]:
         with self._lock:
             berth = berths.get(name)
-            if berth is not None and berth.description == description:
+            if berth is not None and (berth.description is description or berth.description == description):
                 berth.users += 1
                 return berth
         opened = opener(*given)  # outside of the lock: a hung mount must not stop the other threads

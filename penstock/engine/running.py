@@ -44,6 +44,10 @@ class Answer:
 class Running:
     """An attempt that waits or runs in this mover. `number` counts what the mover was given, from 1."""
 
+    __slots__ = (
+        "_clock_s", "_desk", "_reason", "attempt", "begun_s", "latest", "number", "record", "told", "told_s", "transfer",
+    )  # fmt: skip
+
     def __init__(self, transfer: Transfer, *, number: int, desk: Desk, clock_s: Callable[[], float]) -> None:
         self.transfer = transfer
         self.number = number

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import select
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 
@@ -80,7 +80,7 @@ class Helpers:
         self._give_back = give_back
         self._queue: SimpleQueue[tuple[_Peer, Journey]] = SimpleQueue()
         self._waiting: dict[_Peer, deque[Journey]] = {}
-        self._busy: Counter[_Peer] = Counter()
+        self._busy: dict[_Peer, int] = {}
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -91,12 +91,14 @@ class Helpers:
     def is_idle_for(self, bucket: str) -> bool:
         """Whether a file of this bucket would be taken up at once."""
         peer = (bucket, False)
-        return peer not in self._waiting and self._busy[peer] < self._idle
+        return peer not in self._waiting and self._busy.get(peer, 0) < self._idle
 
     def has_room_for(self, bucket: str) -> bool:
         """Whether not too much of this bucket waits: together with what is being done, twice what can be done."""
+        if not self._busy:  # then nobody waits, either
+            return True
         peer = (bucket, False)
-        return self._busy[peer] + len(self._waiting.get(peer, ())) < 2 * self._count
+        return self._busy.get(peer, 0) + len(self._waiting.get(peer, ())) < 2 * self._count
 
     @property
     def is_waited_for(self) -> bool:
@@ -124,9 +126,9 @@ class Helpers:
         """Give work to the idle, one bucket after the other."""
         for peer in list(self._waiting):
             waiting = self._waiting.pop(peer)
-            while waiting and self._busy[peer] < self._idle:
+            while waiting and self._busy.get(peer, 0) < self._idle:
                 self._idle -= 1
-                self._busy[peer] += 1
+                self._busy[peer] = self._busy.get(peer, 0) + 1
                 self._queue.put((peer, waiting.popleft()))
             if waiting:
                 self._waiting[peer] = waiting

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
+from msgspec import Struct
+
 from penstock.errors import SettingsError, StoreRefusedError
 from penstock.model import AddressingStyle
 
@@ -19,8 +21,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*").fullmatch
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnsignedRequest:
+class UnsignedRequest(Struct, frozen=True, kw_only=True):
     """One request as a signer sees it. Header names are in lower case; `path` is encoded, `query` and `key` are not."""
 
     method: str

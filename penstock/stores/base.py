@@ -2,16 +2,19 @@
 
 Two stores implement `Store` (`oss`, `s3`); both pass one conformance suite. All calls block, are made from a mover's threads,
 and may run in parallel on one instance. Stores never retry: each raises a `penstock.errors.StoreError` that says whether waiting
-can help. They follow no redirects, ask for no content encoding, and put a time limit on every step.
+can help. They follow no redirects, ask for no content encoding, and put a time limit on every step. What every small file needs
+is a Struct: made in a tenth of the time that a frozen dataclass takes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
+
+from msgspec import Struct, field
 
 Buffer = bytes | bytearray | memoryview
 """What may be sent as a body, and (the writable ones) be read into."""
@@ -91,8 +94,7 @@ class Abilities:
     versioning: Versioning = Versioning.NEVER
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectInfo:
+class ObjectInfo(Struct, frozen=True, kw_only=True):
     """One object as the store describes it. `etag` has no quotes; `version_id` is empty on a bucket without versions.
 
     `metadata` holds the user metadata, names in lower case without their `x-oss-meta-` / `x-amz-meta-` prefix.
@@ -106,7 +108,7 @@ class ObjectInfo:
     last_modified_ns: int
     version_id: str = ""
     crc64: int | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     storage_class: str = ""
     object_type: str = ""
 
@@ -193,8 +195,7 @@ class CreateOnly:
 Precondition = Overwrite | CreateOnly
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutResult:
+class PutResult(Struct, frozen=True, kw_only=True):
     """The answer of PUT or Complete. `etag` may be empty after Complete (Ceph RGW 16); `crc64` is None where not told."""
 
     etag: str

@@ -51,18 +51,19 @@ class Begun:
         """An answer whose status is expected, else raises the StoreError that it means."""
         exchange, method, began_s = self._exchange, self._request.method, self._sent.began_s
         looked_s = time.monotonic() if self._looked_s is None else self._looked_s
-        with exchange.naming(self._request.key):
-            try:
-                response = self._sent.answer()
-                failpoints.passing("request.answered")
-                exchange.check(self._request, response, self._expected)
-            except StoreError as error:
-                exchange.tell(method, error, began_s=began_s)
-                raise
-            exchange.pacer.answered(
-                method, self._kind, began_s=began_s, looked_s=looked_s, held_back_s=delay_s(response.headers)
-            )
-            return response
+        try:
+            response = self._sent.answer()
+            failpoints.passing("request.answered")
+            if response.status not in self._expected:
+                raise exchange.refused(method, self._request.key, response)
+        except StoreError as error:
+            exchange.tell(method, error, began_s=began_s)
+            exchange.name(error, self._request.key)
+            raise
+        exchange.pacer.answered(
+            method, self._kind, began_s=began_s, looked_s=looked_s, held_back_s=delay_s(response.headers)
+        )
+        return response
 
     def fileno(self) -> int:
         """What becomes readable when the answer comes. Whoever asks looks at it by itself, and says so if it sees it come."""
@@ -183,16 +184,20 @@ class Exchange:
     def _request(
         self, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str], body: Body
     ) -> UnsignedRequest:
-        with self.naming(key):
-            return UnsignedRequest(
-                method=method,
-                path=self._address.path(key),
-                bucket=self.bucket,
-                key=key,
-                query=query,
-                headers={"host": self._host, **headers},
-                payload_sha256=_payload_sha256(method, body),
-            )
+        try:
+            path = self._address.path(key)
+        except StoreError as error:
+            self.name(error, key)
+            raise
+        return UnsignedRequest(
+            method=method,
+            path=path,
+            bucket=self.bucket,
+            key=key,
+            query=query,
+            headers={"host": self._host, **headers},
+            payload_sha256=_payload_sha256(method, body),
+        )
 
     def _begin(
         self,
@@ -202,24 +207,25 @@ class Exchange:
         first_byte_s: float | None,
         slot_s: float,
     ) -> Begun | None:
-        with self.naming(request.key):
+        try:
             signed = self._signer.sign(request, self._clock())
             failpoints.passing("request.send")
-            try:
-                sent = self._wire.send(
-                    request.method,
-                    request.target,
-                    signed,
-                    body,
-                    first_byte_s=first_byte_s,
-                    slot_s=slot_s,
-                    stops=self._stops,
-                )
-            except StoreUnavailableError as error:
+            sent = self._wire.send(
+                request.method,
+                request.target,
+                signed,
+                body,
+                first_byte_s=first_byte_s,
+                slot_s=slot_s,
+                stops=self._stops,
+            )
+        except StoreError as error:
+            if isinstance(error, StoreUnavailableError):
                 self.tell(request.method, error, began_s=time.monotonic())
-                raise
-            failpoints.passing("request.sent")
-            return None if sent is None else Begun(self, request, _kind(request.method, body), sent, expected)
+            self.name(error, request.key)
+            raise
+        failpoints.passing("request.sent")
+        return None if sent is None else Begun(self, request, _kind(request.method, body), sent, expected)
 
     def tell(self, method: str, error: StoreError, *, began_s: float) -> None:
         """For `Begun` only: tell the pacer what came instead of the answer; that we stopped waiting is no fault of the store."""
@@ -227,11 +233,6 @@ class Exchange:
             self.pacer.lost(began_s=began_s)
         else:
             self.pacer.refused(method, error, began_s=began_s)
-
-    def check(self, request: UnsignedRequest, response: Response, expected: Collection[int]) -> None:
-        """For `Begun` only: raises the StoreError that an unexpected answer means."""
-        if response.status not in expected:
-            raise self._refused(request.method, request.key, response)
 
     def document(
         self,
@@ -263,13 +264,19 @@ class Exchange:
 
     def naming(self, key: str) -> _Naming:
         """Errors that pass through learn which bucket and key they are about."""
-        return _Naming(self.bucket, key)
+        return _Naming(self, key)
+
+    def name(self, error: StoreError, key: str) -> None:
+        """The same for one error, for those who are passed for every small file: a context costs, an `except` does not."""
+        error.bucket = error.bucket or self.bucket
+        error.key = error.key or key
 
     def close(self) -> None:
         """Close all connections."""
         self._wire.close()
 
-    def _refused(self, method: str, key: str, response: Response) -> StoreError:
+    def refused(self, method: str, key: str, response: Response) -> StoreError:
+        """For `Begun` only: the StoreError that an unexpected answer means."""
         with response:
             try:
                 body = response.read_bounded(ERROR_MAX_BYTES)
@@ -279,12 +286,12 @@ class Exchange:
 
 
 class _Naming:
-    """The context that gives errors their names. (Entered some times for every request: a class of its own costs a third.)"""
+    """The context that gives errors their names."""
 
-    __slots__ = ("_bucket", "_key")
+    __slots__ = ("_exchange", "_key")
 
-    def __init__(self, bucket: str, key: str) -> None:
-        self._bucket = bucket
+    def __init__(self, exchange: Exchange, key: str) -> None:
+        self._exchange = exchange
         self._key = key
 
     def __enter__(self) -> None:
@@ -294,8 +301,7 @@ class _Naming:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, StoreError):
-            error.bucket = error.bucket or self._bucket
-            error.key = error.key or self._key
+            self._exchange.name(error, self._key)
 
 
 def _kind(method: str, body: Body) -> Hashable:

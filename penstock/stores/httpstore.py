@@ -10,11 +10,11 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 from penstock.errors import (
     IntegrityError,
     ObjectNotFoundError,
+    StoreError,
     StoreRefusedError,
     StoreUnavailableError,
     UploadNotFoundError,
@@ -38,11 +38,11 @@ from penstock.stores.base import (
     Version,
     Versioning,
 )
-from penstock.stores.exchange import Begun, Exchange
+from penstock.stores.exchange import Exchange
+from penstock.stores.pending import Pending
 from penstock.stores.stream import Stream
 from penstock.stores.wire import Response
 
-Answer = TypeVar("Answer")
 PAGE_MAX = 1000
 COMPLETE_PATIENCE_S = 300.0
 """Stores put thousands of parts together before they answer."""
@@ -126,7 +126,7 @@ class HttpStore:
         begun = self._exchange.try_begin(
             "GET", self._usable(key), query=_version(version_id), headers=headers, expected=(200, 206)
         )
-        return None if begun is None else _Started(begun, lambda response: self._opened(response, key, byte_range))
+        return None if begun is None else Pending(begun, lambda response: self._opened(response, key, byte_range))
 
     def put(
         self,
@@ -154,7 +154,7 @@ class HttpStore:
         md5 = self._md5(body)
         headers = self._putting(md5, metadata, precondition)
         begun = self._exchange.try_begin("PUT", self._usable(key), headers=headers, body=body, expected=(200,))
-        return None if begun is None else _Started(begun, lambda response: self._stored(response, key, md5, crc64))
+        return None if begun is None else Pending(begun, lambda response: self._stored(response, key, md5, crc64))
 
     def delete(self, key: str, *, version_id: str = "") -> None:
         try:
@@ -295,11 +295,12 @@ class HttpStore:
     def _opened(self, response: Response, key: str, byte_range: ByteRange | None) -> Stream:
         """The answer of a GET as a stream that owns it."""
         try:
-            with self._exchange.naming(key):
-                length, size = _lengths(response, byte_range)
-                info = answers.object_info(key, response.headers, self._dialect.prefix, size_bytes=size)
-        except BaseException:
+            length, size = _lengths(response, byte_range)
+            info = answers.object_info(key, response.headers, self._dialect.prefix, size_bytes=size)
+        except BaseException as error:
             response.close()
+            if isinstance(error, StoreError):
+                self._exchange.name(error, key)
             raise
         return Stream(self._exchange, response, info, length)
 
@@ -310,13 +311,15 @@ class HttpStore:
         """The answer of a PUT, compared."""
         with self._exchange.naming(key), response:
             response.read_bounded(ANSWER_MAX_BYTES)
-            result = answers.put_result(response.headers, self._dialect.prefix, etag=answers.etag_of(response.headers))
-            self._compare(f"object {key!r}", result.etag, md5, result.crc64, crc64)
+            headers = response.headers
+            result = answers.put_result(headers, self._dialect.prefix, etag=answers.etag_of(headers))
+            if md5 or result.crc64 != crc64:  # else it is the store's own word that all is well
+                self._compare(f"object {key!r}", result.etag, md5, result.crc64, crc64)
             return result
 
     def _usable(self, key: str) -> str:
         """The key itself, unless sending it would mean something else: an empty key is the bucket."""
-        length = len(key.encode("utf-8", "surrogatepass"))
+        length = len(key) if key.isascii() else len(key.encode("utf-8", "surrogatepass"))
         if not 1 <= length <= self.limits.key_length_max_bytes:
             raise StoreRefusedError(
                 f"a key has 1 to {self.limits.key_length_max_bytes} bytes, this one has {length}: {key[:80]!r}",
@@ -333,7 +336,8 @@ class HttpStore:
         return upload_id
 
     def _object_headers(self, metadata: Mapping[str, str]) -> dict[str, str]:
-        named = {f"{self._dialect.prefix}meta-{name.lower()}": value for name, value in metadata.items()}
+        prefix = f"{self._dialect.prefix}meta-"
+        named = {f"{prefix}{name.lower()}": value for name, value in metadata.items()}
         return {"content-type": "application/octet-stream", **named}
 
     def _precondition(self, precondition: Precondition) -> Mapping[str, str]:
@@ -374,33 +378,6 @@ class HttpStore:
             if not found:
                 return
             following = found
-
-
-class _Started(Generic[Answer]):
-    """A begun request and what makes a value of its answer."""
-
-    def __init__(self, begun: Begun, finish: Callable[[Response], Answer]) -> None:
-        self._begun = begun
-        self._finish = finish
-
-    def result(self) -> Answer:
-        return self._finish(self._begun.answer())
-
-    def fileno(self) -> int:
-        return self._begun.fileno()
-
-    def is_there(self) -> bool:
-        return self._begun.is_there()
-
-    @property
-    def is_asked_anew(self) -> bool:
-        return self._begun.is_asked_anew
-
-    def came(self) -> None:
-        self._begun.came()
-
-    def abandon(self) -> None:
-        self._begun.abandon()
 
 
 @contextmanager

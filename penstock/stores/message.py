@@ -5,7 +5,7 @@ Pure, save that a streamed body runs its own code. Never sends.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from penstock.errors import IntegrityError, StoreRefusedError
 from penstock.stores.base import Buffer, StreamedBody
@@ -19,16 +19,26 @@ class BodyError(Exception):
 
 def length_of(body: Body) -> int:
     """How many bytes will be sent."""
+    if isinstance(body, list | tuple):  # nearly always; asking for Sequence takes its time
+        return sum([memoryview(part).nbytes for part in body]) if body else 0
     if isinstance(body, Sequence):
         return sum(memoryview(part).nbytes for part in body)
     return body.length_bytes
 
 
-def batches(head: bytes, body: Body) -> Iterator[list[memoryview]]:
+def batches(head: bytes, body: Body) -> Iterable[list[memoryview]]:
     """The whole message: what is in memory at once, what is streamed piece by piece."""
-    if isinstance(body, Sequence):
-        yield [memoryview(head), *(view for view in (memoryview(part).cast("B") for part in body) if len(view))]
-        return
+    if not isinstance(body, Sequence):
+        return _streamed(head, body)
+    views = [memoryview(head)]
+    for part in body:
+        view = memoryview(part).cast("B")
+        if view:
+            views.append(view)
+    return (views,)
+
+
+def _streamed(head: bytes, body: StreamedBody) -> Iterator[list[memoryview]]:
     yield [memoryview(head)]
     left = body.length_bytes
     for piece in _pieces(body):
@@ -65,7 +75,7 @@ def after(views: list[memoryview], sent: int) -> list[memoryview]:
 
 def head_of(method: str, target: str, headers: Mapping[str, str], length: int) -> bytes:
     """The head of a request. Raises StoreRefusedError when a header cannot be sent."""
-    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    lines = [f"{method} {target} HTTP/1.1", *[f"{name}: {value}" for name, value in headers.items()]]
     if length or method in {"PUT", "POST"}:
         lines.append(f"content-length: {length}")
     together = "".join(lines)

@@ -62,9 +62,10 @@ class OssSignerV4:
 def canonical_v4(request: UnsignedRequest, headers: dict[str, str]) -> str:
     """The text that is hashed. The path is always `/bucket/key`, whatever the addressing style."""
     path = f"/{request.bucket}/{encoded_key(request.key)}"
-    query = "&".join(f"{name}={value}" if value else name for name, value in encoded_query(request.query))
-    covered = sorted(name for name in headers if name.startswith("x-oss-") or name in {"content-type", "content-md5"})
-    lines = "".join(f"{name}:{headers[name].strip()}\n" for name in covered)
+    pairs = encoded_query(request.query)
+    query = "&".join([f"{name}={value}" if value else name for name, value in pairs]) if pairs else ""
+    covered = sorted([name for name in headers if name.startswith("x-oss-") or name in {"content-type", "content-md5"}])
+    lines = "".join([f"{name}:{headers[name].strip()}\n" for name in covered])
     return f"{request.method}\n{path}\n{query}\n{lines}\n\nUNSIGNED-PAYLOAD"
 
 

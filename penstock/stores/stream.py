@@ -9,7 +9,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from penstock.errors import StoreUnavailableError
+from penstock.errors import StoreError, StoreUnavailableError
 from penstock.stores.base import ObjectInfo
 from penstock.stores.exchange import Exchange
 from penstock.stores.wire import Response
@@ -17,6 +17,8 @@ from penstock.stores.wire import Response
 
 class Stream:
     """The body of a GET, counted; leaving its context closes the connection unless the body was read to its end."""
+
+    __slots__ = ("_began_s", "_exchange", "_info", "_left", "_length_bytes", "_response")
 
     def __init__(self, exchange: Exchange, response: Response, info: ObjectInfo, length_bytes: int) -> None:
         self._exchange = exchange
@@ -54,15 +56,16 @@ class Stream:
     def readinto(self, buffer: memoryview) -> int:
         if self._left == 0 or len(buffer) == 0:
             return 0
-        with self._exchange.naming(self._info.key):
-            try:
-                count = self._response.readinto(buffer[: self._left])
-            except StoreUnavailableError:
+        try:
+            count = self._response.readinto(buffer[: self._left])
+        except StoreError as error:
+            if isinstance(error, StoreUnavailableError):
                 self._exchange.pacer.lost(began_s=self._began_s)
-                raise
-            if count == 0:
-                raise StoreUnavailableError(
-                    f"the body of {self._info.key!r} ended {self._left} bytes before its length of {self._length_bytes}"
-                )
-            self._left -= count
-            return count
+            self._exchange.name(error, self._info.key)
+            raise
+        if count == 0:
+            key = self._info.key
+            words = f"the body of {key!r} ended {self._left} bytes before its length of {self._length_bytes}"
+            raise StoreUnavailableError(words, bucket=self._exchange.bucket, key=key)
+        self._left -= count
+        return count

@@ -208,18 +208,20 @@ class Attempt:
 
     def outcome(self, verdict: Verdict, *, guarantee: Guarantee | None = None, tidy: bool = False) -> Outcome:
         """The end of this attempt with what was learned so far."""
-        if verdict in {Verdict.COMPLETE, Verdict.SKIPPED}:
-            self.meter.finish()
-        actual_bytes = 0 if verdict is Verdict.SKIPPED else self.meter.bytes_done
+        meter, transfer = self.meter, self.transfer
+        if verdict is Verdict.COMPLETE or verdict is Verdict.SKIPPED:
+            meter.finish()
+        bytes_done = meter.bytes_done
+        actual_bytes = 0 if verdict is Verdict.SKIPPED else bytes_done
         return Outcome(
-            sub_task_id=self.transfer.sub_task_id,
-            attempt=self.transfer.attempt,
+            sub_task_id=transfer.sub_task_id,
+            attempt=transfer.attempt,
             verdict=verdict,
-            bytes_total=self.meter.bytes_total,
-            bytes_done=self.meter.bytes_done,
+            bytes_total=meter.bytes_total,
+            bytes_done=bytes_done,
             actual_bytes=actual_bytes,
-            moving_ns=self.meter.taken_ns() if actual_bytes else self.meter.moving_ns(),
-            detail=self.meter.detail,
+            moving_ns=meter.taken_ns() if actual_bytes else meter.moving_ns(),
+            detail=meter.detail,
             guarantee=guarantee,
             note=self.note,
             checkpoint=self.checkpoint,

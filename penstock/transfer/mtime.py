@@ -7,8 +7,7 @@ nanoseconds, which is read first.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from penstock.stores.base import ObjectInfo
 
@@ -25,8 +24,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 _NS_MAX = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModifyTime:
+class ModifyTime(NamedTuple):
     """A modification time in nanoseconds; `exact` is False where only whole seconds are known (Last-Modified)."""
 
     ns: int
@@ -46,6 +44,8 @@ def of_file(modify_ns: int) -> ModifyTime:
 
 def of_object(info: ObjectInfo) -> ModifyTime:
     """The time in the object's metadata, else its Last-Modified."""
+    if not info.metadata:
+        return ModifyTime(ns=info.last_modified_ns, exact=False)
     own = _number(info.metadata.get(OWN_NAME, ""))
     if own is not None:
         return ModifyTime(ns=own, exact=True)
@@ -56,9 +56,10 @@ def of_object(info: ObjectInfo) -> ModifyTime:
     return ModifyTime(ns=info.last_modified_ns, exact=False)
 
 
-def metadata_of(modify_ns: int) -> Mapping[str, str]:
-    """What to write with an object whose file has that time."""
-    return {VENDOR_NAME: str(modify_ns), OWN_NAME: str(modify_ns)}
+def metadata_of(modify_ns: int) -> dict[str, str]:
+    """What to write with an object whose file has that time; whoever asks may add to it."""
+    told = str(modify_ns)
+    return {VENDOR_NAME: told, OWN_NAME: told}
 
 
 def is_held(asked_ns: int, held_ns: int) -> bool:

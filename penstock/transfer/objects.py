@@ -21,7 +21,7 @@ from penstock.model import FileDetail
 from penstock.stores.base import ObjectInfo
 from penstock.transfer import names, policy
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
-from penstock.transfer.mtime import of_object
+from penstock.transfer.mtime import ModifyTime, of_object
 
 _GUESSES_MAX = 32
 
@@ -33,7 +33,12 @@ def checksum_text(crc: int | None) -> str:
 
 def detail_of(info: ObjectInfo, crc: int | None) -> FileDetail:
     """An object as the source of an import."""
-    return FileDetail(modify_time_ns=of_object(info).ns, size_bytes=info.size_bytes, checksum=checksum_text(crc))
+    return described(info, of_object(info), crc)
+
+
+def described(info: ObjectInfo, time: ModifyTime, crc: int | None) -> FileDetail:
+    """The same, where its modification time was read already."""
+    return FileDetail(modify_time_ns=time.ns, size_bytes=info.size_bytes, checksum=checksum_text(crc))
 
 
 def head_or_none(attempt: Attempt, key: str) -> ObjectInfo | None:

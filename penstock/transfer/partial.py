@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Callable
 
 from penstock import failpoints
 from penstock.errors import FailureCode, TransferError
@@ -107,34 +108,43 @@ class PartialFile:
         return posix.look_open(self._descriptor if self._descriptor >= 0 else self._lock_descriptor)
 
     def seal(self, modify_ns: int, ownership: Ownership = AS_SERVICE) -> FileState:
-        """`dress` and `settle` in one. Raises OSError."""
+        """`dress`, `settle` and `confirm` in one. Raises OSError."""
         self.dress(modify_ns, ownership)
-        return self.settle()
+        sealed = self.settle()
+        self.confirm()
+        return sealed
 
-    def dress(self, modify_ns: int, ownership: Ownership = AS_SERVICE) -> None:
-        """Set time, mode and owner. The mode is always set, the owner where this process may. Raises OSError."""
+    def dress(self, modify_ns: int, ownership: Ownership = AS_SERVICE, *, access_ns: int | None = None) -> None:
+        """Set time, mode and owner. The mode is always set, the owner where this process may. Raises OSError.
+
+        Without `access_ns` the time of the last access stays, which has to be asked for first.
+        """
         descriptor = self._descriptor
         os.fchmod(descriptor, 0o666 & ~posix.umask() if ownership.mode is None else ownership.mode)
-        os.utime(descriptor, ns=(os.fstat(descriptor).st_atime_ns, modify_ns))
+        os.utime(descriptor, ns=(os.fstat(descriptor).st_atime_ns if access_ns is None else access_ns, modify_ns))
         if ownership.owner is not None and ownership.group is not None:
             posix.give(descriptor, ownership.owner, ownership.group)  # last: what is another's cannot be changed
 
-    def settle(self) -> FileState:
-        """fsync, close: on stable storage on return, as is returned. The lock stays held.
+    def settle(self, look: Callable[[int], FileState] = posix.look_open) -> FileState:
+        """fsync: on stable storage on return, as is returned; `look` is how it is looked at.
 
         Raises OSError: then nothing may be believed of this inode any more, discard it.
         """
-        descriptor = self._descriptor
         self._close_direct()
         failpoints.passing("partial.sync")
-        os.fsync(descriptor)
+        os.fsync(self._descriptor)
         failpoints.passing("partial.synced")
-        sealed = posix.look_open(descriptor)
-        # close() is where network file systems tell their last errors; a duplicate keeps the lock.
+        return look(self._descriptor)
+
+    def confirm(self) -> None:
+        """Close it, for that is where network file systems tell their last errors. The lock stays held.
+
+        Raises OSError: as with `settle`.
+        """
+        descriptor = self._descriptor
         self._lock_descriptor = os.dup(descriptor)
         self._descriptor = -1
         os.close(descriptor)
-        return sealed
 
     def drop_cache(self) -> None:
         """Let go of the cached pages of a sealed file: they are on disk, and others need the memory."""

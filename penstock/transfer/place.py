@@ -32,8 +32,8 @@ class Place:
         self._base = transfer.base
         self._held: Directory | None = None
         self._parent, self.name = names.split(transfer.path)
+        self._sub_task_id = transfer.sub_task_id
         self.partial_name = names.partial_name(transfer.sub_task_id)
-        self.journal_name = names.journal_name(transfer.sub_task_id)
 
     def __enter__(self) -> Self:
         try:
@@ -59,6 +59,16 @@ class Place:
     def directory(self) -> int:
         """The directory's descriptor, -1 while it does not exist."""
         return -1 if self._held is None else self._held.descriptor
+
+    @property
+    def journal_name(self) -> bytes:
+        """The name of the partial file's journal; small files have none."""
+        return names.journal_name(self._sub_task_id)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the directory is known to be of this machine alone."""
+        return self._held is not None and self._root.is_local(self._held.identity[0])
 
     def refusal(self, error: OSError) -> TransferError:
         """What the kernel refused, as a sentence about the target."""

@@ -26,6 +26,7 @@ _RENAMEAT2 = {"x86_64": 316, "ppc64le": 357, "s390x": 347}
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_BENEATH = 0x08
 _RENAME_NOREPLACE = 0x01
+_AT_SYMLINK_NOFOLLOW = 0x100
 _AT_EMPTY_PATH = 0x1000
 _AT_NO_AUTOMOUNT = 0x0800
 _AT_STATX_FORCE_SYNC = 0x2000
@@ -38,7 +39,8 @@ _OPEN_HOW = struct.Struct("=QQQ")
 _STATX = struct.Struct("=IIQIIIHHQQQQ" + "qII" * 4 + "IIII" + "QQ")
 _STATX_DIRECT = struct.Struct("=II")  # memory and offset
 _STATX_DIRECT_AT = 152
-_STATX_SIZE = 256
+_SECOND_NS = 1_000_000_000
+_StatxBuffer = ctypes.c_char * 256
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # Types told once: wrapping each argument of each call costs more than these calls themselves.
@@ -214,7 +216,7 @@ class _Walk:
 def has_statx() -> bool:
     """Whether libc and the kernel offer statx."""
     try:
-        _statx(-100, b".", 0)
+        _there(-100, b".", 0)
     except (OSError, AttributeError):
         return False
     return True
@@ -229,84 +231,87 @@ def _typed_statx() -> Callable[[int, bytes, int, int, object], int]:
     return typed
 
 
-def _statx(directory: int, name: bytes, flags: int) -> FileState:
-    buffer = ctypes.create_string_buffer(_STATX_SIZE)
-    done = _typed_statx()(directory, name, flags | _AT_NO_AUTOMOUNT, _STATX_WANTED, buffer)
-    if done != 0:
-        raise _fail(ctypes.get_errno(), name)
+def _statx(directory: int, name: bytes, flags: int) -> FileState | None:
+    """None for ENOENT, without an error: most looks at a target find nothing, and raising costs as much as the look."""
+    buffer = _StatxBuffer()
+    if _typed_statx()(directory, name, flags | _AT_NO_AUTOMOUNT, _STATX_WANTED, buffer) != 0:
+        number = ctypes.get_errno()
+        if number == errno.ENOENT:
+            return None
+        raise _fail(number, name)
     (mask, _, _, links, owner, group, mode, _, inode, size, _, _, _, _, _, birth_s, birth_ns, _, change_s, change_ns, _, modify_s,
      modify_ns, _, _, _, major, minor, mount_id, _) = _STATX.unpack_from(buffer)  # fmt: skip
-    return FileState(
-        mode=mode,
-        device=os.makedev(major, minor),
-        inode=inode,
-        links=links,
-        size_bytes=size,
-        modify_ns=modify_s * 1_000_000_000 + modify_ns,
-        change_ns=change_s * 1_000_000_000 + change_ns,
-        mount_id=mount_id if mask & _STATX_MNT_ID else 0,
-        owner=owner,
-        group=group,
-        birth_ns=birth_s * 1_000_000_000 + birth_ns if mask & _STATX_BTIME else 0,
-    )
+    return FileState(  # by position, in a third of the time
+        mode, os.makedev(major, minor), inode, links, size, modify_s * _SECOND_NS + modify_ns,
+        change_s * _SECOND_NS + change_ns, mount_id if mask & _STATX_MNT_ID else 0, owner, group,
+        birth_s * _SECOND_NS + birth_ns if mask & _STATX_BTIME else 0,
+    )  # fmt: skip
+
+
+def _there(directory: int, name: bytes, flags: int) -> FileState:
+    found = _statx(directory, name, flags)
+    if found is None:
+        raise _fail(errno.ENOENT, name)
+    return found
 
 
 def _from_stat(found: os.stat_result) -> FileState:
     return FileState(
-        mode=found.st_mode,
-        device=found.st_dev,
-        inode=found.st_ino,
-        links=found.st_nlink,
-        size_bytes=found.st_size,
-        modify_ns=found.st_mtime_ns,
-        change_ns=found.st_ctime_ns,
-        owner=found.st_uid,
-        group=found.st_gid,
-    )
+        found.st_mode, found.st_dev, found.st_ino, found.st_nlink, found.st_size, found.st_mtime_ns, found.st_ctime_ns,
+        0, found.st_uid, found.st_gid,
+    )  # fmt: skip
 
 
 def look_open(descriptor: int) -> FileState:
     """Describe an open file, asking a network file system's server instead of its cache."""
     if has_statx():
-        return _statx(descriptor, b"", _AT_EMPTY_PATH | _AT_STATX_FORCE_SYNC)
+        return _there(descriptor, b"", _AT_EMPTY_PATH | _AT_STATX_FORCE_SYNC)
     return _from_stat(os.fstat(descriptor))
+
+
+def look_open_here(descriptor: int) -> FileState:
+    """As `look_open`, in half the time, for a file system of this machine: its kernel knows all. Tells no mount, no birth."""
+    return _from_stat(os.fstat(descriptor))
+
+
+def look_here(directory: int, name: bytes) -> FileState:
+    """As `look`, likewise."""
+    return _from_stat(os.stat(name, dir_fd=directory, follow_symlinks=False))
 
 
 def identify(descriptor: int) -> tuple[int, int, int]:
     """Device, inode and time of birth (0 where it is not told): inode numbers are used again. Asks no server."""
     if has_statx():
-        found = _statx(descriptor, b"", _AT_EMPTY_PATH)
+        found = _there(descriptor, b"", _AT_EMPTY_PATH)
         return found.device, found.inode, found.birth_ns
     plain = os.fstat(descriptor)
     return plain.st_dev, plain.st_ino, 0
 
 
 def direct_alignment(descriptor: int) -> int:
-    """What memory, offset and length of direct I/O on this open file are multiples of; 0 where it is not offered, or not told.
-
-    Local file systems on a disk tell it. Those of a network do not.
-    """
+    """What memory, offset and length of direct I/O on this open file are multiples of; 0 where that is not told (networks)."""
     if not has_statx():
         return 0
-    buffer = ctypes.create_string_buffer(_STATX_SIZE)
+    buffer = _StatxBuffer()
     flags = _AT_EMPTY_PATH | _AT_NO_AUTOMOUNT
     if _typed_statx()(descriptor, b"", flags, _STATX_BASIC | _STATX_DIOALIGN, buffer) != 0:
         return 0
-    memory, offset = _STATX_DIRECT.unpack_from(buffer, _STATX_DIRECT_AT)
-    return int(max(memory, offset))
+    return int(max(_STATX_DIRECT.unpack_from(buffer, _STATX_DIRECT_AT)))
 
 
 def look(directory: int, name: bytes) -> FileState:
     """Describe `name` in `directory` itself (links are not followed), asking the server. FileNotFoundError if absent."""
     if has_statx():
-        return _statx(directory, name, 0x100 | _AT_STATX_FORCE_SYNC)  # AT_SYMLINK_NOFOLLOW
-    return _from_stat(os.stat(name, dir_fd=directory, follow_symlinks=False))
+        return _there(directory, name, _AT_SYMLINK_NOFOLLOW | _AT_STATX_FORCE_SYNC)
+    return look_here(directory, name)
 
 
 def look_or_none(directory: int, name: bytes) -> FileState | None:
     """As `look`; None where there is no such name."""
+    if has_statx():
+        return _statx(directory, name, _AT_SYMLINK_NOFOLLOW | _AT_STATX_FORCE_SYNC)
     try:
-        return look(directory, name)
+        return look_here(directory, name)
     except FileNotFoundError:
         return None
 
@@ -314,7 +319,7 @@ def look_or_none(directory: int, name: bytes) -> FileState | None:
 def look_path(path: bytes) -> FileState:
     """Describe an absolute path, links followed."""
     if has_statx():
-        return _statx(-100, path, 0)
+        return _there(-100, path, 0)
     return _from_stat(os.stat(path))
 
 

@@ -24,6 +24,9 @@ from penstock.transfer.shared_sync import Enrolled, SharedSync
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _DURABLE_LEVELS_MAX = 4096
 _MOUNTINFO = "/proc/self/mountinfo"
+SOURCE_DIRECTORY_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC  # the right to list it is not needed
+LOCAL_TYPES = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "tmpfs"})
+"""File systems of this machine alone: closing a file there tells no error, and what this kernel says of a name is true."""
 
 
 class Root:
@@ -41,6 +44,7 @@ class Root:
         self._moments = moments
         self._checked = 0  # the moment of the last check
         self.directories = Directories(self.open_directory, moments)
+        self.source_directories = Directories(self._open_source_directory, moments)
 
     @classmethod
     def open(
@@ -103,6 +107,13 @@ class Root:
     def open_directory(self, path: bytes) -> int:
         """Open a directory below the root for use with the `*at` calls. Raises OSError."""
         return self.open_beneath(path, DIRECTORY_FLAGS)
+
+    def _open_source_directory(self, path: bytes) -> int:
+        return self.open_beneath(path, SOURCE_DIRECTORY_FLAGS)
+
+    def is_local(self, device: int) -> bool:
+        """Whether what lies on that device is known to be of this machine alone; what is mounted further down may not be."""
+        return device == self._state.device and self._file_system.mount_type in LOCAL_TYPES
 
     def make_parents(self, path: str, *, base: str) -> tuple[int, bytes]:
         """The opened parent directory of a checked path, and the last component; missing levels below `base` are made.
@@ -217,6 +228,7 @@ class Root:
                 self._state = state
                 self._durable.clear()
             self.directories.forget()
+            self.source_directories.forget()
         finally:
             os.close(descriptor)
 

@@ -6,7 +6,7 @@ Calls the store and `place`. Nothing is made in the file system before the bytes
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from penstock import failpoints
 from penstock.errors import ObjectNotFoundError, StoreError, StoreUnavailableError
@@ -16,21 +16,21 @@ from penstock.transfer import crc64, objects, ownership
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.landing import land, may_keep, wanted
 from penstock.transfer.meter import PartMeter
-from penstock.transfer.mtime import TIME_NOT_KEPT, is_held, of_object
+from penstock.transfer.mtime import TIME_NOT_KEPT, ModifyTime, is_held, of_object
 from penstock.transfer.pagecache import start_writeback
 from penstock.transfer.partial import PartialFile
 from penstock.transfer.place import Place
-from penstock.transfer.policy import Decision
-from penstock.transfer.posix import write_all
+from penstock.transfer.policy import Decision, check_condition
+from penstock.transfer.posix import look_open_here, write_all
 from penstock.transfer.steps import INLINE_MAX_BYTES, Pause, Steps
 from penstock.transfer.transfer import Lane, Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fetched:
+class _Fetched(NamedTuple):
     """A whole object, read and compared."""
 
     info: ObjectInfo
+    time: ModifyTime
     content: bytearray
     crc64: int
 
@@ -48,9 +48,8 @@ def import_small(attempt: Attempt, place: Place) -> Steps[Outcome]:
 
 
 def _published(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Outcome]:
-    attempt.check_cancel()
     place.make()
-    detail = objects.detail_of(fetched.info, fetched.crc64)
+    detail = objects.described(fetched.info, fetched.time, fetched.crc64)
     try:
         guarantee = yield from _publish(attempt, place, fetched)
         if guarantee is None:
@@ -97,17 +96,18 @@ def _fetch(attempt: Attempt, place: Place, counted: PartMeter) -> Steps[_Fetched
             if attempt.lane is Lane.SMALL:
                 return attempt.large(info.size_bytes)
             raise objects.changed(info.key)  # it was small when it was looked at
-        objects.check_source_object(attempt, info)
-        attempt.meter.learn(objects.detail_of(info, None))
-        if may_keep(attempt) and wanted(attempt, place, of_object(info)) is Decision.KEEP:
-            return attempt.skipped(objects.detail_of(info, info.crc64), Guarantee.ATOMIC)
+        time = of_object(info)
+        check_condition(attempt.transfer.condition, modify_ns=time.ns, size_bytes=info.size_bytes)
+        attempt.meter.learn(objects.described(info, time, None))
+        if may_keep(attempt) and wanted(attempt, place, time) is Decision.KEEP:
+            return attempt.skipped(objects.described(info, time, info.crc64), Guarantee.ATOMIC)
         if stream.length_bytes > INLINE_MAX_BYTES:
             yield Pause.ASIDE
         with attempt.meter.moving():
             content = yield from _read(attempt, stream, counted)
     crc = crc64.update(content)
     objects.compare(attempt, info, crc)
-    return _Fetched(info=info, content=content, crc64=crc)
+    return _Fetched(info, time, content, crc)
 
 
 def _opened(attempt: Attempt) -> Steps[AbstractContextManager[ObjectStream]]:
@@ -131,15 +131,17 @@ def _opened(attempt: Attempt) -> Steps[AbstractContextManager[ObjectStream]]:
 
 
 def _read(attempt: Attempt, stream: ObjectStream, counted: PartMeter) -> Steps[bytearray]:
-    content = bytearray(stream.length_bytes)
+    size = stream.length_bytes
+    content = bytearray(size)
     view = memoryview(content)
+    is_inline = size <= INLINE_MAX_BYTES
     filled = 0
-    while filled < len(view):
-        if len(view) <= INLINE_MAX_BYTES and stream.fileno() >= 0:
+    while filled < size:
+        if is_inline and stream.fileno() >= 0:
             yield stream
         count = stream.readinto(view[filled : filled + attempt.limits.buffer_bytes])
         if count == 0:
-            raise objects.ended_early(stream.info, filled, len(view))
+            raise objects.ended_early(stream.info, filled, size)
         filled += count
         counted.reach(filled)
         attempt.check_cancel()
@@ -158,14 +160,18 @@ def _publish(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Guarant
         write_all(partial.descriptor, memoryview(fetched.content), 0)
         failpoints.passing("partial.written")
         fetched.content.clear()  # many wait for their syncs together
-        source = of_object(fetched.info)
+        source = fetched.time
         asked = ownership.of_object(fetched.info, attempt.choices)
         # All that is to be synced is done before the pause: what a journal commits for the first of many, it has for all.
-        partial.dress(source.ns, asked)
+        partial.dress(source.ns, asked, access_ns=attempt.now_ns())
         start_writeback(partial.descriptor, 0, 0)
         yield Pause.WRITTEN
         attempt.check_cancel()
-        sealed = partial.settle()
+        if place.is_local:
+            sealed = partial.settle(look_open_here)
+        else:
+            sealed = partial.settle()
+            partial.confirm()
         yield Pause.SYNCED  # so that one look at where the path leads is right before the renames of all that are synced
         guarantee = land(attempt, place, sealed, source)
         if guarantee is not None and not asked.is_given_to(sealed):

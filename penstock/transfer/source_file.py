@@ -12,7 +12,8 @@ from typing import Self
 
 from penstock.errors import FailureCode, TransferError
 from penstock.transfer import names
-from penstock.transfer.posix import FileState, look_open
+from penstock.transfer.directories import Directory
+from penstock.transfer.posix import FileState, look, look_here, look_open, look_open_here
 from penstock.transfer.refusals import Side, from_os
 from penstock.transfer.root import Root
 from penstock.transfer.transfer import Symlinks
@@ -23,34 +24,44 @@ FRESH_NS = 100_000_000
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+_UNSEEN = FileState(mode=0, device=0, inode=0, links=0, size_bytes=0, modify_ns=0, change_ns=0)
+
+
 class SourceFile:
     """A context: an open regular file and what it looked like when it was opened. Raises TransferError for what is refused."""
 
     def __init__(self, root: Root, path: str, symlinks: Symlinks = Symlinks.REFUSE) -> None:
         self._root = root
         self._path = path
-        self._name = names.to_bytes(path)
+        self._parent, self._name = names.split(path)
+        self._held: Directory | None = None
         self._symlinks = symlinks
         self._flags = _FLAGS
         self.descriptor = -1
-        self.state = FileState(mode=0, device=0, inode=0, links=0, size_bytes=0, modify_ns=0, change_ns=0)
+        self.state = _UNSEEN
 
     def __enter__(self) -> Self:
-        # Looked at before it is opened: opening a FIFO or a device can be felt by others.
-        is_link = self._taken(_state_beneath(self._root, self._name, _LOOK, self._path)).is_symlink
-        self._flags = _LOOK if is_link else _FLAGS  # a link is held, there is nothing to read
         try:
-            self.descriptor = self._root.open_beneath(self._name, self._flags)
+            self._open()
         except OSError as error:
-            raise from_os(error, side=Side.SOURCE, path=self._path) from error
-        try:
-            self.look_again()
-            if self.state.is_symlink != is_link:
-                raise self.changed()
+            self.close()
+            raise self.refusal(error) from error
         except BaseException:
             self.close()
             raise
         return self
+
+    def _open(self) -> None:
+        held = self._held = self._root.source_directories.take(self._parent)
+        is_local = self._root.is_local(held.identity[0])
+        # Looked at before it is opened: opening a FIFO or a device can be felt by others.
+        found = look_here(held.descriptor, self._name) if is_local else look(held.descriptor, self._name)
+        is_link = not found.is_regular and self._taken(found).is_symlink
+        self._flags = _LOOK if is_link else _FLAGS  # a link is held, there is nothing to read
+        self.descriptor = os.open(self._name, self._flags, dir_fd=held.descriptor)
+        self.state = self._taken(look_open_here(self.descriptor) if is_local else look_open(self.descriptor))
+        if self.state.is_symlink != is_link:
+            raise self.changed()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -62,6 +73,9 @@ class SourceFile:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
+        held, self._held = self._held, None
+        if held is not None:
+            self._root.source_directories.leave(held)
 
     def is_fresh(self, now_ns: int) -> bool:
         """Whether it was changed so lately that another change could bear the very same time stamp.
@@ -78,19 +92,32 @@ class SourceFile:
             raise self.refusal(error) from error
 
     def check_unchanged(self) -> None:
-        """Look at the open file, and at what the path leads to when it is opened afresh: both must be as at first.
+        """Look at the open file, and at what the path leads to: both must be as at first.
 
-        A fresh open makes network file systems ask their server. Raises TransferError (SourceChanged, waiting helps).
+        Raises TransferError (SourceChanged, waiting helps).
         """
         try:
-            same = _identity(self._taken(look_open(self.descriptor))) == _identity(self.state)
-            if same:
-                there = _state_beneath(self._root, self._name, self._flags, self._path)
-                same = _identity(self._taken(there)) == _identity(self.state)
+            is_same = self._is_same_here() if self._root.is_local(self.state.device) else self._is_same_afresh()
         except (OSError, TransferError):
-            same = False  # gone, or replaced by something that is refused
-        if not same:
+            is_same = False  # gone, or replaced by something that is refused
+        if not is_same:
             raise self.changed()
+
+    def _is_same_here(self) -> bool:
+        """On a file system of this machine one look at the name is enough: if that is our inode, it tells of the open file."""
+        assert self._held is not None
+        there = self._taken(look_here(self._held.descriptor, self._name))
+        return _identity(there) == _identity(self.state) and self._root.source_directories.leads_to(self._held)
+
+    def _is_same_afresh(self) -> bool:
+        """A fresh open makes network file systems ask their server."""
+        if _identity(self._taken(look_open(self.descriptor))) != _identity(self.state):
+            return False
+        descriptor = self._root.open_beneath(names.to_bytes(self._path), self._flags)
+        try:
+            return _identity(self._taken(look_open(descriptor))) == _identity(self.state)
+        finally:
+            os.close(descriptor)
 
     def changed(self) -> TransferError:
         """The file was written to or replaced while it was read."""
@@ -104,6 +131,8 @@ class SourceFile:
 
     def _taken(self, state: FileState) -> FileState:
         """The state as it counts for what is moved. Raises TransferError for what is refused."""
+        if state.is_regular:
+            return state
         if state.is_symlink and self._symlinks is Symlinks.VENDOR:
             return state._replace(size_bytes=0)
         if state.is_symlink:
@@ -112,11 +141,7 @@ class SourceFile:
             )
         if state.is_directory:
             raise TransferError(FailureCode.SOURCE_IS_DIRECTORY, f"/{self._path} is a directory: name a file")
-        if not state.is_regular:
-            raise TransferError(
-                FailureCode.SOURCE_NOT_REGULAR, f"/{self._path} is a device, socket or FIFO, not a file"
-            )
-        return state
+        raise TransferError(FailureCode.SOURCE_NOT_REGULAR, f"/{self._path} is a device, socket or FIFO, not a file")
 
 
 def exists(root: Root, path: str) -> bool:
@@ -126,19 +151,6 @@ def exists(root: Root, path: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _state_beneath(root: Root, name: bytes, flags: int, path: str) -> FileState:
-    try:
-        descriptor = root.open_beneath(name, flags)
-    except OSError as error:
-        raise from_os(error, side=Side.SOURCE, path=path) from error
-    try:
-        return look_open(descriptor)
-    except OSError as error:
-        raise from_os(error, side=Side.SOURCE, path=path) from error
-    finally:
-        os.close(descriptor)
 
 
 def _identity(state: FileState) -> tuple[int, int, int, int, int]:

@@ -18,7 +18,7 @@ from penstock.transfer.objects import head_or_none, is_pinned
 from penstock.transfer.ownership import metadata_of as ownership_of
 from penstock.transfer.policy import Decision, check_condition, decide
 from penstock.transfer.posix import FileState
-from penstock.transfer.transfer import Checkpoint
+from penstock.transfer.transfer import Checkpoint, OwnerAndMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +85,13 @@ def is_sound(info: ObjectInfo) -> bool:
 
 def metadata(attempt: Attempt, source: FileState, crc64: int | None) -> Mapping[str, str]:
     """What is written with the object; the checksum only where it is known beforehand."""
-    written = {
-        **metadata_of(source.modify_ns),
-        **ownership_of(source, attempt.choices),
-        SUB_TASK_NAME: attempt.transfer.sub_task_id,
-    }
-    return written if crc64 is None else {**written, CRC64_NAME: str(crc64)}
+    written = metadata_of(source.modify_ns)
+    if attempt.choices.owner_and_mode is not OwnerAndMode.LEAVE:
+        written.update(ownership_of(source, attempt.choices))
+    written[SUB_TASK_NAME] = attempt.transfer.sub_task_id
+    if crc64 is not None:
+        written[CRC64_NAME] = str(crc64)
+    return written
 
 
 def precondition(decision: Decision, *, able: bool) -> Precondition:

@@ -73,8 +73,7 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     first_attempt_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """How far a running attempt is. Never falls within one attempt. `moving_ns`: time in which bytes moved, this attempt."""
 
     sub_task_id: str

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock.transfer.root import Root
 from tests.faults.transfer.exports import later
 from tests.fixtures.gate import Gate, open_gate
 from tests.fixtures.memorystore import MemoryStore
@@ -19,6 +20,13 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     made.clock = later
     yield made
     made.close()
+
+
+@pytest.fixture(params=["network", "local"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the file system is taken for: how sources are looked at again and partial files are closed depends on it."""
+    monkeypatch.setattr(Root, "is_local", lambda root, device: request.param == "local")
+    return str(request.param)
 
 
 @pytest.fixture

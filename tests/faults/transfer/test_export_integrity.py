@@ -31,7 +31,8 @@ from tests.fixtures.memorystore import Damage, Fault, MemoryStore
 
 
 @pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
-@pytest.mark.parametrize("change", ["write", "append", "truncate", "replace", "remove", "touch"])
+@pytest.mark.parametrize("change", ["write", "append", "truncate", "replace", "remove", "touch", "move the directory"])
+@pytest.mark.usefixtures("kind")
 def test_a_source_that_changes_while_it_is_read_is_never_published(
     gate: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, content: bytes, change: str
 ) -> None:
@@ -51,7 +52,7 @@ def test_a_source_that_changes_while_it_is_read_is_never_published(
     assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.SOURCE_CHANGED)
     assert store.keys() == []
     monkeypatch.undo()
-    if change == "remove":
+    if change in {"remove", "move the directory"}:
         final = gate.move(export(attempt=2, checkpoint=outcome.checkpoint), store, lane=Lane.LARGE)
         assert (final.verdict, final.code) == (Verdict.FAILED, FailureCode.SOURCE_NOT_FOUND)
     else:
@@ -78,6 +79,8 @@ def _change(gate: Gate, change: str) -> None:
         other.rename(gate.target)
     elif change == "remove":
         gate.target.unlink()
+    elif change == "move the directory":
+        gate.target.parent.rename(gate.path / "elsewhere")
     else:
         os.utime(gate.target)
 

@@ -84,6 +84,7 @@ def test_a_small_file_damaged_on_its_way_is_read_again_at_once(gate: Gate, store
     assert len(store.calls_of("get")) == 3
 
 
+@pytest.mark.usefixtures("kind")
 def test_a_small_file_is_one_request(gate: Gate, store: MemoryStore) -> None:
     store.seed("in/data.bin", SMALL)
     check_complete(gate.move(transfer(), store, lane=Lane.SMALL), gate, SMALL)
@@ -198,6 +199,28 @@ def test_a_mover_that_hangs_keeps_its_partial_file_to_itself(gate: Gate, store: 
     held.open()
     hung.join(DEADLINE_S)
     check_complete(outcomes[0], gate)
+
+
+@pytest.mark.usefixtures("kind")
+def test_a_small_partial_file_is_held_until_it_has_its_name(
+    gate: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it was closed early, where closing may tell an error, or not: nobody else gets its lock before it is published."""
+    store.seed("in/data.bin", SMALL)
+    seen: list[bool] = []
+    plain = os.rename
+
+    def rename(old: bytes, new: bytes, **where: int) -> None:
+        descriptor = os.open(old, os.O_RDONLY, dir_fd=where["src_dir_fd"])
+        seen.append(posix.try_lock(descriptor))
+        os.close(descriptor)
+        plain(old, new, **where)
+
+    monkeypatch.setattr(os, "rename", rename)
+    open_before = len(os.listdir("/proc/self/fd"))
+    check_complete(gate.move(transfer(), store, lane=Lane.SMALL), gate, SMALL)
+    assert seen == [False]
+    assert len(os.listdir("/proc/self/fd")) == open_before
 
 
 # ------------------------------------------------------------------------------------------------------------- the disk

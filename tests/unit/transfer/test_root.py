@@ -75,6 +75,21 @@ def test_a_file_system_that_was_mounted_again_is_taken_anew(tmp_path: Path) -> N
     root.close()
 
 
+def test_only_a_recorded_file_system_of_this_machine_is_local_and_not_what_is_mounted_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, source = describe_mount(str(tmp_path))
+    monkeypatch.setattr("penstock.transfer.root.LOCAL_TYPES", frozenset({kind}))
+    device = tmp_path.stat().st_dev
+    recorded = Root.open(a_file_system(tmp_path, mount_type=kind, mount_source=source))
+    unknown = Root.open(a_file_system(tmp_path))
+    assert (recorded.is_local(device), recorded.is_local(device + 1), unknown.is_local(device)) == (True, False, False)
+    monkeypatch.setattr("penstock.transfer.root.LOCAL_TYPES", frozenset({"ext4", "xfs"} - {kind}))
+    assert not recorded.is_local(device)
+    recorded.close()
+    unknown.close()
+
+
 def test_an_absent_mount_is_described_as_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         describe_mount(str(tmp_path / "none"))
