@@ -359,13 +359,17 @@ async def test_a_file_that_keeps_killing_movers_ends_failed_and_leaves_nothing(
         proxy.hold(down_bytes=6 * MIB)
         sub_task = await plant.file(stream, "poison")
         killed: list[int] = []
+        claim = 1  # the first finds out that the file is large and hands it back
 
         async def killing() -> bool:
+            """A mover that is killed before it has begun the file costs no attempt: there may be more deaths than attempts."""
+            nonlocal claim
             row = await plant.row(sub_task)
-            if proxy.held and row.attempt > len(killed) + 1 and len(killed) < 2:
+            if proxy.held and row.attempt > claim:
                 begun = [flight.mover for flight in plant.engine.flights if flight.mover]
                 for seat in plant.executor._all():
                     if seat.process is not None and seat.process.name in begun and seat.process.is_ready:
+                        claim = row.attempt
                         killed.append(seat.process.process_id)
                         os.kill(seat.process.process_id, signal.SIGKILL)
                         proxy.cut()
@@ -375,7 +379,7 @@ async def test_a_file_that_keeps_killing_movers_ends_failed_and_leaves_nothing(
         row = await plant.row(sub_task)
         assert row.error_code == "MoverDied"
         assert "killed by SIGKILL (the last of 2 attempts)" in row.error_message
-        assert len(set(killed)) == 2
+        assert len(set(killed)) >= 2
         assert os.listdir(plant.root) == []
         proxy.release()
         plant.write("good", 10)

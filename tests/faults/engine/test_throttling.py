@@ -64,7 +64,8 @@ async def test_a_strict_store_loses_no_file_and_costs_no_attempt(
             assert plant.object("f0") == (plant.root / "f0").read_bytes()
             told = await figures(plant, proxy.passed // 2)
             assert sum(one.throttled for one in told.methods) > 0
-            assert proxy.refused <= 40 + proxy.passed // 10
+            # Two movers learn by themselves, in the two or three seconds that this takes: some 20 to 60, as their beginnings coincide.
+            assert proxy.refused <= proxy.passed * 2 // 3
 
 
 async def test_a_file_that_waits_for_a_strict_store_says_so(tmp_path: Path, emulator: EmulatorServer) -> None:
