@@ -64,7 +64,7 @@ async def test_a_strict_store_loses_no_file_and_costs_no_attempt(
             assert plant.object("f0") == (plant.root / "f0").read_bytes()
             told = await figures(plant, proxy.passed // 2)
             assert sum(one.throttled for one in told.methods) > 0
-            # Two movers learn by themselves, in the two or three seconds that this takes: some 20 to 60, as their beginnings coincide.
+            # Two movers learn by themselves, in the two or three seconds that this takes: 20 to 60, as chance has it.
             assert proxy.refused <= proxy.passed * 2 // 3
 
 
