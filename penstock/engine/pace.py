@@ -124,6 +124,10 @@ class Pace:
             return math.inf
         return max(0.0, self._next_s - now_s)
 
+    def due_s(self, now_s: float) -> float:
+        """The same, however many are in flight."""
+        return max(0.0, self._until_s - now_s, self._next_s - now_s)
+
     def begin(self, now_s: float) -> None:
         """A request begins."""
         self.in_flight += 1

@@ -1,7 +1,9 @@
-"""A bucket's pacer in a mover: its pace, guarded by a lock, with a queue of threads that wait for their turn, and figures.
+"""A bucket's pacer in a mover: its pace, guarded by a lock, with queues of threads that wait for their turn, and figures.
 
-The queue is first come, first served, so that parts of large files and small files share what a strict bucket allows. Calls
-`pace`; knows stores only by the errors that they raise.
+Parts of large files hold their places for seconds, and come back for another as soon as they are over: whole requests that
+waited behind them would wait for minutes. So each weight has a queue, first come, first served; whole ones take three turns of
+four while both wait, and may always have a few in flight, however many parts are. Calls `pace`; knows stores only by the errors
+that they raise.
 """
 
 from __future__ import annotations
@@ -16,12 +18,16 @@ from enum import StrEnum
 from penstock.engine.messages import BucketFigures, MethodFigures
 from penstock.engine.pace import Pace
 from penstock.errors import StoreError, StoreUnavailableError, ThrottledError
+from penstock.stores.pacer import Weight
 from penstock.telemetry.meters import LATENCY_BOUNDS_S
 
 PATIENCE_S = 2.0
 """A thread does not wait out a longer pause: its file is handed back, and waits where waiting costs no thread."""
 TURN_S = 10.0
 """Nor does it stand longer in the queue of a bucket that only allows a few requests a second."""
+RESERVE_FRACTION = 4
+"""Whole requests may have one for so many of the window in flight, at least one, also while parts use it up."""
+WHOLE_IN_A_ROW = 3
 HEED_EVERY_S = 0.25
 """So often a thread in the queue looks whether its file is to end."""
 TELLS_S = 5.0
@@ -58,7 +64,10 @@ class BucketPacer:
         self._clock_s = clock_s
         self._lock = threading.Lock()
         self._pace = Pace(most=most, now_s=clock_s())
-        self._queue: deque[threading.Condition] = deque()
+        self._whole: deque[threading.Condition] = deque()
+        self._parts: deque[threading.Condition] = deque()
+        self._whole_in_flight = 0
+        self._whole_in_a_row = 0  # turns that parts were waiting for, too
         self._methods: dict[str, _Method] = {}
         self._asked_s = math.inf  # since when requests go out without any answer
 
@@ -70,7 +79,7 @@ class BucketPacer:
     @property
     def has_room(self) -> bool:
         """Whether a request could begin at once. A glance without the lock: who trusts it too much waits a little."""
-        return not self._queue and self._pace.wait_s(self._clock_s()) <= 0
+        return not self._whole and not self._parts and self._pace.wait_s(self._clock_s()) <= 0
 
     @property
     def window(self) -> float:
@@ -78,23 +87,23 @@ class BucketPacer:
         now_s = self._clock_s()
         return 0.0 if self._pace.paused_s(now_s) > 0 else self._pace.window(now_s)
 
-    def enter(self, patience_s: float, stops: Callable[[], bool] | None = None) -> bool:
+    def enter(self, patience_s: float, stops: Callable[[], bool] | None = None, weight: Weight = Weight.WHOLE) -> bool:
         """As the protocol says."""
         with self._lock:
             now_s = self._clock_s()
-            wait_s = math.inf if self._queue else self._pace.wait_s(now_s)
-            if wait_s <= 0:
-                self._begin(now_s)
+            if not self._queue_of(weight) and self._wait_s(weight, now_s) <= 0:
+                self._begin(weight, now_s)
                 return True
             self._check_pause(now_s)
-            return patience_s > 0 and self._queue_up(now_s, patience_s, stops)
+            return patience_s > 0 and self._queue_up(weight, now_s, patience_s, stops)
 
-    def leave(self) -> None:
+    def leave(self, weight: Weight = Weight.WHOLE) -> None:
         """As the protocol says."""
         with self._lock:
             self._pace.end()
-            if self._queue:
-                self._queue[0].notify()
+            if weight is Weight.WHOLE:
+                self._whole_in_flight -= 1
+            self._call()
 
     def answered(
         self, method: str, kind: Hashable, *, began_s: float, looked_s: float, held_back_s: float | None
@@ -146,7 +155,7 @@ class BucketPacer:
                 window=self._pace.window(now_s),
                 rate_per_s=None if rate_per_s == math.inf else rate_per_s,
                 in_flight=self._pace.in_flight,
-                waiting=len(self._queue),
+                waiting=len(self._whole) + len(self._parts),
                 pause_s=self._pace.pause_s,
                 methods=tuple(
                     MethodFigures(
@@ -162,7 +171,34 @@ class BucketPacer:
                 ),
             )
 
-    def _begin(self, now_s: float) -> None:
+    def _queue_of(self, weight: Weight) -> deque[threading.Condition]:
+        return self._whole if weight is Weight.WHOLE else self._parts
+
+    def _call(self) -> None:
+        """Have those who are the next of their weight look whether it is their turn."""
+        if self._whole:
+            self._whole[0].notify()
+        if self._parts:
+            self._parts[0].notify()
+
+    def _wait_s(self, weight: Weight, now_s: float) -> float:
+        """0 when the first of this weight may begin now; else for how long to wait, infinite when one has to end first."""
+        wait_s = self._pace.wait_s(now_s)
+        if weight is Weight.PART:
+            return math.inf if self._whole and self._whole_in_a_row < WHOLE_IN_A_ROW else wait_s
+        is_turn_of_parts = bool(self._parts) and self._whole_in_a_row >= WHOLE_IN_A_ROW
+        if wait_s < math.inf and not is_turn_of_parts:
+            return wait_s
+        if self._whole_in_flight < max(1.0, self._pace.window(now_s) / RESERVE_FRACTION):
+            return self._pace.due_s(now_s)
+        return math.inf
+
+    def _begin(self, weight: Weight, now_s: float) -> None:
+        if weight is Weight.WHOLE:
+            self._whole_in_flight += 1
+            self._whole_in_a_row += 1 if self._parts else 0
+        else:
+            self._whole_in_a_row = 0
         self._pace.begin(now_s)
         if self._asked_s == math.inf:
             self._asked_s = now_s
@@ -180,18 +216,19 @@ class BucketPacer:
                 retry_after_s=pause_s,
             )
 
-    def _queue_up(self, now_s: float, patience_s: float, stops: Callable[[], bool] | None) -> bool:
+    def _queue_up(self, weight: Weight, now_s: float, patience_s: float, stops: Callable[[], bool] | None) -> bool:
         """Wait for one's turn, with the lock held."""
         look_s = PATIENCE_S if stops is None else HEED_EVERY_S
         until_s, turn_s = now_s + patience_s, now_s + TURN_S
         turn = threading.Condition(self._lock)
-        self._queue.append(turn)
+        queue = self._queue_of(weight)
+        queue.append(turn)
         try:
             while True:
                 now_s = self._clock_s()
-                wait_s = self._pace.wait_s(now_s) if self._queue[0] is turn else math.inf
+                wait_s = self._wait_s(weight, now_s) if queue[0] is turn else math.inf
                 if wait_s <= 0:
-                    self._begin(now_s)
+                    self._begin(weight, now_s)
                     return True
                 self._check_pause(now_s)
                 if now_s >= until_s or (stops is not None and stops()):
@@ -201,6 +238,5 @@ class BucketPacer:
                     raise ThrottledError(words, bucket=self.bucket)
                 turn.wait(min(wait_s, until_s - now_s, look_s))
         finally:
-            self._queue.remove(turn)
-            if self._queue:
-                self._queue[0].notify()
+            queue.remove(turn)
+            self._call()

@@ -19,7 +19,7 @@ from penstock.stores.addressing import Address, UnsignedRequest
 from penstock.stores.base import Buffer, StreamedBody
 from penstock.stores.documents import Document
 from penstock.stores.message import Body, length_of
-from penstock.stores.pacer import Pacer
+from penstock.stores.pacer import Pacer, Weight
 from penstock.stores.refusals import ERROR_MAX_BYTES, Asked, delay_s, refusal
 from penstock.stores.wire import Response, Sent, Wire
 
@@ -218,6 +218,7 @@ class Exchange:
                 first_byte_s=first_byte_s,
                 slot_s=slot_s,
                 stops=self._stops,
+                weight=_weight(request),
             )
         except StoreError as error:
             if isinstance(error, StoreUnavailableError):
@@ -302,6 +303,11 @@ class _Naming:
     ) -> None:
         if isinstance(error, StoreError):
             self._exchange.name(error, self._key)
+
+
+def _weight(request: UnsignedRequest) -> Weight:
+    """A range of an object, or a part of an upload: what large files are moved by."""
+    return Weight.PART if "partNumber" in request.query or "range" in request.headers else Weight.WHOLE
 
 
 def _kind(method: str, body: Body) -> Hashable:

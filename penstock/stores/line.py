@@ -16,6 +16,8 @@ import ssl
 import struct
 from collections.abc import Callable, Iterator
 
+from penstock.stores.pacer import Weight
+
 BUFFER_BYTES = 16 * 1024
 """Holds a head and the body of a small object, which then come by one system call."""
 BUFFER_MAX_BYTES = 64 * 1024
@@ -44,7 +46,7 @@ class Line:
     """
 
     __slots__ = (
-        "_patience_s", "_poller", "_sock", "_view", "answered", "buffer", "end", "start", "stops", "used_s",
+        "_patience_s", "_poller", "_sock", "_view", "answered", "buffer", "end", "start", "stops", "used_s", "weight",
     )  # fmt: skip
 
     _sock: socket.socket
@@ -61,6 +63,7 @@ class Line:
         self.used_s = 0.0
         self.answered = ""
         self.stops: Callable[[], bool] | None = None
+        self.weight = Weight.WHOLE  # of the request under way
         self._prepare()
 
     def _prepare(self) -> None:

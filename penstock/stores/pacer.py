@@ -7,9 +7,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
+from enum import StrEnum
 from typing import Protocol
 
 from penstock.errors import StoreError
+
+
+class Weight(StrEnum):
+    """How long a request holds its place."""
+
+    PART = "part"  # a part of a large file: for as long as many MiB take
+    WHOLE = "whole"  # all others: soon over
 
 
 class Pacer(Protocol):
@@ -18,17 +26,17 @@ class Pacer(Protocol):
     Times are seconds of `time.monotonic`. `kind` is equal for requests that are expected to take equally long.
     """
 
-    def enter(self, patience_s: float, stops: Callable[[], bool] | None = None) -> bool:
+    def enter(self, patience_s: float, stops: Callable[[], bool] | None = None, weight: Weight = Weight.WHOLE) -> bool:
         """Wait, at most `patience_s` seconds (0: not at all), until a request may begin; False when it may not.
 
-        While it waits it asks `stops` a few times a second, and gives up once that is so.
+        Whole ones do not wait behind parts. While it waits it asks `stops` a few times a second, and gives up once that is so.
 
         Raises ThrottledError when the store wants a longer pause than is worth waiting for here.
         """
         ...
 
-    def leave(self) -> None:
-        """A request that had entered is over, its body too."""
+    def leave(self, weight: Weight = Weight.WHOLE) -> None:
+        """A request that had entered, of this weight, is over, its body too."""
         ...
 
     def answered(
@@ -58,7 +66,12 @@ class Unpaced:
         self._freed = threading.Condition(self._lock)
         self._waiting = 0
 
-    def enter(self, patience_s: float, stops: Callable[[], bool] | None = None) -> bool:  # noqa: ARG002
+    def enter(
+        self,
+        patience_s: float,
+        stops: Callable[[], bool] | None = None,  # noqa: ARG002
+        weight: Weight = Weight.WHOLE,  # noqa: ARG002
+    ) -> bool:
         """As the protocol says, but for stops: who is not paced does not wait for long; never raises."""
         with self._lock:
             if self._free == 0:
@@ -73,7 +86,7 @@ class Unpaced:
             self._free -= 1
             return True
 
-    def leave(self) -> None:
+    def leave(self, weight: Weight = Weight.WHOLE) -> None:  # noqa: ARG002
         """As the protocol says."""
         with self._lock:
             self._free += 1

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from penstock.stores.line import Line
-from penstock.stores.pacer import Pacer
+from penstock.stores.pacer import Pacer, Weight
 
 
 class Pool:
@@ -24,12 +24,12 @@ class Pool:
         self._idle: collections.deque[Line] = collections.deque()
         self._closed = False
 
-    def take_place(self, wait_s: float, stops: Callable[[], bool] | None) -> bool:
+    def take_place(self, wait_s: float, stops: Callable[[], bool] | None, weight: Weight) -> bool:
         """Take a place, waiting at most so long for one; False when none became free. It has to be given back.
 
         Raises ThrottledError when the bucket is to be left alone for longer.
         """
-        return self._pacer.enter(wait_s, stops)
+        return self._pacer.enter(wait_s, stops, weight)
 
     @property
     def has_kept(self) -> bool:
@@ -47,7 +47,7 @@ class Pool:
                 return line
             line.close()
 
-    def give_back(self, line: Line | None) -> None:
+    def give_back(self, weight: Weight, line: Line | None = None) -> None:
         """Give a place back, and with it the connection if it may be used again; those too old are closed."""
         dropped: list[Line] = []
         with self._lock:
@@ -59,7 +59,7 @@ class Pool:
                     dropped.append(self._idle.popleft())
             elif line is not None:
                 dropped.append(line)
-        self._pacer.leave()
+        self._pacer.leave(weight)
         for each in dropped:
             each.close()
 

@@ -20,7 +20,7 @@ from penstock.stores.dialogue import StaleError, StuckError
 from penstock.stores.head import BrokenAnswerError, Framing, Head
 from penstock.stores.line import READ_MAX_BYTES, HaltedError, Line, connect
 from penstock.stores.message import Body, BodyError, batches, head_of, length_of
-from penstock.stores.pacer import Pacer
+from penstock.stores.pacer import Pacer, Weight
 from penstock.stores.pool import Pool
 from penstock.stores.stops import Reluctant
 from penstock.stores.tempo import Tempo
@@ -168,15 +168,25 @@ class Sent:
         "_stops",
         "_taken",
         "_wait_s",
+        "_weight",
         "_wire",
         "began_s",
     )
 
     def __init__(
-        self, wire: Wire, method: str, head: bytes, body: Body, *, wait_s: float, stops: Callable[[], bool] | None
+        self,
+        wire: Wire,
+        method: str,
+        head: bytes,
+        body: Body,
+        *,
+        wait_s: float,
+        stops: Callable[[], bool] | None,
+        weight: Weight,
     ) -> None:
         self._wire = wire
         self._stops = stops
+        self._weight = weight
         self._method = method
         self._head = head
         self._body = body
@@ -309,6 +319,7 @@ class Sent:
         timeouts = self._wire.timeouts
         sent = False
         line.stops = self._stops
+        line.weight = self._weight
         try:
             self._sent_whole = dialogue.transmit(line, batches(self._head, self._body), timeouts)
             sent = True
@@ -367,6 +378,7 @@ class Wire:
         first_byte_s: float | None = None,
         slot_s: float,
         stops: Callable[[], bool] | None = None,
+        weight: Weight = Weight.WHOLE,
     ) -> Sent | None:
         """Send one request; any status is an answer. None when no connection is free within `slot_s` seconds.
 
@@ -377,18 +389,18 @@ class Wire:
         else a streamed body raises.
         """
         head = head_of(method, target, headers, length_of(body))
-        if not self._pool.take_place(slot_s, stops):
+        if not self._pool.take_place(slot_s, stops, weight):
             return None
         handed_over = False
         try:
             wait_s = self.timeouts.first_byte_s if first_byte_s is None else first_byte_s
-            sent = Sent(self, method, head, body, wait_s=wait_s, stops=stops)
+            sent = Sent(self, method, head, body, wait_s=wait_s, stops=stops, weight=weight)
             sent.transmit()
             handed_over = True  # what was sent gives the place back
             return sent
         finally:
             if not handed_over:
-                self._pool.give_back(None)
+                self._pool.give_back(weight)
 
     @property
     def is_warm(self) -> bool:
@@ -407,7 +419,7 @@ class Wire:
         """For `Sent` and `Response` only: the connection's place is free again, and the connection if `keep`."""
         if not keep:
             line.close()
-        self._pool.give_back(line if keep else None)
+        self._pool.give_back(line.weight, line if keep else None)
 
     def connect(self) -> Line:
         """For `Sent` only: a fresh connection. Raises StoreUnavailableError."""

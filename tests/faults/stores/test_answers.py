@@ -21,6 +21,7 @@ from penstock.errors import (
 )
 from penstock.model import BucketKind
 from penstock.stores.base import ByteRange, Overwrite, Part
+from penstock.stores.pacer import Weight
 from tests.faults.stores.conftest import SECRET, TOKEN, Opener
 from tests.faults.stores.test_connections import put, read
 from tests.fixtures.scriptedserver import Peer, Scene, ScriptedServer, answer, error_body, object_answer
@@ -278,12 +279,12 @@ class ListeningPacer:
         self.heard: list[str] = []
         self.is_open = True
 
-    def enter(self, patience_s: float, stops: object = None) -> bool:
+    def enter(self, patience_s: float, stops: object = None, weight: Weight = Weight.WHOLE) -> bool:
         if self.is_open:
             self.heard.append("enter")
         return self.is_open
 
-    def leave(self) -> None:
+    def leave(self, weight: Weight = Weight.WHOLE) -> None:
         self.heard.append("leave")
 
     def answered(

@@ -11,6 +11,7 @@ import pytest
 
 from penstock.engine.pacer import PATIENCE_S, BucketPacer
 from penstock.errors import StoreUnavailableError, ThrottledError
+from penstock.stores.pacer import Weight
 from penstock.telemetry.meters import LATENCY_BOUNDS_S
 from tests.fixtures.waiting import wait_until
 
@@ -46,6 +47,80 @@ def test_threads_get_their_turn_in_order() -> None:
     assert turns == [0, 1, 2, 3, 4]
     figures = pacer.figures()
     assert (figures.in_flight, figures.waiting) == (0, 0)
+
+
+class Crowd:
+    """Threads that wait for a turn, and the order in which they get it; each keeps its place."""
+
+    def __init__(self, pacer: BucketPacer) -> None:
+        self.pacer = pacer
+        self.turns: list[Weight] = []
+        self._threads: list[threading.Thread] = []
+
+    def ask(self, weight: Weight) -> None:
+        """Return once one more stands in the queue."""
+
+        def enter() -> None:
+            if self.pacer.enter(PATIENT_S, None, weight):
+                self.turns.append(weight)
+
+        before = self.pacer.figures().waiting
+        thread = threading.Thread(target=enter)
+        thread.start()
+        self._threads.append(thread)
+        wait_until(partial(queued, self.pacer, before + 1), PATIENT_S, "the thread did not queue")
+
+    def free(self, weight: Weight) -> None:
+        """A request ends; return once somebody has its place."""
+        count = len(self.turns) + 1
+        self.pacer.leave(weight)
+        wait_until(lambda: len(self.turns) == count, PATIENT_S, "nobody got the place")
+
+    def end(self) -> None:
+        """All that entered leave."""
+        for thread in self._threads:
+            thread.join(PATIENT_S)
+
+
+def test_a_whole_request_waits_for_no_part() -> None:
+    pacer = made(most=4)
+    for _ in range(4):
+        assert pacer.enter(0, None, Weight.PART)
+    crowd = Crowd(pacer)
+    for _ in range(8):
+        crowd.ask(Weight.PART)
+    assert not pacer.enter(0, None, Weight.PART)
+    assert pacer.enter(0)  # beyond the window: one for four of it
+    assert not pacer.enter(0)
+    crowd.ask(Weight.WHOLE)
+    crowd.free(Weight.WHOLE)
+    assert crowd.turns == [Weight.WHOLE]
+    crowd.ask(Weight.WHOLE)
+    pacer.leave(Weight.PART)  # five were in flight
+    assert not crowd.turns[1:]
+    crowd.free(Weight.PART)
+    assert crowd.turns == [Weight.WHOLE] * 2  # ahead of eight parts
+    for _ in range(8):
+        crowd.free(Weight.PART)
+    crowd.end()
+    assert crowd.turns[2:] == [Weight.PART] * 8
+
+
+def test_parts_have_a_turn_of_four_however_many_whole_requests_wait() -> None:
+    pacer = made(most=4)
+    for _ in range(4):
+        assert pacer.enter(0)
+    crowd = Crowd(pacer)
+    for _ in range(3):
+        crowd.ask(Weight.PART)
+    for _ in range(9):
+        crowd.ask(Weight.WHOLE)
+    for _ in range(9):
+        crowd.free(Weight.WHOLE)
+    assert crowd.turns.count(Weight.PART) >= 2
+    while len(crowd.turns) < 12:
+        crowd.free(Weight.WHOLE)
+    crowd.end()
 
 
 def test_patience_ends() -> None:
