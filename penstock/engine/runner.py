@@ -129,7 +129,7 @@ class Runner:
         return await self._answered(self._catalog.claim(demands, owner=owner, lease_until_ns=until_ns), owner)
 
     def _claim_ahead(self, demands: Sequence[Demand], owner: str) -> None:
-        """Where nothing is under way and nothing could be claimed, ask for the first that comes (docs/decisions/0015).
+        """Where nothing is under way and nothing could be claimed, ask for the first that comes (docs/decisions/0017).
 
         Whatever changes what there is room for until then rings, and the next step asks anew.
         """
