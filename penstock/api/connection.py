@@ -98,8 +98,12 @@ class Connection(asyncio.Protocol):
         return self._busy and self._transport.get_extra_info("sslcontext") is None
 
     def pause_writing(self) -> None:
-        """Answers are not fetched: no more are made before they are, which has to be while a connection may be idle."""
+        """Answers are not fetched: no more are made before they are, which has to be while a connection may be idle.
+
+        Nor is anything read: a whole body that waited here meanwhile could be refused no more, by nobody.
+        """
         self._blocked = True
+        self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         self._blocked = False
@@ -248,13 +252,15 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, whole: _Whole) -> None:
         self._deadline_s = math.inf  # it is ours to be in time now
+        self._answering_bytes = len(
+            whole[1]
+        )  # the task gives them back, also if the connection is lost before it begins
         self._task = task = self._loop.create_task(self._answer(*whole))
         self._tasks.add(task)
 
     async def _answer(self, head: Head, body: bytes) -> None:
         task = self._task
         assert task is not None, "it is what runs this"
-        self._answering_bytes = len(body)
         try:
             answer, shape = await self._api.answer(head, body)
             self._task = None

@@ -146,6 +146,7 @@ def _claim(
                 now_ns=session.now_ns,
                 limit=limit - len(claimed),
                 owner=owner,
+                waited=_WAITS_FOR_SOURCE,
             )
             claimed += sorted(answered, key=_number)
     made = _claimed(claimed, task)

@@ -51,10 +51,12 @@ def settle(session: Session, settlements: Sequence[Settlement]) -> list[str]:
     ends: list[_End] = []
     for settlement in settlements:
         row = held.get(settlement.sub_task_id)
-        if row is None or row[2] != settlement.attempt:
+        if row is None:
+            continue
+        _, _, attempt, status, *_ = row
+        if attempt != settlement.attempt:
             continue
         del held[settlement.sub_task_id]  # what is said of one attempt twice counts once
-        status = row[3]
         after = ending(settlement.settling, status)
         if status in FINAL_SUB_TASK_STATUSES:
             _settle_tidying(session, settlement, row)

@@ -42,9 +42,10 @@ class Floor:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """Places beyond the floor for files of buckets that have little under way, so that a store that falls silent holds up
-    nobody else, however many tasks it has: `free` in all, of which each bucket may have as many as bring it to `each`.
+    nobody else, however much of it its tasks want: `free` in all, of which each bucket may have as many as bring it to `each`.
 
-    Of a task whose bucket is not known yet, `newcomer` files may go ahead and make it known.
+    Of a task whose bucket is not known yet, `newcomer` files may go ahead and make it known. (Hundreds of new tasks of one
+    silent bucket can so hold what is kept, until it is known of each; their requests then time out.)
     """
 
     free: int = 0

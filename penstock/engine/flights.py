@@ -72,6 +72,7 @@ class Flights:
             self._all[flight.attempt] = flight
             self._by_task[flight.order.claim_lane][flight.task_id] += 1
             self._by_owner[flight.owner] += 1
+            self._bucket_of.pop(flight.task_id, None)  # the latest is last, and forgotten last
             self._bucket_of[flight.task_id] = flight.order.transfer.bucket
         for task in list(self._bucket_of)[: max(0, len(self._bucket_of) - TASKS_REMEMBERED)]:
             del self._bucket_of[task]

@@ -41,10 +41,8 @@ class ClaimOptions:
     patience_s: float = 30.0  # a task whose large file finds no place so long may ask for one
     yield_after_s: float = 600.0  # a large file gives its place up only after having had it so long
     after_ahead_s: float = 0.02  # after what was claimed in the transaction that brought it, the next look
-    look_again_s: float = 5.0  # the longest pause without a bell,
-    kept_look_s: float = (
-        0.25  # and while all places are taken but those that are kept for buckets with little under way
-    )
+    look_again_s: float = 5.0  # the longest pause without a bell
+    kept_look_s: float = 0.25  # the same while no places are free but those kept for buckets with little under way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

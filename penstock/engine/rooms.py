@@ -96,7 +96,8 @@ class Rooms:
         if not movers:
             return {}
         size = {mover.mover: max(1, self._size(mover, lane, now_ns)) for mover in movers}
-        free = {mover.mover: self._free(mover, lane, now_ns) for mover in movers}
+        place = _place(lane)  # below 0 where more is under way than there are places: such a mover comes last
+        free = {mover.mover: size[mover.mover] - self._flights.count_at(mover.mover, place) for mover in movers}
         given: dict[str, list[Flight]] = {}
         for flight in flights:
             best = max(free, key=lambda name: free[name] / size[name])
@@ -129,10 +130,13 @@ class Rooms:
         return mover.large_files if lane is ClaimLane.LARGE else self._window(mover, now_ns)
 
     def _free(self, mover: MoverRoom, lane: ClaimLane, now_ns: int) -> int:
-        place = Lane.LARGE if lane is ClaimLane.LARGE else Lane.SMALL
-        return max(0, self._size(mover, lane, now_ns) - self._flights.count_at(mover.mover, place))
+        return max(0, self._size(mover, lane, now_ns) - self._flights.count_at(mover.mover, _place(lane)))
 
     def _window(self, mover: MoverRoom, now_ns: int) -> int:
         pace = self._paces.get(mover.mover)
         ahead = 0 if pace is None else int(pace.files_per_s(now_ns) * self._options.window_s)
         return max(2 * mover.small_threads, min(self._options.window_files_max, ahead))
+
+
+def _place(lane: ClaimLane) -> Lane:
+    return Lane.LARGE if lane is ClaimLane.LARGE else Lane.SMALL

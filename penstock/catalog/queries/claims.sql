@@ -54,7 +54,9 @@ WITH claimable AS MATERIALIZED (
 UPDATE sub_tasks
    SET status = CASE WHEN status IN ({before sub_task.claim}) THEN {after sub_task.claim} ELSE status END,
        started_ns = CASE WHEN started_ns = 0 THEN :now_ns ELSE started_ns END,
-       attempt = attempt + 1, owner = :owner, queue = ''
+       attempt = attempt + 1, owner = :owner, queue = '',
+       error_code = CASE WHEN error_message = :waited THEN '' ELSE error_code END,
+       error_message = CASE WHEN error_message = :waited THEN '' ELSE error_message END
  WHERE number IN (SELECT number FROM claimable)
 RETURNING number, sub_task_id, source, target, status, attempt, condition_modify_ns, condition_size, bytes_total, bytes_done,
     actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, started_ns, ended_ns,

@@ -73,6 +73,12 @@ JSON = st.recursive(
 )
 
 
+def test_half_a_surrogate_pair_is_answered_as_a_question_mark() -> None:
+    answer = answers.success("DescribeDataFlows", "R", {"Name": "a\ud800b"})
+    assert json.loads(answers.render(answer, Format.JSON))["Name"] == "a?b"
+    assert ElementTree.fromstring(answers.render(answer, Format.XML)).findtext("Name") == "a\ufffdb"
+
+
 @given(st.dictionaries(st.from_regex(r"\A[A-Z][a-z]{0,4}\Z"), JSON, max_size=4))
 def test_whatever_is_answered_can_be_read(fields: dict[str, answers.Json]) -> None:
     answer = answers.success("DescribeDataFlows", "R", fields)

@@ -469,6 +469,7 @@ def test_no_more_than_so_many_requests_run_ahead(line: Line) -> None:
 
 def test_answers_that_are_not_fetched_stop_the_work(line: Line) -> None:
     line.connection.pause_writing()
+    assert not line.transport.reading, "a body that came now could not be refused"
     line.connection.data_received(b"GET /?a HTTP/1.1\r\n\r\n")
     line.turn(5)
     assert (line.transport.written, line.transport.reading) == (b"", False)
@@ -513,7 +514,10 @@ def test_bodies_of_all_connections_have_one_bound(loop: asyncio.AbstractEventLoo
     assert api.bodies.held_bytes == 0
 
 
-@pytest.mark.parametrize("end", ["answer", "close", "close while it is answered", "farewell", "refusal", "pipelined"])
+@pytest.mark.parametrize(
+    "end",
+    ["answer", "close", "close while it is answered", "close before the next", "farewell", "refusal", "pipelined"],
+)
 def test_what_is_held_of_bodies_is_given_back(loop: asyncio.AbstractEventLoop, end: str) -> None:
     api = Echo()
     line = Line(loop, api=api)
@@ -524,6 +528,15 @@ def test_what_is_held_of_bodies_is_given_back(loop: asyncio.AbstractEventLoop, e
         line.connection.connection_lost(None)
         assert api.bodies.held_bytes == 5
         api.gate.set()
+        line.turn(5)
+    elif end == "close before the next":
+        api.gate.clear()
+        line.connection.data_received(post(5, 5) * 2)
+        line.turn()
+        api.gate.set()
+        line.loop.call_soon(
+            line.connection.connection_lost, None
+        )  # between the first one's end and the second's beginning
         line.turn(5)
     elif end == "pipelined":
         line.feed([post(5, 5) * 3])

@@ -35,7 +35,9 @@ class Harbour:
         executor = SimpleNamespace(movers=lambda: movers)
         self.rooms = Rooms(executor=cast("Any", executor), flights=self.flights, options=ClaimOptions())
 
-    def give(self, task: str, count: int, *, bucket: str = "b", lane: ClaimLane = ClaimLane.SMALL) -> None:
+    def give(
+        self, task: str, count: int, *, bucket: str = "b", lane: ClaimLane = ClaimLane.SMALL, mover: str = ""
+    ) -> None:
         transfer = SimpleNamespace(bucket=bucket)
         order = SimpleNamespace(claim_lane=lane, lane=Lane(lane.value), transfer=transfer)
         for _ in range(count):
@@ -44,7 +46,7 @@ class Harbour:
                 attempt=(str(self.given), 1), task_id=task, owner="o", order=order, mover="", since_ns=0
             )
             self.flights.enter([flight])
-            self.flights.hand_over([flight], "mn"[self.given % 2], 0)
+            self.flights.hand_over([flight], mover or "mn"[self.given % 2], 0)
 
     def claims(self, *tasks: str, now_ns: int) -> dict[str, int]:
         """What these tasks may claim now; taken by them."""
@@ -116,3 +118,15 @@ def test_a_bucket_finds_places_while_the_tasks_of_another_one_hold_all(
         assert shares(*names, "other") == {"other": kept - found["other"]}
         harbour.give("other", kept - found["other"], bucket="other", lane=lane)
     assert shares(*names, "other") == {}
+
+
+def test_places_that_are_kept_are_spread_over_movers_that_hold_too_much() -> None:
+    """Each mover keeps a thread for another bucket: the second file of it goes where that one is idle."""
+    harbour = Harbour()
+    harbour.give("silent", 16, bucket="silent", lane=ClaimLane.LARGE)
+    movers = []
+    for number in range(2):
+        (given,) = harbour.rooms.spread(cast("Any", [number]), ClaimLane.LARGE, 0)
+        movers.append(given)
+        harbour.give("other", 1, bucket="other", lane=ClaimLane.LARGE, mover=given)
+    assert sorted(movers) == ["m", "n"]
