@@ -9,13 +9,14 @@ import sqlite3
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from penstock.catalog.catalog import Catalog
-from penstock.catalog.database import BrokenConnectionError, Connection, Durability, Value
-from penstock.catalog.rows import path_digest
-from penstock.catalog.schema_versions import LEDGER, migrate
-from penstock.catalog.sqlite import DIALECT, SqliteConnection, SqliteDatabase
+from penstock.catalog.database import BrokenConnectionError, Connection, Durability
+from penstock.catalog.rows import digest
+from penstock.catalog.sqlite import SqliteConnection, SqliteDatabase
+from penstock.catalog.verbs import SubTaskQuery
 from penstock.errors import CatalogUnavailableError
 from tests.fixtures.ledger import FS, Book, recount
 
@@ -105,20 +106,36 @@ async def test_a_newer_penstocks_ledger_is_left_alone(tmp_path: Path) -> None:
         await open_catalog(SqliteDatabase(path))
 
 
-def test_an_older_ledgers_short_paths_are_found_without_their_digests(tmp_path: Path) -> None:
-    connection = SqliteConnection(tmp_path / "a.db", busy_wait_s=1)
-    migrate(connection, DIALECT, range(1, 5))
-    columns = [(row["name"], row["type"]) for row in connection.fetch("PRAGMA table_info(sub_tasks)", ())]
+async def test_an_older_ledgers_paths_are_found_as_before(tmp_path: Path) -> None:
     paths = ["/short", "/" + "é" * 119, "/" + "é" * 120]
-    for number, path in enumerate(paths):
-        row: dict[str, Value] = {name: "" if kind == "TEXT" else 7 for name, kind in columns}
-        row |= {"number": number, "line": path, "source": path, "target": path}
-        connection.change(f"INSERT INTO sub_tasks VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
-    migrate(connection, DIALECT, LEDGER)
-    found = [tuple(row) for row in connection.fetch("SELECT source_digest, target_digest FROM sub_tasks", ())]
-    assert found == [(0, 0), (0, 0), (7, 7)]
-    assert [path_digest(path) == 0 for path in paths] == [True, True, False]
-    connection.close()
+    book = await Book(tmp_path / "a.db").open()
+    flow = await book.flow()
+    task = await book.stream(flow)
+    for path in paths:
+        new = msgspec.structs.replace(book.new_file(flow, task, target_name=f"{FS}:{path}"), source=path, target=path)
+        await book.catalog.create_sub_task(book.call(), new)
+    await book.close()
+    _make_older(book.path)
+    await book.open()
+    for path in paths:
+        for query in (SubTaskQuery(file_system_id=FS, sources=[path]), SubTaskQuery(file_system_id=FS, targets=[path])):
+            page = await book.catalog.sub_tasks(query, next_token="", limit=20)
+            assert [(found.source, found.target) for found in page.items] == [(path, path)]
+    await book.close()
+    ledger = sqlite3.connect(book.path)
+    found = ledger.execute("SELECT source_digest, target_digest FROM sub_tasks ORDER BY number").fetchall()
+    assert found == [(0, 0), (0, 0), (digest(paths[2]), digest(paths[2]))]
+    ledger.close()
+
+
+def _make_older(path: Path) -> None:
+    """As the fourth version of the schema left it: with a digest for every path, short ones included."""
+    ledger = sqlite3.connect(path)
+    ledger.create_function("digest", 1, digest)
+    ledger.execute("UPDATE sub_tasks SET source_digest = digest(source), target_digest = digest(target)")
+    ledger.execute("DELETE FROM schema_versions WHERE version > 4")
+    ledger.commit()
+    ledger.close()
 
 
 async def test_a_schema_file_is_applied_whole_or_not_at_all(tmp_path: Path) -> None:
