@@ -52,13 +52,13 @@ def vast_file_system(directory: Path) -> Iterator[Path | None]:
         made = _did("mkfs.ext4", "-q", "-F", "-E", lazily, "-J", "size=128", "-N", str(INODES), str(image))
         device = _device(image) if made else ""
         mounted = bool(device) and _did("mount", device, str(place))
+        if device:  # right now: a device in use is freed with its last user, so that none is left should we be killed
+            _did("losetup", "--detach", device)
         try:
             yield place if mounted else None
         finally:
             if mounted and not _did("umount", str(place)):
                 _did("umount", "--lazy", str(place))
-            if device:
-                _did("losetup", "--detach", device)
     finally:
         image.unlink(missing_ok=True)
         place.rmdir()
