@@ -18,17 +18,17 @@ from queue import SimpleQueue
 from penstock.engine.board import Board
 from penstock.engine.lines import HELD_UP_LOOK_S, Line
 from penstock.engine.messages import MoverLimits
+from penstock.engine.pacer import SEEN_S
 from penstock.engine.running import Running
 from penstock.errors import StoreError, StoreUnavailableError
 from penstock.model import Direction
+from penstock.stores.stops import LISTEN_ON_S
 from penstock.transfer.moment import Moments
 from penstock.transfer.steps import Awaited, Pause, Steps
 from penstock.transfer.transfer import Outcome, StopReason, Transfer
 
 LOOK_EVERY_S = 0.25
-SEEN_S = 0.0001  # who waited less found the answer there: when it came is not known
 LATE_S = 60.0  # a store that has not answered by then is not waited for any longer,
-LISTEN_ON_S = 5.0  # what became of a PUT is waited for so long after a cancel
 LATE_RETRY_S = 10.0  # and the file is tried again so much later: by the engine, for here that would cost a thread
 SYNCS_SLOW_S = 0.02  # the first sync of a group may take so long,
 SYNC_SLOW_S = 0.003  # and each further one that much, before helpers take their share

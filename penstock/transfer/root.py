@@ -21,10 +21,10 @@ from penstock.transfer.moment import Moments
 from penstock.transfer.names import split, to_bytes
 from penstock.transfer.shared_sync import Enrolled, SharedSync
 
-DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_SOURCE_DIRECTORY_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC  # the right to list it is not needed
 _DURABLE_LEVELS_MAX = 4096
 _MOUNTINFO = "/proc/self/mountinfo"
-SOURCE_DIRECTORY_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC  # the right to list it is not needed
 LOCAL_TYPES = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "tmpfs"})
 """File systems of this machine alone: closing a file there tells no error, and what this kernel says of a name is true."""
 
@@ -106,10 +106,10 @@ class Root:
 
     def open_directory(self, path: bytes) -> int:
         """Open a directory below the root for use with the `*at` calls. Raises OSError."""
-        return self.open_beneath(path, DIRECTORY_FLAGS)
+        return self.open_beneath(path, _DIRECTORY_FLAGS)
 
     def _open_source_directory(self, path: bytes) -> int:
-        return self.open_beneath(path, SOURCE_DIRECTORY_FLAGS)
+        return self.open_beneath(path, _SOURCE_DIRECTORY_FLAGS)
 
     def is_local(self, device: int) -> bool:
         """Whether what lies on that device is known to be of this machine alone; what is mounted further down may not be."""
@@ -295,7 +295,7 @@ def _works(call: Callable[[], object]) -> bool:
 
 def _open_root(file_system: FileSystem) -> int:
     try:
-        return os.open(file_system.root, DIRECTORY_FLAGS)
+        return os.open(file_system.root, _DIRECTORY_FLAGS)
     except OSError as error:
         raise _unavailable(file_system, error.strerror or str(error)) from error
 

@@ -17,6 +17,11 @@ from penstock.transfer.objects import checksum_text, head_or_none
 from penstock.transfer.place import Place
 from penstock.transfer.transfer import Outcome, Verdict
 
+_NOWHERE = frozenset({FailureCode.BASE_NOT_FOUND, FailureCode.TARGET_NOT_DIRECTORY, FailureCode.OUTSIDE_FILE_SYSTEM})
+"""Where no directory of the target exists, no helper file of ours can lie beside it."""
+_OWN_MAX = 64
+"""So many damaged versions of our own are removed at a time."""
+
 
 def withdraw(attempt: Attempt) -> Outcome:
     """CANCELED with nothing left behind, or COMPLETE. Raises StoreError, TransferError (the reason why not yet), FencedError."""
@@ -56,14 +61,6 @@ def leave_nothing(attempt: Attempt) -> None:
     except TransferError as error:
         if error.code not in _NOWHERE:
             raise
-
-
-_NOWHERE = frozenset({FailureCode.BASE_NOT_FOUND, FailureCode.TARGET_NOT_DIRECTORY, FailureCode.OUTSIDE_FILE_SYSTEM})
-"""Where no directory of the target exists, no helper file of ours can lie beside it."""
-
-
-_OWN_MAX = 64
-"""So many damaged versions of our own are removed at a time."""
 
 
 def _was_refused(attempt: Attempt) -> bool:

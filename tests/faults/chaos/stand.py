@@ -216,6 +216,7 @@ class Stand:
         assert ending.message, told
 
     def told(self, ending: Ending) -> str:
+        """All that an assertion that fails should say: the ending, every outcome on the way there, and the faults that struck."""
         rows = [f"{one.verdict} {one.code} {one.message}" for one in ending.outcomes]
         return "\n".join([f"{ending.verdict} {ending.code} {ending.left_behind}", *rows, *self.proxy.struck])
 
