@@ -18,6 +18,9 @@ class Way(StrEnum):
     IMPORT_LARGE = "import large"
     EXPORT_SMALL = "export small"
     EXPORT_LARGE = "export large"
+    IMPORT_BESIDE = (
+        "import small beside another"  # which is under way: an engine with nothing to do claims what comes at once
+    )
     IMPORT_CANCELED = "import canceled"  # large, in the middle
     EXPORT_CANCELED = "export canceled"
 
@@ -27,11 +30,15 @@ class Way(StrEnum):
 
     @property
     def is_small(self) -> bool:
-        return self.value.endswith("small")
+        return " small" in self.value
 
     @property
     def is_canceled(self) -> bool:
         return self.value.endswith("canceled")
+
+    @property
+    def is_beside(self) -> bool:
+        return self is Way.IMPORT_BESIDE
 
 
 class Death(StrEnum):
@@ -120,6 +127,15 @@ EVERY_POINT_ONCE = (
     case(Way.EXPORT_CANCELED, "upload.aborted"),
 )
 """Each point at least once, in a place where its death is worst; `make kill-matrix` tries all of them everywhere."""
+
+TO_THE_MOVER: frozenset[Point] = frozenset({"ledger.commit", "ledger.committed", "claim", "claimed", "leased"})
+"""From being created to a mover's hands: what is else beside another file that is under way; the rest is as it is without."""
+
+UNCLAIMED: tuple[Point, ...] = ("ledger.committed", "claim")
+"""Where, the first time, a file that came beside another one is created and committed, but not claimed yet."""
+
+CREATED_ONLY = tuple(case(Way.IMPORT_BESIDE, point) for point in UNCLAIMED)
+"""The catalog has the sub-task, and nobody works on it."""
 
 WITHOUT_REPLACING = (
     case(Way.IMPORT_SMALL, "renamed"),

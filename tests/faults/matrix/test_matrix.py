@@ -11,8 +11,8 @@ import pytest
 
 from penstock.failpoints import POINTS
 from penstock.model import ConflictPolicy
-from tests.faults.matrix.cases import EVERY_POINT_ONCE, PUBLISHED, TWICE, WITHOUT_REPLACING, Case
-from tests.faults.matrix.trial import Trial
+from tests.faults.matrix.cases import CREATED_ONLY, EVERY_POINT_ONCE, PUBLISHED, TWICE, WITHOUT_REPLACING, Case
+from tests.faults.matrix.trial import Trial, tried
 from tests.faults.matrix.world import World
 
 
@@ -52,6 +52,12 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
 def test_killed_there_nothing_is_lost_or_left(worlds: Worlds, case: Case) -> None:
     with worlds.use() as world:
         Trial(world, case.way).run(case)
+
+
+@pytest.mark.parametrize("case", CREATED_ONLY, ids=str)
+def test_killed_between_commit_and_claim_it_is_claimed_by_the_next(worlds: Worlds, case: Case) -> None:
+    with worlds.use() as world:
+        assert tried(world, case) is not None, "the service never died between the two"
 
 
 @pytest.mark.parametrize("case", WITHOUT_REPLACING, ids=str)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,7 @@ class World:
         run_cli("bucket", "add", str(self._home), BUCKET, "--kind", "oss", *where, environment=keys)
         self.root = Path(self._init["root"])
         self.traps = Traps(path / "traps")
+        self._catalog = self._home / "catalog.db"
         self.bucket = self._bucket_client()
         self.meanwhile = _nothing
         self._flows: dict[tuple[str, ConflictPolicy], Flow] = {}
@@ -135,7 +138,20 @@ class World:
         """All requests that have ended."""
         return requests_of(self._emulator.root)
 
+    # --------------------------------------------------------------------------------------------------------- the catalog
+
+    def status_in_catalog(self, target: str) -> str:
+        """What the catalog says of the sub-task with this target, whether a service is up or not; "" where there is none."""
+        with closing(sqlite3.connect(f"file:{self._catalog}?mode=ro", uri=True)) as catalog:
+            row = catalog.execute("SELECT status FROM sub_tasks WHERE target = ?", (target,)).fetchone()
+        return str(row[0]) if row else ""
+
     # --------------------------------------------------------------------------------------------------------- the service
+
+    def forget(self) -> None:
+        """Take away all traps, and what was to be done before the next start."""
+        self.traps.clear()
+        self.meanwhile = _nothing
 
     def revive(self) -> bool:
         """Start the service again if it was killed; whether it was. `meanwhile` is done before, once."""
