@@ -469,7 +469,8 @@ def test_no_more_than_so_many_requests_run_ahead(line: Line) -> None:
 
 def test_answers_that_are_not_fetched_stop_the_work(line: Line) -> None:
     line.connection.pause_writing()
-    assert not line.transport.reading, "a body that came now could not be refused"
+    reads = line.transport.reading
+    assert not reads, "a body that came now could not be refused"
     line.connection.data_received(b"GET /?a HTTP/1.1\r\n\r\n")
     line.turn(5)
     assert (line.transport.written, line.transport.reading) == (b"", False)
