@@ -1,8 +1,8 @@
 """HTTP/1.1 to one host over kept-alive connections: requests out of buffers, answers into buffers.
 
-Calls `pool`, `line`, `dialogue` and `body`. Never follows a redirect, never asks for a content encoding, never signs, never
-tries a request twice, save on a kept-alive connection that turned out to be closed already. Every step has its time limit,
-and whatever goes wrong is a StoreUnavailableError.
+Calls `pool`, `line`, `dialogue`, `body` and `request_ids`. Never follows a redirect, never asks for a content encoding, never
+signs, never tries a request twice, save on a kept-alive connection that turned out to be closed already, or out of step.
+Every step has its time limit, and whatever goes wrong is a StoreUnavailableError.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from types import TracebackType
 from typing import Self
 
 from penstock.errors import StoreUnavailableError
-from penstock.stores import dialogue
-from penstock.stores.body import EndedEarlyError, body_of, lies_whole
+from penstock.stores import dialogue, troubles
+from penstock.stores.body import body_of, lies_whole
 from penstock.stores.dialogue import StaleError, StuckError
 from penstock.stores.head import BrokenAnswerError, Framing, Head
 from penstock.stores.line import READ_MAX_BYTES, HaltedError, Line, connect
 from penstock.stores.message import Body, BodyError, batches, head_of, length_of
 from penstock.stores.pacer import Pacer, Weight
 from penstock.stores.pool import Pool
+from penstock.stores.request_ids import RequestIds, request_id_of
 from penstock.stores.stops import Reluctant
 from penstock.stores.tempo import Tempo
 from penstock.stores.timeouts import Timeouts
@@ -121,26 +122,13 @@ class Response:
             count = self._body.readinto(self._line, buffer, wait_s)
         except BaseException as error:
             self.close()
-            meaning = self._meaning(error)
+            meaning = troubles.in_body(self._wire.name, error, read_s=self._wire.timeouts.read_s)
             if meaning is None:
                 raise
             raise meaning from error
         if self._body.ended:
             self._finish()
         return count
-
-    def _meaning(self, error: BaseException) -> StoreUnavailableError | None:
-        """What went wrong in a body, in our words; None for what is not of the network."""
-        name = self._wire.name
-        if isinstance(error, TimeoutError):
-            return StoreUnavailableError(f"{name} sent nothing of the body for {self._wire.timeouts.read_s:g} s")
-        if isinstance(error, HaltedError):
-            return StoreUnavailableError(f"the rest of what {name} sends is not waited for")
-        if isinstance(error, EndedEarlyError):
-            return StoreUnavailableError(f"{name} ended the body early: {error}")
-        if isinstance(error, OSError | BrokenAnswerError):
-            return StoreUnavailableError(f"{name} broke off the body: {_words(error)}")
-        return None
 
     def _finish(self) -> None:
         line, self._line = self._line, None
@@ -153,8 +141,8 @@ class Sent:
     """One request that is on its way, and the connection on which its answer will come. For one thread.
 
     On a kept connection that turns out to be closed it is sent once more, on a fresh one: any request of which nothing could
-    be sent, and a GET or HEAD also when the answer fails to come. Either `answer` or `abandon` has to be called, else the
-    connection's place stays taken.
+    be sent, and a GET or HEAD also when the answer fails to come, or has the request id of the one before. Either `answer`
+    or `abandon` has to be called, else the connection's place stays taken.
     """
 
     __slots__ = (
@@ -217,16 +205,10 @@ class Sent:
             raise StoreUnavailableError(f"the request to {self._wire.name} was given up")
         handed_over = False
         try:
-            head = self._heard()
+            head = self._own()
             if head.status < 300 and not self._sent_whole:
                 raise StoreUnavailableError(f"{self._wire.name} answered {head.status} before the body was sent")
-            line = self._line
-            told = head.headers.get("x-oss-request-id") or head.headers.get("x-amz-request-id")
-            if told is not None:
-                if told == line.answered:  # out of step: this one's own answer will be the next one's
-                    raise StoreUnavailableError(f"{self._wire.name} gave the answer to the request before once more")
-                line.answered = told
-            self._line = None
+            line, self._line = self._line, None
             response = Response(self._wire, line, head, reusable=self._sent_whole)
             handed_over = True
             return response
@@ -263,8 +245,12 @@ class Sent:
     def is_asked_anew(self) -> bool:
         """Whether `answer` will send the request once more and wait, as was seen by `is_there`."""
         line = self._line
-        said_nothing = self._taken is None and line is not None and line.is_drained
-        return self._is_over and said_nothing and self._on_kept and self._method in REPEATABLE
+        if line is None or not self._on_kept or self._method not in REPEATABLE:
+            return False
+        head = self._taken
+        if head is None:
+            return self._is_over and line.is_drained
+        return self._is_of_before(line, request_id_of(head.headers))
 
     @property
     def is_awaited(self) -> bool:
@@ -277,12 +263,36 @@ class Sent:
         if line is not None:
             self._wire.take_back(line, keep=False)
 
+    def _own(self) -> Head:
+        """The head of this request's answer, for certain: on a fresh connection there is no other."""
+        head = self._heard()
+        assert self._line is not None
+        told = request_id_of(head.headers)
+        if self._is_of_before(self._line, told):  # out of step: this one's own answer will be the next one's
+            self._wire.ids.came_again(told)
+            if self._method not in REPEATABLE:
+                raise StoreUnavailableError(f"{self._wire.name} gave the answer to the request before once more")
+            head = self._heard_anew()
+            told = request_id_of(head.headers)
+        if not self._on_kept:
+            self._wire.ids.came_first(told)
+        if told:
+            self._line.answered = told
+        return head
+
+    def _is_of_before(self, line: Line, told: str) -> bool:
+        return bool(told) and told == line.answered and not self._wire.ids.say_nothing(told)
+
     def _heard(self) -> Head:
         try:
             return self._read_head()
         except StaleError as error:
             if not self._on_kept or self._method not in REPEATABLE:
                 raise self._no_answer() from error
+        return self._heard_anew()
+
+    def _heard_anew(self) -> Head:
+        """Send a GET or HEAD once more, on a fresh connection."""
         assert self._line is not None
         self._line.close()
         self._on_kept = False
@@ -342,7 +352,7 @@ class Sent:
                 line.close()
 
     def _broken(self, error: Exception) -> StoreUnavailableError:
-        return StoreUnavailableError(f"{self._wire.name} gave a broken answer: {_words(error)}")
+        return StoreUnavailableError(f"{self._wire.name} gave a broken answer: {troubles.words(error)}")
 
     def _no_answer(self) -> StoreUnavailableError:
         return StoreUnavailableError(f"{self._wire.name} closed the connection without an answer")
@@ -366,7 +376,7 @@ class Wire:
         self._port = port
         self._tls = tls
         self._pool = Pool(pacer, idle_s=timeouts.idle_s)
-        self.kept = self._pool.kept
+        self.ids = RequestIds()
 
     def send(
         self,
@@ -405,7 +415,7 @@ class Wire:
     @property
     def is_warm(self) -> bool:
         """Whether a connection is kept open for the next request."""
-        return self._pool.has_kept
+        return self._pool.has_kept and not self.ids.is_unsure
 
     def busy(self) -> StoreUnavailableError:
         """The error of a request for which no connection became free in time."""
@@ -421,6 +431,10 @@ class Wire:
             line.close()
         self._pool.give_back(line.weight, line if keep else None)
 
+    def kept(self) -> Line | None:
+        """For `Sent` only: a connection that was used before and may be used again."""
+        return None if self.ids.is_unsure else self._pool.kept()
+
     def connect(self) -> Line:
         """For `Sent` only: a fresh connection. Raises StoreUnavailableError."""
         timeouts = self.timeouts
@@ -428,22 +442,4 @@ class Wire:
         try:
             return connect((self._host, self._port), self._tls, connect_s=timeouts.connect_s, patience_s=patience_s)
         except (OSError, ValueError) as error:
-            raise self._no_connection(error) from error
-
-    def _no_connection(self, error: Exception) -> StoreUnavailableError:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return StoreUnavailableError(
-                f"the certificate of {self.name} is not trusted ({error.verify_message}): "
-                "name the file of its CA in the bucket's ca_file"
-            )
-        if isinstance(error, ssl.SSLError):
-            return StoreUnavailableError(
-                f"no TLS with {self.name} ({_words(error)}): check the endpoint's scheme and port, and the bucket's ca_file"
-            )
-        if isinstance(error, TimeoutError):
-            return StoreUnavailableError(f"no connection to {self.name} within {self.timeouts.connect_s:g} s")
-        return StoreUnavailableError(f"no connection to {self.name}: {_words(error)}")
-
-
-def _words(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+            raise troubles.of_connecting(self.name, error, connect_s=timeouts.connect_s) from error
