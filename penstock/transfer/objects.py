@@ -93,12 +93,16 @@ def compare(attempt: Attempt, info: ObjectInfo, crc: int) -> None:
 
 
 def require_identity(attempt: Attempt, info: ObjectInfo) -> None:
-    """An object that is read range by range must be told from another one. Raises StoreUnavailableError."""
+    """An object that is read range by range must be told from another one. Raises TransferError (StoreRefused, waiting helps).
+
+    A single answer may have lost its ETag on the way; a store that never tells one is not out of order, so that it counts.
+    """
     if not info.etag and not is_pinned(info):
-        raise StoreUnavailableError(
-            f"the store tells neither ETag nor version of {info.key!r}: its ranges might be those of several objects",
-            bucket=attempt.store.bucket,
-            key=info.key,
+        raise TransferError(
+            FailureCode.STORE_REFUSED,
+            f"bucket {attempt.store.bucket} tells neither ETag nor version of {info.key!r}:"
+            " its ranges might be those of several objects",
+            waiting_helps=True,
         )
 
 
