@@ -120,7 +120,12 @@ def listing(document: Document, decoder: Decoder) -> Listing:
 
 
 def versions(document: Document, decoder: Decoder) -> list[Version]:
-    """A page of versions and delete markers, by key, newest first."""
+    """A page of versions and delete markers, by key, newest first.
+
+    Raises StoreUnavailableError for one of objects: taken for one of versions it would say that there are none.
+    """
+    if document.children("Contents"):
+        raise StoreUnavailableError("the store listed objects when it was asked for versions")
     decode = _decoder(document, decoder)
     found = [
         Version(

@@ -240,13 +240,13 @@ class Exchange:
         method: str,
         key: str = "",
         *,
-        about: str,
+        about: tuple[str, ...],
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Sequence[Buffer] = (),
         first_byte_s: float | None = None,
     ) -> tuple[Document, Mapping[str, str]]:
-        """Ask for a document whose root element's name holds the word `about`; returns it and the headers.
+        """Ask for a document whose root element's name holds one of the words `about`; returns it and the headers.
 
         A 200 that carries an error raises that error; one that carries anything else (a page of something in between that
         happens to be XML) is no answer to what was asked.
@@ -259,8 +259,8 @@ class Exchange:
             if document.tag == "Error":
                 asked = Asked(method=method, bucket=self.bucket, key=key)
                 raise refusal(asked, response.status, response.headers, content)
-            if about not in document.tag:
-                raise StoreUnavailableError(f"the store's answer is <{document.tag[:40]}>: not about {about}")
+            if not any(word in document.tag for word in about):
+                raise StoreUnavailableError(f"the store's answer is <{document.tag[:40]}>: not about {about[0]}")
             return document, response.headers
 
     def naming(self, key: str) -> _Naming:

@@ -48,6 +48,10 @@ COMPLETE_PATIENCE_S = 300.0
 """Stores put thousands of parts together before they answer."""
 ANSWER_MAX_BYTES = 64 * 1024
 NO_TAGS = frozenset({"NoSuchTagSet", "NoSuchTagSetError"})
+OF_PARTS = ("ListParts", "ListMultipartUploadResult")
+"""What a list of parts is called; the second by early Ceph RGW."""
+OF_VERSIONS = ("Versions", "ListBucketResult")
+"""What a list of versions is called; Google's is called as one of objects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +176,7 @@ class HttpStore:
             document, _ = self._exchange.document(
                 "POST",
                 self._usable(key),
-                about="InitiateMultipartUpload",
+                about=("InitiateMultipartUpload",),
                 query=query,
                 headers=self._object_headers(metadata),
             )
@@ -203,13 +207,13 @@ class HttpStore:
         query = {"uploadId": self._known(key, upload_id), "max-parts": str(PAGE_MAX), **self._encoding()}
         with _of_upload():
             markers = {"part-number-marker": "NextPartNumberMarker"}
-            for document in self._pages(self._usable(key), "ListParts", query, markers):
+            for document in self._pages(self._usable(key), OF_PARTS, query, markers):
                 yield from answers.parts(document)
 
     def list_uploads(self, *, prefix: str) -> Iterator[Upload]:
         query = {"uploads": "", "max-uploads": str(PAGE_MAX), **self._encoding(), **_given(prefix=prefix)}
         markers = {"key-marker": "NextKeyMarker", "upload-id-marker": "NextUploadIdMarker"}
-        for document in self._pages("", "MultipartUploads", query, markers):
+        for document in self._pages("", ("MultipartUploads",), query, markers):
             yield from answers.uploads(document, self._dialect.decode)
 
     def complete(self, key: str, upload_id: str, parts: Sequence[Part], *, precondition: Precondition) -> PutResult:
@@ -220,7 +224,7 @@ class HttpStore:
             document, told = self._exchange.document(
                 "POST",
                 self._usable(key),
-                about="CompleteMultipartUpload",
+                about=("CompleteMultipartUpload",),
                 query=query,
                 headers=headers,
                 body=[body],
@@ -247,20 +251,20 @@ class HttpStore:
         given = {"prefix": prefix, "delimiter": delimiter, "start-after": start_after, "continuation-token": token}
         query.update({name: value for name, value in given.items() if value})
         with self._exchange.naming(prefix):
-            document, _ = self._exchange.document("GET", about="List", query=query)
+            document, _ = self._exchange.document("GET", about=("List",), query=query)
             return answers.listing(document, self._dialect.decode)
 
     def list_versions(self, *, prefix: str) -> Iterator[Version]:
         query = {"versions": "", "max-keys": str(PAGE_MAX), "encoding-type": "url", **_given(prefix=prefix)}
         markers = {"key-marker": "NextKeyMarker", "version-id-marker": "NextVersionIdMarker"}
-        for document in self._pages("", "Versions", query, markers):
+        for document in self._pages("", OF_VERSIONS, query, markers):
             yield from answers.versions(document, self._dialect.decode)
 
     # --------------------------------------------------------------------------------------------------------- bucket
 
     def bucket_tags(self) -> Mapping[str, str]:
         try:
-            document, _ = self._exchange.document("GET", about="Tagging", query={"tagging": ""})
+            document, _ = self._exchange.document("GET", about=("Tagging",), query={"tagging": ""})
         except StoreRefusedError as error:
             if error.code in NO_TAGS:
                 return {}
@@ -268,7 +272,7 @@ class HttpStore:
         return answers.bucket_tags(document)
 
     def versioning(self) -> Versioning:
-        document, _ = self._exchange.document("GET", about="Versioning", query={"versioning": ""})
+        document, _ = self._exchange.document("GET", about=("Versioning",), query={"versioning": ""})
         return answers.versioning(document)
 
     def probe(self) -> Abilities:
@@ -364,7 +368,7 @@ class HttpStore:
             )
 
     def _pages(
-        self, key: str, about: str, query: Mapping[str, str], markers: Mapping[str, str]
+        self, key: str, about: tuple[str, ...], query: Mapping[str, str], markers: Mapping[str, str]
     ) -> Iterator[documents.Document]:
         """All pages of a listing; `markers` name the parameters that lead on, and the elements that tell them."""
         following: dict[str, str] = {}

@@ -20,7 +20,7 @@ from penstock.errors import (
     UploadNotFoundError,
 )
 from penstock.model import BucketKind
-from penstock.stores.base import ByteRange, Overwrite, Part
+from penstock.stores.base import ByteRange, Overwrite, Part, Store
 from penstock.stores.pacer import Weight
 from tests.faults.stores.conftest import SECRET, TOKEN, Opener
 from tests.faults.stores.test_connections import put, read
@@ -175,6 +175,36 @@ def test_a_listing_that_does_not_move_on_is_left(open_at: Opener) -> None:
         pytest.raises(StoreUnavailableError, match="does not move on"),
     ):
         list(open_at(server.endpoint).list_parts("key", "upload"))
+
+
+def test_parts_are_listed_by_an_early_radosgw_too(open_at: Opener) -> None:
+    part = b"<Part><PartNumber>1</PartNumber><ETag>&quot;E&quot;</ETag><Size>5</Size></Part>"
+    body = b"<ListMultipartUploadResult><IsTruncated>false</IsTruncated>%s</ListMultipartUploadResult>" % part
+    with ScriptedServer(saying(answer("200 OK", body))) as server:
+        told = list(open_at(server.endpoint, kind=BucketKind.S3).list_parts("key", "upload"))
+    assert told == [Part(number=1, etag="E", size_bytes=5)]
+
+
+def versions_of(store: Store) -> list[str]:
+    return [version.version_id for version in store.list_versions(prefix="key")]
+
+
+def test_versions_may_come_in_a_list_that_is_named_as_one_of_objects(open_at: Opener) -> None:
+    body = b"<ListBucketResult>%s</ListBucketResult>" % (
+        b"<Version><Key>key</Key><VersionId>V</VersionId><IsLatest>true</IsLatest><Size>5</Size><ETag>E</ETag>"
+        b"<LastModified>2024-10-23T16:28:16.000Z</LastModified></Version>"
+    )
+    with ScriptedServer(saying(answer("200 OK", body))) as server:
+        assert versions_of(open_at(server.endpoint, kind=BucketKind.S3)) == ["V"]
+
+
+def test_a_list_of_objects_does_not_say_that_there_are_no_versions(open_at: Opener) -> None:
+    body = b"<ListBucketResult><Contents><Key>key</Key><Size>5</Size></Contents></ListBucketResult>"
+    with (
+        ScriptedServer(saying(answer("200 OK", body))) as server,
+        pytest.raises(StoreUnavailableError, match="listed objects"),
+    ):
+        versions_of(open_at(server.endpoint, kind=BucketKind.S3))
 
 
 @pytest.mark.parametrize(
