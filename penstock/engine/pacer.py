@@ -69,11 +69,13 @@ class BucketPacer:
         self._whole_in_flight = 0
         self._whole_in_a_row = 0  # turns that parts were waiting for, too
         self._methods: dict[str, _Method] = {}
-        self._asked_s = math.inf  # since when requests go out without any answer
+        self._asked_s = math.inf  # since when requests are out without any answer
+        self._heard_s = -math.inf  # when there was an answer last
+        self._has_missed = False  # since then one that was waited for did not come
 
     @property
     def silent_s(self) -> float:
-        """For how long nothing was answered although something was asked."""
+        """For how long nothing was answered although something was asked, and sent to its end."""
         return max(0.0, self._clock_s() - self._asked_s)
 
     @property
@@ -103,7 +105,14 @@ class BucketPacer:
             self._pace.end()
             if weight is Weight.WHOLE:
                 self._whole_in_flight -= 1
+            if self._pace.in_flight == 0 and not self._has_missed:
+                self._asked_s = math.inf  # what was given up is owed no more
             self._call()
+
+    def sent(self) -> None:
+        """As the protocol says. Without the lock: whoever sent it has not read its answer yet, so that none is overlooked."""
+        if self._asked_s == math.inf:
+            self._asked_s = self._clock_s()
 
     def answered(
         self, method: str, kind: Hashable, *, began_s: float, looked_s: float, held_back_s: float | None
@@ -114,7 +123,7 @@ class BucketPacer:
             latency_s = now_s - began_s
             counts = self._methods.get(method) or self._counts(method)
             counts.results[Result.OK] += 1
-            self._asked_s = math.inf
+            self._hear(now_s)
             counts.slots[bisect_left(LATENCY_BOUNDS_S, latency_s)] += 1
             counts.latency_s += latency_s
             seen_s = latency_s if now_s - looked_s > SEEN_S else None
@@ -135,7 +144,10 @@ class BucketPacer:
             else:
                 result = Result.REFUSED
             if error.status or result is not Result.UNAVAILABLE:
-                self._asked_s = math.inf  # a word is an answer, whatever it says
+                self._hear(now_s)  # a word is an answer, whatever it says
+            else:
+                self._has_missed = True
+                self._asked_s = min(self._asked_s, max(began_s, self._heard_s))
             (self._methods.get(method) or self._counts(method)).results[result] += 1
 
     def lost(self, *, began_s: float) -> None:
@@ -143,6 +155,7 @@ class BucketPacer:
         with self._lock:
             now_s = self._clock_s()
             if now_s - began_s >= TELLS_S:
+                self._has_missed |= self._asked_s < math.inf
                 self._pace.failed(began_s=began_s, now_s=now_s)
 
     def figures(self) -> BucketFigures:
@@ -200,8 +213,9 @@ class BucketPacer:
         else:
             self._whole_in_a_row = 0
         self._pace.begin(now_s)
-        if self._asked_s == math.inf:
-            self._asked_s = now_s
+
+    def _hear(self, now_s: float) -> None:
+        self._asked_s, self._heard_s, self._has_missed = math.inf, now_s, False
 
     def _counts(self, method: str) -> _Method:
         counts = self._methods[method] = _Method()

@@ -226,7 +226,10 @@ class Exchange:
             self.name(error, request.key)
             raise
         failpoints.passing("request.sent")
-        return None if sent is None else Begun(self, request, _kind(request.method, body), sent, expected)
+        if sent is None:
+            return None
+        self.pacer.sent()
+        return Begun(self, request, _kind(request.method, body), sent, expected)
 
     def tell(self, method: str, error: StoreError, *, began_s: float) -> None:
         """For `Begun` only: tell the pacer what came instead of the answer; that we stopped waiting is no fault of the store."""

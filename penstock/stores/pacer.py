@@ -39,6 +39,10 @@ class Pacer(Protocol):
         """A request that had entered, of this weight, is over, its body too."""
         ...
 
+    def sent(self) -> None:
+        """A request that had entered is out, its body too: from now on the store owes an answer."""
+        ...
+
     def answered(
         self, method: str, kind: Hashable, *, began_s: float, looked_s: float, held_back_s: float | None
     ) -> None:
@@ -92,6 +96,9 @@ class Unpaced:
             self._free += 1
             if self._waiting:
                 self._freed.notify()
+
+    def sent(self) -> None:
+        """Not listened to."""
 
     def answered(
         self, method: str, kind: Hashable, *, began_s: float, looked_s: float, held_back_s: float | None

@@ -317,6 +317,9 @@ class ListeningPacer:
     def leave(self, weight: Weight = Weight.WHOLE) -> None:
         self.heard.append("leave")
 
+    def sent(self) -> None:
+        self.heard.append("sent")
+
     def answered(
         self, method: str, kind: Hashable, *, began_s: float, looked_s: float, held_back_s: float | None
     ) -> None:
@@ -348,7 +351,24 @@ def test_a_held_back_request_tells_for_how_long(open_at: Opener) -> None:
     pacer = ListeningPacer()
     with ScriptedServer(saying(object_answer(b"x", x_oss_qos_delay_time="1500"))) as server:
         assert read(open_at(server.endpoint, pacer=pacer)) == b"x"
-    assert pacer.heard == ["enter", "GET 1.5", "leave"]
+    assert pacer.heard == ["enter", "sent", "GET 1.5", "leave"]
+
+
+def test_an_answer_is_owed_once_the_body_is_sent(open_at: Opener) -> None:
+    pacer = ListeningPacer()
+    before: list[str] = []
+    content = bytes(32 << 20)  # more than the network holds by itself
+
+    def slowly(peer: Peer) -> None:
+        peer.read_head()
+        before.extend(pacer.heard)
+        peer.read_exactly(len(content))
+        peer.send(answer("200 OK", etag='"e"'))
+
+    with ScriptedServer(slowly) as server:
+        put(open_at(server.endpoint, pacer=pacer), content)
+    assert before == ["enter"]
+    assert pacer.heard == ["enter", "sent", "leave", "PUT None"]
 
 
 def test_a_pacer_hears_of_every_request_once_whatever_comes_of_it(open_at: Opener) -> None:
@@ -368,10 +388,10 @@ def test_a_pacer_hears_of_every_request_once_whatever_comes_of_it(open_at: Opene
             assert pacer.heard[-1] == "GET None"  # it counts until its body has been read
             assert stream.readinto(memoryview(bytearray(9))) == 1
         assert pacer.heard == [
-            *("enter", "leave", "GET ThrottledError"),
-            *("enter", "leave", "GET ObjectNotFoundError"),
-            *("enter", "leave", "GET StoreUnavailableError"),
-            *("enter", "GET None", "leave"),
+            *("enter", "sent", "leave", "GET ThrottledError"),
+            *("enter", "sent", "leave", "GET ObjectNotFoundError"),
+            *("enter", "sent", "leave", "GET StoreUnavailableError"),
+            *("enter", "sent", "GET None", "leave"),
         ]
 
 

@@ -202,3 +202,80 @@ def test_what_was_given_up_late_counts_as_a_missing_answer(waited_s: float, ease
     began_s, now_s = now_s, now_s + waited_s
     pacer.lost(began_s=began_s)
     assert (pacer.window < before) is eases
+
+
+class Quiet:
+    """A pacer and its clock, for how long nothing is heard."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.pacer = BucketPacer("b", most=64, clock_s=lambda: self.now_s)
+
+    def after(self, wait_s: float) -> float:
+        """For how long the store seems silent then."""
+        self.now_s += wait_s
+        return self.pacer.silent_s
+
+    def ask(self) -> float:
+        """Send a request; returns when."""
+        assert self.pacer.enter(0)
+        self.pacer.sent()
+        return self.now_s
+
+    def miss(self, began_s: float) -> None:
+        """No answer comes to it."""
+        self.pacer.leave()
+        self.pacer.refused("GET", StoreUnavailableError("no answer"), began_s=began_s)
+
+    def hear(self, began_s: float) -> None:
+        """An answer does."""
+        self.pacer.answered("GET", "GET", began_s=began_s, looked_s=began_s, held_back_s=None)
+        self.pacer.leave()
+
+
+def test_a_store_that_is_being_sent_a_body_is_not_silent() -> None:
+    quiet = Quiet()
+    for _ in range(4):
+        assert quiet.pacer.enter(0, None, Weight.PART)
+    assert quiet.after(60.0) == 0.0
+    quiet.pacer.sent()
+    assert quiet.after(7.0) == 7.0
+    quiet.pacer.answered("PUT", 12, began_s=100.0, looked_s=160.0, held_back_s=None)
+    assert quiet.after(60.0) == 0.0
+
+
+def test_what_was_given_up_soon_leaves_no_silence_behind() -> None:
+    quiet = Quiet()
+    began_s = quiet.ask()
+    assert quiet.after(1.0) == 1.0
+    quiet.pacer.lost(began_s=began_s)
+    quiet.pacer.leave()
+    assert quiet.after(600.0) == 0.0
+    quiet.ask()
+    assert quiet.after(2.0) == 2.0
+
+
+@pytest.mark.parametrize("how", ["missed", "given up late"])
+def test_a_store_that_answers_none_stays_silent_until_it_answers(how: str) -> None:
+    quiet = Quiet()
+    for asked in range(3):
+        began_s = quiet.ask()
+        assert quiet.after(30.0) == 40.0 * asked + 30.0
+        if how == "missed":
+            quiet.miss(began_s)
+        else:
+            quiet.pacer.lost(began_s=began_s)
+            quiet.pacer.leave()
+        assert quiet.after(10.0) == 40.0 * asked + 40.0
+    quiet.hear(quiet.ask())
+    assert quiet.after(10.0) == 0.0
+
+
+def test_a_store_is_silent_since_its_last_answer_at_most() -> None:
+    quiet = Quiet()
+    missed_s = quiet.ask()
+    quiet.after(40.0)
+    quiet.hear(quiet.ask())
+    quiet.after(20.0)
+    quiet.miss(missed_s)
+    assert quiet.after(0.0) == 20.0

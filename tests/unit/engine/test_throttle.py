@@ -74,6 +74,7 @@ def test_sweeps_of_a_silent_bucket_are_told_so_but_for_one_that_finds_out() -> N
     hand = Hand()
     pacer = hand.throttle.pacer("b")
     assert pacer.enter(0)
+    pacer.sent()
     assert hand.throttle.silence("b") is None
     hand.now_s += SILENT_S
     assert hand.admitted(lane=Lane.SWEEP, most=2) == 2
