@@ -5,6 +5,8 @@ Calls the store, `standing` and the source file.
 
 from __future__ import annotations
 
+import hashlib
+
 from penstock.errors import (
     FailureCode,
     IntegrityError,
@@ -263,7 +265,18 @@ class _SmallExport:
 
     def _holds(self, info: ObjectInfo) -> bool:
         modify_ns = self._source.state.modify_ns
-        return standing.holds(info, modify_ns=modify_ns, size_bytes=len(self._content), crc64=self._crc)
+        is_of_file = standing.holds(info, modify_ns=modify_ns, size_bytes=len(self._content), crc64=self._crc)
+        return is_of_file and (info.crc64 is not None or self._has_arrived(info.etag))
+
+    def _has_arrived(self, etag: str) -> bool:
+        """Whether an object's ETag is of the file's bytes, where it can tell: metadata say what was sent, not what came.
+
+        An earlier attempt may have died between a PUT that was damaged on its way and its repair. The ETag of an object that
+        was put together from parts has a dash, and tells nothing.
+        """
+        if not etag or "-" in etag or not self._attempt.store.abilities.part_etag_is_md5:
+            return True
+        return etag.lower() == hashlib.md5(self._content, usedforsecurity=False).hexdigest()
 
     def _guarantee(self, decision: Decision) -> Guarantee:
         return standing.guarantee(self._attempt, decision, able=self._able)
