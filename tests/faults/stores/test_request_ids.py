@@ -10,6 +10,7 @@ from penstock.stores.base import Store
 from tests.faults.stores.conftest import Opener
 from tests.faults.stores.test_connections import put, read
 from tests.fixtures.scriptedserver import Peer, Scene, ScriptedServer, object_answer
+from tests.fixtures.waiting import wait_until
 
 MD5 = '"9a0364b9e99bb480dd25e1f0284c8555"'
 NAMES = {BucketKind.OSS: "x_oss_request_id", BucketKind.S3: "x_amz_request_id"}
@@ -71,6 +72,21 @@ def test_an_answer_that_comes_again_is_not_believed(open_at: Opener) -> None:
     with ScriptedServer(telling(("A", b"first")), shifted, telling(("C", b"third"))) as server:
         store = open_at(server.endpoint)
         assert do(store, "GGG") == [b"first", b"second", b"third"]
+        store.close()
+
+
+def test_who_sends_in_company_is_told_that_a_read_will_be_sent_again(open_at: Opener) -> None:
+    """Before it takes the answer: connecting anew would hold up the others."""
+    shifted = telling(("B", b"second"), ("B", b"second"))
+    with ScriptedServer(telling(("A", b"first")), shifted, telling(("C", b"third"))) as server:
+        store = open_at(server.endpoint)
+        do(store, "GG")
+        begun = store.begin_get("key")
+        assert begun is not None
+        wait_until(begun.is_there, 5, "no answer came")
+        assert begun.is_asked_anew
+        with begun.result() as stream:
+            assert stream.readinto(memoryview(bytearray(9))) == len(b"third")
         store.close()
 
 
