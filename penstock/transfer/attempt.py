@@ -33,6 +33,8 @@ NOT_COMPARED = "not compared"
 
 _PATIENCE_S = 5.0  # a store that asks for a longer pause gets it from the engine
 _LOOK_EVERY_S = 0.05
+_HURRY_NS = 2_000_000_000  # whoever cancels is to hear that it is done, or why not yet, within a few seconds,
+_HURRY_MIN_NS = 500_000_000  # and who had to wait for its turn is answered by a store that is well in that time
 _NEVER = threading.Event()
 
 _Result = TypeVar("_Result")
@@ -56,17 +58,23 @@ class Attempt:
     choices: TransferChoices
     stopped: StopReason | None = None
     note: str = ""
-    gave_up: bool = False  # an answer of the store was not waited for
     has_sent: bool = False  # something that may have changed the store
     _stoppable: Store | None = None
     _withdraws: bool = False
+    _given_up_ns: int | None = None
+    _hurries_until_ns: int | None = None
     _is_broken: bool = False
 
     # -------------------------------------------------------------------------------------------------------- stopping
 
     def begin_withdrawal(self) -> None:
-        """From now on the work is to leave nothing behind: cancel and drain do not stop it, only a fence does."""
+        """From now on the work is to leave nothing behind: cancel and drain do not stop it, only a fence does.
+
+        Where the store was to be waited for no longer it may be well all the same: it is asked again, but only briefly.
+        """
         self._withdraws = True
+        if self._given_up_ns is not None:
+            self._hurries_until_ns = max(self._given_up_ns + _HURRY_NS, self.now_ns() + _HURRY_MIN_NS)
         self.check_fence()
 
     def check_stop(self) -> None:
@@ -106,11 +114,30 @@ class Attempt:
         if reason is None:
             return self._is_broken and not self._withdraws
         if reason is StopReason.CANCEL:
-            is_over = not self._withdraws
+            is_over = not self._withdraws or self.is_out_of_patience
         else:
             is_over = reason is StopReason.FENCED or self._withdraws or self.lane is Lane.LARGE
-        self.gave_up = self.gave_up or is_over
+        if is_over:
+            self.give_up()
         return is_over
+
+    def give_up(self) -> None:
+        """An answer of the store is, or may be, waited for no longer."""
+        if self._given_up_ns is None:
+            self._given_up_ns = self.now_ns()
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether the store was to be waited for no longer. It may have answered all the same."""
+        return self._given_up_ns is not None
+
+    @property
+    def is_out_of_patience(self) -> bool:
+        """Whether a withdrawal has asked the store for as long as it may, after it was waited for no longer before."""
+        return self._would_be_late(0.0)
+
+    def _would_be_late(self, wait_s: float) -> bool:
+        return self._hurries_until_ns is not None and self.now_ns() + wait_s * 1e9 >= self._hurries_until_ns
 
     @property
     def left_nothing(self) -> bool:
@@ -149,9 +176,10 @@ class Attempt:
                 tries += 1
                 # Whoever waits for a withdrawal is to hear soon why it lasts; the engine tries again then.
                 is_told = self._withdraws and self.now_ns() - began_ns > _PATIENCE_S * 1e9
-                if is_told or not self.may_try_again(error, tries):
+                pause_s = self._pause_s(tries, error)
+                if is_told or self._would_be_late(pause_s) or not self.may_try_again(error, tries):
                     raise
-                self.pause(tries, error, check)
+                self.rest(pause_s, check)
 
     def may_try_again(self, error: StoreError, tries: int) -> bool:
         """Whether this room tries again after `tries` tries, or hands the wait to the engine."""
@@ -161,8 +189,11 @@ class Attempt:
 
     def pause(self, tries: int, error: StoreError, check: Callable[[], None]) -> None:
         """Wait before the next try: doubled each time, jittered, at least what the store asks; ends when stopped."""
-        wait_s = self.limits.part_try_wait_s * 2 ** (tries - 1) * (0.5 + self.jitter())
-        self.rest(max(wait_s, error.retry_after_s or 0.0), check)
+        self.rest(self._pause_s(tries, error), check)
+
+    def _pause_s(self, tries: int, error: StoreError) -> float:
+        wait_s: float = self.limits.part_try_wait_s * 2 ** (tries - 1) * (0.5 + self.jitter())
+        return max(wait_s, error.retry_after_s or 0.0)
 
     def rest(self, left_s: float, check: Callable[[], None]) -> None:
         """Wait, but not longer than until stopped."""

@@ -163,7 +163,7 @@ class _SmallExport:
                 try:
                     yield started
                 except BaseException:
-                    self._attempt.gave_up = True
+                    self._attempt.give_up()
                     started.abandon()
                     raise
                 result = started.result()

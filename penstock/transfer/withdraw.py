@@ -5,7 +5,7 @@ Also TIDY, and the cleaning up after a failure that is final. Calls `place`, `up
 
 from __future__ import annotations
 
-from penstock.errors import BucketNotFoundError, FailureCode, TransferError
+from penstock.errors import BucketNotFoundError, FailureCode, StoreUnavailableError, TransferError
 from penstock.model import ConflictPolicy, Direction, FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo
 from penstock.transfer import standing, uploads
@@ -25,7 +25,6 @@ _OWN_MAX = 64
 
 def withdraw(attempt: Attempt) -> Outcome:
     """CANCELED with nothing left behind, or COMPLETE. Raises StoreError, TransferError (the reason why not yet), FencedError."""
-    gave_up = attempt.gave_up
     attempt.begin_withdrawal()
     if _was_refused(attempt):
         return attempt.outcome(Verdict.CANCELED)
@@ -33,10 +32,8 @@ def withdraw(attempt: Attempt) -> Outcome:
         finished = _remove_local(attempt)
     elif attempt.left_nothing:
         finished = None
-    elif gave_up:
-        raise _unanswered(attempt)
     else:
-        finished = _remove_remote(attempt)
+        finished = _withdraw_remote(attempt)
     return finished or attempt.outcome(Verdict.CANCELED)
 
 
@@ -86,6 +83,16 @@ def _remove_local(attempt: Attempt) -> Outcome | None:
         if error.code not in _NOWHERE:
             raise
         return None
+
+
+def _withdraw_remote(attempt: Attempt) -> Outcome | None:
+    """As `_remove_remote`; says so where the store did not answer in time, for that is all that is known then."""
+    try:
+        return _remove_remote(attempt)
+    except StoreUnavailableError as error:
+        if attempt.is_out_of_patience:
+            raise _unanswered(attempt) from error
+        raise
 
 
 def _unanswered(attempt: Attempt) -> TransferError:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import ssl
 import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +16,13 @@ import pytest
 from penstock.engine.options import EngineOptions, RetryOptions
 from penstock.model import SubTaskStatus, TaskAction
 from penstock.transfer.transfer import RESERVED_PREFIX
+from tests.faults.stores.test_tls import certificate, tls
 from tests.fixtures.emulator import EmulatorServer, start_emulator
 from tests.fixtures.holdproxy import HoldProxy
 from tests.fixtures.plant import LIMITS, MIB, Plant, open_plant, with_endpoint
+from tests.fixtures.tlsrelay import tls_before
+
+__all__ = ["certificate", "tls"]
 
 pytestmark = pytest.mark.anyio
 
@@ -110,6 +116,44 @@ async def test_a_canceled_export_leaves_no_upload_within_two_seconds(
         assert row.status is SubTaskStatus.CANCELED
         assert plant.uploads() == []
         assert plant.keys() == []
+
+
+@pytest.mark.parametrize("secure", ["plain", "tls"])
+async def test_a_cancel_of_an_export_over_a_slow_network_ends_within_two_seconds(
+    *,
+    tmp_path: Path,
+    emulator: EmulatorServer,
+    proxy: HoldProxy,
+    secure: str,
+    tls: ssl.SSLContext,
+    certificate: Path,
+) -> None:
+    """Who sends is waiting for the network nearly always; the store is well, and nobody may say otherwise."""
+    limits = replace(LIMITS, transfer=replace(LIMITS.transfer, part_size_bytes=8 * MIB))  # no kernel buffers that much
+    async with AsyncExitStack() as stack:
+        endpoint = (
+            proxy.endpoint if secure == "plain" else await stack.enter_async_context(tls_before(proxy.endpoint, tls))
+        )
+        plant = await stack.enter_async_context(
+            open_plant(tmp_path, emulator, limits=limits, endpoint=endpoint, ca_file=str(certificate))
+        )
+        plant.write("big", 16 * MIB)
+        stream = await plant.stream(TaskAction.STREAM_EXPORT)
+        proxy.hold(up_bytes=MIB, trickle=True)
+        sub_task = await plant.file(stream, "big")
+        await asyncio.to_thread(proxy.wait_held)
+        assert plant.uploads() == ["big"]
+        begun = time.monotonic()
+        await plant.cancel(stream, sub_task)
+
+        async def canceled() -> bool:
+            row = await plant.row(sub_task)
+            assert (row.error_code, row.error_message) == ("", "")
+            return row.status is SubTaskStatus.CANCELED
+
+        await plant.until(canceled, otherwise="it is not canceled")
+        assert time.monotonic() - begun < 2.0
+        assert (plant.uploads(), plant.keys()) == ([], [])
 
 
 async def test_a_cancel_waits_for_a_store_that_is_away_and_then_ends(tmp_path: Path) -> None:

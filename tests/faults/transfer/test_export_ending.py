@@ -24,6 +24,7 @@ from tests.faults.transfer.exports import (
     drain_after,
     export,
     lane_of,
+    later,
     write,
 )
 from tests.fixtures.gate import Gate
@@ -115,19 +116,42 @@ def test_a_store_that_is_away_keeps_a_cancel_waiting_and_says_why(gate: Gate, st
 
 
 class SilentStore(MemoryStore):
-    """Says nothing to a verb that is scripted so, and what waits there is canceled."""
+    """Says nothing to a verb that is scripted so, and what waits there is canceled. From then on it may stay silent.
+
+    `calls` are those after the cancel.
+    """
+
+    waited_ns = 0
+    stays_silent = False
 
     def heeding(self, stops: Callable[[], bool]) -> Self:
         self.stops = stops
         return self
 
+    def later(self) -> int:
+        """A clock that goes on by itself while somebody waits for this store."""
+        return later() + self.waited_ns
+
     def fall_silent(self, gate: Gate, verb: str, moment: Moment) -> None:
         def cancel() -> None:
             gate.hooks.stop = StopReason.CANCEL
             assert self.stops()
+            self.calls.clear()
 
-        unheard = StoreUnavailableError("it had not answered when it was to be waited no longer")
-        self.script(Fault(verb, action=Meanwhile(cancel)), Fault(verb, action=Raise(unheard, moment)))
+        def wait() -> None:
+            if not self.stays_silent or gate.hooks.stop is None:
+                return
+            while not self.stops():
+                self.waited_ns += 100_000_000
+            raise UNHEARD
+
+        gate.clock = self.later
+        self.script(Fault(verb, action=Meanwhile(cancel)), Fault(verb, action=Raise(UNHEARD, moment)))
+        for asked in ("head", "abort", "list_uploads"):
+            self.script(Fault(asked, times=99, action=Meanwhile(wait)))
+
+
+UNHEARD = StoreUnavailableError("it had not answered when it was to be waited no longer")
 
 
 def test_a_cancel_asks_nothing_more_where_nothing_was_sent(gate: Gate) -> None:
@@ -136,10 +160,26 @@ def test_a_cancel_asks_nothing_more_where_nothing_was_sent(gate: Gate) -> None:
     store.fall_silent(gate, "head", Moment.BEFORE)
     outcome = gate.move(export(conflict_policy=ConflictPolicy.SKIP_THE_FILE), store, lane=Lane.LARGE)
     assert outcome.verdict is Verdict.CANCELED
-    assert len(store.calls_of("head")) == 1
+    assert store.calls == []
     waited = gate.move(export(intent=Intent.WITHDRAW), store, lane=Lane.LARGE)
     assert waited.verdict is Verdict.CANCELED
-    assert len(store.calls_of("head")) == 1
+    assert store.calls == []
+
+
+@pytest.mark.parametrize("moment", [Moment.BEFORE, Moment.AFTER])
+@pytest.mark.parametrize("verb", ["put", "initiate", "put_part", "complete"])
+def test_a_cancel_asks_the_store_again_at_once(gate: Gate, verb: str, moment: Moment) -> None:
+    """That an answer was to be waited for no longer proves nothing: mostly the store is well."""
+    store = SilentStore()
+    content = SMALL if verb == "put" else CONTENT
+    write(gate, content)
+    store.fall_silent(gate, verb, moment)
+    outcome = gate.move(export(conflict_policy=ConflictPolicy.SKIP_THE_FILE), store, lane=Lane.LARGE)
+    is_published = moment is Moment.AFTER and verb in {"put", "complete"}
+    assert outcome.verdict is (Verdict.COMPLETE if is_published else Verdict.CANCELED)
+    assert (outcome.code, outcome.message) == (None, "")
+    assert store.unfinished() == []
+    assert store.keys() == ([KEY] if is_published else [])
 
 
 @pytest.mark.parametrize("moment", [Moment.BEFORE, Moment.AFTER])
@@ -148,6 +188,7 @@ def test_a_cancel_waits_for_the_store_where_something_was_sent_and_says_so(
     gate: Gate, verb: str, moment: Moment
 ) -> None:
     store = SilentStore()
+    store.stays_silent = True
     content = SMALL if verb == "put" else CONTENT
     write(gate, content)
     store.fall_silent(gate, verb, moment)
@@ -158,15 +199,51 @@ def test_a_cancel_waits_for_the_store_where_something_was_sent_and_says_so(
     first = gate.move(what, store, lane=Lane.LARGE)
     assert (first.verdict, first.code) == (Verdict.RETRY, FailureCode.STORE_UNAVAILABLE)
     assert "has not answered" in first.message
-    asked = len(store.calls_of("head", "abort", "list_parts"))
-    assert asked == len(store.calls_of("head")) <= 1  # nothing was asked after the cancel
-    gate.hooks.stop = None
+    assert [call.verb for call in store.calls] in (
+        ["head"],
+        ["abort"],
+        ["list_uploads"],
+    )  # once, and for long enough to hear from a store that is well
+    assert 0 < store.waited_ns <= 2_000_000_000
+    gate.hooks.stop, store.stays_silent = None, False
     record = first.checkpoint or (records[-1] if records else None)
     final = gate.move(export(attempt=2, intent=Intent.WITHDRAW, checkpoint=record), store)
     is_published = moment is Moment.AFTER and verb in {"put", "complete"}
     assert final.verdict is (Verdict.COMPLETE if is_published else Verdict.CANCELED)
     assert store.unfinished() == []
     assert store.keys() == ([KEY] if is_published else [])
+
+
+@pytest.mark.parametrize("stays_silent", [False, True])
+def test_a_cancel_that_had_to_wait_for_its_turn_still_asks(gate: Gate, *, stays_silent: bool) -> None:
+    """What would take for ever with many files on a silent store: each waiting its full time, one after the other."""
+    store = SilentStore()
+    store.stays_silent = stays_silent
+    write(gate)
+
+    def wait_for_the_turn() -> None:
+        store.waited_ns += 60_000_000_000
+
+    store.fall_silent(gate, "put_part", Moment.BEFORE)
+    store.script(Fault("put_part", action=Meanwhile(wait_for_the_turn)))
+    outcome = gate.move(export(), store)
+    assert outcome.verdict is (Verdict.RETRY if stays_silent else Verdict.CANCELED)
+    assert store.waited_ns - 60_000_000_000 <= 500_000_000
+
+
+def test_a_cancel_tells_what_the_store_answered(gate: Gate) -> None:
+    """An answer, be it that of a store in trouble, is not called none."""
+    store = SilentStore()
+    write(gate)
+    store.fall_silent(gate, "put_part", Moment.BEFORE)
+    store.script(Fault("abort", times=99, action=Raise(StoreUnavailableError("slow down", retry_after_s=4.0))))
+    outcome = gate.move(export(), store)
+    assert (outcome.verdict, outcome.code, outcome.message) == (
+        Verdict.RETRY,
+        FailureCode.STORE_UNAVAILABLE,
+        "slow down",
+    )
+    assert len(store.calls_of("abort")) == 1
 
 
 def test_an_abort_is_repeated_while_parts_keep_the_upload_alive(gate: Gate, store: MemoryStore) -> None:
