@@ -26,8 +26,9 @@ from penstock.transfer.transfer import Checkpoint
 
 KNOWN_MAX = 1000
 """Unfinished uploads on one key that a checkpoint can hold."""
+CLOCK_SLACK_NS = 15 * 60 * 1_000_000_000
+"""The clocks of store and service may differ that much: signatures allow it."""
 
-_CLOCK_SLACK_NS = 15 * 60 * 1_000_000_000  # the clocks of store and service may differ that much: signatures allow it
 _ABORTS_MAX = 5
 
 
@@ -132,7 +133,7 @@ def _abort_orphans(attempt: Attempt, intent: Checkpoint) -> None:
     left alone.
     """
     for upload in attempt.persist(lambda: _unfinished(attempt), check=attempt.check_fence):
-        if upload.upload_id in intent.known_upload_ids or upload.initiated_ns < intent.intent_ns - _CLOCK_SLACK_NS:
+        if upload.upload_id in intent.known_upload_ids or upload.initiated_ns < intent.intent_ns - CLOCK_SLACK_NS:
             continue
         if not _has_parts(attempt, upload):
             _abort_until_gone(attempt, upload.key, upload.upload_id)

@@ -16,6 +16,7 @@ from penstock.stores.base import ObjectInfo, Store, Version, Versioning
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import SUB_TASK_NAME, ModifyTime, of_object
 from penstock.transfer.policy import Decision, decide
+from penstock.transfer.uploads import CLOCK_SLACK_NS
 
 _LOOK_EVERY_NS = 60_000_000_000
 _VERSIONS_MAX = 100  # so many versions of one key are looked at, newest first
@@ -36,6 +37,8 @@ def is_as_probed(attempt: Attempt) -> bool | None:
         try:
             seen = (now_ns, attempt.stoppable.versioning())
         except StoreError:
+            if attempt.is_unwanted():
+                return None  # it did not wait for the answer: whoever comes next asks again
             seen = (now_ns, None)  # not allowed, not known: then the key is looked at before anything is sent
         with _lock:
             _seen[store] = seen
@@ -105,7 +108,9 @@ def earlier(attempt: Attempt) -> ObjectInfo | None:
     """
     if attempt.store.abilities.versioning is Versioning.NEVER:
         return None
-    described = (_described(attempt, version) for version in _versions(attempt))
+    since_ns = attempt.transfer.first_attempt_ns - CLOCK_SLACK_NS  # what is older is foreign: each look costs a request
+    young = (version for version in _versions(attempt) if version.last_modified_ns >= since_ns)
+    described = (_described(attempt, version) for version in young)
     return next((info for info in described if info is not None and _is_mine(attempt, info)), None)
 
 

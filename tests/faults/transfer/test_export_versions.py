@@ -10,7 +10,7 @@ import pytest
 from penstock.errors import FailureCode
 from penstock.model import Condition, ConflictPolicy, Guarantee
 from penstock.stores.base import Abilities, Overwrite, Versioning
-from penstock.transfer.transfer import Checkpoint, Intent, Verdict
+from penstock.transfer.transfer import Checkpoint, Intent, StopReason, Verdict
 from tests.faults.transfer.exports import (
     CONTENT,
     KEY,
@@ -21,6 +21,7 @@ from tests.faults.transfer.exports import (
     check_complete,
     export,
     lane_of,
+    later,
     write,
 )
 from tests.fixtures.gate import Gate
@@ -136,6 +137,55 @@ def test_a_file_that_was_published_before_it_went_away_is_complete(
     record = records[-1] if records else None
     again = msgspec.structs.replace(SKIP, attempt=number, checkpoint=record)
     check_complete(gate.move(again, store, lane=lane_of(content)), store, content)
+
+
+@SIZES
+def test_versions_from_before_the_first_attempt_are_not_looked_at(gate: Gate, content: bytes) -> None:
+    """There may be a hundred of them, and a later attempt would ask for each; ours lies among the young ones."""
+    store = MemoryStore(abilities=VERSIONED)
+    write(gate, content)
+    first_ns = later()
+    hour_ns = 3_600_000_000_000
+    for hours in (9, 8, 7, 6):
+        store.seed(KEY, b"theirs", modified_ns=first_ns - hours * hour_ns)
+    store.script(
+        Fault("put" if content is SMALL else "complete", action=Raise(LOST, Moment.AFTER)),
+        Fault("head", times=99, action=Raise(LOST)),
+    )
+    records: list[Checkpoint] = []
+    gate.hooks.on_checkpoint = records.append
+    what = export(first_attempt_ns=first_ns)
+    gate.limits = replace(gate.limits, part_tries=1)
+    assert gate.move(what, store, lane=lane_of(content)).verdict is Verdict.RETRY
+    store.seed(KEY, b"theirs", modified_ns=first_ns + hour_ns)
+    store._armed.clear()
+    again = msgspec.structs.replace(what, attempt=2, checkpoint=records[-1] if records else None)
+    store.calls.clear()
+    assert gate.move(again, store, lane=lane_of(content)).verdict is Verdict.COMPLETE
+    assert store.content(KEY) == b"theirs"
+    assert len([call for call in store.calls_of("head") if call.version_id]) == 2
+    gone = msgspec.structs.replace(again, sub_task_id="another", key="other")
+    for hours in (9, 8, 7, 6):
+        store.seed("other", b"theirs", modified_ns=first_ns - hours * hour_ns)
+    store.calls.clear()
+    assert gate.move(gone, store, lane=lane_of(content)).verdict is Verdict.COMPLETE
+    assert [call for call in store.calls_of("head") if call.version_id] == []
+
+
+def test_that_one_waited_no_longer_for_the_versioning_tells_the_others_nothing(gate: Gate) -> None:
+    store = MemoryStore()
+    write(gate, SMALL)
+
+    def cancel() -> None:
+        gate.hooks.stop = StopReason.CANCEL
+
+    store.script(Fault("versioning", action=Meanwhile(cancel)), Fault("versioning", action=Raise(LOST)))
+    assert gate.move(SKIP, store, lane=lane_of(SMALL)).verdict is Verdict.CANCELED
+    gate.hooks.stop = None
+    outcome = gate.move(msgspec.structs.replace(SKIP, sub_task_id="next"), store, lane=lane_of(SMALL))
+    assert (outcome.verdict, outcome.guarantee) == (Verdict.COMPLETE, Guarantee.ATOMIC)
+    assert len(store.calls_of("versioning")) == 2
+    assert store.calls_of("head") == []  # the next one needs not look, for it knows that create-only holds
 
 
 @pytest.mark.parametrize("what", ["foreign", "condition", "other record", "nothing"])
