@@ -124,7 +124,7 @@ def _remove_damaged(attempt: Attempt, info: ObjectInfo) -> None:
     """Raises TransferError (BadObjectLeft) where deleting our object might hit another one that has just replaced it."""
     if not standing.can_delete_exactly(info):
         raise _damaged(attempt, info.key)
-    attempt.persist(lambda: attempt.store.delete(info.key, version_id=info.version_id), check=attempt.check_fence)
+    attempt.persist(lambda: attempt.stoppable.delete(info.key, version_id=info.version_id), check=attempt.check_fence)
 
 
 def _damaged(attempt: Attempt, key: str) -> TransferError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from copy import copy
 from typing import Self
 
 import pytest
@@ -244,6 +245,31 @@ def test_a_cancel_tells_what_the_store_answered(gate: Gate) -> None:
         "slow down",
     )
     assert len(store.calls_of("abort")) == 1
+
+
+class HeedingStore(MemoryStore):
+    """Tells which verbs were asked in a way that a stop does not end."""
+
+    def __init__(self) -> None:
+        super().__init__(abilities=VERSIONED)
+        self.heeds = False
+
+    def heeding(self, stops: Callable[[], bool]) -> Self:
+        heeding = copy(self)
+        heeding.heeds = True
+        return heeding
+
+    def delete(self, key: str, *, version_id: str = "") -> None:
+        assert self.heeds
+        super().delete(key, version_id=version_id)
+
+
+def test_who_withdraws_waits_for_no_delete_that_a_stop_would_not_end(gate: Gate) -> None:
+    store = HeedingStore()
+    store.seed(KEY, b"damaged", metadata={"penstock-sub-task": "subtask-1", "penstock-crc64": "1"})
+    outcome = gate.move(export(attempt=2, intent=Intent.WITHDRAW), store)
+    assert (outcome.verdict, outcome.message) == (Verdict.CANCELED, "")
+    assert list(store.list_versions(prefix=KEY)) == []
 
 
 def test_an_abort_is_repeated_while_parts_keep_the_upload_alive(gate: Gate, store: MemoryStore) -> None:
