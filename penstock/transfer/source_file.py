@@ -86,8 +86,11 @@ class SourceFile:
 
     def look_again(self) -> None:
         """Take what the file looks like now for its first look."""
+        look_same = (
+            look_open_here if self._root.is_local(self.state.device) else look_open
+        )  # tells what the first look told
         try:
-            self.state = self._taken(look_open(self.descriptor))
+            self.state = self._taken(look_same(self.descriptor))
         except OSError as error:
             raise self.refusal(error) from error
 

@@ -11,6 +11,7 @@ from penstock.errors import FailureCode, NotSupportedError, StoreUnavailableErro
 from penstock.model import ConflictPolicy
 from penstock.stores.base import Abilities, Overwrite
 from penstock.transfer import crc64
+from penstock.transfer.source_file import SourceFile
 from penstock.transfer.transfer import Intent, Lane, StopReason, Verdict
 from tests.faults.transfer.exports import (
     CONTENT,
@@ -43,6 +44,22 @@ def test_a_small_file_is_one_request_with_its_metadata(gate: Gate, store: Memory
         "penstock-sub-task": "subtask-1",
         "penstock-crc64": str(crc64.update(SMALL)),
     }
+
+
+@pytest.mark.usefixtures("kind")
+def test_a_fresh_large_file_is_waited_for_once(gate: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[None] = []
+    plain = SourceFile.look_again
+
+    def look_again(source: SourceFile) -> None:
+        looks.append(None)
+        plain(source)
+
+    monkeypatch.setattr(SourceFile, "look_again", look_again)
+    monkeypatch.setattr(SourceFile, "is_fresh", lambda source, now_ns: True)
+    write(gate)
+    check_complete(gate.move(export(), store), store)
+    assert len(looks) == 1
 
 
 def test_a_large_file_is_an_upload_whose_intent_and_id_are_durable_first(gate: Gate, store: MemoryStore) -> None:
