@@ -14,7 +14,7 @@ import os
 from typing import Protocol
 
 from penstock import failpoints
-from penstock.transfer import posix
+from penstock.transfer import pagecache, posix
 from penstock.transfer.flusher import Flusher, Span
 from penstock.transfer.partial import DIRECT_ALIGN_BYTES, PartialFile
 
@@ -95,11 +95,19 @@ class DirectPart:
         aligned = self._filled - self._filled % DIRECT_ALIGN_BYTES
         failpoints.passing("partial.write")
         written = self._past_the_cache(self._grain[:aligned]) if aligned else 0
-        posix.write_all(self._flusher.descriptor, self._grain[written : self._filled], self._offset + written)
+        self._through_the_cache(self._grain[written : self._filled], self._offset + written)
         failpoints.passing("partial.written")
         self._flusher.wrote(self._filled)
         self._offset += self._filled
         self._filled = 0
+
+    def _through_the_cache(self, piece: memoryview, offset: int) -> None:
+        """A file's end waits there to be synced. What the disk should have taken does not: dirty pages would add up."""
+        descriptor = self._flusher.descriptor
+        posix.write_all(descriptor, piece, offset)
+        if len(piece) >= DIRECT_ALIGN_BYTES:
+            pagecache.await_writeback(descriptor, offset, len(piece))
+            pagecache.drop_behind(descriptor, offset, len(piece))
 
     def _past_the_cache(self, piece: memoryview) -> int:
         try:

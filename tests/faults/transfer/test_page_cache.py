@@ -117,6 +117,10 @@ def test_what_the_disk_does_not_take_directly_goes_through_the_page_cache(
         pytest.skip("this file system tells nothing of direct I/O")
     store.seed("in/data.bin", CONTENT)
     plain, struck = os.pwrite, []
+    seen: list[int] = []
+
+    def look() -> None:
+        seen.extend(cached_bytes(path) for path in wide.base.glob(".penstock-*.partial"))
 
     def pwrite(descriptor: int, data: memoryview, offset: int) -> int:
         if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT:
@@ -127,8 +131,11 @@ def test_what_the_disk_does_not_take_directly_goes_through_the_page_cache(
         return plain(descriptor, data, offset)
 
     monkeypatch.setattr(os, "pwrite", pwrite)
+    wide.hooks.on_progress = lambda progress: look()
     assert wide.move(transfer(), store).verdict is Verdict.COMPLETE
     assert len(struck) >= SIZE_BYTES // DIRECT_GRAIN_BYTES
+    assert len(seen) > 20
+    assert max(seen) <= wide.pool.workers * (DIRECT_GRAIN_BYTES + 64 * KIB)
     assert wide.target.read_bytes() == CONTENT
 
 
