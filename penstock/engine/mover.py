@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -105,8 +105,7 @@ class Mover:
                     self._running[running.attempt] = running
                     taken.append(running)
             self._lines[lease.lane].add(taken)
-        for running in returned:
-            self._outbox.ended([(running, not_begun(running.transfer))])
+        self._return(returned)
 
     def obey(self, control: Control) -> None:
         """Do what the control process says, at once."""
@@ -114,10 +113,8 @@ class Mover:
         self._outbox.answered(control.refused, durable=False)
         for attempt in control.canceled:
             self._cancel(attempt)
-        for attempt in control.fenced:
-            self._stop(attempt, StopReason.FENCED)
-        for attempt in control.yielded:
-            self._stop(attempt, StopReason.DRAIN)
+        self._stop(control.fenced, StopReason.FENCED)
+        self._stop(control.yielded, StopReason.DRAIN)
         if control.drain:
             self._drain()
         if control.ping:
@@ -142,15 +139,17 @@ class Mover:
             self._running[attempt] = sweep
             self._lines[Lane.SWEEP].add([sweep])
 
-    def _stop(self, attempt: Attempt, reason: StopReason) -> None:
-        with self._lock:
-            running = self._running.get(attempt)
-            if running is None:
-                return
-            running.stop(reason)
-            waiting = any(self._lines[lane].remove(attempt) for lane in Lane)
-        if waiting:
-            self._tell([(running, not_begun(running.transfer))])
+    def _stop(self, attempts: Iterable[Attempt], reason: StopReason) -> None:
+        waiting: list[Running] = []
+        for attempt in attempts:
+            with self._lock:
+                running = self._running.get(attempt)
+                if running is None:
+                    continue
+                running.stop(reason)
+                if any(self._lines[lane].remove(attempt) for lane in Lane):
+                    waiting.append(running)
+        self._return(waiting)
 
     def _drain(self) -> None:
         """Large files stop after the buffer they are at, small ones end, what waits goes back."""
@@ -159,10 +158,14 @@ class Mover:
             waiting = [running for line in self._lines.values() for running in line.empty()]
             names = {running.attempt for running in waiting}
             under_way = [running for running in self._running.values() if running.attempt not in names]
-        for running in waiting:
-            self._tell([(running, not_begun(running.transfer))])
+        self._return(waiting)
         for running in under_way:
             running.stop(StopReason.DRAIN)
+
+    def _return(self, waiting: list[Running]) -> None:
+        """Hand back what has not begun; all at once, for this is the reader's thread, and each by itself would be a message."""
+        if waiting:
+            self._tell([(running, not_begun(running.transfer)) for running in waiting])
 
     # -------------------------------------------------------------------------------------------------------------- working
 

@@ -47,6 +47,7 @@ class Bench:
     root: Path
     opened: list[MemoryStore] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
     secrets: Path = Path()
 
@@ -83,6 +84,7 @@ def bench(tmp_path: Path) -> Bench:
 
     def keep(report: Report) -> None:
         made[0].outcomes += report.outcomes
+        made[0].reports.append(report)
 
     seconds = count()  # each file moves a second after the one before: the credentials are looked at for each
     harbour = Harbour(
@@ -178,6 +180,33 @@ def test_what_has_not_begun_is_returned_as_it_came(bench: Bench, control: Contro
     assert (bench.ended(1)[0].sub_task_id, bench.ended(1)[0].verdict) == ("b", Verdict.RETURNED)
     gate.set()
     assert bench.ended(2)[1].verdict is Verdict.COMPLETE
+
+
+@pytest.mark.parametrize("how", ["fenced", "yielded", "drain", "given while draining"])
+def test_what_has_not_begun_is_returned_by_one_message(bench: Bench, how: str) -> None:
+    """Hundreds wait in a mover: each by itself would be a message out of the thread that has to hear the next control."""
+    names = [f"b{number}" for number in range(20)]
+    waiting = [transfer(sub_task_id=name) for name in names]
+    if how == "given while draining":
+        bench.mover.obey(Control(drain=True))
+        bench.take(*waiting)
+    else:
+        gate = threading.Event()
+        bench.act = lambda running, _: (gate.wait(10), done(running))[1]
+        bench.take(transfer(sub_task_id="a"), *waiting)
+        wait_until(lambda: bench.order, 5, "nothing began")
+        attempts = tuple((name, 1) for name in names)
+        controls = {
+            "fenced": Control(fenced=attempts),
+            "yielded": Control(yielded=attempts),
+            "drain": Control(drain=True),
+        }
+        bench.mover.obey(controls[how])
+    assert {outcome.sub_task_id for outcome in bench.ended(20)} == set(names)
+    assert [len(report.outcomes) for report in bench.reports if report.outcomes] == [20]
+    if how != "given while draining":
+        gate.set()
+        bench.ended(21)
 
 
 def test_after_a_drain_everything_goes_back_at_once(bench: Bench) -> None:
