@@ -103,7 +103,8 @@ class Helpers:
     @property
     def is_waited_for(self) -> bool:
         """Whether files wait until a helper is idle."""
-        return bool(self._waiting)
+        with self._lock:  # while work is being given out some are not in sight
+            return bool(self._waiting)
 
     def let_stopped_ahead(self) -> None:
         """Files that were to stop only while they waited need not wait any longer behind those that go on."""
