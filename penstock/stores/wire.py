@@ -333,7 +333,8 @@ class Sent:
         try:
             self._sent_whole = dialogue.transmit(line, batches(self._head, self._body), timeouts)
             sent = True
-            if self._stops is not None and self._method not in REPEATABLE:
+            # A part changes nothing that its upload's abort would not end.
+            if self._stops is not None and self._method not in REPEATABLE and self._weight is not Weight.PART:
                 line.stops = Reluctant(self._stops)
         except BodyError as error:
             raise (error.__cause__ or error) from None
