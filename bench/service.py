@@ -48,8 +48,7 @@ class Penstock:
         self.account = open_account()
         try:
             self._start()
-        except ServiceError:
-            self._process.wait()
+        except BaseException:
             self.account.close()
             raise
 
@@ -184,12 +183,18 @@ class Penstock:
                 stderr=log,
                 start_new_session=True,
             )
+        try:
+            self._await_ready()
+        except BaseException:  # a signal, too: nobody else knows of it yet
+            self._stop_process()
+            raise
+
+    def _await_ready(self) -> None:
         self.account.began(self._process.pid)
         assert self._process.stdout is not None
         readable, _, _ = select.select([self._process.stdout], [], [], READY_S)
         line = self._process.stdout.readline() if readable else b""
         if not line:
-            self._process.kill()
             said = (self.home.parent / f"{self.home.name}.log").read_text(errors="replace")[-1500:]
             raise ServiceError(f"Penstock did not become ready: {said}")
         self.options = ClientOptions(
@@ -201,6 +206,9 @@ class Penstock:
 
     def _end(self) -> None:
         self.client.close()
+        self._stop_process()
+
+    def _stop_process(self) -> None:
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(STOP_S)

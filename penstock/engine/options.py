@@ -37,7 +37,7 @@ class ClaimOptions:
     unsettled_max: int = 4096  # outcomes that wait for the catalog before claiming stops
     small_file_cost_bytes: int = 256 << 10  # what one small file costs a task besides its bytes
     large_file_cost_bytes: int = 8 << 20
-    acquit_s: float = 30.0  # a suspect that has run alone so long may get company
+    acquit_s: float = 5.0  # a suspect that has run alone so long may get company
     patience_s: float = 30.0  # a task whose large file finds no place so long may ask for one
     yield_after_s: float = 600.0  # a large file gives its place up only after having had it so long
     after_ahead_s: float = 0.02  # after what was claimed in the transaction that brought it, the next look

@@ -220,12 +220,19 @@ class Runner:
             failpoints.passing("leased")
 
     def _release_suspects(self) -> None:
-        """One suspect at a time, alone in a mover, so that the file that kills movers becomes known and no other suffers."""
+        """One suspect at a time, alone in a mover, so that the file that kills movers becomes known and no other suffers.
+
+        One that has been there for a while without killing it (its store may be silent) gets company of another bucket first.
+        """
         while self._held:
             mover = self._rooms.quarantine(self._now_ns())
             if not mover:
                 return
-            self._submit(mover, [self._held.popleft()])
+            there = {flight.order.transfer.bucket for flight in self._flights.at(mover)}
+            others = (flight for flight in self._held if flight.order.transfer.bucket not in there)
+            suspect = next(others, self._held[0])
+            self._held.remove(suspect)
+            self._submit(mover, [suspect])
 
     # ------------------------------------------------------------------------------------------------------------- waiting
 

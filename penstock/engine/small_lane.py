@@ -36,7 +36,7 @@ SYNC_SLOW_S = 0.003  # and each further one that much, before helpers take their
 Begin = Callable[[Running], Steps[Outcome]]
 End = Callable[[list[tuple[Running, Outcome]]], None]
 Reached = Pause | Awaited | Outcome
-_Peer = tuple[str, bool]  # a bucket, and whether the files are to stop
+_Peer = tuple[str, bool, bool]  # a bucket, whether the files are to stop, and whether their requests have begun
 
 
 class Journey:
@@ -51,6 +51,11 @@ class Journey:
         self.asked_s = 0.0
         self.stopped_s = 0.0
         self.awaited: Awaited | None = None
+
+    @property
+    def peer(self) -> _Peer:
+        """With whom it shares helpers."""
+        return (self.running.transfer.bucket, self.is_to_stop, self.awaited is not None)
 
     @property
     def is_to_stop(self) -> bool:
@@ -71,7 +76,8 @@ class Helpers:
     """Threads that each take one file over its next pause, whatever time that takes; no bucket gets all of them.
 
     A bucket gets another one only while more are idle than it has, so that alone it gets `count`, and the next one still finds
-    some. Files that are to stop count by themselves: they do not wait behind those that are held up.
+    some. Files that are to stop count by themselves: they do not wait behind those that are held up. So do files whose requests
+    have begun, for they may hold what the others wait for: a place in the pace of their bucket.
     """
 
     def __init__(self, count: int, give_back: Callable[[Journey, Reached], None]) -> None:
@@ -89,16 +95,16 @@ class Helpers:
             threading.Thread(target=self._work, name=f"small-aside-{number}", daemon=True).start()
 
     def is_idle_for(self, bucket: str) -> bool:
-        """Whether a file of this bucket would be taken up at once."""
-        peer = (bucket, False)
+        """Whether a file of this bucket that has its answer would be taken up at once."""
+        peer = (bucket, False, True)
         return peer not in self._waiting and self._busy.get(peer, 0) < self._idle
 
     def has_room_for(self, bucket: str) -> bool:
         """Whether not too much of this bucket waits: together with what is being done, twice what can be done."""
         if not self._busy:  # then nobody waits, either
             return True
-        peer = (bucket, False)
-        return self._busy.get(peer, 0) + len(self._waiting.get(peer, ())) < 2 * self._count
+        peers = ((bucket, False, False), (bucket, False, True))
+        return sum(self._busy.get(peer, 0) + len(self._waiting.get(peer, ())) for peer in peers) < 2 * self._count
 
     @property
     def is_waited_for(self) -> bool:
@@ -112,15 +118,13 @@ class Helpers:
             for peer in [peer for peer in self._waiting if not peer[1]]:
                 waiting = self._waiting.pop(peer)
                 for journey in waiting:
-                    to = (peer[0], journey.is_to_stop)
-                    self._waiting.setdefault(to, deque()).append(journey)
+                    self._waiting.setdefault(journey.peer, deque()).append(journey)
             self._assign()
 
     def take(self, journey: Journey) -> None:
         """Take this one over its next pause, and give it back."""
-        peer = (journey.running.transfer.bucket, journey.is_to_stop)
         with self._lock:
-            self._waiting.setdefault(peer, deque()).append(journey)
+            self._waiting.setdefault(journey.peer, deque()).append(journey)
             self._assign()
 
     def _assign(self) -> None:

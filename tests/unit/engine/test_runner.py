@@ -228,9 +228,9 @@ async def test_suspects_run_one_at_a_time_and_in_company_only_when_acquitted(rig
     rig.executor.die("mover-1.1", begun=names)
     await rig.pass_s(1.0)
     assert len(rig.executor.held["mover-q.1"]) == 1
-    await rig.pass_s(10)
+    await rig.pass_s(3)
     assert len(rig.executor.held["mover-q.1"]) == 1
-    await rig.pass_s(21)
+    await rig.pass_s(3)
     assert len(rig.executor.held["mover-q.1"]) == 2
     rig.executor.die("mover-q.1", begun=names)
     await rig.pass_s(2.0)

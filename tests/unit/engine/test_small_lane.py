@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import cast
 
 from penstock.engine.messages import MoverLimits
 from penstock.engine.outbox import Outbox
 from penstock.engine.running import Running
 from penstock.engine.small_lane import Helpers, Journey
-from penstock.transfer.steps import Pause, Steps
+from penstock.transfer.steps import Awaited, Pause, Steps
 from penstock.transfer.transfer import Outcome, Verdict
 from tests.fixtures.gate import transfer
 
 LOOK_S = 0.2
 
 
-class Interrupted(dict[tuple[str, bool], int]):
+class Interrupted(dict[tuple[str, bool, bool], int]):
     """What is busy; whenever that is asked, which is in the middle of giving out work, another thread looks as well."""
 
-    def __init__(self, helpers: Helpers, busy: dict[tuple[str, bool], int]) -> None:
+    def __init__(self, helpers: Helpers, busy: dict[tuple[str, bool, bool], int]) -> None:
         super().__init__(busy)
         self._helpers = helpers
         self._threads: list[threading.Thread] = []
         self._seen: list[bool] = []
 
-    def get(self, key: tuple[str, bool], default: int = 0) -> int:  # type: ignore[override]
+    def get(self, key: tuple[str, bool, bool], default: int = 0) -> int:  # type: ignore[override]
         looking = threading.Thread(target=lambda: self._seen.append(self._helpers.is_waited_for))
         looking.start()
         looking.join(LOOK_S)  # who looks under the lock sees nothing before the work is given out
@@ -64,3 +65,17 @@ def test_that_files_wait_is_seen_while_work_is_given_out() -> None:
     helpers._busy = interrupted = Interrupted(helpers, helpers._busy)
     helpers.take(next(coming))
     assert interrupted.seen() == [True]
+
+
+def test_files_that_hold_a_place_at_the_store_do_not_wait_behind_those_that_want_one() -> None:
+    """Their answers lie there unread meanwhile, and nobody gets a place before they are read."""
+    helpers = Helpers(2, lambda journey, reached: None)
+    coming = journeys()
+    for _ in range(4):
+        helpers.take(next(coming))
+    assert helpers._queue.qsize() == 2
+    answered = next(coming)
+    answered.awaited = cast("Awaited", object())
+    helpers.take(answered)
+    assert helpers._queue.qsize() == 3
+    assert not helpers.has_room_for(answered.running.transfer.bucket)
