@@ -5,30 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from importlib import resources
-from pathlib import Path
 
 import pytest
 
 from penstock.catalog.states import CONDITIONS, RESERVED_STATUSES, TRANSITIONS, Noun, ending, step
 from penstock.catalog.verbs import Settling
 from penstock.model import FINAL_SUB_TASK_STATUSES, DataFlowStatus, SubTaskStatus, TaskStatus
+from tests.fixtures.drawing import DRAWINGS, OUTSIDE, Edge, drawn
 
-DRAWINGS = Path(__file__).resolve().parents[3] / "docs" / "states.md"
 STATUSES = {Noun.DATA_FLOW: DataFlowStatus, Noun.TASK: TaskStatus, Noun.SUB_TASK: SubTaskStatus}
-TITLES = {"Dataflow": Noun.DATA_FLOW, "Task": Noun.TASK, "Sub-task": Noun.SUB_TASK}
-EDGE = re.compile(r"^\s*(\S+) --> (\S+?)(?: : (.+))?$")
-OUTSIDE = "[*]"
+TITLES = {Noun.DATA_FLOW: "Dataflow", Noun.TASK: "Task", Noun.SUB_TASK: "Sub-task"}
 
 
-def drawn() -> dict[Noun, set[tuple[str, str, str]]]:
-    """(before, after, cause) of each edge of each drawing."""
-    found: dict[Noun, set[tuple[str, str, str]]] = {}
-    for section in re.split(r"^## ", DRAWINGS.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
-        (drawing,) = re.findall(r"```mermaid\nstateDiagram-v2\n(.*?)```", section, flags=re.DOTALL)
-        edges = [EDGE.match(line) for line in drawing.splitlines()]
-        assert all(edges), drawing
-        found[TITLES[section.splitlines()[0]]] = {(e[1], e[2], e[3] or "") for e in edges if e}
-    return found
+def edges(noun: Noun) -> set[Edge]:
+    """(before, after, cause) of each edge of a noun's drawing."""
+    return drawn()[TITLES[noun]]
 
 
 def tabled(noun: Noun) -> Iterator[tuple[str, str, str]]:
@@ -43,7 +34,7 @@ def tabled(noun: Noun) -> Iterator[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("noun", Noun)
 def test_the_drawing_is_the_table(noun: Noun) -> None:
-    assert drawn()[noun] == set(tabled(noun))
+    assert edges(noun) == set(tabled(noun))
 
 
 @pytest.mark.parametrize("noun", Noun)
