@@ -20,6 +20,7 @@ from penstock.api.operation import Desk, Nonce, Operation, Reply
 from penstock.api.options import ApiOptions
 from penstock.api.perform import perform
 from penstock.api.protocol import Format, Head, Request
+from penstock.api.signature import Claim
 from penstock.api.streams import Streams
 from penstock.api.times import zone_named
 from penstock.catalog.catalog import Catalog
@@ -106,6 +107,21 @@ class Api:
             return self._failed(error, request_id=request_id, host=host), shape or Format.JSON
         return self._done(operation, reply, request_id), shape
 
+    def signed_call(self, head: Head) -> str:
+        """Which call a key of ours has signed by this head, its body unseen; "" where none has. Uses up no nonce."""
+        desk = self._desk
+        try:
+            key, claim = signature.verify_head(
+                head,
+                protocol.read_query(head, self.options),
+                desk.registry().access_keys,
+                now_ns=self._now_ns(),
+                clock_skew_s=self.options.clock_skew_s,
+            )
+        except ApiError:
+            return ""
+        return _call_of(key, claim)
+
     def refusal(self, error: ApiError, *, host: str, peer: str) -> Answer:
         """The answer to what never became a request, of `peer`'s. Anybody can cause that, so it is logged seldom."""
         request_id = self._request_ids.take()
@@ -137,8 +153,7 @@ class Api:
         key, claim = signature.verify(
             request, desk.registry().access_keys, now_ns=self._now_ns(), clock_skew_s=desk.options.clock_skew_s
         )
-        # Two keys may choose the same nonce: neither must be able to use up the other's.
-        return operation, key, Nonce(f"{key.access_key_id}:{claim.nonce}")
+        return operation, key, Nonce(_call_of(key, claim))
 
     @staticmethod
     def _done(operation: Operation, reply: Reply, request_id: str) -> Answer:
@@ -159,3 +174,8 @@ class Api:
         telemetry.failure("api.failed", error, request_id=request_id, frames=frames)
         fault = ApiError("InternalError", "Something went wrong here; the service's log tells more by this RequestId.")
         return answers.refusal(fault, action="", request_id=request_id, host=host)
+
+
+def _call_of(key: AccessKey, claim: Claim) -> str:
+    """A call's nonce. Two keys may choose the same: neither must be able to use up the other's."""
+    return f"{key.access_key_id}:{claim.nonce}"

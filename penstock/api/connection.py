@@ -228,6 +228,10 @@ class Connection(asyncio.Protocol):
         else:
             self._write(*refused)
 
+    def signed_call(self) -> str:
+        """As `bodies` asks: which call a known key has signed in the head of the body that comes in; "" where none has."""
+        return self._api.signed_call(self._head) if self._head is not None else ""
+
     def make_room(self) -> None:
         """As `bodies` asks."""
         words = "Too much of other requests' bodies is under way: send this one again a little later."

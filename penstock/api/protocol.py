@@ -100,14 +100,18 @@ def parse_headers(raw: Iterable[tuple[bytes, bytes]], options: ApiOptions) -> di
     return headers
 
 
+def read_query(head: Head, options: ApiOptions) -> Pairs:
+    """The query's parameters, decoded. Raises ApiError for one that is too long or not UTF-8."""
+    if len(head.query_string) > options.query_max_bytes:
+        raise ApiError("RequestURITooLong", f"The query exceeds {options.query_max_bytes} bytes; send a form body.")
+    return _pairs(head.query_string, options.parameter_max_count)
+
+
 def parse_request(head: Head, body: bytes, options: ApiOptions) -> Request:
     """Decode query and form body. Raises ApiError for whatever is too long, repeated, not UTF-8 or no form."""
-    query_string, headers = head.query_string, head.headers
-    if len(query_string) > options.query_max_bytes:
-        raise ApiError("RequestURITooLong", f"The query exceeds {options.query_max_bytes} bytes; send a form body.")
+    query, headers = read_query(head, options), head.headers
     if body and headers.get("content-type", _FORM).partition(";")[0].strip().lower() != _FORM:
         raise ApiError("InvalidParameter.Format", f"A body has to be a form: content-type {_FORM}.")
-    query = _pairs(query_string, options.parameter_max_count)
     form = _pairs(body, options.parameter_max_count - len(query)) if body else ()
     parameters = dict(query)
     if form:

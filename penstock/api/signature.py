@@ -1,7 +1,8 @@
 """Who sent a request: ACS3-HMAC-SHA256 (signature V3) and the older Signature 1.0.
 
 Pure computation over a `Request`: the query is decoded and encoded again, exactly the headers named in SignedHeaders count,
-the body's hash is computed here and not believed. Compared in constant time. Nonces are the catalog's.
+the body's hash is computed here and not believed (but by `verify_head`, which says who is speaking and not what). Compared in
+constant time. Nonces are the catalog's.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from urllib.parse import quote
 import msgspec
 
 from penstock.api.errors import ApiError, missing
-from penstock.api.protocol import Request
+from penstock.api.protocol import Head, Pairs, Request
 from penstock.api.times import stamp_s
 from penstock.model import AccessKey
 
@@ -46,9 +47,9 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     older: bytes  # what Signature 1.0 appends to the secret
 
 
-def is_v3(request: Request) -> bool:
+def is_v3(sent: Head | Request) -> bool:
     """Whether the Authorization header decides (then unsigned Action and Version parameters mean nothing)."""
-    return request.headers.get("authorization", "").startswith("ACS3-")
+    return sent.headers.get("authorization", "").startswith("ACS3-")
 
 
 def called(request: Request) -> tuple[str, str]:
@@ -66,7 +67,9 @@ def called(request: Request) -> tuple[str, str]:
 
 def read_claim(request: Request) -> Claim:
     """Raises ApiError when the request is not signed, or not in a way that is known here."""
-    return _claim_v3(request) if is_v3(request) else _claim_v1(request)
+    if not is_v3(request):
+        return _claim_v1(request)
+    return _claim_v3(request, request.query, hashlib.sha256(request.body).hexdigest() if request.body else _NO_BODY)
 
 
 def verify(
@@ -74,6 +77,24 @@ def verify(
 ) -> tuple[AccessKey, Claim]:
     """The key that signed the request, and its claim. Raises ApiError; a wrong signature names our string-to-sign."""
     claim = read_claim(request)
+    return _owner(claim, access_keys, now_ns=now_ns, clock_skew_s=clock_skew_s), claim
+
+
+def verify_head(
+    head: Head, query: Pairs, access_keys: Mapping[str, AccessKey], *, now_ns: int, clock_skew_s: int
+) -> tuple[AccessKey, Claim]:
+    """As `verify`, while the body is still to come: what the head says of it is believed. Raises ApiError.
+
+    Only for bodies that have anything in them: Signature 1.0 signs a form's parameters like the query's, so of such a caller
+    nothing is known before the body is whole.
+    """
+    if not is_v3(head):
+        raise ApiError("IncompleteSignature", f"Only {V3} signs a head by itself.")
+    claim = _claim_v3(head, query, head.headers.get("x-acs-content-sha256", ""))
+    return _owner(claim, access_keys, now_ns=now_ns, clock_skew_s=clock_skew_s), claim
+
+
+def _owner(claim: Claim, access_keys: Mapping[str, AccessKey], *, now_ns: int, clock_skew_s: int) -> AccessKey:
     if claim.security_token:
         raise ApiError(
             "InvalidSecurityToken.MismatchWithAccessKey",
@@ -92,7 +113,7 @@ def verify(
         raise ApiError(
             "InvalidParameter.Format", f"SignatureNonce has 1 to {NONCE_MAX_CHARACTERS} printable characters."
         )
-    return key, claim
+    return key
 
 
 def _sign(claim: Claim, secret: str) -> str:
@@ -115,27 +136,27 @@ def _check_time(timestamp: str, *, now_ns: int, clock_skew_s: int) -> None:
 # ------------------------------------------------------------------------------------------------------------------- V3
 
 
-def _claim_v3(request: Request) -> Claim:
-    scheme, _, rest = request.headers["authorization"].partition(" ")
+def _claim_v3(sent: Head | Request, query: Pairs, body_sha256: str) -> Claim:
+    headers = sent.headers
+    scheme, _, rest = headers["authorization"].partition(" ")
     if scheme != V3:
         raise ApiError("InvalidSignatureMethod", f"Of the ACS3 family only {V3} is taken.")
     fields = dict([field.strip().partition("=")[::2] for field in rest.split(",")])
     credential, signed, signature = (fields.get(name, "") for name in ("Credential", "SignedHeaders", "Signature"))
     if not (credential and signed and signature):
         raise ApiError("IncompleteSignature", "Authorization needs Credential, SignedHeaders and Signature.")
-    headers = request.headers
     names = _signed_names(signed)
     lacking = [name for name in names if name not in headers]
     if lacking:
         raise _not_signed(lacking)
     canonical = "\n".join(
         [
-            request.method,
+            sent.method,
             "/",
-            _canonical(request.query),
+            _canonical(query),
             "".join([f"{name}:{headers[name]}\n" for name in names]),
             signed,
-            hashlib.sha256(request.body).hexdigest() if request.body else _NO_BODY,
+            body_sha256,
         ]
     )
     return Claim(

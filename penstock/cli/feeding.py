@@ -1,7 +1,7 @@
 """The files of one command: their list is read as it comes, they go to the service by the bulk door, page by page.
 
-Nothing is created twice: a page that got no answer is sent again with its ClientToken. Where the service has no bulk door
-(strict fidelity) the files go one by one.
+Nothing is created twice: a page that got no answer is sent again with its ClientToken, for as long as `patience` says. Where
+the service has no bulk door (strict fidelity) the files go one by one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, BinaryIO, TypeVar
+from functools import partial
+from typing import Any, BinaryIO
 
 import click
 
@@ -21,22 +22,17 @@ from penstock.cli.answers import Thing, page, print_raw, things
 from penstock.cli.connection import Service
 from penstock.cli.failure import ExitCode
 from penstock.cli.output import count_bar, note, visible
-from penstock.cli.patience import BUSY, asked_patiently
+from penstock.cli.patience import BUSY, NO_PLACE, Patience
 from penstock.cli.tasks import find_task
 from penstock.client import Created, FileToMove, bulk_pages
 from penstock.errors import ApiRefusedError, ApiUnreachableError, SettingsError
 
-Result = TypeVar("Result")
-
 LIST_CHUNK_BYTES = 1 << 20
 NAME_MAX_BYTES = 64 << 10
-REPEATS_S = (0.5, 1.0, 2.0, 4.0)
-FULL_PAUSE_S = 1.0
 LOOKS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 SHOWN_MAX = 20
 LIVE = "CREATED,RUNNING,CANCELING"
 NOT_DONE = "FAILED,CANCELED,EXPIRED"
-NO_PLACE = "Throttling.User"
 OF_ONE_FILE = ("IllegalCharacters", "InvalidParameter.", "MissingSrcFilePath", "MissingDstFilePath")
 
 
@@ -129,13 +125,18 @@ def _whole(value: object) -> int | None:
 
 
 class Feeder:
-    """Hands files of one stream to the service; says what is worth saying once."""
+    """Hands files of one stream to the service.
+
+    `accepted` counts those that were answered with an id; `in_doubt` those of a call that got no answer, and may have been.
+    """
 
     def __init__(self, service: Service, stream: Thing) -> None:
         self._service = service
         self._stream = stream
         self._by_bulk = True
-        self._said_full = False
+        self._patience = Patience()
+        self.accepted = 0
+        self.in_doubt = 0
 
     def feed(self, files: Sequence[FileToMove]) -> Iterator[tuple[FileToMove, Created]]:
         """What became of each file, in order of being decided. Waits while the service has no places."""
@@ -147,8 +148,13 @@ class Feeder:
                 else:
                     yield file, created
             if waiting:
-                self._pause()
+                self._patience.await_places()
             files = waiting
+
+    def so_far(self) -> str:
+        """What to say of the files where no more are handed over."""
+        doubtful = f", and up to {self.in_doubt} more, of which the service did not tell" if self.in_doubt else ""
+        return f"{self.accepted} files were accepted before this{doubtful}; they are being moved"
 
     def _send(self, files: Sequence[FileToMove]) -> Sequence[Created]:
         if self._by_bulk:
@@ -164,14 +170,15 @@ class Feeder:
 
     def _bulk(self, files: Sequence[FileToMove]) -> Sequence[Created]:
         token = secrets.token_hex(16)
-        return self._repeated(
+        return self._answered(
+            len(files),
             lambda: self._service.client.create_sub_tasks(
                 files,
                 file_system_id=self._service.file_system_id,
                 data_flow_id=self._stream["DataFlowId"],
                 task_id=self._stream["TaskId"],
                 client_token=token,
-            )
+            ),
         )
 
     def _single(self, file: FileToMove) -> Created:
@@ -184,35 +191,35 @@ class Feeder:
             "Condition": {name: value for name, value in condition.items() if value is not None} or None,
             "ClientToken": secrets.token_hex(16),
         }
+
+        def create() -> Sequence[Created]:
+            answer = self._service.call("CreateDataFlowSubTask", **parameters)
+            return [Created(sub_task_id=str(answer["DataFlowSubTaskId"]))]
+
         try:
-            answer = self._repeated(lambda: self._service.call("CreateDataFlowSubTask", **parameters))
+            (created,) = self._answered(1, create)
         except ApiRefusedError as error:
             if not error.code.startswith(OF_ONE_FILE):
                 raise
             return Created(code=error.code, message=str(error))
-        return Created(sub_task_id=str(answer["DataFlowSubTaskId"]))
+        return created
 
-    def _repeated(self, ask: Callable[[], Result]) -> Result:
-        """Ask again what got no answer, and as long as the service asks to come back. The token makes that safe."""
-        pauses = iter(REPEATS_S)
-        while True:
+    def _answered(self, count: int, create: Callable[[], Sequence[Created]]) -> Sequence[Created]:
+        """The answer of a call that creates `count` files with one ClientToken, which makes it safe to ask again."""
+
+        def ask() -> Sequence[Created]:
+            in_doubt, self.in_doubt = self.in_doubt, count
             try:
-                return ask()
-            except ApiUnreachableError:
-                pause_s = next(pauses, None)
-                if pause_s is None:
-                    raise
-                time.sleep(pause_s)
+                return create()
             except ApiRefusedError as error:
-                if error.code not in BUSY:
-                    raise
-                self._pause()
+                if error.code != BUSY:
+                    self.in_doubt = in_doubt  # this try did nothing; one before it may have
+                raise
 
-    def _pause(self) -> None:
-        if not self._said_full:
-            self._said_full = True
-            note("as many sub-tasks wait as may wait; going on when there are places again")
-        time.sleep(FULL_PAUSE_S)
+        answer = self._patience.asked(ask)
+        self.accepted += sum(not created.code for created in answer)
+        self.in_doubt = 0
+        return answer
 
 
 def create_one(service: Service, stream: Thing, file: FileToMove) -> str:
@@ -241,7 +248,7 @@ def create_many(service: Service, stream: Thing, files: Iterator[FileToMove], *,
                         _tell_file(file, created, as_json=as_json)
                 tell(len(made), len(made))
     except (ApiRefusedError, ApiUnreachableError, SettingsError, KeyboardInterrupt):
-        note(f"{len(made)} files were accepted before this; they are being moved")
+        note(feeder.so_far())
         raise
     not_done: Sequence[Thing] = []
     if wait:
@@ -269,17 +276,20 @@ def await_all(service: Service, stream: Thing, sub_task_ids: Sequence[str]) -> S
     if not mine:
         return []
     oldest, newest = min(mine), max(mine)
+    patience = Patience()
     looks, more = 0, True
     with count_bar("files of the stream") as tell:
         while more:
             # They end about in the order in which they were made. So while the newest is live no more is looked at.
-            more = _is_live(service, newest) or any(item in mine for item in _found(service, stream, LIVE, oldest))
-            stats = asked_patiently(lambda: find_task(service, stream["TaskId"]))["ProgressStats"]
+            more = patience.asked(lambda: _is_live(service, newest)) or any(
+                item in mine for item in _found(service, patience, stream, LIVE, oldest)
+            )
+            stats = patience.asked(lambda: find_task(service, stream["TaskId"]))["ProgressStats"]
             tell(stats["FilesDone"], stats["FilesTotal"])
             if more:
                 time.sleep(LOOKS_S[min(looks, len(LOOKS_S) - 1)])
                 looks += 1
-    found = _found(service, stream, NOT_DONE, oldest)
+    found = _found(service, patience, stream, NOT_DONE, oldest)
     return [item for sub_task_id, item in found.items() if sub_task_id in mine]
 
 
@@ -288,13 +298,13 @@ def _is_live(service: Service, sub_task_id: str) -> bool:
     return any(item["Status"] in LIVE.split(",") for item in _items(answer))
 
 
-def _found(service: Service, stream: Thing, statuses: str, oldest: str) -> dict[str, Thing]:
+def _found(service: Service, patience: Patience, stream: Thing, statuses: str, oldest: str) -> dict[str, Thing]:
     """The stream's sub-tasks in these statuses, back to the one called `oldest`: ids begin with their time."""
     found: dict[str, Thing] = {}
     filters: dict[str, str | None] = {"DataFlowTaskIds": stream["TaskId"], "Status": statuses}
     token = ""
     while True:
-        answer = _page(service, filters, next_token=token)
+        answer = patience.asked(partial(_page, service, filters, next_token=token))
         items = _items(answer)
         found |= {item["DataFlowSubTaskId"]: item for item in items}
         token = answer.get("NextToken", "")
@@ -303,9 +313,7 @@ def _found(service: Service, stream: Thing, statuses: str, oldest: str) -> dict[
 
 
 def _page(service: Service, filters: dict[str, str | None], *, next_token: str = "") -> Thing:
-    return asked_patiently(
-        lambda: page(service, "DescribeDataFlowSubTasks", filters=filters, limit=100, next_token=next_token)
-    )
+    return page(service, "DescribeDataFlowSubTasks", filters=filters, limit=100, next_token=next_token)
 
 
 def _items(answer: Thing) -> list[Thing]:

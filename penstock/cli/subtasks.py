@@ -13,7 +13,7 @@ from penstock.cli.arguments import AS_JSON, LIMIT, NEXT_TOKEN, STATUS
 from penstock.cli.connection import Service, with_service
 from penstock.cli.feeding import ListForm, create_many, create_one, listed_files
 from penstock.cli.output import byte_bar, note, print_facts, size
-from penstock.cli.patience import asked_patiently
+from penstock.cli.patience import Patience
 from penstock.cli.tasks import TASK, find_task
 from penstock.client import FileToMove
 from penstock.errors import ApiRefusedError, ApiUnreachableError
@@ -129,10 +129,10 @@ def find_sub_task(service: Service, sub_task_id: str) -> Thing:
 
 def await_sub_task(service: Service, sub_task_id: str) -> Thing:
     """The sub-task when it is final; shows progress meanwhile, and waits for a service that is restarted."""
-    looks = 0
+    looks, patience = 0, Patience()
     with byte_bar(sub_task_id, None) as tell:
         while True:
-            found = asked_patiently(lambda: find_sub_task(service, sub_task_id))
+            found = patience.asked(lambda: find_sub_task(service, sub_task_id))
             stats = found["ProgressStats"]
             tell(stats["BytesDone"], stats["BytesTotal"] or None)
             if found["Status"] not in LIVE:

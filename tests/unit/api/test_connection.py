@@ -93,6 +93,9 @@ class Echo:
         asked = {"Method": head.method, "Query": head.query_string.decode("latin-1"), "Body": body.decode("latin-1")}
         return answers.success("Echo", "R", asked), Format.JSON
 
+    def signed_call(self, head: Head) -> str:
+        return head.headers.get("x-call", "")
+
     def refusal(self, error: ApiError, *, host: str, peer: str) -> Answer:
         return answers.refusal(error, action="", request_id="R", host=host)
 
@@ -490,8 +493,8 @@ def test_one_connection_too_many_is_told_so(loop: asyncio.AbstractEventLoop) -> 
     refused(lines[-1], 503, "ServiceUnavailable")
 
 
-def post(length: int, sent: int) -> bytes:
-    return b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % length + b"b" * sent
+def post(length: int, sent: int, call: bytes = b"") -> bytes:
+    return b"POST / HTTP/1.1\r\nx-call: %b\r\ncontent-length: %d\r\n\r\n" % (call, length) + b"b" * sent
 
 
 def test_bodies_of_all_connections_have_one_bound(loop: asyncio.AbstractEventLoop) -> None:
@@ -513,6 +516,33 @@ def test_bodies_of_all_connections_have_one_bound(loop: asyncio.AbstractEventLoo
         line.feed([b"b" * 100])
         assert [answer[0] for answer in line.answers()] == [200]
     assert api.bodies.held_bytes == 0
+
+
+def test_strangers_leave_before_those_whose_head_is_signed(loop: asyncio.AbstractEventLoop) -> None:
+    """The largest of them first; only among themselves do callers of ours leave. What is signed once holds once."""
+    api = Echo()
+    api.bodies = Bodies(max_bytes=1000)
+
+    def sending(sent: int, call: bytes = b"") -> Line:
+        line = Line(loop, api=api)
+        line.feed([post(200, sent, call)])
+        return line
+
+    def hung_up(*lines: Line) -> list[bool]:
+        return [line.transport.ended for line in lines]
+
+    strangers = [sending(sent) for sent in (90, 100, 80)]
+    ours = [sending(190, b"1"), sending(180, b"2"), sending(170, b"3")]
+    again = sending(195, b"1")  # a head that was overheard
+    assert hung_up(*strangers, *ours, again) == [False] * 6 + [True]
+    latest = [sending(180, b"4"), sending(180, b"5")]
+    assert hung_up(*strangers, *ours, *latest) == [True, True, False, *[False] * 5]
+    latest.append(sending(180, b"6"))
+    assert hung_up(*strangers, *ours, *latest) == [True, True, True, True, *[False] * 5]
+    refused(ours[0], 503, "ServiceUnavailable")
+    for line in latest:
+        line.feed([b"b" * 20])
+        assert [answer[0] for answer in line.answers()] == [200]
 
 
 @pytest.mark.parametrize(

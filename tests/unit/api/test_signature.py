@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from penstock.api import signature
 from penstock.api.errors import ApiError
 from penstock.api.options import ApiOptions
-from penstock.api.protocol import Request, parse_request, read_head
+from penstock.api.protocol import Head, Pairs, Request, parse_request, read_head, read_query
 from penstock.model import AccessKey
 from tests.fixtures.signing import NOW_NS, SIGNER, Signer, stamp, v1_parameters, v3_headers
 
@@ -235,3 +235,50 @@ def test_whatever_comes_is_refused_and_never_breaks(
 
 def test_stamps_are_those_of_the_sdk() -> None:
     assert stamp() == "2024-10-23T16:28:16Z"
+
+
+# ----------------------------------------------------------------------------------------------------- heads by themselves
+
+
+def head_of(headers: dict[str, str], query: dict[str, str]) -> tuple[Head, Pairs]:
+    raw = [(name.encode("latin-1"), value.encode("utf-8")) for name, value in headers.items()]
+    head = read_head("POST", f"/?{urlencode(query)}".encode("ascii"), raw, OPTIONS)
+    return head, read_query(head, OPTIONS)
+
+
+def verify_head(
+    headers: dict[str, str], query: dict[str, str], now_ns: int = NOW_NS
+) -> tuple[AccessKey, signature.Claim]:
+    head, pairs = head_of(headers, query)
+    return signature.verify_head(head, pairs, KEYS, now_ns=now_ns, clock_skew_s=SKEW_S)
+
+
+@given(QUERIES, st.binary(max_size=50))
+def test_a_head_tells_its_owner_before_the_body_is_there(query: dict[str, str], body: bytes) -> None:
+    key, claim = verify_head(v3_headers(query, body), query)
+    assert (key.access_key_id, claim.nonce) == (SIGNER.key_id, "n-1")
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, "IncompleteSignature"),
+        ({"authorization": "ACS3-HMAC-SHA256 "}, "IncompleteSignature"),
+        (v3_headers({}, b"body", signer=WRONG), "SignatureDoesNotMatch"),
+        (v3_headers({}, b"body") | {"x-acs-content-sha256": "0" * 64}, "SignatureDoesNotMatch"),
+        (v3_headers({}, b"body") | {"x-acs-date": stamp(NOW_NS - 1_000_000_000)}, "SignatureDoesNotMatch"),
+        (v3_headers({}, b"body", signer=Signer(key_id="nobody")), "InvalidAccessKeyId.NotFound"),
+        (v3_headers({}, b"body", signer=Signer(key_id="off")), "InvalidAccessKeyId.Inactive"),
+        (v3_headers({}, b"body", now_ns=NOW_NS - (SKEW_S + 1) * 1_000_000_000), "InvalidTimeStamp.Expired"),
+        (v3_headers({}, b"body", nonce="n" * 200), "InvalidParameter.Format"),
+    ],
+)
+def test_a_head_that_proves_nothing(headers: dict[str, str], code: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        verify_head(headers, {})
+    assert refused.value.code == code
+
+
+def test_signature_1_0_needs_the_body() -> None:
+    with pytest.raises(ApiError):
+        verify_head({"host": "nas.example"}, v1_parameters({}))

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from penstock import telemetry
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.database import BrokenConnectionError, Connection, Durability
 from penstock.catalog.rows import digest
@@ -106,7 +107,8 @@ async def test_a_newer_penstocks_ledger_is_left_alone(tmp_path: Path) -> None:
         await open_catalog(SqliteDatabase(path))
 
 
-async def test_an_older_ledgers_paths_are_found_as_before(tmp_path: Path) -> None:
+async def test_an_older_ledgers_paths_are_found_as_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", telemetry.LOGGER_NAME)
     paths = ["/short", "/" + "é" * 119, "/" + "é" * 120]
     book = await Book(tmp_path / "a.db").open()
     flow = await book.flow()
@@ -116,7 +118,13 @@ async def test_an_older_ledgers_paths_are_found_as_before(tmp_path: Path) -> Non
         await book.catalog.create_sub_task(book.call(), new)
     await book.close()
     _make_older(book.path)
+    assert "catalog.migrat" not in caplog.text, "a new catalog is no news"
     await book.open()
+    said = [record.getMessage() for record in caplog.records if record.getMessage().startswith("catalog.migrat")]
+    assert [line.split()[:2] for line in said] == [
+        ["catalog.migrating", "to_schema=5"],
+        ["catalog.migrated", "to_schema=5"],
+    ]
     for path in paths:
         for query in (SubTaskQuery(file_system_id=FS, sources=[path]), SubTaskQuery(file_system_id=FS, targets=[path])):
             page = await book.catalog.sub_tasks(query, next_token="", limit=20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.cli.patience import SILENCE_MAX_S, asked_patiently
+from penstock.cli.patience import SILENCE_MAX_S, Patience
 from penstock.errors import ApiRefusedError, ApiUnreachableError
 
 
@@ -26,9 +26,10 @@ class Away:
         self.now_s += pause_s
 
     def asked(self) -> str:
-        return asked_patiently(self.ask, clock=lambda: self.now_s, sleep=self.sleep)
+        return Patience(clock=lambda: self.now_s, sleep=self.sleep).asked(self.ask)
 
 
+FULL = ApiRefusedError("too many wait", code="Throttling.User", status=400)
 BUSY = ApiRefusedError("going down", code="ServiceUnavailable", status=503)
 
 
@@ -45,6 +46,25 @@ def test_after_a_minute_it_is_given_up() -> None:
     with pytest.raises(ApiUnreachableError):
         away.asked()
     assert SILENCE_MAX_S <= away.now_s - 100 <= SILENCE_MAX_S + 2
+
+
+def test_after_a_minute_of_being_busy_it_is_given_up_too() -> None:
+    away = Away(10 * SILENCE_MAX_S, BUSY)
+    with pytest.raises(ApiRefusedError, match="going down"):
+        away.asked()
+    assert SILENCE_MAX_S <= away.now_s - 100 <= SILENCE_MAX_S + 2
+
+
+def test_places_are_waited_for_as_long_as_there_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert Away(10 * SILENCE_MAX_S, FULL).asked() == "answer"
+    assert capsys.readouterr().err == "as many sub-tasks wait as may wait; going on when there are places again\n"
+
+
+def test_the_words_of_a_busy_service_are_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    Away(1, BUSY).asked()
+    said = capsys.readouterr().err
+    assert said.startswith("going down; asking again")
+    assert "as many" not in said
 
 
 def test_another_refusal_is_final(capsys: pytest.CaptureFixture[str]) -> None:
