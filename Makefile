@@ -20,8 +20,10 @@ FUZZ_S ?= 60
 FUZZ_ARGS ?=
 CHAOS_FILES ?= 2000
 CHAOS_SEED ?= 0
+RACES ?= 10000
+RACES_SEED ?= 0
 
-.PHONY: help venv deb demo test kill-matrix check format locks third-party clean bench fuzz chaos
+.PHONY: help venv deb demo test kill-matrix check format locks third-party clean bench fuzz chaos races
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +80,10 @@ kill-matrix: $(TOOLS) ## die by SIGKILL at every failpoint, wherever it is passe
 chaos: $(TOOLS) ## move CHAOS_FILES=2000 files through a store in trouble; CHAOS_SEED=... plays one again
 	@PENSTOCK_CHAOS_FILES=$(CHAOS_FILES) PENSTOCK_CHAOS_SERVED=$$(( $(CHAOS_FILES) / 10 + 1 )) PENSTOCK_CHAOS_SEED=$(CHAOS_SEED) \
 	    $(BIN)/python -m pytest -n 2 --timeout 3600 tests/faults/chaos/test_seeded.py tests/faults/chaos/test_served.py
+
+races: $(TOOLS) ## race RACES=10000 times against others that write the same name, each kind; RACES_SEED=... for others
+	@PENSTOCK_RACES=$(RACES) PENSTOCK_RACES_SEED=$(RACES_SEED) \
+	    $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 3600 -rP tests/faults/races
 
 check: $(TOOLS) ## lint, format, types, import contracts, house rules, licences, generated files
 	@echo "check: ruff";            $(BIN)/ruff check --quiet $(CODE)

@@ -2,13 +2,14 @@
 
 Code says `failpoints.passing("rename")`, which does nothing (some 20 ns) unless a directory of traps was handed to the service
 by a private environment variable. A trap is a file in it, `rename.3`: who passes that point for the third time dies there by
-SIGKILL. Calls the kernel only; decides nothing about the files that move.
+SIGKILL, or stands still by SIGSTOP. Calls the kernel only; decides nothing about the files that move.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NoReturn, get_args
@@ -20,6 +21,9 @@ VARIABLE = "PENSTOCK_FAILPOINTS"
 
 PASSES_MAX = 32
 """The largest number that a trap can have."""
+
+STOP = "stop"
+"""What stands in a trap that stops a process, as a file system that hangs does, instead of killing it."""
 
 ControlPoint = Literal[
     "ledger.commit", "ledger.committed",  # a transaction with all that waited for it, before its callers hear of it
@@ -98,7 +102,7 @@ class _Traps:
         self._directory = directory
 
     def passing(self, point: Point) -> None:
-        """Count down the point's trap, if there is one; at 0 the process dies.
+        """Count down the point's trap, if there is one; at 0 the process dies, or stops until somebody lets it go on.
 
         Counted by renaming, so that of many processes and threads exactly one gets to 0, and a process that is started anew
         goes on. The file that is left, with a 0, says that it happened.
@@ -110,13 +114,21 @@ class _Traps:
             except FileNotFoundError:
                 continue
             if left == 1:
-                _die(sprung)
+                _sprung(sprung.read_text().split())
             return
 
 
-def _die(sprung: Path) -> NoReturn:
-    """End at once, together with the processes whose ids are in the trap: a power cut takes a mover's service along."""
-    for pid in sprung.read_text().split():
+def _sprung(words: list[str]) -> None:
+    """Do what the trap says."""
+    if words != [STOP]:
+        _die(words)
+    # To this very thread: it takes no further step before all of the process stands still.
+    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
+
+
+def _die(together_with: list[str]) -> NoReturn:
+    """End at once, together with the processes that have these ids: a power cut takes a mover's service along."""
+    for pid in together_with:
         os.kill(int(pid), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("killed")

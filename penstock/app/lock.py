@@ -1,7 +1,8 @@
-"""The lock that makes a service the only one on its HOME.
+"""The lock that makes a service the only one on its HOME, under whatever path, and on no copy of it.
 
-An flock on `service.lock`, held as long as the process lives; the kernel lets go of it, whatever end the process takes.
-Whoever only asks whether a service runs holds it for an instant, so a starting service tries a few times.
+An flock on `service.lock` and one on HOME itself, held as long as the process lives; the kernel lets go of them, whatever end
+the process takes. The file tells others who holds it. The directory cannot be taken for a stale lock and removed.
+Whoever only asks whether a service runs holds them for an instant, so a starting service tries a few times.
 """
 
 from __future__ import annotations
@@ -11,29 +12,75 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from penstock.errors import HomeInUseError
 from penstock.settings.home import Home
 
 TRIES = 5
 BETWEEN_TRIES_S = 0.05
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_READ_MAX_BYTES = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Holder:
+    """What a service writes into its lock: its process, and where HOME was; "" each where nobody wrote."""
+
+    process: str
+    path: str
+
+    @property
+    def words(self) -> str:
+        return f" (process {self.process})" if self.process else ""
 
 
 @contextlib.contextmanager
 def service_lock(home: Home) -> Iterator[None]:
-    """Holds HOME for this process. Raises HomeInUseError at once when another process holds it."""
-    descriptor = os.open(home.service_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        if not _taken(descriptor):
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+    """Holds HOME for this process. Raises HomeInUseError at once when another process holds it, or what it is a copy of."""
+    with contextlib.ExitStack() as stack:
+        descriptor = os.open(home.service_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        stack.callback(os.close, descriptor)
+        directory = os.open(home.path, _DIRECTORY)
+        stack.callback(os.close, directory)
+        if not _taken(descriptor) or not _taken_if_offered(directory):
+            holder = _read(descriptor)
             raise HomeInUseError(
-                f"{home.path} is in use by another service{f' (process {holder})' if holder else ''}; stop that one first"
+                f"{home.path} is in use by another service{holder.words}; stop that one first, or make a HOME of its own"
+                " for this one with penstock init"
             )
+        _refuse_copy(home, _read(descriptor))
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n{home.path.resolve()}\n".encode("utf-8", "surrogateescape"), 0)
         yield
-    finally:
-        os.close(descriptor)
+
+
+def service_runs(home: Home) -> bool:
+    """Whether some process holds HOME now."""
+    return _is_held(home.service_lock, os.O_RDWR | os.O_CLOEXEC) or _is_held(home.path, _DIRECTORY)
+
+
+def _refuse_copy(home: Home, last: _Holder) -> None:
+    """HOME was copied from where `last` served it, and a service runs there: both have the same unfinished sub-tasks.
+
+    Raises HomeInUseError. A HOME that was moved, or whose original is stopped, is as good as any.
+    """
+    original = Home(path=Path(last.path))
+    try:
+        is_copy = bool(last.path) and not home.path.samefile(original.path)
+    except OSError:  # there is nothing any more
+        return
+    if is_copy and service_runs(original):
+        raise HomeInUseError(
+            f"{home.path} is a copy of {original.path}, whose service{last.words} runs: both would do the same unfinished"
+            " work. Stop that service first, or make a new HOME with penstock init"
+        )
+
+
+def _read(descriptor: int) -> _Holder:
+    lines = os.pread(descriptor, _READ_MAX_BYTES, 0).decode("utf-8", "surrogateescape").split("\n")
+    return _Holder(process=lines[0].strip(), path=lines[1] if len(lines) > 1 else "")
 
 
 def _taken(descriptor: int) -> bool:
@@ -47,16 +94,25 @@ def _taken(descriptor: int) -> bool:
     return False
 
 
-def service_runs(home: Home) -> bool:
-    """Whether some process holds HOME now."""
+def _taken_if_offered(directory: int) -> bool:
+    """As `_taken`; also where directories cannot be locked, as on NFS: the file has to do there."""
     try:
-        descriptor = os.open(home.service_lock, os.O_RDWR | os.O_CLOEXEC)
+        return _taken(directory)
+    except OSError:
+        return True
+
+
+def _is_held(path: Path, flags: int) -> bool:
+    try:
+        descriptor = os.open(path, flags)
     except FileNotFoundError:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
+    except OSError:  # directories cannot be locked there
+        return False
     finally:
         os.close(descriptor)
     return False

@@ -18,9 +18,10 @@ from pathlib import Path
 import tomlkit
 
 from penstock.app.certificates import write_certificates
+from penstock.app.lock import service_runs
 from penstock.app.registering import EMBEDDED_ABILITIES, TAGS, describe_root
 from penstock.emulator import create_bucket
-from penstock.errors import HomeExistsError, SettingsError
+from penstock.errors import HomeExistsError, HomeInUseError, SettingsError
 from penstock.model import AccessKey, AddressingStyle, Bucket, BucketKind, Credentials, FileSystem
 from penstock.settings.choices import Settings
 from penstock.settings.entries import access_key_values, bucket_values, file_system_values
@@ -87,12 +88,9 @@ def _empty_directory(home: Home) -> int:
     except OSError as error:
         raise SettingsError(f"{home.path} cannot be made: {error.strerror}") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if home.settings_file.exists():
-            raise HomeExistsError(
-                f"{home.path} was made already; nothing was changed. Start it with: "
-                f"penstock serve {shlex.quote(str(home.path))}"
-            )
+        _refuse_made(home)  # before a lock that its service may hold
+        _lock(descriptor, home)
+        _refuse_made(home)
         if os.listdir(descriptor):
             raise HomeExistsError(f"{home.path} is not empty, and not a HOME of Penstock; nothing was changed")
         os.fchmod(descriptor, 0o700)
@@ -100,6 +98,23 @@ def _empty_directory(home: Home) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _lock(descriptor: int, home: Home) -> None:
+    """Waits for another `init`. Raises HomeInUseError when a service holds HOME, which lost its settings then."""
+    if home.service_lock.exists() and service_runs(home):
+        raise HomeInUseError(
+            f"{home.path} is in use by a service, although its penstock.toml is gone; stop that one first"
+        )
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _refuse_made(home: Home) -> None:
+    if home.settings_file.exists():
+        raise HomeExistsError(
+            f"{home.path} was made already; nothing was changed. Start it with: "
+            f"penstock serve {shlex.quote(str(home.path))}"
+        )
 
 
 def _fill(home: Home, *, tls: Tls, now_ns: int, entropy: Callable[[int], bytes]) -> Made:

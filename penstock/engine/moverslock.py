@@ -51,7 +51,8 @@ async def _locked(descriptor: int, path: Path, wait_s: float) -> None:
             if loop.time() >= end_s:
                 raise HomeInUseError(
                     f"a mover process of an earlier service ({_holders(path)}) still holds {path} after {wait_s:g} s: it hangs "
-                    "in the file system or was stopped; end it and start again"
+                    "in the file system or was stopped; end it (kill -KILL) and start again. Removing the file would not end it, "
+                    "and two would move the same files"
                 ) from error
         else:
             return

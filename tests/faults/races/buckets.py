@@ -1,0 +1,96 @@
+"""Buckets for races: opened on the emulator, filled past everything that is tested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import fastcrc
+
+from penstock.errors import ObjectNotFoundError
+from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials
+from penstock.stores.base import Overwrite, Store, Versioning
+from penstock.stores.opening import abilities_to_mapping, open_store
+from penstock.transfer.mtime import metadata_of
+from tests.fixtures.emulator import EmulatorServer
+
+Address = Mapping[str, str]
+"""All that another process needs to open the bucket: plain words."""
+
+
+def address_of(emulator: EmulatorServer, versioning: str = "") -> Address:
+    """A new bucket of the emulator, as others can be told of it; `versioning` is "", "Enabled" or "Suspended"."""
+    return {
+        "kind": BucketKind.EMBEDDED.value,
+        "name": emulator.bucket(versioning=versioning),
+        "endpoint": emulator.endpoint,
+        "region": emulator.region,
+        "access_key_id": emulator.access_key_id,
+        "access_key_secret": emulator.access_key_secret,
+    }
+
+
+def opened(address: Address) -> Store:
+    """The bucket with the abilities that probing finds."""
+    abilities: dict[str, Any] = {}
+    credentials = Credentials(access_key_id=address["access_key_id"], access_key_secret=address["access_key_secret"])
+    for _ in "probe", "use":
+        store = open_store(
+            Bucket(
+                name=address["name"],
+                kind=BucketKind(address["kind"]),
+                endpoint=address["endpoint"],
+                region=address["region"],
+                addressing_style=AddressingStyle.PATH,
+                abilities=abilities,
+            ),
+            credentials,
+        )
+        if not abilities:
+            try:
+                abilities = abilities_to_mapping(store.probe())
+            finally:
+                store.close()
+    return store
+
+
+def bucket_of(emulator: EmulatorServer, versioning: str = "") -> Store:
+    """A new bucket of the emulator, open."""
+    return opened(address_of(emulator, versioning))
+
+
+def put(store: Store, key: str, content: bytes, *, modify_ns: int = 0) -> None:
+    """An object; `modify_ns` is when its file was modified, 0: it tells none."""
+    metadata = metadata_of(modify_ns) if modify_ns else {}
+    store.put(key, [content], crc64=fastcrc.crc64.xz(content), metadata=metadata, precondition=Overwrite())
+
+
+def read(store: Store, key: str, version_id: str = "") -> bytes:
+    """All bytes of an object, or of one version of it."""
+    with store.get(key, version_id=version_id) as stream:
+        content = bytearray(stream.length_bytes)
+        view, done = memoryview(content), 0
+        while count := stream.readinto(view[done:]):
+            done += count
+    return bytes(content[:done])
+
+
+def history(store: Store, key: str, known: Mapping[str, bytes]) -> list[str]:
+    """What the key holds, newest first: the names of `known` contents, or "marker". Raises AssertionError for any other."""
+    if store.abilities.versioning is Versioning.NEVER:
+        try:
+            found = [read(store, key)]
+        except ObjectNotFoundError:
+            return []
+        return [_named(one, known) for one in found]
+    return [
+        "marker" if version.is_delete_marker else _named(read(store, key, version.version_id), known)
+        for version in store.list_versions(prefix=key)
+        if version.key == key
+    ]
+
+
+def _named(content: bytes, known: Mapping[str, bytes]) -> str:
+    names = [name for name, bytes_ in known.items() if bytes_ == content]
+    assert names, f"{len(content)} bytes that nobody has written as a whole"
+    return names[0]
