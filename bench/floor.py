@@ -2,7 +2,7 @@
 
     python -m bench.floor import-large PORT PATH SIZE TARGET       ranged GETs: recv + CRC + pwrite, then made durable
     python -m bench.floor export-large PORT PATH SOURCE            a multipart upload: pread + CRC + send
-    python -m bench.floor import-small PORT PATH COUNT DIRECTORY   a GET each: recv + CRC + write, each made durable
+    python -m bench.floor import-small PORT PATH COUNT DIRECTORY   a GET each: recv + CRC + pwrite, each made durable
     python -m bench.floor export-small PORT PATH COUNT DIRECTORY   a PUT each: read + CRC + send
 
 Durable means fsync, rename, fsync of the directory.
@@ -22,7 +22,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TypeVar
 
 import fastcrc
@@ -75,7 +74,10 @@ class Link:
 
     def body_in(self, laying: Laying) -> tuple[int, int | None]:
         """Takes in an answer grain by grain; its checksum, and the one the head tells of the object."""
-        head, rest = self.head()
+        return self.rest_in(*self.head(), laying)
+
+    def rest_in(self, head: bytes, rest: bytes, laying: Laying) -> tuple[int, int | None]:
+        """The same once the head is there, and `rest`, what came with it."""
         left = _length(head) - len(rest)
         told = _CRC.search(head)
         crc = fastcrc.crc64.xz(rest)
@@ -172,20 +174,23 @@ def taken_from(work: queue.SimpleQueue[Item]) -> Item | None:
 class Laying:
     """Puts grains into a file one behind the other, past the page cache where that is possible, as Penstock does."""
 
-    def __init__(self, descriptor: int, direct: int) -> None:
-        self._descriptor = descriptor
-        self._direct = direct
+    def __init__(self) -> None:
+        self._descriptor = self._direct = -1
         self.grain = memoryview(mmap.mmap(-1, DIRECT_GRAIN_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-        self.offset = 0
+        self._offset = 0
+
+    def onto(self, descriptor: int, direct: int, offset: int = 0) -> None:
+        """The next grain goes there; `direct` -1: through the page cache."""
+        self._descriptor, self._direct, self._offset = descriptor, direct, offset
 
     def put(self, count: int) -> None:
         """The first `count` bytes of the grain."""
         aligned = 0 if self._direct < 0 else count - count % DIRECT_ALIGN_BYTES
         if aligned:
-            os.pwrite(self._direct, self.grain[:aligned], self.offset)
+            os.pwrite(self._direct, self.grain[:aligned], self._offset)
         if count > aligned:
-            os.pwrite(self._descriptor, self.grain[aligned:count], self.offset + aligned)
-        self.offset += count
+            os.pwrite(self._descriptor, self.grain[aligned:count], self._offset + aligned)
+        self._offset += count
 
 
 def open_direct(path: str) -> int:
@@ -228,10 +233,10 @@ def import_large(port: int, path: str, size: int, target: str) -> None:
 
     def work() -> None:
         link = Link(port)
-        laying = Laying(descriptor, direct)
+        laying = Laying()
         while (part := taken_from(parts)) is not None:
             number, start, length = part
-            laying.offset = start
+            laying.onto(descriptor, direct, start)
             link.send(f"GET {path} HTTP/1.1\r\nhost: floor\r\nrange: bytes={start}-{start + length - 1}\r\n\r\n")
             crc, whole = link.body_in(laying)
             crcs[number] = (crc, length)
@@ -265,14 +270,8 @@ def export_large(port: int, path: str, source: str) -> None:
         room = memoryview(bytearray(LIMITS.buffer_bytes))
         while (part := taken_from(parts)) is not None:
             number, offset, length = part
-            target = f"{path}?partNumber={number}&uploadId={upload}"
-            head = f"PUT {target} HTTP/1.1\r\nhost: floor\r\ncontent-length: {length}\r\n\r\n"
-            crc = done = 0
-            while done < length:
-                count = os.preadv(descriptor, [room[: length - done]], offset + done)
-                crc = fastcrc.crc64.xz(room[:count], crc)
-                link.send("" if done else head, room[:count])
-                done += count
+            asked = f"PUT {path}?partNumber={number}&uploadId={upload}"
+            crc = _sent(link, asked, descriptor, range(offset, offset + length), room)
             if _crc_of(link) != crc:
                 raise ConnectionError(f"part {number} was damaged")
             etags[number] = f"{crc:032X}-1"
@@ -284,6 +283,18 @@ def export_large(port: int, path: str, source: str) -> None:
     text = f"<CompleteMultipartUpload>{rows}</CompleteMultipartUpload>"
     first.send(f"POST {path}?uploadId={upload} HTTP/1.1\r\nhost: floor\r\ncontent-length: {len(text)}\r\n\r\n{text}")
     first.text()
+
+
+def _sent(link: Link, asked: str, descriptor: int, span: range, room: memoryview) -> int:
+    """Sends that span of a file as the body of a request; its checksum."""
+    head = f"{asked} HTTP/1.1\r\nhost: floor\r\ncontent-length: {len(span)}\r\n\r\n"
+    crc = done = 0
+    while done < len(span):
+        count = os.preadv(descriptor, [room[: len(span) - done]], span.start + done)
+        crc = fastcrc.crc64.xz(room[:count], crc)
+        link.send("" if done else head, room[:count])
+        done += count
+    return crc
 
 
 def _crc_of(link: Link) -> int:
@@ -299,15 +310,19 @@ def import_small(port: int, path: str, names: list[str], directory: str) -> None
     held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
 
     def work() -> None:
-        link = Link(port)
+        link, laying = Link(port), Laying()
         while (name := taken_from(waiting)) is not None:
             link.send(f"GET {path}/{name} HTTP/1.1\r\nhost: floor\r\n\r\n")
-            pieces: list[bytes] = []
-            crc, told = link.body(lambda piece: pieces.append(bytes(piece)))  # noqa: B023
+            head, rest = link.head()
+            partial = f"{directory}/{name}.partial"
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            direct = open_direct(partial) if _length(head) >= LIMITS.direct_min_bytes else -1
+            laying.onto(descriptor, direct)
+            crc, told = link.rest_in(head, rest, laying)
             if crc != told:
                 raise ConnectionError(f"{name} was damaged")
-            descriptor = os.open(f"{name}.partial", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=held)
-            os.writev(descriptor, pieces)
+            if direct >= 0:
+                os.close(direct)
             os.fsync(descriptor)
             os.close(descriptor)
             os.rename(f"{name}.partial", name, src_dir_fd=held, dst_dir_fd=held)
@@ -321,12 +336,12 @@ def export_small(port: int, path: str, names: list[str], directory: str) -> None
     waiting = queue_of(names)
 
     def work() -> None:
-        link = Link(port)
+        link, room = Link(port), memoryview(bytearray(LIMITS.grain_bytes))
         while (name := taken_from(waiting)) is not None:
-            content = Path(directory, name).read_bytes()
-            crc = fastcrc.crc64.xz(content)
-            head = f"PUT {path}/{name} HTTP/1.1\r\nhost: floor\r\ncontent-length: {len(content)}\r\n\r\n"
-            link.send(head, memoryview(content))
+            descriptor = os.open(f"{directory}/{name}", os.O_RDONLY)
+            size = os.fstat(descriptor).st_size
+            crc = _sent(link, f"PUT {path}/{name}", descriptor, range(size), room)
+            os.close(descriptor)
             if _crc_of(link) != crc:
                 raise ConnectionError(f"{name} was damaged")
 

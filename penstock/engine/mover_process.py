@@ -33,6 +33,7 @@ from penstock.engine.wire import FrameReader, Message, encode
 from penstock.stores.base import Store
 from penstock.stores.opening import open_store
 from penstock.transfer import mover as gate
+from penstock.transfer.grains import Grains
 from penstock.transfer.moment import Moments
 from penstock.transfer.parts import PartPool
 from penstock.transfer.root import Root
@@ -51,7 +52,7 @@ _GATE_LANES = {Lane.SMALL: GateLane.SMALL, Lane.LARGE: GateLane.LARGE, Lane.SWEE
 class Gate:
     """`transfer.mover.steps` with this process's part pool, bounds, choices, clock and randomness."""
 
-    def __init__(self, limits: TransferLimits, choices: TransferChoices) -> None:
+    def __init__(self, limits: TransferLimits, choices: TransferChoices, *, grains_kept: int) -> None:
         self._steps = partial(
             gate.steps,
             limits=limits,
@@ -62,6 +63,7 @@ class Gate:
                 buffer_bytes=limits.buffer_bytes,
                 clock_s=time.monotonic,
             ),
+            grains=Grains(limits.grain_bytes, kept=grains_kept),
             now_ns=time.time_ns,
             jitter=random.Random().random,  # noqa: S311  (spreads waits, guards nothing)
         )
@@ -167,7 +169,7 @@ def _built(hello: Hello, connection: Connection, board_descriptor: int) -> tuple
         outbox=outbox,
         throttle=throttle,
         board=Board(board_descriptor, sum(places_by_lane(limits).values())),
-        move=Gate(limits.transfer, hello.choices),
+        move=Gate(limits.transfer, hello.choices, grains_kept=limits.small_threads),
         clock_s=time.monotonic,
         moments=moments,
     )

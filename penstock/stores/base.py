@@ -21,7 +21,7 @@ Buffer = bytes | bytearray | memoryview
 
 
 class StreamedBody(Protocol):
-    """The body of a part that is read while it is sent, so that only one buffer of it is in memory.
+    """The body of a part or an object that is read while it is sent, so that only one buffer of it is in memory.
 
     A piece is valid until the next one is asked for. Each pass begins anew; it may raise anything, which ends the request and
     is passed on (so a stop is seen in the middle of a part).
@@ -318,13 +318,14 @@ class Store(Protocol):
     def put(
         self,
         key: str,
-        body: Sequence[Buffer],
+        body: Sequence[Buffer] | StreamedBody,
         *,
         crc64: int,
         metadata: Mapping[str, str],
         precondition: Precondition,
     ) -> PutResult:
-        """Store one object, whole. `crc64` (CRC-64/XZ of the body) is compared with the store's, where it tells one.
+        """Store one object, whole, or nothing: a body that ends before its length leaves no object. `crc64` (CRC-64/XZ of the
+        body) is compared with the store's, where it tells one.
 
         Raises PreconditionFailedError (CreateOnly), IntegrityError (a checksum differs: a bad object may be left).
         """

@@ -135,7 +135,7 @@ class HttpStore:
     def put(
         self,
         key: str,
-        body: Sequence[Buffer],
+        body: Sequence[Buffer] | StreamedBody,
         *,
         crc64: int,
         metadata: Mapping[str, str],

@@ -13,6 +13,7 @@ from typing import TypeVar
 from penstock.errors import FencedError, StoppedError, StoreError
 from penstock.model import FileDetail, Guarantee
 from penstock.stores.base import Store
+from penstock.transfer.grains import Grains
 from penstock.transfer.meter import Meter
 from penstock.transfer.parts import PartJob, PartPool, Workspace
 from penstock.transfer.root import Root
@@ -50,6 +51,7 @@ class Attempt:
     hooks: Hooks
     limits: TransferLimits
     pool: PartPool
+    grains: Grains
     lane: Lane
     now_ns: Callable[[], int]
     jitter: Callable[[], float]

@@ -17,6 +17,7 @@ from penstock.stores.base import Store
 from penstock.transfer import withdraw as withdrawal
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.exporting import export_file
+from penstock.transfer.grains import Grains
 from penstock.transfer.importing import import_file
 from penstock.transfer.meter import Meter
 from penstock.transfer.parts import PartPool
@@ -44,6 +45,7 @@ def steps(
     hooks: Hooks,
     limits: TransferLimits,
     parts: PartPool,
+    grains: Grains,
     lane: Lane,
     now_ns: Callable[[], int],
     jitter: Callable[[], float],
@@ -61,6 +63,7 @@ def steps(
         hooks=hooks,
         limits=limits,
         pool=parts,
+        grains=grains,
         lane=lane,
         now_ns=now_ns,
         jitter=jitter,

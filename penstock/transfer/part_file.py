@@ -1,4 +1,5 @@
-"""Where a part's bytes go on an import: past the page cache where the file system tells how, else through it.
+"""Where a part's bytes, or a whole middling file's, go on an import: past the page cache where the file system tells how, else
+through it.
 
 Past it the disk reads out of the worker's own buffer. No page is made, copied into, written back and dropped, which costs as
 much as receiving; and what stands before other people's syncs at the disk is one grain a worker at most. The worker waits for its
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from typing import Protocol
 
 from penstock import failpoints
@@ -46,12 +48,19 @@ def part_file(partial: PartialFile, flusher: Flusher, offset: int, buffer: memor
     return DirectPart(partial.direct_descriptor, flusher, offset, buffer[:grain])
 
 
-class CachedPart:
-    """Through the page cache, of which little is used at a time."""
+def whole_file(partial: PartialFile, grain: memoryview) -> PartFile:
+    """The way for a file that is not cut into parts. `grain` begins where a page does, and holds whole pages."""
+    if partial.direct_descriptor < 0:
+        return CachedFile(partial.descriptor, 0, grain)
+    unbounded = Flusher(partial.descriptor, unsynced_bytes_max=sys.maxsize, synced=lambda: None)
+    return DirectPart(partial.direct_descriptor, unbounded, 0, grain)
 
-    def __init__(self, flusher: Flusher, offset: int, buffer: memoryview) -> None:
-        self._descriptor = flusher.descriptor
-        self._span = Span(flusher, offset)
+
+class CachedFile:
+    """Through the page cache, where it stays: what is synced soon needs no window."""
+
+    def __init__(self, descriptor: int, offset: int, buffer: memoryview) -> None:
+        self._descriptor = descriptor
         self._offset = offset
         self._buffer = buffer
 
@@ -63,6 +72,20 @@ class CachedPart:
         posix.write_all(self._descriptor, self._buffer[:count], self._offset)
         failpoints.passing("partial.written")
         self._offset += count
+
+    def flush(self) -> None:
+        pass
+
+
+class CachedPart(CachedFile):
+    """Through the page cache, of which little is used at a time."""
+
+    def __init__(self, flusher: Flusher, offset: int, buffer: memoryview) -> None:
+        super().__init__(flusher.descriptor, offset, buffer)
+        self._span = Span(flusher, offset)
+
+    def took(self, count: int) -> None:
+        super().took(count)
         self._span.grow(count)
 
     def flush(self) -> None:

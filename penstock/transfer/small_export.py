@@ -1,11 +1,13 @@
-"""Export of a small file: read whole into one buffer, looked at again, PUT in one request, compared.
+"""Export of a small or middling file: read, looked at again, PUT in one request, compared.
 
-Calls the store, `standing` and the source file.
+A small one is read whole into one buffer. A middling one is read twice, a grain at a time: to prove what it is, and while it is
+sent. Calls the store, `standing`, `whole_body` and the source file.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 from penstock.errors import (
     FailureCode,
@@ -16,7 +18,7 @@ from penstock.errors import (
     TransferError,
 )
 from penstock.model import ConflictPolicy, FileDetail, Guarantee
-from penstock.stores.base import ObjectInfo, PutResult
+from penstock.stores.base import ObjectInfo, Precondition, PutResult
 from penstock.transfer import crc64, standing, versioned
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.mtime import of_file
@@ -26,8 +28,8 @@ from penstock.transfer.posix import read_full
 from penstock.transfer.source_file import SourceFile
 from penstock.transfer.steps import INLINE_MAX_BYTES, Pause, Steps
 from penstock.transfer.transfer import Outcome
+from penstock.transfer.whole_body import WholeBody, pieces
 
-_AGAIN_BYTES = 256 << 10
 _JUST_SEND_MAX_BYTES = INLINE_MAX_BYTES  # up to here sending costs no more than asking first
 
 
@@ -48,7 +50,8 @@ class _SmallExport:
         self._source = source
         self._time = of_file(source.state.modify_ns)
         self._able = standing.keeps_promise(attempt, able=attempt.store.abilities.create_only_put)
-        self._content = bytearray()
+        self._content = bytearray()  # of a small file
+        self._is_middling = source.state.size_bytes > INLINE_MAX_BYTES
         self._crc = crc64.EMPTY
         self._decision = Decision.CREATE
 
@@ -94,31 +97,36 @@ class _SmallExport:
         """The whole file, as it was at one moment. Raises TransferError (SourceChanged)."""
         source = self._source
         was_fresh = source.is_fresh(self._attempt.now_ns())
-        self._content = bytearray(source.state.size_bytes)
-        try:
+        if self._is_middling:
+            self._crc = self._passed()
+        else:
+            self._content = bytearray(source.state.size_bytes)
             self._fill(self._content)
             self._crc = crc64.update(self._content)
-            if was_fresh:  # time stamps cannot tell yet: a second reading can
-                self._read_again()
-        except OSError as error:
-            raise source.refusal(error) from error
+        # Time stamps cannot tell yet: a second reading can.
+        if was_fresh and self._crc != (self._passed() if self._is_middling else self._filled_again()):
+            raise source.changed()
         source.check_unchanged()
 
-    def _fill(self, content: bytearray) -> None:
-        if read_full(self._source.descriptor, memoryview(content), 0) < len(content):
-            raise self._source.changed()
+    def _passed(self) -> int:
+        """The checksum of one more reading of a middling file."""
+        crc = crc64.EMPTY
+        with self._attempt.grains.lent() as grain:
+            for piece in pieces(self._attempt, self._source, grain):
+                crc = crc64.update(piece, crc)
+        return crc
 
-    def _read_again(self) -> None:
-        """A second reading has the same checksum; piece by piece, for a second whole buffer would double a mover's memory."""
-        piece = memoryview(bytearray(min(_AGAIN_BYTES, len(self._content))))
-        crc, done = crc64.EMPTY, 0
-        while done < len(self._content):
-            count = read_full(self._source.descriptor, piece[: len(self._content) - done], done)
-            if count == 0:
-                raise self._source.changed()
-            crc = crc64.update(piece[:count], crc)
-            done += count
-        if crc != self._crc:
+    def _filled_again(self) -> int:
+        content = bytearray(len(self._content))
+        self._fill(content)
+        return crc64.update(content)
+
+    def _fill(self, content: bytearray) -> None:
+        try:
+            count = read_full(self._source.descriptor, memoryview(content), 0)
+        except OSError as error:
+            raise self._source.refusal(error) from error
+        if count < len(content):
             raise self._source.changed()
 
     # --------------------------------------------------------------------------------------------------------- sending
@@ -144,21 +152,18 @@ class _SmallExport:
     def _sent(self) -> Steps[PutResult]:
         """One PUT. A small body is sent in company, if a connection is there; a larger one by a thread that may wait."""
         store, key = self._attempt.store, self._attempt.transfer.key
-        body = [memoryview(self._content)]
-        metadata = standing.metadata(self._attempt, self._source.state, self._crc)
-        precondition = standing.precondition(self._decision, able=self._able)
         self._attempt.has_sent = True
         with self._attempt.meter.moving():
             started = None
-            if len(self._content) <= INLINE_MAX_BYTES:
+            if not self._is_middling:
                 if not store.is_warm:
                     yield Pause.ASIDE  # to connect and to send; the answer is waited for in company again
+                metadata, precondition = self._asked()
+                body = [memoryview(self._content)]
                 started = store.begin_put(key, body, crc64=self._crc, metadata=metadata, precondition=precondition)
             if started is None:
                 yield Pause.ASIDE
-                result = self._attempt.stoppable.put(
-                    key, body, crc64=self._crc, metadata=metadata, precondition=precondition
-                )
+                result = self._put_and_wait()
             else:
                 try:
                     yield started
@@ -172,6 +177,20 @@ class _SmallExport:
                 f"{key!r} was sent with crc64 {self._crc}, the store has {result.crc64}", bucket=store.bucket, key=key
             )
         return result
+
+    def _put_and_wait(self) -> PutResult:
+        store, key = self._attempt.stoppable, self._attempt.transfer.key
+        metadata, precondition = self._asked()
+        if not self._is_middling:
+            body = [memoryview(self._content)]
+            return store.put(key, body, crc64=self._crc, metadata=metadata, precondition=precondition)
+        with self._attempt.grains.lent() as grain:
+            streamed = WholeBody(self._attempt, self._source, grain, self._crc)
+            return store.put(key, streamed, crc64=self._crc, metadata=metadata, precondition=precondition)
+
+    def _asked(self) -> tuple[Mapping[str, str], Precondition]:
+        metadata = standing.metadata(self._attempt, self._source.state, self._crc)
+        return metadata, standing.precondition(self._decision, able=self._able)
 
     def _after(self, error: StoreError, tries: int) -> Outcome | None:
         """What is to be done about a PUT that failed, for the `tries`-th time; None: send again. Raises the error itself."""
@@ -265,7 +284,9 @@ class _SmallExport:
 
     def _holds(self, info: ObjectInfo) -> bool:
         modify_ns = self._source.state.modify_ns
-        is_of_file = standing.holds(info, modify_ns=modify_ns, size_bytes=len(self._content), crc64=self._crc)
+        is_of_file = standing.holds(
+            info, modify_ns=modify_ns, size_bytes=self._source.state.size_bytes, crc64=self._crc
+        )
         return is_of_file and (info.crc64 is not None or self._has_arrived(info.etag))
 
     def _has_arrived(self, etag: str) -> bool:
@@ -276,7 +297,15 @@ class _SmallExport:
         """
         if not etag or "-" in etag or not self._attempt.store.abilities.part_etag_is_md5:
             return True
-        return etag.lower() == hashlib.md5(self._content, usedforsecurity=False).hexdigest()
+        return etag.lower() == self._md5()
+
+    def _md5(self) -> str:
+        digest = hashlib.md5(self._content, usedforsecurity=False)
+        if self._is_middling:
+            with self._attempt.grains.lent() as grain:
+                for piece in pieces(self._attempt, self._source, grain):
+                    digest.update(piece)
+        return digest.hexdigest()
 
     def _guarantee(self, decision: Decision) -> Guarantee:
         return standing.guarantee(self._attempt, decision, able=self._able)

@@ -1,6 +1,7 @@
-"""Import of a small file: one GET into one buffer, checked, written beside the target, published. No journal.
+"""Import of a small or middling file: one GET, checked, written beside the target, published. No journal.
 
-Calls the store and `place`. Nothing is made in the file system before the bytes are there and sound.
+Calls the store, `arriving` and `place`. Of what is small nothing is made in the file system before all bytes are there and sound;
+what is middling is written as it comes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from penstock.errors import ObjectNotFoundError, StoreError, StoreUnavailableErr
 from penstock.model import Guarantee
 from penstock.stores.base import ObjectInfo, ObjectStream
 from penstock.transfer import crc64, objects, ownership
+from penstock.transfer.arriving import arrive, let_go
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.landing import land, may_keep, wanted
 from penstock.transfer.meter import PartMeter
@@ -27,12 +29,13 @@ from penstock.transfer.transfer import Lane, Outcome
 
 
 class _Fetched(NamedTuple):
-    """A whole object, read and compared."""
+    """A whole object, read and compared: in memory, or in the partial file."""
 
     info: ObjectInfo
     time: ModifyTime
-    content: bytearray
     crc64: int
+    content: bytearray | None = None
+    partial: PartialFile | None = None
 
 
 def import_small(attempt: Attempt, place: Place) -> Steps[Outcome]:
@@ -48,7 +51,6 @@ def import_small(attempt: Attempt, place: Place) -> Steps[Outcome]:
 
 
 def _published(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Outcome]:
-    place.make()
     detail = objects.described(fetched.info, fetched.time, fetched.crc64)
     try:
         guarantee = yield from _publish(attempt, place, fetched)
@@ -103,11 +105,13 @@ def _fetch(attempt: Attempt, place: Place, counted: PartMeter) -> Steps[_Fetched
             return attempt.skipped(objects.described(info, time, info.crc64), Guarantee.ATOMIC)
         if stream.length_bytes > INLINE_MAX_BYTES:
             yield Pause.ASIDE
+            arrived = arrive(attempt, place, stream, counted)
+            return _Fetched(info, time, arrived.crc64, partial=arrived.partial)
         with attempt.meter.moving():
             content = yield from _read(attempt, stream, counted)
     crc = crc64.update(content)
     objects.compare(attempt, info, crc)
-    return _Fetched(info, time, content, crc)
+    return _Fetched(info, time, crc, content=content)
 
 
 def _opened(attempt: Attempt) -> Steps[AbstractContextManager[ObjectStream]]:
@@ -134,12 +138,11 @@ def _read(attempt: Attempt, stream: ObjectStream, counted: PartMeter) -> Steps[b
     size = stream.length_bytes
     content = bytearray(size)
     view = memoryview(content)
-    is_inline = size <= INLINE_MAX_BYTES
     filled = 0
     while filled < size:
-        if is_inline and stream.fileno() >= 0:
+        if stream.fileno() >= 0:
             yield stream
-        count = stream.readinto(view[filled : filled + attempt.limits.buffer_bytes])
+        count = stream.readinto(view[filled:])
         if count == 0:
             raise objects.ended_early(stream.info, filled, size)
         filled += count
@@ -153,13 +156,14 @@ def _read(attempt: Attempt, stream: ObjectStream, counted: PartMeter) -> Steps[b
 
 def _publish(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Guarantee | None]:
     """None when the policy keeps what is there. Raises OSError; the partial file is gone either way."""
-    partial = PartialFile.create(place.directory, place.partial_name)
+    partial = fetched.partial
+    if partial is None:
+        place.make()
+        partial = PartialFile.create(place.directory, place.partial_name)
     guarantee: Guarantee | None = None
     try:
-        failpoints.passing("partial.write")
-        write_all(partial.descriptor, memoryview(fetched.content), 0)
-        failpoints.passing("partial.written")
-        fetched.content.clear()  # many wait for their syncs together
+        if fetched.content is not None:
+            _write(partial, fetched.content)
         source = fetched.time
         asked = ownership.of_object(fetched.info, attempt.choices)
         # All that is to be synced is done before the pause: what a journal commits for the first of many, it has for all.
@@ -179,7 +183,15 @@ def _publish(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Guarant
         if guarantee is not None and not is_held(source.ns, sealed.modify_ns):
             attempt.add_note(TIME_NOT_KEPT)
     finally:
-        if guarantee is None and not attempt.is_fenced and partial.discard():
-            place.sync()
-        partial.close()
+        if guarantee is None:
+            let_go(attempt, place, partial)
+        else:
+            partial.close()
     return guarantee
+
+
+def _write(partial: PartialFile, content: bytearray) -> None:
+    failpoints.passing("partial.write")
+    write_all(partial.descriptor, memoryview(content), 0)
+    failpoints.passing("partial.written")
+    content.clear()  # many wait for their syncs together

@@ -175,7 +175,9 @@ class TransferChoices:
 class TransferLimits:
     """The bounds of one mover's transfers, in bytes, counts and seconds."""
 
-    small_file_max_bytes: int = 8 << 20  # one request, one buffer, no journal
+    small_file_max_bytes: int = 8 << 20  # one request, no journal
+    grain_bytes: int = 512 << 10  # what of such a file is in memory at a time
+    direct_min_bytes: int = 1 << 20  # from here on such a file is written past the page cache, where that is offered
     part_size_bytes: int = 16 << 20  # grows with the file where the store's part count asks for it
     parts_in_flight: int = 4  # over all files of a mover, to begin with
     parts_in_flight_max: int = 16  # where more make it faster

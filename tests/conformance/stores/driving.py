@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import fastcrc
 
@@ -64,3 +64,43 @@ def listed(store: Store, *, prefix: str = "", limit: int = 1000) -> list[str]:
         token = page.next_token
         if not token:
             return keys
+
+
+class Streamed:
+    """A body that is read while it is sent, through one small buffer."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    @property
+    def length_bytes(self) -> int:
+        return len(self._content)
+
+    def preview(self) -> Iterator[memoryview]:
+        return self._pieces()
+
+    def __iter__(self) -> Iterator[memoryview]:
+        return self._pieces()
+
+    def _pieces(self) -> Iterator[memoryview]:
+        buffer = bytearray(1000)
+        for start in range(0, len(self._content), len(buffer)):
+            piece = self._content[start : start + len(buffer)]
+            buffer[: len(piece)] = piece
+            yield memoryview(buffer)[: len(piece)]
+
+
+class TornError(Exception):
+    """The source of a body was seen to change while it was sent."""
+
+
+class Torn(Streamed):
+    """One whose end is never given: its source has changed."""
+
+    def __iter__(self) -> Iterator[memoryview]:
+        given = 0
+        for piece in self._pieces():
+            given += len(piece)
+            if given == self.length_bytes:
+                raise TornError
+            yield piece

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,7 +16,7 @@ from penstock.errors import (
     UploadNotFoundError,
 )
 from penstock.stores.base import Overwrite, Part, Store
-from tests.conformance.stores.driving import crc64, noise, put, read, upload_parts
+from tests.conformance.stores.driving import Streamed, crc64, noise, put, read, upload_parts
 from tests.conformance.stores.shores import Difference, Shore
 
 KEY = "large/object.bin"
@@ -91,27 +90,6 @@ def test_a_part_with_another_crc64_is_an_integrity_error(store: Store) -> None:
             store.put_part(KEY, upload_id, 1, [b"piece"], crc64=wrong)
     else:
         assert store.put_part(KEY, upload_id, 1, [b"piece"], crc64=wrong).crc64 is None
-
-
-class Streamed:
-    """A body that is read while it is sent, through one small buffer."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    @property
-    def length_bytes(self) -> int:
-        return len(self._content)
-
-    def preview(self) -> Iterator[memoryview]:
-        return iter(self)
-
-    def __iter__(self) -> Iterator[memoryview]:
-        buffer = bytearray(1000)
-        for start in range(0, len(self._content), len(buffer)):
-            piece = self._content[start : start + len(buffer)]
-            buffer[: len(piece)] = piece
-            yield memoryview(buffer)[: len(piece)]
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 1000, 123_456])

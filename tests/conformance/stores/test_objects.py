@@ -10,7 +10,7 @@ import pytest
 from penstock.errors import IntegrityError, ObjectNotFoundError, StoreRefusedError, StoreUnavailableError
 from penstock.stores.base import Buffer, Overwrite, Store
 from penstock.stores.httpstore import HttpStore
-from tests.conformance.stores.driving import crc64, listed, noise, put, read
+from tests.conformance.stores.driving import Streamed, Torn, TornError, crc64, listed, noise, put, read
 from tests.conformance.stores.shores import Difference, Shore
 
 KEYS = [
@@ -104,6 +104,30 @@ def test_a_body_may_come_in_several_buffers_of_any_kind(store: Store) -> None:
     body: list[Buffer] = [content[:10], b"", bytearray(content[10:5000]), memoryview(content)[5000:]]
     store.put("object", body, crc64=crc64(content), metadata={}, precondition=Overwrite())
     assert read(store, "object")[1] == content
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, 1000, 1_234_567])
+def test_an_object_may_be_read_while_it_is_sent(store: Store, size_bytes: int) -> None:
+    content = noise(size_bytes)
+    result = store.put("object", Streamed(content), crc64=crc64(content), metadata={"a": "b"}, precondition=Overwrite())
+    info, got = read(store, "object")
+    assert got == content
+    assert (info.etag, dict(info.metadata)) == (result.etag, {"a": "b"})
+
+
+@pytest.mark.parametrize("size_bytes", [1, 1000, 1_234_567])
+def test_a_body_whose_end_is_withheld_leaves_no_object(store: Store, size_bytes: int) -> None:
+    """So nothing of a source that changes while it is sent is ever published; what was there before stays."""
+    content = noise(size_bytes)
+    before = put(store, "there", b"before")
+    for key in ("there", "new"):
+        with pytest.raises(TornError):
+            store.put(key, Torn(content), crc64=crc64(content), metadata={}, precondition=Overwrite())
+    put(store, "after", b"after")  # whatever becomes of the torn ones, it is done by now
+    assert read(store, "there") == (store.head("there"), b"before")
+    assert store.head("there").etag == before.etag
+    with pytest.raises(ObjectNotFoundError):
+        store.head("new")
 
 
 def test_a_second_put_replaces(store: Store) -> None:

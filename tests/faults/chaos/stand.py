@@ -29,7 +29,9 @@ from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.gate import KIB, Gate, open_gate, transfer
 
 LIMITS = TransferLimits(
-    small_file_max_bytes=64 * KIB,
+    small_file_max_bytes=160 * KIB,
+    grain_bytes=16 * KIB,
+    direct_min_bytes=100 * KIB,
     part_size_bytes=100 * KIB,  # the least that OSS takes
     parts_in_flight=3,
     buffer_bytes=32 * KIB,
@@ -37,10 +39,11 @@ LIMITS = TransferLimits(
     part_try_wait_s=0.0,
 )
 LARGE = random.Random(41).randbytes(2 * 100 * KIB + 12_345)  # three parts
+MIDDLING = LARGE[: 150 * KIB + 77]
 SMALL = LARGE[: 20 * KIB]
 OTHER = random.Random(42).randbytes(len(LARGE))
-CONTENTS = {"small": SMALL, "large": LARGE}
-LANES = {"small": Lane.SMALL, "large": Lane.LARGE}
+CONTENTS = {"small": SMALL, "middling": MIDDLING, "large": LARGE}
+LANES = {"small": Lane.SMALL, "middling": Lane.SMALL, "large": Lane.LARGE}
 MODIFY_NS = 1_600_000_000_123_456_789
 ATTEMPTS = 3
 FAREWELLS = 3

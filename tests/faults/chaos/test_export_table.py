@@ -35,6 +35,8 @@ WAYS = {
         Way("small skip", "small", SKIP, "Never", ("list_versioning", "put")),
         Way("small versioned", "small", OVERWRITE, "Enabled", ("put",)),
         Way("small skip versioned", "small", SKIP, "Enabled", ("head", "put", "list_versions")),
+        Way("middling", "middling", OVERWRITE, "Never", ("put",)),
+        Way("middling skip", "middling", SKIP, "Never", ("list_versioning", "put")),
         Way("large", "large", OVERWRITE, "Never", ("list_uploads", "initiate", "put_part", "complete")),
         Way("large skip", "large", SKIP, "Never", ("list_versioning", "head", "complete")),
         Way("large versioned", "large", OVERWRITE, "Enabled", ("complete",)),
@@ -46,13 +48,13 @@ WHERE = [
     for way in WAYS.values()
     for kind in way.kinds
     for name, fault in FAULTS.items()
-    if kind in fault.kinds and (name not in ALIKE or way.name in {"small", "large"})
+    if kind in fault.kinds and (name not in ALIKE or way.name in {"small", "middling", "large"})
 ]
 LASTING = [
     case
     for case in WHERE
     if case[0] not in ALIKE | set(SILENT)
-    and case[1] in {"small", "large", "small skip versioned", "large skip versioned"}
+    and case[1] in {"small", "middling", "large", "small skip versioned", "large skip versioned"}
 ]
 NEVER_ENDING = frozenset(
     {

@@ -12,7 +12,7 @@ from tests.faults.chaos.stand import CONTENTS, HASTY, LANES, PATIENT
 from tests.fixtures.chaosfaults import ALIKE, FAULTS, SILENT
 from tests.fixtures.chaosproxy import Rule
 
-KINDS = {"small": ("get",), "large": ("head", "range")}
+KINDS = {"small": ("get",), "middling": ("get",), "large": ("head", "range")}
 WHERE = [
     (name, size, kind, nth)
     for size, kinds in KINDS.items()

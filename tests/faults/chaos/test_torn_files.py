@@ -84,6 +84,8 @@ class Moment:
 MOMENTS = {
     "small, between open and read": Moment("small", "head", 1, is_seen=False),
     "small, while it is sent": Moment("small", "put", 1, is_seen=False),
+    "middling, between open and read": Moment("middling", "head", 1, is_seen=False),
+    "middling, while it is sent": Moment("middling", "put", 1, is_seen=False),
     "large, before the first part": Moment("large", "initiate", 1, is_seen=True),
     "large, between parts": Moment("large", "put_part", 2, is_seen=True),
     "large, right before Complete": Moment("large", "put_part", 3, is_seen=True),
@@ -189,7 +191,7 @@ class Writer:
         os.close(descriptor)
 
 
-@pytest.mark.parametrize(("size", "exports"), [("small", 40), ("large", 1)])
+@pytest.mark.parametrize(("size", "exports"), [("small", 40), ("middling", 20), ("large", 1)])
 def test_an_export_beside_a_writer_is_the_file_at_one_moment(open_case: Opener, size: str, exports: int) -> None:
     """At any moment the file is the beginning of one generation and the rest of the one before."""
     stand, content = opened(open_case, size, "Never")

@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from penstock.model import ConflictPolicy, Direction
 from penstock.stores.base import Store
 from penstock.transfer import mover as gate_door
 from penstock.transfer import pagecache, posix
+from penstock.transfer.grains import Grains
 from penstock.transfer.moment import Moments
 from penstock.transfer.steps import Steps
 from penstock.transfer.transfer import Lane, Outcome, StopReason, Transfer, Verdict
@@ -85,6 +87,7 @@ class Company:
             hooks=running,
             limits=LIMITS,
             parts=self.gate.pool,
+            grains=self.gate.grains,
             lane=Lane.SMALL,
             now_ns=lambda: time.time_ns() + DEADLINE_NS,  # no source is fresh
             jitter=lambda: 0.5,
@@ -452,35 +455,36 @@ def test_a_straggler_holds_nobody_up(company: Company, monkeypatch: pytest.Monke
     company.check_imported("late")
 
 
-def test_large_bodies_are_read_by_few_at_once(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory: a body beyond what is read in company is held by one helper at a time."""
-    monkeypatch.setattr("penstock.transfer.small_import.INLINE_MAX_BYTES", 1000)
-    held, most = [0], [0]
-    real = posix.write_all
+@pytest.mark.parametrize("direction", list(Direction))
+def test_of_middling_bodies_few_grains_are_in_memory(
+    company: Company, monkeypatch: pytest.MonkeyPatch, direction: Direction
+) -> None:
+    """Memory: a body beyond what is moved in company is never whole in memory, and a grain of it only while a helper moves it."""
+    monkeypatch.setattr(f"penstock.transfer.small_{direction.name.lower()}.INLINE_MAX_BYTES", 1000)
+    held, most, times = [0], [0], [0]
+    lent = Grains.lent
     lock = threading.Lock()
 
-    from penstock.transfer import small_import
-
-    reading = small_import._read
-
-    def read(*args: Any) -> Any:
+    @contextmanager
+    def counted(grains: Grains) -> Iterator[memoryview]:
         with lock:
             held[0] += 1
+            times[0] += 1
             most[0] = max(most[0], held[0])
-        return (yield from reading(*args))
-
-    def write(descriptor: int, data: memoryview, offset: int) -> None:
-        real(descriptor, data, offset)
+        with lent(grains) as grain:
+            yield grain
         with lock:
             held[0] -= 1
 
-    monkeypatch.setattr(small_import, "_read", read)
-    monkeypatch.setattr(small_import, "write_all", write)
+    monkeypatch.setattr(Grains, "lent", counted)
     names = [f"n{number}" for number in range(60)]
-    company.give(*company.imports(*names))
+    is_import = direction is Direction.IMPORT
+    company.give(*(company.imports(*names) if is_import else company.exports(*names)))
     company.until(len(names))
-    company.check_imported(*names)
+    (company.check_imported if is_import else company.check_exported)(*names)
+    assert times[0] >= len(names)
     assert 0 < most[0] <= company.limits.small_threads
+    assert held[0] == 0
 
 
 def test_two_tasks_take_turns(company: Company) -> None:

@@ -292,7 +292,7 @@ class RemoteStore:
     def heeding(self, stops: Callable[[], bool]) -> RemoteStore:
         return self
 
-    def put(self, key: str, body: Sequence[Buffer], **rest: Any) -> Any:
+    def put(self, key: str, body: Iterable[Buffer], **rest: Any) -> Any:
         return self.ask("put", key, [bytes(piece) for piece in body], **rest)
 
     def put_part(self, key: str, upload_id: str, number: int, body: Iterable[Buffer], **rest: Any) -> Any:
