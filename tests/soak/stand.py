@@ -1,0 +1,171 @@
+"""What a soak happens in: an OSS emulator, proxies before it that lie and fall silent, and a served HOME that may die.
+
+Three buckets: `straight` is reached without lies, `rough` and `versions` through a chaos proxy; all of them fall silent when
+told to. Calls of the API go on over a service that is away. Knows no wave and no trouble by name.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from penstock.client import Client, ClientOptions, Parameter
+from penstock.errors import ApiRefusedError, ApiUnreachableError
+from penstock.stores.base import Store
+from tests.faults.chaos.stand import PATIENT, open_at
+from tests.fixtures.chaosproxy import ChaosProxy
+from tests.fixtures.emulator import EmulatorServer, start_emulator
+from tests.fixtures.service import RunningService, init_home, run_cli, start_service
+from tests.fixtures.silentproxy import SilentProxy
+
+PATIENCE_S = 180.0
+AGAIN_S = 0.2
+NOTHING: Mapping[str, str] = MappingProxyType({})
+BUSY = ("Throttling", "ServiceUnavailable", "InternalError")
+MODULE_OF_A_MOVER = b"penstock.engine.mover_process"
+VERSIONING = {"straight": "", "rough": "", "versions": "Enabled"}
+
+
+class Stand:
+    """Everything that runs. `lives` counts the service's."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.emulator = start_emulator(directory / "store")
+        self.chaos = ChaosProxy(self.emulator.endpoint)
+        self.silences = {"lies": SilentProxy(self.chaos.endpoint), "none": SilentProxy(self.emulator.endpoint)}
+        self.home = directory / "home"
+        self.init = init_home(self.home)
+        self.root = Path(self.init["root"])
+        self.buckets = {name: self._add_bucket(name) for name in VERSIONING}
+        self._lock = threading.Lock()
+        self._clients = threading.local()
+        self.service: RunningService = start_service(self.home)
+        self.lives = 1
+        self.flows = {name: self._open_flow(name) for name in self.buckets}
+
+    def _add_bucket(self, name: str) -> str:
+        bucket = self.emulator.bucket(versioning=VERSIONING[name])
+        endpoint = self.silences["none" if name == "straight" else "lies"].endpoint
+        keys = {
+            "OSS_ACCESS_KEY_ID": self.emulator.access_key_id,
+            "OSS_ACCESS_KEY_SECRET": self.emulator.access_key_secret,
+        }
+        where = ("--endpoint", endpoint, "--region", self.emulator.region, "--addressing", "path")
+        run_cli("bucket", "add", str(self.home), bucket, "--kind", "oss", *where, environment=keys)
+        return bucket
+
+    def _open_flow(self, name: str) -> str:
+        (self.root / name).mkdir()
+        answer = self.call(
+            "CreateDataFlow",
+            {
+                "FileSystemId": self.init["file_system_id"],
+                "FileSystemPath": f"/{name}/",
+                "SourceStorage": f"oss://{self.buckets[name]}",
+                "SourceStoragePath": "/",
+            },
+        )
+        return str(answer["DataFlowId"])
+
+    # ---------------------------------------------------------------------------------------------------------- calls
+
+    def call(
+        self, action: str, parameters: Mapping[str, Parameter | None], *, form: Mapping[str, str] = NOTHING
+    ) -> dict[str, Any]:
+        """One call, asked again while the service is away or busy. Raises ApiRefusedError, and ApiUnreachableError in the end."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return self._client().call(action, parameters, form=form)
+            except ApiUnreachableError:
+                if time.monotonic() > until:
+                    raise
+            except ApiRefusedError as error:
+                if time.monotonic() > until or not (error.status >= 500 or error.code.startswith(BUSY)):
+                    raise
+            time.sleep(AGAIN_S)
+
+    def _client(self) -> Client:
+        """This thread's client of the service that lives now."""
+        address = self.service.api
+        kept: tuple[str, Client] | None = getattr(self._clients, "kept", None)
+        if kept is None or kept[0] != address:
+            if kept is not None:
+                kept[1].close()
+            options = ClientOptions(
+                endpoint=address,
+                access_key_id=self.init["access_key_id"],
+                access_key_secret=self.init["access_key_secret"],
+                timeout_s=60.0,
+            )
+            kept = self._clients.kept = (address, Client(options))
+        return kept[1]
+
+    # ---------------------------------------------------------------------------------------------------- what may die
+
+    def kill_service(self) -> None:
+        """SIGKILL of the control process, and a new one."""
+        with self._lock:
+            self.service.kill()
+            self._serve()
+
+    def restart_service(self) -> int:
+        """SIGTERM and a new one; the exit code of the old one."""
+        with self._lock:
+            code = self.service.stop()
+            self._serve()
+            return code
+
+    def _serve(self) -> None:
+        self.service = start_service(self.home)
+        self.lives += 1
+
+    def movers(self) -> list[int]:
+        """Process ids of the movers that live now."""
+        found = []
+        for children in Path(f"/proc/{self.service.pid}/task").glob("*/children"):
+            with suppress(OSError):  # a thread or a mover has ended meanwhile
+                found += [
+                    child
+                    for child in map(int, children.read_text().split())
+                    if MODULE_OF_A_MOVER in Path(f"/proc/{child}/cmdline").read_bytes()
+                ]
+        return found
+
+    def kill_store(self) -> None:
+        """SIGKILL of the emulator, which comes back on the same port with what it had acknowledged."""
+        with self._lock:
+            self.emulator.kill()
+            port = int(self.emulator.endpoint.rpartition(":")[2])
+            self.emulator = start_emulator(self.emulator.root, port=port)
+
+    # --------------------------------------------------------------------------------------------------------- the truth
+
+    def truth(self, name: str) -> Store:
+        """One of the buckets, past all proxies; the caller closes it."""
+        server: EmulatorServer = self.emulator
+        return open_at(server.endpoint, server, self.buckets[name], VERSIONING[name] or "Never", PATIENT)
+
+    def helper_files(self) -> list[str]:
+        """Names of ours that are for the time of a move only, foreign ones among them."""
+        return [
+            os.path.join(where, name)
+            for where, _, names in os.walk(self.root)
+            for name in names
+            if name.startswith(".penstock-") and not name.startswith(".penstock-root")
+        ]
+
+    def close(self) -> None:
+        """End everything."""
+        self.service.stop()
+        self.chaos.close()
+        for proxy in self.silences.values():
+            proxy.__exit__(None, None, None)
+        self.emulator.stop()

@@ -1,0 +1,316 @@
+"""One wave of a soak: some hundred files, made, asked for, waited for, judged, and cleared away again."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fastcrc
+
+from penstock.client import FileToMove, Parameter, bulk_entry
+from penstock.errors import ApiRefusedError, ObjectNotFoundError
+from penstock.stores.base import Overwrite, Store
+from tests.soak.errands import Block, Errand, Fate, Finding, Wrong, chosen, judge
+from tests.soak.stand import Stand
+
+LOOK_S = 0.2
+REPLACEMENTS = 20
+STUCK_S = 900.0
+LIVE = frozenset({"CREATED", "RUNNING", "CANCELING"})
+POLICIES = ("OVERWRITE_EXISTING", "SKIP_THE_FILE")
+ACTIONS = {"export": "StreamExport", "import": "StreamImport"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What came of all waves so far; `told` is guarded by its lock."""
+
+    endings: Counter[str] = field(default_factory=Counter)
+    moved_bytes: int = 0
+    waves: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, endings: Mapping[str, int], moved_bytes: int, findings: Sequence[Finding]) -> None:
+        """One wave more."""
+        with self.lock:
+            self.endings.update(endings)
+            self.moved_bytes += moved_bytes
+            self.findings += findings
+            self.waves += 1
+
+
+class Wave:
+    """One stream and its files. All that is by chance comes from `dice`."""
+
+    def __init__(self, stand: Stand, block: Block, dice: random.Random, *, name: str, files: int) -> None:
+        self._stand = stand
+        self._block = block
+        self._dice = dice
+        self.name = name
+        self.flow = dice.choice(sorted(stand.flows))
+        self.direction = dice.choice(sorted(ACTIONS))
+        self.policy = dice.choice(POLICIES)
+        self._by_bulk = dice.random() < 0.5
+        self.errands = [chosen(block, dice, f"{number:04}.bin") for number in range(files)]
+        self._tree = stand.root / self.flow / name
+        self._task = ""
+        self._ids: dict[str, Errand] = {}
+
+    def run(self, tally: Tally, ended: threading.Event) -> list[Finding]:
+        """From the first byte to the last judgement. `ended`: asked to come to an end, so that nothing more is replaced."""
+        with closing(self._stand.truth(self.flow)) as store:
+            self._prepare(store)
+        self._open()
+        self._ask()
+        items = self._wait(ended)
+        with closing(self._stand.truth(self.flow)) as store:
+            findings = self._judge(store, items)
+            self._clear(store)
+        done = [item for item in items.values() if item["Status"] == "COMPLETE"]
+        endings = Counter(f"{item['Status']}" for item in items.values())
+        tally.add(endings, sum(item["ProgressStats"]["ActualBytes"] for item in done), findings)
+        return findings
+
+    def __str__(self) -> str:
+        door = "bulk door" if self._by_bulk else "single calls"
+        return f"{self.name}: {len(self.errands)} files, {self.direction}, {self.flow}, {self.policy}, {door}"
+
+    # -------------------------------------------------------------------------------------------------------- beforehand
+
+    def _prepare(self, store: Store) -> None:
+        (self._tree / "in").mkdir(parents=True)
+        (self._tree / "out").mkdir()
+        for errand in self.errands:
+            if errand.fate is not Fate.MISSING:
+                self._put_source(store, errand, self._block.cut(errand.first))
+            if errand.earlier is not None:
+                self._put_target(store, errand, self._block.cut(errand.earlier))
+
+    def _put_source(self, store: Store, errand: Errand, content: bytes) -> None:
+        if self.direction == "export":
+            _replace(self._tree / "out" / errand.name, content)
+        else:
+            _put(store, self._source_key(errand), content)
+
+    def _put_target(self, store: Store, errand: Errand, content: bytes) -> None:
+        if self.direction == "export":
+            _put(store, self._target_key(errand), content)
+        else:
+            _replace(self._tree / "in" / errand.name, content)
+
+    def _source_key(self, errand: Errand) -> str:
+        return f"{self.name}/source/{errand.name}"
+
+    def _target_key(self, errand: Errand) -> str:
+        return f"{self.name}/target/{errand.name}"
+
+    # ------------------------------------------------------------------------------------------------------------ asking
+
+    def _open(self) -> None:
+        is_export = self.direction == "export"
+        answer = self._stand.call(
+            "CreateDataFlowTask",
+            {
+                **self._flow(),
+                "TaskAction": ACTIONS[self.direction],
+                "DataType": "MetaAndData",
+                "ConflictPolicy": self.policy,
+                "Directory": f"/{self.name}/{'out' if is_export else 'source'}/",
+                "DstDirectory": f"/{self.name}/{'target' if is_export else 'in'}/",
+                "ClientToken": f"{self.name}-open",
+            },
+        )
+        self._task = str(answer["TaskId"])
+
+    def _flow(self) -> dict[str, Parameter]:
+        return {"FileSystemId": self._stand.init["file_system_id"], "DataFlowId": self._stand.flows[self.flow]}
+
+    def _stream(self) -> dict[str, Parameter]:
+        return {**self._flow(), "DataFlowTaskId": self._task}
+
+    def _ask(self) -> None:
+        if not self._by_bulk:
+            for errand in self.errands:
+                self._ids[self._ask_one(errand)] = errand
+            return
+        files = ",".join(bulk_entry(_file(errand)) for errand in self.errands)
+        answer = self._stand.call(
+            "CreateDataFlowSubTasks",
+            {**self._stream(), "PathBase": "task", "ClientToken": f"{self.name}-all"},
+            form={"SubTasks": f"[{files}]"},
+        )
+        created = answer["DataFlowSubTask"]["DataFlowSubTask"]
+        self._ids = {one["DataFlowSubTaskId"]: errand for one, errand in zip(created, self.errands, strict=True)}
+
+    def _ask_one(self, errand: Errand) -> str:
+        asked = {
+            **self._stream(),
+            "SrcFilePath": f"/{errand.name}",
+            "DstFilePath": f"/{errand.name}",
+            "ClientToken": f"{self.name}-{errand.name}",
+        }
+        if errand.fate is Fate.REFUSED:
+            asked["Condition"] = {"Size": errand.first.size_bytes + 1}
+        answer = self._stand.call("CreateDataFlowSubTask", asked)
+        return str(answer["DataFlowSubTaskId"])
+
+    # ----------------------------------------------------------------------------------------------------------- meanwhile
+
+    def _wait(self, ended: threading.Event) -> dict[str, dict[str, Any]]:
+        begun_s = time.monotonic()
+        to_cancel = {
+            one: errand.cancel_after_s for one, errand in self._ids.items() if errand.fate is Fate.CANCELED
+        }  # fmt: skip
+        restless = [errand for errand in self.errands if errand.second is not None]
+        replaced = 0
+        while True:
+            passed_s = time.monotonic() - begun_s
+            for sub_task in [one for one, after_s in to_cancel.items() if passed_s >= after_s]:
+                del to_cancel[sub_task]
+                self._cancel(sub_task)
+            if replaced < REPLACEMENTS and restless and not ended.is_set():
+                replaced += 1
+                self._replace(restless, second=replaced % 2 == 1)
+            items = {item["DataFlowSubTaskId"]: item for item in self._look()}
+            if not to_cancel and items and not any(item["Status"] in LIVE for item in items.values()):
+                return items
+            if passed_s > STUCK_S:
+                return items
+            time.sleep(LOOK_S)
+
+    def _cancel(self, sub_task: str) -> None:
+        with suppress(ApiRefusedError):  # it has ended, or a call without an answer was heard
+            self._stand.call("CancelDataFlowSubTask", {**self._stream(), "DataFlowSubTaskId": sub_task})
+
+    def _replace(self, restless: Sequence[Errand], *, second: bool) -> None:
+        with closing(self._stand.truth(self.flow)) as store:
+            for errand in restless:
+                assert errand.second is not None
+                self._put_source(store, errand, self._block.cut(errand.second if second else errand.first))
+
+    def _look(self) -> Iterator[dict[str, Any]]:
+        token: str | None = None
+        while True:
+            answer = self._stand.call(
+                "DescribeDataFlowSubTasks",
+                {
+                    "FileSystemId": self._stand.init["file_system_id"],
+                    "Filters": [{"Key": "DataFlowTaskIds", "Value": self._task}],
+                    "MaxResults": 100,
+                    "NextToken": token,
+                },
+            )
+            yield from answer["DataFlowSubTask"]["DataFlowSubTask"]
+            token = answer.get("NextToken")
+            if not token:
+                return
+
+    # ------------------------------------------------------------------------------------------------------------- the end
+
+    def _judge(self, store: Store, items: Mapping[str, dict[str, Any]]) -> list[Finding]:
+        findings = []
+        for sub_task, errand in self._ids.items():
+            item = items.get(sub_task)
+            if item is None:
+                findings.append(
+                    Finding(wrong=Wrong.LOST, words=f"{self.name}: {sub_task} was acknowledged and is unknown")
+                )
+            elif item["Status"] in LIVE:
+                words = f"{self}: {sub_task} is {item['Status']} after {STUCK_S:g} s: {item['ErrorMsg']!r}"
+                findings.append(Finding(wrong=Wrong.STUCK, words=words))
+            else:
+                found = self._found(store, errand)
+                skips = self.policy == "SKIP_THE_FILE"
+                finding = judge(self._block, errand, item, found, skips=skips)
+                if finding is not None:
+                    words = f"{self}: {sub_task} {finding.words}; {self._remains(store, errand)}"
+                    findings.append(Finding(wrong=finding.wrong, words=words))
+        for sub_task in items.keys() - self._ids.keys():
+            words = f"{self}: {sub_task} was made twice: {items[sub_task]['SrcFilePath']}"
+            findings.append(Finding(wrong=Wrong.UNTRUE, words=words))
+        return findings
+
+    def _found(self, store: Store, errand: Errand) -> bytes | None:
+        try:
+            if self.direction == "import":
+                return (self._tree / "in" / errand.name).read_bytes()
+            return read_object(store, self._target_key(errand))
+        except (FileNotFoundError, ObjectNotFoundError):
+            return None
+
+    def _remains(self, store: Store, errand: Errand) -> str:
+        """What the store keeps of the target and what was done to requests for it, for whoever looks for the cause."""
+        if self.direction == "import":
+            return ""
+        key = self._target_key(errand)
+        versions = [
+            f"{one.version_id}{' (marker)' if one.is_delete_marker else ''} {one.size_bytes}"
+            for one in store.list_versions(prefix=key)
+        ]
+        return f"versions {versions}, lies {[one for one in list(self._stand.chaos.struck) if one.endswith(key)]}"
+
+    def _clear(self, store: Store) -> None:
+        """What a wave made goes; what Penstock may have left beside it stays, for the judgement at the end."""
+        with suppress(ApiRefusedError):  # it has live sub-tasks
+            self._stand.call("CancelDataFlowTask", {**self._flow(), "TaskId": self._task})
+        for errand in self.errands:
+            for directory in ("in", "out"):
+                (self._tree / directory / errand.name).unlink(missing_ok=True)
+        for version in list(store.list_versions(prefix=f"{self.name}/")):
+            store.delete(version.key, version_id=version.version_id)
+
+
+def _file(errand: Errand) -> FileToMove:
+    wrong_size = errand.first.size_bytes + 1 if errand.fate is Fate.REFUSED else None
+    return FileToMove(source=errand.name, target=errand.name, size_bytes=wrong_size)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """As a careful program would: readers see the old file or the new one."""
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_bytes(content)
+    os.rename(beside, path)
+
+
+def _put(store: Store, key: str, content: bytes) -> None:
+    store.put(key, [content], crc64=int(fastcrc.crc64.xz(content)), metadata={}, precondition=Overwrite())
+
+
+def read_object(store: Store, key: str) -> bytes:
+    """An object, whole. Raises ObjectNotFoundError."""
+    with store.get(key) as stream:
+        content = bytearray(stream.length_bytes)
+        view, got = memoryview(content), 0
+        while got < len(content) and (count := stream.readinto(view[got:])) > 0:
+            got += count
+        return bytes(content[:got])
+
+
+@contextmanager
+def foreign_things(stand: Stand) -> Iterator[list[Finding]]:
+    """Things of somebody else that look like ours; the list tells, after the block, which of them were touched."""
+    findings: list[Finding] = []
+    partial = stand.root / "straight" / ".penstock-0123456789abcdef.partial"
+    partial.write_bytes(b"another program's")
+    with closing(stand.truth("rough")) as store:
+        upload = store.initiate("foreign/upload", metadata={})
+        part = store.put_part("foreign/upload", upload, 1, [b"p" * 200_000], crc64=None)
+        _put(store, "foreign/object", b"another's")
+    yield findings
+    if not partial.exists() or partial.read_bytes() != b"another program's":
+        findings.append(Finding(wrong=Wrong.FOREIGN, words=f"{partial} was removed or changed"))
+    with closing(stand.truth("rough")) as store:
+        if [one.etag for one in store.list_parts("foreign/upload", upload)] != [part.etag]:
+            findings.append(Finding(wrong=Wrong.FOREIGN, words="the upload of foreign/upload was removed or changed"))
+        if read_object(store, "foreign/object") != b"another's":
+            findings.append(Finding(wrong=Wrong.FOREIGN, words="foreign/object was changed"))
+    partial.unlink(missing_ok=True)
