@@ -78,7 +78,6 @@ def soak(directory: Path, seed: int, length_s: float, *, say: Say) -> Verdict:
             troubles=run.troubles.counts,
             lies=run.troubles.struck,
             lives=stand.lives,
-            looks=0,
             findings=[*run.tally.findings, *touched, *left, *grown],
             trends=trends,
         )

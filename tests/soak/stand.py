@@ -9,27 +9,80 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
-from penstock.client import Client, ClientOptions, Parameter
+from penstock.client import ClientOptions, Parameter
 from penstock.errors import ApiRefusedError, ApiUnreachableError
 from penstock.stores.base import Store
 from tests.faults.chaos.stand import PATIENT, open_at
 from tests.fixtures.chaosproxy import ChaosProxy
 from tests.fixtures.emulator import EmulatorServer, start_emulator
+from tests.fixtures.history import NO_FORM, History, RecordedClient
 from tests.fixtures.service import RunningService, init_home, run_cli, start_service
 from tests.fixtures.silentproxy import SilentProxy
 
+Answer = TypeVar("Answer")
+
 PATIENCE_S = 180.0
 AGAIN_S = 0.2
-NOTHING: Mapping[str, str] = MappingProxyType({})
 BUSY = ("Throttling", "ServiceUnavailable", "InternalError")
 MODULE_OF_A_MOVER = b"penstock.engine.mover_process"
 VERSIONING = {"straight": "", "rough": "", "versions": "Enabled"}
+
+
+class Caller:
+    """Calls the service that lives now, again while it is away or busy, and writes the history of it. One thread at a time."""
+
+    def __init__(self, stand: Stand) -> None:
+        self._stand = stand
+        self._client: RecordedClient | None = None
+        self._address = ""
+        self.history = History()
+
+    def call(
+        self, action: str, parameters: Mapping[str, Parameter | None], *, form: Mapping[str, str] = NO_FORM
+    ) -> dict[str, Any]:
+        """The answer to one call. Raises ApiRefusedError, and ApiUnreachableError in the end."""
+        return self._patiently(lambda client: client.call(action, parameters, form=form))
+
+    def walk(self, filters: Mapping[str, str]) -> list[dict[str, Any]]:
+        """All pages of DescribeDataFlowSubTasks."""
+        return self._patiently(lambda client: client.walk_sub_tasks(self._stand.init["file_system_id"], filters))
+
+    def _patiently(self, ask: Callable[[RecordedClient], Answer]) -> Answer:
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return ask(self._current())
+            except ApiUnreachableError:
+                if time.monotonic() > until:
+                    raise
+            except ApiRefusedError as error:
+                if time.monotonic() > until or not (error.status >= 500 or error.code.startswith(BUSY)):
+                    raise
+            time.sleep(AGAIN_S)
+
+    def _current(self) -> RecordedClient:
+        address = self._stand.service.api
+        if self._client is None or self._address != address:
+            self.close()
+            options = ClientOptions(
+                endpoint=address,
+                access_key_id=self._stand.init["access_key_id"],
+                access_key_secret=self._stand.init["access_key_secret"],
+                timeout_s=60.0,
+            )
+            self._client, self._address = RecordedClient(options, self.history), address
+        return self._client
+
+    def close(self) -> None:
+        """Close the connection; a later call makes another."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
 
 class Stand:
@@ -45,7 +98,6 @@ class Stand:
         self.root = Path(self.init["root"])
         self.buckets = {name: self._add_bucket(name) for name in VERSIONING}
         self._lock = threading.Lock()
-        self._clients = threading.local()
         self.service: RunningService = start_service(self.home)
         self.lives = 1
         self.flows = {name: self._open_flow(name) for name in self.buckets}
@@ -63,50 +115,14 @@ class Stand:
 
     def _open_flow(self, name: str) -> str:
         (self.root / name).mkdir()
-        answer = self.call(
-            "CreateDataFlow",
-            {
-                "FileSystemId": self.init["file_system_id"],
-                "FileSystemPath": f"/{name}/",
-                "SourceStorage": f"oss://{self.buckets[name]}",
-                "SourceStoragePath": "/",
-            },
-        )
-        return str(answer["DataFlowId"])
-
-    # ---------------------------------------------------------------------------------------------------------- calls
-
-    def call(
-        self, action: str, parameters: Mapping[str, Parameter | None], *, form: Mapping[str, str] = NOTHING
-    ) -> dict[str, Any]:
-        """One call, asked again while the service is away or busy. Raises ApiRefusedError, and ApiUnreachableError in the end."""
-        until = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                return self._client().call(action, parameters, form=form)
-            except ApiUnreachableError:
-                if time.monotonic() > until:
-                    raise
-            except ApiRefusedError as error:
-                if time.monotonic() > until or not (error.status >= 500 or error.code.startswith(BUSY)):
-                    raise
-            time.sleep(AGAIN_S)
-
-    def _client(self) -> Client:
-        """This thread's client of the service that lives now."""
-        address = self.service.api
-        kept: tuple[str, Client] | None = getattr(self._clients, "kept", None)
-        if kept is None or kept[0] != address:
-            if kept is not None:
-                kept[1].close()
-            options = ClientOptions(
-                endpoint=address,
-                access_key_id=self.init["access_key_id"],
-                access_key_secret=self.init["access_key_secret"],
-                timeout_s=60.0,
-            )
-            kept = self._clients.kept = (address, Client(options))
-        return kept[1]
+        asked = {
+            "FileSystemId": self.init["file_system_id"],
+            "FileSystemPath": f"/{name}/",
+            "SourceStorage": f"oss://{self.buckets[name]}",
+            "SourceStoragePath": "/",
+        }
+        with closing(Caller(self)) as caller:
+            return str(caller.call("CreateDataFlow", asked)["DataFlowId"])
 
     # ---------------------------------------------------------------------------------------------------- what may die
 

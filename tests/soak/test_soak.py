@@ -110,7 +110,7 @@ def test_growth_is_told(pss_step_bytes: int, descriptors_step: float, is_grown: 
 def test_a_verdict_is_put_between_its_marks() -> None:
     empty = Verdict(
         seed=1, minutes=1.0, endings=Counter(COMPLETE=3), moved_bytes=5, waves=1, troubles=Counter(), lies=0, lives=1,
-        looks=4, findings=[], trends=[],
+        findings=[], trends=[],
     )  # fmt: skip
     page = put_into(f"before\n{BEGIN}\nold\n{END}\nafter\n", empty)
     assert page.startswith("before\n")

@@ -25,7 +25,6 @@ class Verdict:
     troubles: Counter[str]
     lies: int
     lives: int
-    looks: int
     findings: Sequence[Finding]
     trends: Sequence[Trend]
 
@@ -45,7 +44,6 @@ class Verdict:
             *((name, f"{count:,}") for name, count in sorted(self.troubles.items())),
             ("lies and broken answers of the store", f"{self.lies:,}"),
             ("lives of the service", f"{self.lives:,}"),
-            ("answers in the history that was checked", f"{self.looks:,}"),
             *((f"**{wrong}**", f"**{found.get(wrong, 0)}**") for wrong in Wrong),
             *((f"{trend.kind}, while nothing died", _level(trend)) for trend in self.trends),
         ]

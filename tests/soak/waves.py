@@ -19,7 +19,7 @@ from penstock.client import FileToMove, Parameter, bulk_entry
 from penstock.errors import ApiRefusedError, ObjectNotFoundError
 from penstock.stores.base import Overwrite, Store
 from tests.soak.errands import Block, Errand, Fate, Finding, Wrong, chosen, judge
-from tests.soak.stand import Stand
+from tests.soak.stand import Caller, Stand
 
 LOOK_S = 0.2
 REPLACEMENTS = 20
@@ -63,6 +63,7 @@ class Wave:
         self.errands = [chosen(block, dice, f"{number:04}.bin") for number in range(files)]
         self._tree = stand.root / self.flow / name
         self._task = ""
+        self._caller = Caller(stand)
         self._ids: dict[str, Errand] = {}
 
     def run(self, tally: Tally, ended: threading.Event) -> list[Finding]:
@@ -75,6 +76,8 @@ class Wave:
         with closing(self._stand.truth(self.flow)) as store:
             findings = self._judge(store, items)
             self._clear(store)
+        self._caller.close()
+        findings += [Finding(wrong=Wrong.UNTRUE, words=f"{self}: {fault}") for fault in self._caller.history.faults()]
         done = [item for item in items.values() if item["Status"] == "COMPLETE"]
         endings = Counter(f"{item['Status']}" for item in items.values())
         tally.add(endings, sum(item["ProgressStats"]["ActualBytes"] for item in done), findings)
@@ -117,7 +120,7 @@ class Wave:
 
     def _open(self) -> None:
         is_export = self.direction == "export"
-        answer = self._stand.call(
+        answer = self._caller.call(
             "CreateDataFlowTask",
             {
                 **self._flow(),
@@ -143,7 +146,7 @@ class Wave:
                 self._ids[self._ask_one(errand)] = errand
             return
         files = ",".join(bulk_entry(_file(errand)) for errand in self.errands)
-        answer = self._stand.call(
+        answer = self._caller.call(
             "CreateDataFlowSubTasks",
             {**self._stream(), "PathBase": "task", "ClientToken": f"{self.name}-all"},
             form={"SubTasks": f"[{files}]"},
@@ -160,7 +163,7 @@ class Wave:
         }
         if errand.fate is Fate.REFUSED:
             asked["Condition"] = {"Size": errand.first.size_bytes + 1}
-        answer = self._stand.call("CreateDataFlowSubTask", asked)
+        answer = self._caller.call("CreateDataFlowSubTask", asked)
         return str(answer["DataFlowSubTaskId"])
 
     # ----------------------------------------------------------------------------------------------------------- meanwhile
@@ -180,7 +183,7 @@ class Wave:
             if replaced < REPLACEMENTS and restless and not ended.is_set():
                 replaced += 1
                 self._replace(restless, second=replaced % 2 == 1)
-            items = {item["DataFlowSubTaskId"]: item for item in self._look()}
+            items = {item["DataFlowSubTaskId"]: item for item in self._caller.walk({"DataFlowTaskIds": self._task})}
             if not to_cancel and items and not any(item["Status"] in LIVE for item in items.values()):
                 return items
             if passed_s > STUCK_S:
@@ -189,30 +192,13 @@ class Wave:
 
     def _cancel(self, sub_task: str) -> None:
         with suppress(ApiRefusedError):  # it has ended, or a call without an answer was heard
-            self._stand.call("CancelDataFlowSubTask", {**self._stream(), "DataFlowSubTaskId": sub_task})
+            self._caller.call("CancelDataFlowSubTask", {**self._stream(), "DataFlowSubTaskId": sub_task})
 
     def _replace(self, restless: Sequence[Errand], *, second: bool) -> None:
         with closing(self._stand.truth(self.flow)) as store:
             for errand in restless:
                 assert errand.second is not None
                 self._put_source(store, errand, self._block.cut(errand.second if second else errand.first))
-
-    def _look(self) -> Iterator[dict[str, Any]]:
-        token: str | None = None
-        while True:
-            answer = self._stand.call(
-                "DescribeDataFlowSubTasks",
-                {
-                    "FileSystemId": self._stand.init["file_system_id"],
-                    "Filters": [{"Key": "DataFlowTaskIds", "Value": self._task}],
-                    "MaxResults": 100,
-                    "NextToken": token,
-                },
-            )
-            yield from answer["DataFlowSubTask"]["DataFlowSubTask"]
-            token = answer.get("NextToken")
-            if not token:
-                return
 
     # ------------------------------------------------------------------------------------------------------------- the end
 
@@ -261,7 +247,7 @@ class Wave:
     def _clear(self, store: Store) -> None:
         """What a wave made goes; what Penstock may have left beside it stays, for the judgement at the end."""
         with suppress(ApiRefusedError):  # it has live sub-tasks
-            self._stand.call("CancelDataFlowTask", {**self._flow(), "TaskId": self._task})
+            self._caller.call("CancelDataFlowTask", {**self._flow(), "TaskId": self._task})
         for errand in self.errands:
             for directory in ("in", "out"):
                 (self._tree / directory / errand.name).unlink(missing_ok=True)
