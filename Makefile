@@ -22,8 +22,10 @@ CHAOS_FILES ?= 2000
 CHAOS_SEED ?= 0
 RACES ?= 10000
 RACES_SEED ?= 0
+SOAK_MINUTES ?= 30
+SOAK_SEED ?= 0
 
-.PHONY: help venv deb demo test kill-matrix check format locks third-party clean bench fuzz chaos races
+.PHONY: help venv deb demo test kill-matrix check format locks third-party clean bench fuzz chaos races soak
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +86,9 @@ chaos: $(TOOLS) ## move CHAOS_FILES=2000 files through a store in trouble; CHAOS
 races: $(TOOLS) ## race RACES=10000 times against others that write the same name, each kind; RACES_SEED=... for others
 	@PENSTOCK_RACES=$(RACES) PENSTOCK_RACES_SEED=$(RACES_SEED) \
 	    $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 3600 -rP tests/faults/races
+
+soak: $(TOOLS) ## all of it at once, at load, for SOAK_MINUTES=30, with a verdict (SOAK_PAGE=docs/reliability.md writes it there)
+	@$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES) --seed $(SOAK_SEED) $(if $(SOAK_PAGE),--page $(SOAK_PAGE))
 
 check: $(TOOLS) ## lint, format, types, import contracts, house rules, licences, generated files
 	@echo "check: ruff";            $(BIN)/ruff check --quiet $(CODE)

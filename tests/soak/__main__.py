@@ -57,11 +57,11 @@ def _say(words: str) -> None:
     print(f"{time.strftime('%T')} {words}", flush=True)
 
 
-def soak(directory: Path, seed: int, length_s: float, *, say: Say) -> Verdict:
-    """All of it, in a directory that is there and empty."""
+def soak(directory: Path, seed: int, length_s: float, *, say: Say, wave_files: tuple[int, int] = WAVE_FILES) -> Verdict:
+    """All of it, in a directory that is there and empty; a wave has so many files, from least to most."""
     begun_s = time.monotonic()
     with closing(Stand(directory)) as stand:
-        run = Run(stand, seed, say)
+        run = Run(stand, seed, say, wave_files)
         gauges = Gauges(stand, run.troubles.level)
         with foreign_things(stand) as touched:
             run.for_a_while(length_s)
@@ -86,10 +86,11 @@ def soak(directory: Path, seed: int, length_s: float, *, say: Say) -> Verdict:
 class Run:
     """Waves and troubles side by side, each in a thread of its own."""
 
-    def __init__(self, stand: Stand, seed: int, say: Say) -> None:
+    def __init__(self, stand: Stand, seed: int, say: Say, wave_files: tuple[int, int]) -> None:
         self._stand = stand
         self._seed = seed
         self._say = say
+        self._wave_files = wave_files
         self._block = Block(seed)
         self._enough = threading.Event()
         self.tally = Tally()
@@ -120,7 +121,9 @@ class Run:
         count = 0
         while not self._enough.is_set():
             count += 1
-            wave = Wave(self._stand, self._block, dice, name=f"w{number}-{count}", files=dice.randint(*WAVE_FILES))
+            wave = Wave(
+                self._stand, self._block, dice, name=f"w{number}-{count}", files=dice.randint(*self._wave_files)
+            )
             begun_s = time.monotonic()
             try:
                 findings = wave.run(self.tally, self._enough)
