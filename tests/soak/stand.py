@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
@@ -23,11 +22,11 @@ from tests.fixtures.emulator import EmulatorServer, start_emulator
 from tests.fixtures.history import NO_FORM, History, RecordedClient
 from tests.fixtures.service import RunningService, init_home, run_cli, start_service
 from tests.fixtures.silentproxy import SilentProxy
+from tests.fixtures.waiting import wait_until
 
 Answer = TypeVar("Answer")
 
 PATIENCE_S = 180.0
-AGAIN_S = 0.2
 BUSY = ("Throttling", "ServiceUnavailable", "InternalError")
 MODULE_OF_A_MOVER = b"penstock.engine.mover_process"
 VERSIONING = {"straight": "", "rough": "", "versions": "Enabled"}
@@ -45,7 +44,7 @@ class Caller:
     def call(
         self, action: str, parameters: Mapping[str, Parameter | None], *, form: Mapping[str, str] = NO_FORM
     ) -> dict[str, Any]:
-        """The answer to one call. Raises ApiRefusedError, and ApiUnreachableError in the end."""
+        """The answer to one call. Raises ApiRefusedError, and TimeoutError in the end."""
         return self._patiently(lambda client: client.call(action, parameters, form=form))
 
     def walk(self, filters: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -53,17 +52,19 @@ class Caller:
         return self._patiently(lambda client: client.walk_sub_tasks(self._stand.init["file_system_id"], filters))
 
     def _patiently(self, ask: Callable[[RecordedClient], Answer]) -> Answer:
-        until = time.monotonic() + PATIENCE_S
-        while True:
+        def asked() -> tuple[Answer] | None:
             try:
-                return ask(self._current())
+                return (ask(self._current()),)
             except ApiUnreachableError:
-                if time.monotonic() > until:
-                    raise
+                return None
             except ApiRefusedError as error:
-                if time.monotonic() > until or not (error.status >= 500 or error.code.startswith(BUSY)):
-                    raise
-            time.sleep(AGAIN_S)
+                if error.status >= 500 or error.code.startswith(BUSY):
+                    return None
+                raise
+
+        got = wait_until(asked, PATIENCE_S, "the service has no answer")
+        assert got is not None
+        return got[0]
 
     def _current(self) -> RecordedClient:
         address = self._stand.service.api

@@ -18,10 +18,10 @@ import fastcrc
 from penstock.client import FileToMove, Parameter, bulk_entry
 from penstock.errors import ApiRefusedError, ObjectNotFoundError
 from penstock.stores.base import Overwrite, Store
+from tests.fixtures.waiting import wait_until
 from tests.soak.errands import Block, Errand, Fate, Finding, Wrong, chosen, judge
 from tests.soak.stand import Caller, Stand
 
-LOOK_S = 0.2
 REPLACEMENTS = 20
 STUCK_S = 900.0
 LIVE = frozenset({"CREATED", "RUNNING", "CANCELING"})
@@ -169,36 +169,39 @@ class Wave:
     # ----------------------------------------------------------------------------------------------------------- meanwhile
 
     def _wait(self, ended: threading.Event) -> dict[str, dict[str, Any]]:
-        begun_s = time.monotonic()
-        to_cancel = {
-            one: errand.cancel_after_s for one, errand in self._ids.items() if errand.fate is Fate.CANCELED
-        }  # fmt: skip
-        restless = [errand for errand in self.errands if errand.second is not None]
-        replaced = 0
-        while True:
-            passed_s = time.monotonic() - begun_s
-            for sub_task in [one for one, after_s in to_cancel.items() if passed_s >= after_s]:
-                del to_cancel[sub_task]
-                self._cancel(sub_task)
-            if replaced < REPLACEMENTS and restless and not ended.is_set():
-                replaced += 1
-                self._replace(restless, second=replaced % 2 == 1)
-            items = {item["DataFlowSubTaskId"]: item for item in self._caller.walk({"DataFlowTaskIds": self._task})}
-            if not to_cancel and items and not any(item["Status"] in LIVE for item in items.values()):
-                return items
-            if passed_s > STUCK_S:
-                return items
-            time.sleep(LOOK_S)
+        meddling = _Meddling(self, ended)
+        items: dict[str, dict[str, Any]] = {}
 
-    def _cancel(self, sub_task: str) -> None:
+        def are_final() -> bool:
+            is_over = meddling.step()
+            items.clear()
+            items.update(
+                {item["DataFlowSubTaskId"]: item for item in self._caller.walk({"DataFlowTaskIds": self._task})}
+            )
+            return is_over and bool(items) and not any(item["Status"] in LIVE for item in items.values())
+
+        with suppress(TimeoutError):  # the judge says so
+            wait_until(are_final, STUCK_S, "the wave does not end")
+        return items
+
+    def canceled(self) -> dict[str, float]:
+        """Sub-tasks that are to be canceled, and how many seconds after they were asked for."""
+        return {one: errand.cancel_after_s for one, errand in self._ids.items() if errand.fate is Fate.CANCELED}
+
+    def cancel(self, sub_task: str) -> None:
+        """Take it back."""
         with suppress(ApiRefusedError):  # it has ended, or a call without an answer was heard
             self._caller.call("CancelDataFlowSubTask", {**self._stream(), "DataFlowSubTaskId": sub_task})
 
-    def _replace(self, restless: Sequence[Errand], *, second: bool) -> None:
+    def replace_sources(self, *, by_second: bool) -> None:
+        """Give all restless sources their other bytes."""
+        restless = [errand for errand in self.errands if errand.second is not None]
+        if not restless:
+            return
         with closing(self._stand.truth(self.flow)) as store:
             for errand in restless:
                 assert errand.second is not None
-                self._put_source(store, errand, self._block.cut(errand.second if second else errand.first))
+                self._put_source(store, errand, self._block.cut(errand.second if by_second else errand.first))
 
     # ------------------------------------------------------------------------------------------------------------- the end
 
@@ -253,6 +256,28 @@ class Wave:
                 (self._tree / directory / errand.name).unlink(missing_ok=True)
         for version in list(store.list_versions(prefix=f"{self.name}/")):
             store.delete(version.key, version_id=version.version_id)
+
+
+class _Meddling:
+    """What befalls a wave's files on purpose while they move, a little at each step."""
+
+    def __init__(self, wave: Wave, ended: threading.Event) -> None:
+        self._wave = wave
+        self._ended = ended
+        self._begun_s = time.monotonic()
+        self._to_cancel = wave.canceled()
+        self._replaced = 0
+
+    def step(self) -> bool:
+        """Whether nothing more is to be cancelled."""
+        passed_s = time.monotonic() - self._begun_s
+        for sub_task in [one for one, after_s in self._to_cancel.items() if passed_s >= after_s]:
+            del self._to_cancel[sub_task]
+            self._wave.cancel(sub_task)
+        if self._replaced < REPLACEMENTS and not self._ended.is_set():
+            self._replaced += 1
+            self._wave.replace_sources(by_second=self._replaced % 2 == 1)
+        return not self._to_cancel
 
 
 def _file(errand: Errand) -> FileToMove:
