@@ -96,6 +96,10 @@ class RangeNotSatisfiableError(StoreError):
     """The asked range lies outside of the object."""
 
 
+class SizeUntoldError(StoreError):
+    """The answer does not say how long the object is; asked in another way the store may tell."""
+
+
 class NotSupportedError(StoreError):
     """The store lacks this ability."""
 
@@ -120,6 +124,10 @@ class StoreUnavailableError(StoreError):
     """No answer, a broken answer, or a 5xx: the outcome of a request that changes something is unknown."""
 
     waiting_helps = True
+
+
+class StoreSilentError(StoreUnavailableError):
+    """The store has answered nothing for a while, whoever asked; this request was not sent at all."""
 
 
 # -------------------------------------------------------------------------------------------------------------- transfer

@@ -286,6 +286,13 @@ class Catalog:
         self._hands.writer.forget_ahead()
         return await self._work(claims.rescue_all)
 
+    async def wake(self, bucket: str, *, limit: int) -> int:
+        """Make due what waits because `bucket` had not answered; how many, at most `limit`. Call again while it answers that.
+
+        Not synced: what waits is due by itself in the end.
+        """
+        return await self._work(lambda session: claims.wake(session, bucket, limit), _UNSYNCED_WORK)
+
     async def canceling(self, owner: str) -> Sequence[tuple[str, int]]:
         """(sub_task_id, attempt) of what `owner` holds and should withdraw."""
         return await self._read(lambda session: claims.canceling(session, owner))

@@ -212,6 +212,21 @@ def _release(session: Session, owners: Sequence[str]) -> int:
     return freed
 
 
+def wake(session: Session, bucket: str, limit: int) -> int:
+    """Make due, at most `limit` at a time, what waits because this bucket had not answered or allowed it; how many."""
+    woken = session.run(
+        "claims.wake",
+        bucket=bucket,
+        now_ns=session.now_ns,
+        silent=FailureCode.STORE_UNAVAILABLE,
+        throttled=FailureCode.STORE_THROTTLED,
+        limit=limit,
+    )
+    if woken:
+        session.ring()
+    return woken
+
+
 def canceling(session: Session, owner: str) -> list[tuple[str, int]]:
     """What `owner` holds and should withdraw: (sub_task_id, attempt)."""
     return [(row["sub_task_id"], row["attempt"]) for row in session.rows("claims.canceling", owner=owner)]

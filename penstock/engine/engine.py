@@ -21,6 +21,7 @@ from penstock.engine.keeper import Keeper
 from penstock.engine.loops import Bell, Loop, Step
 from penstock.engine.messages import Control, Places
 from penstock.engine.options import EngineOptions
+from penstock.engine.outages import Outages
 from penstock.engine.owners import Owners
 from penstock.engine.recorder import Recorder
 from penstock.engine.rooms import Rooms
@@ -74,6 +75,7 @@ class Engine:
         }
         self.tags = self._made_tags()
         self.recorder = self._made_recorder()
+        self.outages = Outages(catalog=catalog, options=options.retry, now_ns=now_ns, wake=self._bells["outages"].ring)
         self.settler = self._made_settler()
         self.runner = self._made_runner()
         self.canceler = Canceler(
@@ -90,6 +92,7 @@ class Engine:
         """Take up what an earlier service left unfinished, then bring movers up. Raises HomeInUseError, CatalogError."""
         async with self._executor.vacated():
             taken_up = await self._catalog.rescue_all()
+        self.outages.begin(self._registry().buckets)
         telemetry.event("engine.started", taken_up=taken_up)
         await self._executor.start(self.settler, places_of(self._registry()))
 
@@ -169,6 +172,7 @@ class Engine:
             fairness=self.fairness,
             rooms=self.rooms,
             recorder=self.recorder,
+            outages=self.outages,
             options=self._options.retry,
             now_ns=self._now_ns,
             jitter=self._jitter,
@@ -198,6 +202,7 @@ class Engine:
             "progress": self.recorder.progress_step,
             "checkpoints": self.recorder.checkpoint_step,
             "canceler": self.canceler.step,
+            "outages": self.outages.step,
             "keeper": self.keeper.step,
             "transitions": self.transitions.step,
         }

@@ -40,6 +40,9 @@ from penstock.transfer.root import Root
 from penstock.transfer.steps import Steps, run_through
 from penstock.transfer.transfer import Intent, Outcome, StopReason, Transfer, Verdict
 
+HALT_LOOK_S = 0.25
+_NEVER = threading.Event()
+
 
 class Mover:
     """Carries out what it is given. `start` brings its threads up; they live as long as the process."""
@@ -161,6 +164,23 @@ class Mover:
         self._return(waiting)
         for running in under_way:
             running.stop(StopReason.DRAIN)
+        threading.Thread(target=self._watch_drain, name="drain", daemon=True).start()
+
+    def _watch_drain(self) -> None:
+        while self.halt_step():
+            _NEVER.wait(HALT_LOOK_S)
+
+    def halt_step(self) -> int:
+        """In a drain: small files are waited for while their bucket still sends something; it costs nothing to hand them back.
+
+        How many are under way.
+        """
+        with self._lock:
+            under_way = list(self._running.values())
+        for running in under_way:
+            if self._throttle.is_quiet(running.transfer.bucket):
+                running.stop(StopReason.HALT)
+        return len(under_way)
 
     def _return(self, waiting: list[Running]) -> None:
         """Hand back what has not begun; all at once, for this is the reader's thread, and each by itself would be a message."""

@@ -17,8 +17,9 @@ from enum import StrEnum
 
 from penstock.engine.messages import BucketFigures, MethodFigures
 from penstock.engine.pace import Pace
-from penstock.errors import StoreError, StoreUnavailableError, ThrottledError
+from penstock.errors import StoreError, StoreSilentError, StoreUnavailableError, ThrottledError
 from penstock.stores.pacer import Weight
+from penstock.stores.timeouts import SILENT_RETRY_S
 from penstock.telemetry.meters import LATENCY_BOUNDS_S
 
 PATIENCE_S = 2.0
@@ -69,14 +70,20 @@ class BucketPacer:
         self._whole_in_flight = 0
         self._whole_in_a_row = 0  # turns that parts were waiting for, too
         self._methods: dict[str, _Method] = {}
-        self._asked_s = math.inf  # since when requests are out without any answer
-        self._heard_s = -math.inf  # when there was an answer last
-        self._has_missed = False  # since then one that was waited for did not come
+        self._unsent = 0  # of those in flight, how many were not sent to their end yet: for them nothing is owed
+        self._owed_s = math.inf  # since when the store owes us something, an answer or the rest of a body
+        self._heard_s = clock_s()  # when something came last, or was asked while nothing was in flight
+        self._has_missed = False  # since then something that was waited for did not come
 
     @property
     def silent_s(self) -> float:
-        """For how long nothing was answered although something was asked, and sent to its end."""
-        return max(0.0, self._clock_s() - self._asked_s)
+        """For how long nothing has come although something is owed: of what was asked, and sent to its end."""
+        return max(0.0, self._clock_s() - max(self._owed_s, self._heard_s))
+
+    @property
+    def quiet_s(self) -> float:
+        """For how long nothing has come while something is under way, be it owed already or still being sent."""
+        return max(self.silent_s, self._clock_s() - self._heard_s if self._pace.in_flight else 0.0)
 
     @property
     def has_room(self) -> bool:
@@ -105,14 +112,20 @@ class BucketPacer:
             self._pace.end()
             if weight is Weight.WHOLE:
                 self._whole_in_flight -= 1
-            if self._pace.in_flight == 0 and not self._has_missed:
-                self._asked_s = math.inf  # what was given up is owed no more
+            if self._pace.in_flight == self._unsent and not self._has_missed:
+                self._owed_s = math.inf  # what was given up is owed no more
             self._call()
 
     def sent(self) -> None:
-        """As the protocol says. Without the lock: whoever sent it has not read its answer yet, so that none is overlooked."""
-        if self._asked_s == math.inf:
-            self._asked_s = self._clock_s()
+        """As the protocol says."""
+        with self._lock:
+            self._unsent -= 1
+            if self._owed_s == math.inf:
+                self._owed_s = self._clock_s()
+
+    def moved(self) -> None:
+        """As the protocol says. Without the lock: it only ever looks later than it was."""
+        self._heard_s = self._clock_s()
 
     def answered(
         self, method: str, kind: Hashable, *, began_s: float, looked_s: float, held_back_s: float | None
@@ -147,7 +160,7 @@ class BucketPacer:
                 self._hear(now_s)  # a word is an answer, whatever it says
             else:
                 self._has_missed = True
-                self._asked_s = min(self._asked_s, max(began_s, self._heard_s))
+                self._owed_s = min(self._owed_s, began_s)
             (self._methods.get(method) or self._counts(method)).results[result] += 1
 
     def lost(self, *, began_s: float) -> None:
@@ -155,7 +168,7 @@ class BucketPacer:
         with self._lock:
             now_s = self._clock_s()
             if now_s - began_s >= TELLS_S:
-                self._has_missed |= self._asked_s < math.inf
+                self._has_missed |= self._owed_s < math.inf
                 self._pace.failed(began_s=began_s, now_s=now_s)
 
     def figures(self) -> BucketFigures:
@@ -212,10 +225,15 @@ class BucketPacer:
             self._whole_in_a_row += 1 if self._parts else 0
         else:
             self._whole_in_a_row = 0
+        if self._pace.in_flight == 0 and not self._has_missed:
+            self._heard_s = now_s  # who was asked nothing was not silent
+        self._unsent += 1
         self._pace.begin(now_s)
 
     def _hear(self, now_s: float) -> None:
-        self._asked_s, self._heard_s, self._has_missed = math.inf, now_s, False
+        self._heard_s, self._has_missed = now_s, False
+        if self._pace.in_flight == self._unsent:
+            self._owed_s = math.inf
 
     def _counts(self, method: str) -> _Method:
         counts = self._methods[method] = _Method()
@@ -229,6 +247,14 @@ class BucketPacer:
                 bucket=self.bucket,
                 retry_after_s=pause_s,
             )
+
+    def _no_turn(self) -> StoreError:
+        """Why there was none: those before us wait in vain, or there are too many of them."""
+        if self.silent_s >= TELLS_S:
+            words = f"bucket {self.bucket} has answered nothing for {self.silent_s:.0f} s: it was not asked once more"
+            return StoreSilentError(words, bucket=self.bucket, retry_after_s=SILENT_RETRY_S)
+        words = f"bucket {self.bucket} allows too few requests: none of {TURN_S:g} s was for this file"
+        return ThrottledError(words, bucket=self.bucket)
 
     def _queue_up(self, weight: Weight, now_s: float, patience_s: float, stops: Callable[[], bool] | None) -> bool:
         """Wait for one's turn, with the lock held."""
@@ -248,8 +274,7 @@ class BucketPacer:
                 if now_s >= until_s or (stops is not None and stops()):
                     return False
                 if now_s >= turn_s:
-                    words = f"bucket {self.bucket} allows too few requests: none of {TURN_S:g} s was for this file"
-                    raise ThrottledError(words, bucket=self.bucket)
+                    raise self._no_turn()
                 turn.wait(min(wait_s, until_s - now_s, look_s))
         finally:
             queue.remove(turn)

@@ -10,6 +10,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
+from msgspec.structs import replace
+
 from penstock import failpoints, telemetry
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.verbs import ClaimLane, Settlement, Settling
@@ -20,6 +22,7 @@ from penstock.engine.loops import FOREVER_S
 from penstock.engine.messages import Report
 from penstock.engine.options import RetryOptions
 from penstock.engine.orders import Amounts, Refusal
+from penstock.engine.outages import STORE_OUTAGES, Outages
 from penstock.engine.recorder import Recorder
 from penstock.engine.rooms import Rooms
 from penstock.engine.settling import Chance, Ending, completed, mover_died, refused, returned, settlement_of
@@ -54,6 +57,7 @@ class Settler:
         fairness: Mapping[ClaimLane, Fairness],
         rooms: Rooms,
         recorder: Recorder,
+        outages: Outages,
         options: RetryOptions,
         now_ns: Callable[[], int],
         jitter: Callable[[], float],
@@ -66,6 +70,7 @@ class Settler:
         self._fairness = fairness
         self._rooms = rooms
         self._recorder = recorder
+        self._outages = outages
         self._options = options
         self._now_ns = now_ns
         self._jitter = jitter
@@ -121,6 +126,8 @@ class Settler:
     def report(self, report: Report) -> None:
         """Take a mover's report. What speaks of no present flight (late, doubled) is counted and has no effect."""
         now_ns = self._now_ns()
+        if report.figures is not None:
+            self._outages.heard(report.mover, report.figures.buckets)
         for progress in report.progress:
             flight = self._flights.find((progress.sub_task_id, progress.attempt))
             if flight is not None and flight.mover == report.mover:
@@ -144,6 +151,7 @@ class Settler:
         name = "engine.mover_ended" if death.ordered else "engine.mover_died"
         telemetry.event(name, mover=death.mover, reason=death.reason, begun=len(death.begun))
         self._rooms.died(death.mover)
+        self._outages.died(death.mover)
         for flight in self._flights.at(death.mover):
             self._flights.end(flight.attempt)
             self._recorder.forget(flight.attempt)
@@ -173,9 +181,14 @@ class Settler:
             self._moved_of(flight).files += 1
             return 1
         chance = Chance(now_ns=now_ns, jitter=self._jitter())
-        self._pending.append(settlement_of(outcome, _ending(flight), self._options, chance))
+        settlement = settlement_of(outcome, _ending(flight), self._options, chance)
+        bucket = flight.order.transfer.bucket
+        if outcome.verdict is Verdict.RETRY and outcome.code in STORE_OUTAGES:
+            due_ns = self._outages.missed(bucket, settlement.due_ns, outcome.retry_after_s)
+            settlement = replace(settlement, due_ns=due_ns)
+        self._pending.append(settlement)
         if outcome.code in BUCKET_TROUBLES:
-            self._bucket_trouble(flight.order.transfer.bucket)
+            self._bucket_trouble(bucket)
         return 1
 
     def _charge(self, flight: Flight, known: Progress | Outcome) -> None:

@@ -59,7 +59,7 @@ class Journey:
 
     @property
     def is_to_stop(self) -> bool:
-        """Whether it is to end now; small files are finished in a drain."""
+        """Whether it is to end now; small files are finished in a drain, until that halts them."""
         return self.running.stop_reason() not in {None, StopReason.DRAIN}
 
     def is_given_up(self, now_s: float) -> bool:

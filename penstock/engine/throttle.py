@@ -85,6 +85,11 @@ class Throttle:
             self._probed_s[bucket] = now_s
             return None
 
+    def is_quiet(self, bucket: str) -> bool:
+        """Whether nothing has come from this bucket for so long that a drain need not wait for what is under way there."""
+        with self._lock:
+            return self._pacer(bucket).quiet_s >= SILENT_S
+
     def figures(self) -> tuple[BucketFigures, ...]:
         """The figures of all buckets that were touched."""
         with self._lock:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from penstock.errors import StoreUnavailableError
+from penstock.errors import SizeUntoldError, StoreUnavailableError
 from penstock.stores.base import ByteRange, Listing, ObjectInfo, Part, PutResult, Upload, Version, Versioning
 from penstock.stores.digits import number_of
 from penstock.stores.documents import Document
@@ -74,10 +74,10 @@ def etag_of(headers: Mapping[str, str]) -> str:
 
 
 def length_of(headers: Mapping[str, str]) -> int:
-    """Content-Length of an object that was asked for. Raises StoreUnavailableError."""
+    """Content-Length of an object that was asked for. Raises SizeUntoldError."""
     told = number_of(headers.get("content-length", ""))
     if told is None:
-        raise StoreUnavailableError("the store's answer does not tell the object's length")
+        raise SizeUntoldError("the store's answer does not tell the object's length")
     return told
 
 

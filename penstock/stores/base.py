@@ -270,7 +270,7 @@ class Store(Protocol):
         ...
 
     def head(self, key: str, *, version_id: str = "") -> ObjectInfo:
-        """Describe the newest (or that) version. Raises ObjectNotFoundError, also for a delete marker."""
+        """Describe the newest (or that) version. Raises ObjectNotFoundError, also for a delete marker, SizeUntoldError."""
         ...
 
     def get(
@@ -279,7 +279,8 @@ class Store(Protocol):
         """Open an object for reading; leaving the context early closes the connection, so it has to be entered.
 
         A range that the store answers whole (200), or with another Content-Range than asked, raises StoreUnavailableError.
-        Raises ObjectNotFoundError, PreconditionFailedError (If-Match), RangeNotSatisfiableError.
+        Raises ObjectNotFoundError, PreconditionFailedError (If-Match), RangeNotSatisfiableError, SizeUntoldError (a whole
+        object whose answer has no Content-Length, for it could break off unnoticed; a range's tells the object's size).
         """
         ...
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Protocol
 
 from penstock import failpoints
-from penstock.errors import StoreError, StoreUnavailableError
+from penstock.errors import StoreError, StoreSilentError, StoreUnavailableError
 from penstock.stores import documents
 from penstock.stores.addressing import Address, UnsignedRequest
 from penstock.stores.base import Buffer, StreamedBody
@@ -221,14 +221,13 @@ class Exchange:
                 weight=_weight(request),
             )
         except StoreError as error:
-            if isinstance(error, StoreUnavailableError):
+            if isinstance(error, StoreUnavailableError) and not isinstance(error, StoreSilentError):
                 self.tell(request.method, error, began_s=time.monotonic())
             self.name(error, request.key)
             raise
         failpoints.passing("request.sent")
         if sent is None:
             return None
-        self.pacer.sent()
         return Begun(self, request, _kind(request.method, body), sent, expected)
 
     def tell(self, method: str, error: StoreError, *, began_s: float) -> None:

@@ -40,7 +40,14 @@ class Pacer(Protocol):
         ...
 
     def sent(self) -> None:
-        """A request that had entered is out, its body too: from now on the store owes an answer."""
+        """A request that had entered is out, its body too: from now on the store owes an answer. Or it will never be out.
+
+        Called once for each that had entered.
+        """
+        ...
+
+    def moved(self) -> None:
+        """More of a body has come, behind what came with its head."""
         ...
 
     def answered(
@@ -98,6 +105,9 @@ class Unpaced:
                 self._freed.notify()
 
     def sent(self) -> None:
+        """Not listened to."""
+
+    def moved(self) -> None:
         """Not listened to."""
 
     def answered(

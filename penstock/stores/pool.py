@@ -31,6 +31,10 @@ class Pool:
         """
         return self._pacer.enter(wait_s, stops, weight)
 
+    def sent(self) -> None:
+        """The request for which a place was taken is out, or will never be."""
+        self._pacer.sent()
+
     @property
     def has_kept(self) -> bool:
         """Whether a connection waits to be used again."""

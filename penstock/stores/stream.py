@@ -67,5 +67,7 @@ class Stream:
             key = self._info.key
             words = f"the body of {key!r} ended {self._left} bytes before its length of {self._length_bytes}"
             raise StoreUnavailableError(words, bucket=self._exchange.bucket, key=key)
+        if self._left < self._length_bytes:  # the first piece has mostly come with the head, which was heard of
+            self._exchange.pacer.moved()
         self._left -= count
         return count

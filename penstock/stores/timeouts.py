@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SILENT_RETRY_S = 10.0
+"""Who has waited in vain for as long as a step may take does not ask once more at once: that would keep a thread for a minute
+again. The engine waits, which costs none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:

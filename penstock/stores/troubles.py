@@ -11,6 +11,7 @@ from penstock.errors import StoreUnavailableError
 from penstock.stores.body import EndedEarlyError
 from penstock.stores.head import BrokenAnswerError
 from penstock.stores.line import HaltedError
+from penstock.stores.timeouts import SILENT_RETRY_S
 
 WORDS_MAX = 200
 
@@ -34,7 +35,7 @@ def of_connecting(name: str, error: Exception, *, connect_s: float) -> StoreUnav
 def in_body(name: str, error: BaseException, *, read_s: float) -> StoreUnavailableError | None:
     """Why a body broke off, which may be silent for `read_s`; None for what is not of the network."""
     if isinstance(error, TimeoutError):
-        return StoreUnavailableError(f"{name} sent nothing of the body for {read_s:g} s")
+        return StoreUnavailableError(f"{name} sent nothing of the body for {read_s:g} s", retry_after_s=SILENT_RETRY_S)
     if isinstance(error, HaltedError):
         return StoreUnavailableError(f"the rest of what {name} sends is not waited for")
     if isinstance(error, EndedEarlyError):

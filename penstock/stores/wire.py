@@ -25,7 +25,7 @@ from penstock.stores.pool import Pool
 from penstock.stores.request_ids import RequestIds, request_id_of
 from penstock.stores.stops import Reluctant
 from penstock.stores.tempo import Tempo
-from penstock.stores.timeouts import Timeouts
+from penstock.stores.timeouts import SILENT_RETRY_S, Timeouts
 
 _UNTIMED = Tempo(Timeouts())
 REPEATABLE = frozenset({"GET", "HEAD"})
@@ -310,7 +310,8 @@ class Sent:
         try:
             return dialogue.read_head(self._line, self._method, self._wait_s)
         except TimeoutError as error:
-            raise StoreUnavailableError(f"{self._wire.name} gave no answer within {self._wait_s:g} s") from error
+            words = f"{self._wire.name} gave no answer within {self._wait_s:g} s"
+            raise StoreUnavailableError(words, retry_after_s=SILENT_RETRY_S) from error
         except HaltedError as error:
             raise StoreUnavailableError(
                 f"{self._wire.name} had not answered when it was to be waited no longer"
@@ -341,9 +342,9 @@ class Sent:
         except HaltedError as error:
             raise StoreUnavailableError(f"what was sent to {self._wire.name} was broken off") from error
         except StuckError as error:
-            raise StoreUnavailableError(
-                f"{self._wire.name} took nothing of the body for {timeouts.send_s:g} s, or too little for {timeouts.slow_s:g} s"
-            ) from error
+            least = f"nothing of the body for {timeouts.send_s:g} s, or too little for {timeouts.slow_s:g} s"
+            words = f"{self._wire.name} took {least}"
+            raise StoreUnavailableError(words, retry_after_s=SILENT_RETRY_S) from error
         except (OSError, BrokenAnswerError) as error:
             raise self._broken(error) from error
         finally:
@@ -410,6 +411,7 @@ class Wire:
             handed_over = True  # what was sent gives the place back
             return sent
         finally:
+            self._pool.sent()
             if not handed_over:
                 self._pool.give_back(weight)
 

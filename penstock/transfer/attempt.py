@@ -111,14 +111,14 @@ class Attempt:
         return self.stopped is StopReason.FENCED
 
     def is_unwanted(self) -> bool:
-        """Whether to wait for the store no longer. Small files are finished in a drain, so they wait as long as that lasts."""
+        """Whether to wait for the store no longer. Small files are finished in a drain, so they wait until it halts them."""
         reason = self.hooks.stop_reason()
         if reason is None:
             return self._is_broken and not self._withdraws
         if reason is StopReason.CANCEL:
             is_over = not self._withdraws or self.is_out_of_patience
         else:
-            is_over = reason is StopReason.FENCED or self._withdraws or self.lane is Lane.LARGE
+            is_over = reason is not StopReason.DRAIN or self._withdraws or self.lane is Lane.LARGE
         if is_over:
             self.give_up()
         return is_over

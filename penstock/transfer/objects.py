@@ -13,17 +13,20 @@ from penstock.errors import (
     FailureCode,
     IntegrityError,
     ObjectNotFoundError,
+    RangeNotSatisfiableError,
+    SizeUntoldError,
     StoreError,
     StoreUnavailableError,
     TransferError,
 )
 from penstock.model import FileDetail
-from penstock.stores.base import ObjectInfo
+from penstock.stores.base import ByteRange, ObjectInfo
 from penstock.transfer import names, policy
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.mtime import ModifyTime, of_object
 
 _GUESSES_MAX = 32
+_FIRST_BYTE = ByteRange(offset=0, length_bytes=1)
 
 
 def checksum_text(crc: int | None) -> str:
@@ -44,9 +47,26 @@ def described(info: ObjectInfo, time: ModifyTime, crc: int | None) -> FileDetail
 def head_or_none(attempt: Attempt, key: str) -> ObjectInfo | None:
     """Describe an object; None if there is none. Raises StoreError."""
     try:
-        return attempt.persist(lambda: attempt.stoppable.head(key), check=attempt.check_cancel)
+        return attempt.persist(lambda: look(attempt, key), check=attempt.check_cancel)
     except ObjectNotFoundError:
         return None
+
+
+def look(attempt: Attempt, key: str, *, version_id: str = "") -> ObjectInfo:
+    """HEAD; where something on the way has taken the length out of its answer, that of the first byte tells it.
+
+    One try. Raises StoreError (SizeUntoldError, too: of an empty object there is no first byte).
+    """
+    try:
+        return attempt.stoppable.head(key, version_id=version_id)
+    except SizeUntoldError as error:
+        untold = error
+    try:
+        with attempt.stoppable.get(key, version_id=version_id, byte_range=_FIRST_BYTE) as stream:
+            stream.readinto(memoryview(bytearray(1)))  # so that its connection can be used again
+            return stream.info
+    except RangeNotSatisfiableError:
+        raise untold from None
 
 
 def require(attempt: Attempt) -> ObjectInfo:

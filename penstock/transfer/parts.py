@@ -1,7 +1,8 @@
 """The part pool: a few threads shared by all large files of a mover, handed out part by part so that no file starves another.
 
 The file that has been served the fewest bytes is served next (deficit round robin by bytes, without a quantum). A peer that
-keeps its parts waiting cannot hold all threads while files of other peers are there. Each thread
+keeps its parts waiting cannot hold all threads while files of other peers are there; where it held them all before those came,
+because it fell silent in the middle of its parts, they get some more. Each thread
 owns one buffer that is made once and used again, so memory is workers times buffers whatever the sizes of files. How many
 threads work is found out by trial (`width`): a store far away needs more connections than one next door. Knows nothing
 of stores and files: a job is a size and a callable.
@@ -21,6 +22,8 @@ from penstock.transfer.width import Width
 
 _LOOK_EVERY_S = 0.1
 _SPARE_FRACTION = 5  # while there are others, one place in so many, and at least one, is left to them
+STUCK_S = 1.0
+"""A part of which nothing has moved for so long costs nothing but its place, which another peer's part may have, too."""
 
 
 class Workspace:
@@ -38,6 +41,34 @@ class Workspace:
     def moved(self, count: int) -> None:
         """So many bytes more went over the network: by this the pool finds out how many parts at once are best."""
         self.moved_bytes += count
+
+
+class _Worker:
+    """One thread's workspace, whose part it is at (None: nobody's), and since when nothing of that has moved."""
+
+    __slots__ = ("is_stuck", "peer", "seen_bytes", "since_s", "workspace")
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.peer: str | None = None
+        self.is_stuck = False
+        self.since_s: float | None = None
+        self.seen_bytes = 0
+
+    def begin(self, peer: str) -> None:
+        self.peer, self.since_s, self.is_stuck = peer, None, False
+
+    def end(self) -> None:
+        self.peer, self.is_stuck = None, False
+
+    def look(self, now_s: float) -> None:
+        """Whether it is stuck: looked at from outside, so that it costs nothing where bytes move."""
+        if self.peer is None:
+            return
+        moved = self.workspace.moved_bytes
+        if self.since_s is None or moved != self.seen_bytes:
+            self.since_s, self.seen_bytes = now_s, moved
+        self.is_stuck = now_s - self.since_s >= STUCK_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +112,8 @@ class _Line:
 
 
 class PartPool:
-    """`workers` threads, up to `workers_max` where that makes it faster by `clock_s` (seconds, from anywhere).
+    """`workers` threads, up to `workers_max` where that makes it faster by `clock_s` (seconds, from anywhere), and at most
+    `workers` more for other peers while one is stuck.
 
     `run` may be called from many threads at once, one call a file.
     """
@@ -100,8 +132,9 @@ class PartPool:
         self._buffer_bytes = buffer_bytes
         self._clock_s = clock_s
         self._width = Width(least=workers, most=workers_max)
+        self._lent_max = workers
         self._running = 0
-        self._workspaces: list[Workspace] = []
+        self._workers: list[_Worker] = []
         self._threads: list[threading.Thread] = []
         self._widen()
 
@@ -158,35 +191,50 @@ class PartPool:
     # ---------------------------------------------------------------------------------------------------------- workers
 
     def _steer(self) -> None:
-        """Ask for another width where parts wait although all places are taken. Holds the lock."""
+        """Ask for another width where parts wait although all places are taken, and lend places of parts that are stuck.
+
+        Holds the lock.
+        """
         if self._closed:
             return
+        now_s = self._clock_s()
+        for worker in self._workers:
+            worker.look(now_s)
         if self._running < self._width.now or all(line.next is None for line in self._lines):
             self._width.rested()
-        elif self._width.look(self._clock_s(), sum(workspace.moved_bytes for workspace in self._workspaces)):
+            return
+        is_other = self._width.look(now_s, sum(worker.workspace.moved_bytes for worker in self._workers))
+        if is_other or any(line.next is not None and self._lent_to(line.peer) for line in self._lines):
             self._widen()
+
+    def _lent_to(self, peer: str) -> int:
+        """How many places of others, whose parts are stuck, this one's parts may have besides. Holds the lock."""
+        stuck = sum(1 for worker in self._workers if worker.is_stuck and worker.peer != peer)
+        return min(stuck, self._lent_max)
 
     def _widen(self) -> None:
         """Start the threads that are missing, wake those that may go on; one too many ends no part, it only takes none."""
-        while len(self._threads) < self._width.now:
-            workspace = Workspace(self._buffer_bytes)
-            self._workspaces.append(workspace)
+        lent = max((self._lent_to(line.peer) for line in self._lines if line.next is not None), default=0)
+        while len(self._threads) < self._width.now + lent:
+            worker = _Worker(Workspace(self._buffer_bytes))
+            self._workers.append(worker)
             name = f"part-{len(self._threads)}"
-            thread = threading.Thread(target=self._serve, args=(workspace,), name=name, daemon=True)
+            thread = threading.Thread(target=self._serve, args=(worker,), name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
         with self._changed:
             self._changed.notify_all()
 
-    def _serve(self, workspace: Workspace) -> None:
-        while (taken := self._take()) is not None:
+    def _serve(self, worker: _Worker) -> None:
+        while (taken := self._take(worker)) is not None:
             line, job = taken
             error: BaseException | None = None
             try:
-                job.work(workspace)
+                job.work(worker.workspace)
             except BaseException as caught:  # noqa: BLE001  (carried to the file's own thread, raised there)
                 error = caught
             with self._changed:
+                worker.end()
                 line.running -= 1
                 self._running -= 1
                 if error is not None:
@@ -195,13 +243,14 @@ class PartPool:
                     self._changed.notify_all()
             del line, job, taken, error
 
-    def _take(self) -> tuple[_Line, PartJob] | None:
+    def _take(self, worker: _Worker) -> tuple[_Line, PartJob] | None:
         with self._changed:
             while True:
-                line = self._next_line() if self._running < self._width.now else None
+                line = self._next_line()
                 job = None if line is None else line.take()
                 if line is not None and job is not None:
                     self._running += 1
+                    worker.begin(line.peer)
                     return line, job
                 if self._closed:
                     return None
@@ -209,11 +258,18 @@ class PartPool:
 
     def _next_line(self) -> _Line | None:
         """Whose part is next: a peer's that holds no thread, else the file's that was served least. Holds the lock."""
+        room = self._width.now - self._running
+        if room <= 0 and not any(worker.is_stuck for worker in self._workers):
+            return None
         held = Counter[str]()
         for line in self._lines:
             if not line.is_over:
                 held[line.peer] += line.running
         width = self._width.now
         most = width if len(held) < 2 else max(1, width - max(1, width // _SPARE_FRACTION))
-        waiting = (line for line in self._lines if line.next is not None and held[line.peer] < most)
+        waiting = (
+            line
+            for line in self._lines
+            if line.next is not None and held[line.peer] < most and room + self._lent_to(line.peer) > 0
+        )
         return min(waiting, key=lambda line: (held[line.peer] > 0, line.served_bytes), default=None)

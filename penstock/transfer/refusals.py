@@ -18,6 +18,7 @@ from penstock.errors import (
     PermissionDeniedError,
     PreconditionFailedError,
     RangeNotSatisfiableError,
+    SizeUntoldError,
     StoreError,
     ThrottledError,
     TransferError,
@@ -90,8 +91,11 @@ _BY_KIND: tuple[tuple[type[StoreError], FailureCode], ...] = (
     (IntegrityError, FailureCode.CHECKSUM_MISMATCH),
     (ThrottledError, FailureCode.STORE_THROTTLED),
     (UploadNotFoundError, FailureCode.STORE_UNAVAILABLE),
+    (SizeUntoldError, FailureCode.STORE_REFUSED),
 )
 _RETRIED_ANYWAY = frozenset({FailureCode.SOURCE_CHANGED, FailureCode.BUCKET_ACCESS_DENIED})
+_MAY_PASS = (UploadNotFoundError, SizeUntoldError)
+"""A single answer may have lost a header on its way; whether all do shows in the number of attempts."""
 _ARCHIVED = frozenset({"InvalidObjectState", "ObjectNotRestored"})
 
 
@@ -108,5 +112,5 @@ def from_store(error: StoreError) -> TransferError:
     retry_after_s = error.retry_after_s
     if code is FailureCode.BUCKET_ACCESS_DENIED:
         retry_after_s = max(retry_after_s or 0.0, SLOW_RETRY_S)
-    waiting_helps = error.waiting_helps or code in _RETRIED_ANYWAY or isinstance(error, UploadNotFoundError)
+    waiting_helps = error.waiting_helps or code in _RETRIED_ANYWAY or isinstance(error, _MAY_PASS)
     return TransferError(code, words, waiting_helps=waiting_helps, retry_after_s=retry_after_s)

@@ -6,13 +6,21 @@ what is middling is written as it comes.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 from penstock import failpoints
-from penstock.errors import ObjectNotFoundError, StoreError, StoreUnavailableError
+from penstock.errors import (
+    ObjectNotFoundError,
+    PreconditionFailedError,
+    RangeNotSatisfiableError,
+    SizeUntoldError,
+    StoreError,
+    StoreUnavailableError,
+)
 from penstock.model import Guarantee
-from penstock.stores.base import ObjectInfo, ObjectStream
+from penstock.stores.base import ByteRange, ObjectInfo, ObjectStream
 from penstock.transfer import crc64, objects, ownership
 from penstock.transfer.arriving import arrive, let_go
 from penstock.transfer.attempt import Attempt
@@ -26,6 +34,8 @@ from penstock.transfer.policy import Decision, check_condition
 from penstock.transfer.posix import look_open_here, write_all
 from penstock.transfer.steps import INLINE_MAX_BYTES, Pause, Steps
 from penstock.transfer.transfer import Lane, Outcome
+
+_Opener = Callable[[Attempt], Steps[AbstractContextManager[ObjectStream]]]
 
 
 class _Fetched(NamedTuple):
@@ -74,11 +84,16 @@ def _published(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Outco
 def _fetched(attempt: Attempt, place: Place) -> Steps[_Fetched | Outcome]:
     """As `Attempt.persist`, with the first try in company."""
     counted = PartMeter(attempt.meter)
-    tries = 0
+    opened, tries = _opened, 0
     while True:
         attempt.check_cancel()
         try:
-            return (yield from _fetch(attempt, place, counted))
+            return (yield from _fetch(attempt, place, counted, opened))
+        except SizeUntoldError:
+            if opened is _measured:
+                raise
+            opened = _measured
+            continue
         except StoreError as error:
             if isinstance(error, StoreUnavailableError):
                 attempt.check_cancel()  # it may have been given up for that
@@ -90,14 +105,16 @@ def _fetched(attempt: Attempt, place: Place) -> Steps[_Fetched | Outcome]:
         attempt.pause(tries, trouble, attempt.check_cancel)
 
 
-def _fetch(attempt: Attempt, place: Place, counted: PartMeter) -> Steps[_Fetched | Outcome]:
+def _fetch(attempt: Attempt, place: Place, counted: PartMeter, opened: _Opener) -> Steps[_Fetched | Outcome]:
     """Read the object; or the outcome, if nothing is to be read."""
-    with (yield from _opened(attempt)) as stream:
+    with (yield from opened(attempt)) as stream:
         info = stream.info
         if info.size_bytes > attempt.limits.small_file_max_bytes:
             if attempt.lane is Lane.SMALL:
                 return attempt.large(info.size_bytes)
             raise objects.changed(info.key)  # it was small when it was looked at
+        if stream.length_bytes != info.size_bytes:
+            raise objects.changed(info.key)  # it was shorter when it was measured
         time = of_object(info)
         check_condition(attempt.transfer.condition, modify_ns=time.ns, size_bytes=info.size_bytes)
         attempt.meter.learn(objects.described(info, time, None))
@@ -132,6 +149,43 @@ def _opened(attempt: Attempt) -> Steps[AbstractContextManager[ObjectStream]]:
         started.abandon()
         raise
     return started.result()
+
+
+def _measured(attempt: Attempt) -> Steps[AbstractContextManager[ObjectStream]]:
+    """The same where an answer without a length cannot be told from one that broke off (something on the way cuts it into
+    chunks): HEAD tells the size, and a range of so many bytes is checked against it."""
+    yield Pause.ASIDE
+    info = objects.require(attempt)
+    length_bytes = min(info.size_bytes, attempt.limits.small_file_max_bytes)
+    if length_bytes == 0:
+        return nullcontext(_Empty(info))
+    version_id = info.version_id if objects.is_pinned(info) else ""
+    whole = ByteRange(offset=0, length_bytes=length_bytes)
+    try:
+        return attempt.stoppable.get(info.key, version_id=version_id, byte_range=whole, if_match=info.etag)
+    except (PreconditionFailedError, RangeNotSatisfiableError) as error:
+        raise objects.changed(info.key) from error
+
+
+class _Empty:
+    """The body of an object that has none."""
+
+    length_bytes = 0
+
+    def __init__(self, info: ObjectInfo) -> None:
+        self.info = info
+
+    def fileno(self) -> int:
+        return -1
+
+    def is_there(self) -> bool:
+        return True
+
+    def came(self) -> None:
+        pass
+
+    def readinto(self, buffer: memoryview) -> int:  # noqa: ARG002
+        return 0
 
 
 def _read(attempt: Attempt, stream: ObjectStream, counted: PartMeter) -> Steps[bytearray]:

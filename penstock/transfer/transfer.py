@@ -123,6 +123,7 @@ class StopReason(StrEnum):
 
     CANCEL = "cancel"
     DRAIN = "drain"
+    HALT = "halt"  # a drain that waits no longer for this one: its store is silent
     FENCED = "fenced"
 
 

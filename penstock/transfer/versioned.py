@@ -15,6 +15,7 @@ from penstock.errors import NotSupportedError, ObjectNotFoundError, StoreError
 from penstock.stores.base import ObjectInfo, Store, Version, Versioning
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import SUB_TASK_NAME, ModifyTime, of_object
+from penstock.transfer.objects import look
 from penstock.transfer.policy import Decision, decide
 from penstock.transfer.uploads import CLOCK_SLACK_NS
 
@@ -138,7 +139,7 @@ def _described(attempt: Attempt, version: Version) -> ObjectInfo | None:
         return None
     try:
         return attempt.persist(
-            lambda: attempt.stoppable.head(version.key, version_id=version.version_id), check=attempt.check_fence
+            lambda: look(attempt, version.key, version_id=version.version_id), check=attempt.check_fence
         )
     except ObjectNotFoundError:
         return None

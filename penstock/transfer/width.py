@@ -36,8 +36,11 @@ class Width:
         self._since_s = None
 
     def look(self, now_s: float, moved_bytes: int) -> bool:
-        """All places are taken and more parts wait; `moved_bytes` have been moved ever. True when the width has changed."""
-        if self._since_s is None:
+        """All places are taken and more parts wait; `moved_bytes` have been moved ever. True when the width has changed.
+
+        While nothing moves at all nothing is learned: who is silent would be given more and more places.
+        """
+        if self._since_s is None or moved_bytes == self._since_bytes:
             self._since_s, self._since_bytes = now_s, moved_bytes
             return False
         if now_s - self._since_s < WINDOW_S:

@@ -62,6 +62,16 @@ RETURNING number, sub_task_id, source, target, status, attempt, condition_modify
     actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, started_ns, ended_ns,
     lane, rival, checkpoint, tidy, failures;
 
+-- wake: what waits for a time because its bucket had not answered; why is told no more, but for what is to be withdrawn
+UPDATE sub_tasks
+   SET due_ns = :now_ns,
+       error_code = CASE WHEN status IN ({before sub_task.fail}) THEN '' ELSE error_code END,
+       error_message = CASE WHEN status IN ({before sub_task.fail}) THEN '' ELSE error_message END
+ WHERE number IN (SELECT number FROM sub_tasks  -- the sum: so that only what waits is gone through, not a dataflow's all
+                   WHERE queue <> '' AND due_ns > 0 AND due_ns > :now_ns AND error_code IN (:silent, :throttled)
+                     AND data_flow_number + 0 IN (SELECT number FROM data_flows WHERE bucket = :bucket)
+                   LIMIT :limit {skip_locked});
+
 -- promise: a lease, or a longer one
 INSERT INTO leases (owner, until_ns) VALUES (:owner, :until_ns)
 ON CONFLICT (owner) DO UPDATE SET until_ns = excluded.until_ns;

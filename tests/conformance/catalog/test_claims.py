@@ -342,3 +342,30 @@ async def test_what_a_crash_left_in_a_dataflow_that_waits_for_its_bucket_says_wh
     assert (row.status, row.error_code, row.error_message) == (SubTaskStatus.RUNNING, "", ""), "it is under way again"
     await book.catalog.settle([settlement(claimed, Settling.COMPLETE)])
     assert (await book.sub_task(sub_task)).status is SubTaskStatus.COMPLETE
+
+
+async def test_what_waits_for_a_bucket_is_woken_when_it_answers_and_nothing_else(book: Book) -> None:
+    """Also what is to be withdrawn, whose reason stays; what waits for something else waits on."""
+    flow, other = await book.flow("/data/", "bucket"), await book.flow("/other/", "elsewhere")
+    task, beside = await book.stream(flow), await book.stream(other)
+    names = ("silent", "slow", "canceled", "bad", "new")
+    ids = {name: await book.file(flow, task, name) for name in names[:4]}
+    ids["elsewhere"] = await book.file(other, beside, "elsewhere")
+    due_ns = book.clock.ns + 900 * SECOND_NS
+    codes = {"silent": "StoreUnavailable", "slow": "StoreThrottled", "canceled": "StoreUnavailable",
+             "bad": "ChecksumMismatch", "elsewhere": "StoreUnavailable"}  # fmt: skip
+    rows = {row.sub_task.sub_task_id: row for row in [*await book.claim(task), *await book.claim(beside)]}
+    await book.cancel(flow, task, ids["canceled"])
+    for name, code in codes.items():
+        told = {"due_ns": due_ns, "error_code": code, "error_message": "no answer"}
+        await book.catalog.settle([settlement(rows[ids[name]], Settling.WAITING, **told)])
+    assert await claimed_ids(book, task) == []
+
+    assert await book.catalog.wake("bucket", limit=2) == 2
+    assert await book.catalog.wake("bucket", limit=2) == 1
+    assert await book.catalog.wake("bucket", limit=2) == 0
+    woken = {row.sub_task.sub_task_id: row.sub_task for row in await book.claim(task)}
+    assert set(woken) == {ids["silent"], ids["slow"], ids["canceled"]}
+    assert {row.error_code for row in woken.values() if row.status is SubTaskStatus.RUNNING} == {""}
+    assert woken[ids["canceled"]].error_message == "no answer"
+    assert await claimed_ids(book, beside) == []

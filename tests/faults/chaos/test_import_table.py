@@ -56,3 +56,33 @@ def test_a_fault_that_never_ends_has_a_true_reason(open_case: Opener, name: str,
     stand.judge_import(ending, CONTENTS[size], before=b"before")
     if ending.verdict is not Verdict.COMPLETE:
         assert ending.code in DEFINITE.get((name, kind), NEVER_ENDING), stand.told(ending)
+
+
+UNTOLD = ("in chunks", "ends where it closes")
+
+
+@pytest.mark.parametrize("name", UNTOLD)
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_a_length_that_is_never_told_is_learned_from_a_range(open_case: Opener, name: str, size: str) -> None:
+    """Something on the way cuts all answers into chunks: GET, HEAD and ranges."""
+    stand = open_case()
+    stand.seed(CONTENTS[size])
+    stand.proxy.script(*(Rule(kind=kind, fault=FAULTS[name], times=1 << 30) for kind in ("get", "head", "range")))
+    ending = stand.carry(stand.what(Direction.IMPORT), LANES[size])
+    stand.judge_import(ending, CONTENTS[size])
+    assert ending.verdict is Verdict.COMPLETE, stand.told(ending)
+
+
+@pytest.mark.parametrize(("kinds", "verdict"), [(("get",), Verdict.COMPLETE), (("get", "head"), Verdict.FAILED)])
+def test_of_an_empty_object_there_is_no_range(open_case: Opener, kinds: tuple[str, ...], verdict: Verdict) -> None:
+    """HEAD tells that it is empty, or nothing does; that is no outage then, which would be waited out for a day."""
+    stand = open_case()
+    stand.seed(b"")
+    stand.proxy.script(*(Rule(kind=kind, fault=FAULTS["in chunks"], times=1 << 30) for kind in kinds))
+    ending = stand.carry(stand.what(Direction.IMPORT), LANES["small"])
+    stand.judge_import(ending, b"")
+    assert ending.verdict is verdict, stand.told(ending)
+    assert verdict is Verdict.COMPLETE or (ending.code, "length" in ending.message) == (
+        FailureCode.STORE_REFUSED,
+        True,
+    )

@@ -151,6 +151,8 @@ def test_who_has_waited_for_too_long_is_tried_again_later(
         ("import", StopReason.CANCEL, Verdict.CANCELED),
         ("import", StopReason.FENCED, Verdict.RETURNED),
         ("export", StopReason.FENCED, Verdict.RETURNED),
+        ("import", StopReason.HALT, Verdict.RETURNED),
+        ("export", StopReason.HALT, Verdict.RETURNED),
     ],
 )
 def test_a_stop_is_heard_while_the_store_is_silent(

@@ -13,6 +13,7 @@ from penstock.errors import (
     IntegrityError,
     ObjectNotFoundError,
     PermissionDeniedError,
+    SizeUntoldError,
     StoreError,
     StoreRefusedError,
     StoreUnavailableError,
@@ -119,7 +120,7 @@ def test_a_chunked_range_that_ends_early_is_noticed(open_at: Opener, end: bytes)
 def test_a_whole_object_without_a_length_is_no_answer(open_at: Opener) -> None:
     with (
         ScriptedServer(saying(chunked("200 OK", b"12345"))) as server,
-        pytest.raises(StoreUnavailableError, match="length"),
+        pytest.raises(SizeUntoldError, match="length"),
     ):
         read(open_at(server.endpoint))
 
@@ -319,6 +320,9 @@ class ListeningPacer:
 
     def sent(self) -> None:
         self.heard.append("sent")
+
+    def moved(self) -> None:
+        self.heard.append("moved")
 
     def answered(
         self, method: str, kind: Hashable, *, began_s: float, looked_s: float, held_back_s: float | None

@@ -79,6 +79,7 @@ def test_large_tables_are_searched_and_never_scanned_or_sorted(ledger: sqlite3.C
         ("tasks.in_transition", "tasks_due (due_ns>? AND due_ns<?)"),
         ("tasks.next_transition", "tasks_due (due_ns>?)"),
         ("claims.claim", "sub_tasks_queued (queue=? AND data_flow_number=? AND task_number=? AND due_ns<?)"),
+        ("claims.wake", "sub_tasks_due (due_ns>?)"),
         ("claims.next_tasks", "sub_tasks_queued (queue=? AND data_flow_number=? AND task_number>?)"),
         ("claims.queues", "sub_tasks_queued (queue=? AND data_flow_number>?)"),
         ("claims.next_due", "sub_tasks_due (due_ns>?)"),

@@ -19,7 +19,7 @@ from penstock.engine.messages import Control, Lane, Lease, MoverLimits, Places, 
 from penstock.engine.mover import Mover, places_by_lane
 from penstock.engine.outbox import Outbox
 from penstock.engine.running import Running
-from penstock.engine.throttle import Throttle
+from penstock.engine.throttle import SILENT_S, Throttle
 from penstock.errors import FailureCode, FencedError, StoppedError, StoreUnavailableError, TransferError
 from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials, FileSystem
 from penstock.stores.base import Store
@@ -347,3 +347,35 @@ def test_helper_files_of_an_import_can_be_removed_without_the_bucket(bench: Benc
     bench.take(transfer(sub_task_id="a", bucket="other", intent=Intent.WITHDRAW), lane=Lane.SWEEP)
     assert bench.ended(1)[0].verdict is Verdict.COMPLETE  # what this bench's `move` says: it was reached
     assert bench.order == ["a"]
+
+
+def test_a_drain_waits_for_no_file_of_a_bucket_that_has_fallen_silent(bench: Bench) -> None:
+    """It is told to go on while something comes, and for a few seconds more."""
+    now_s, let_go = [100.0], threading.Event()
+    throttle = Throttle(threads=places_by_lane(LIMITS), clock_s=lambda: now_s[0])
+    bench.mover._throttle = throttle
+    held: list[Running] = []
+
+    def hold(running: Running, _: Lane) -> Outcome:
+        held.append(running)
+        assert let_go.wait(10)
+        return done(running, Verdict.RETURNED)
+
+    bench.act = hold
+    bench.take(transfer(sub_task_id="a", bucket="memory"))
+    wait_until(lambda: bool(held), 10, "it did not begin")
+    pacer = throttle.pacer("memory")
+    assert pacer.enter(0)
+    pacer.sent()
+    bench.mover.obey(Control(drain=True))
+    for _ in range(3):
+        now_s[0] += SILENT_S - 1
+        bench.mover.halt_step()
+        assert held[0].stop_reason() is StopReason.DRAIN
+        pacer.moved()
+    now_s[0] += SILENT_S
+    assert bench.mover.halt_step() == 1
+    assert held[0].stop_reason() is StopReason.HALT
+    let_go.set()
+    bench.ended(1)
+    assert bench.mover.halt_step() == 0

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from penstock.engine.pacer import PATIENCE_S, BucketPacer
-from penstock.errors import StoreUnavailableError, ThrottledError
+from penstock.errors import StoreSilentError, StoreUnavailableError, ThrottledError
 from penstock.stores.pacer import Weight
 from penstock.telemetry.meters import LATENCY_BOUNDS_S
 from tests.fixtures.waiting import wait_until
@@ -240,6 +240,7 @@ def test_a_store_that_is_being_sent_a_body_is_not_silent() -> None:
     assert quiet.after(60.0) == 0.0
     quiet.pacer.sent()
     assert quiet.after(7.0) == 7.0
+    quiet.pacer.leave(Weight.PART)  # an answer without a body is over before it is told
     quiet.pacer.answered("PUT", 12, began_s=100.0, looked_s=160.0, held_back_s=None)
     assert quiet.after(60.0) == 0.0
 
@@ -279,3 +280,45 @@ def test_a_store_is_silent_since_its_last_answer_at_most() -> None:
     quiet.after(20.0)
     quiet.miss(missed_s)
     assert quiet.after(0.0) == 20.0
+
+
+def test_a_store_that_stops_in_the_middle_of_a_body_is_silent() -> None:
+    """Its head was an answer, and what is owed since is the rest."""
+    quiet = Quiet()
+    began_s = quiet.ask()
+    quiet.pacer.answered("GET", "GET", began_s=began_s, looked_s=began_s, held_back_s=None)
+    assert quiet.after(3.0) == 3.0
+    quiet.pacer.moved()
+    assert quiet.after(4.0) == 4.0
+    quiet.pacer.lost(began_s=began_s)
+    quiet.pacer.leave()
+    assert quiet.after(6.0) == 10.0
+    quiet.hear(quiet.ask())
+    assert quiet.after(60.0) == 0.0
+
+
+def test_what_is_still_being_sent_is_quiet_before_it_is_silent() -> None:
+    quiet = Quiet()
+    quiet.after(50.0)
+    assert quiet.pacer.quiet_s == 0.0
+    assert quiet.pacer.enter(0)
+    assert (quiet.after(7.0), quiet.pacer.quiet_s) == (0.0, 7.0)
+    quiet.pacer.sent()
+    assert (quiet.after(2.0), quiet.pacer.quiet_s) == (2.0, 9.0)
+    quiet.hear(0.0)
+    assert (quiet.after(9.0), quiet.pacer.quiet_s) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("is_silent", "error", "words"),
+    [(True, StoreSilentError, "has answered nothing for"), (False, ThrottledError, "allows too few requests")],
+)
+def test_who_gets_no_turn_is_told_why(is_silent: bool, error: type[Exception], words: str) -> None:
+    """A store that is away has not asked anybody to slow down."""
+    began_s = time.monotonic()
+    pacer = BucketPacer("b", most=1, clock_s=lambda: began_s + 10 * (time.monotonic() - began_s))
+    assert pacer.enter(0)
+    if is_silent:
+        pacer.sent()
+    with pytest.raises(error, match=words):
+        pacer.enter(PATIENT_S, lambda: False, Weight.PART)

@@ -239,3 +239,34 @@ def test_more_workers_come_where_they_make_it_faster_and_their_buffers_are_made_
     assert pool.workers == 6
     pool.close()
     assert len(buffers) == 6
+
+
+def test_a_peer_that_fell_silent_with_all_places_lends_some_to_others() -> None:
+    """They are lent while nothing of its parts moves, and never to itself; afterwards as many run as before."""
+    pool = PartPool(4, workers_max=16, buffer_bytes=16)
+    silence, held = threading.Event(), threading.Semaphore(0)
+
+    def hold(workspace: Workspace) -> None:
+        held.release()
+        assert silence.wait(DEADLINE_S)
+
+    def held_now() -> int:
+        with pool._changed:
+            return pool._running
+
+    silent = threading.Thread(
+        target=lambda: pool.run([PartJob(size_bytes=1, work=hold) for _ in range(6)], peer="silent")
+    )
+    silent.start()
+    assert all(held.acquire(timeout=DEADLINE_S) for _ in range(4))
+    meeting = threading.Barrier(3)
+
+    def meet(workspace: Workspace) -> None:
+        meeting.wait(DEADLINE_S)  # as many at once as if the others had left
+
+    pool.run([PartJob(size_bytes=1, work=meet) for _ in range(6)], peer="well")
+    assert held_now() == 4
+    assert pool.workers == 4
+    silence.set()
+    silent.join(DEADLINE_S)
+    pool.close()

@@ -70,3 +70,8 @@ def test_it_stays_within_its_bounds_whatever_is_measured(rates: list[int], least
         width.look(float(second), moved)
         moved += rate
         assert least <= width.now <= max(least, most)
+
+
+def test_a_peer_that_is_silent_is_given_no_more() -> None:
+    width = Width(least=4, most=16)
+    assert set(climb(width, lambda _: 0, seconds=60)) == {4}

@@ -1,0 +1,96 @@
+"""Outages: buckets that answer nothing. One file of each looks again soon; once it is answered, the others wait no longer.
+
+Files that meet an outage wait longer and longer, up to a quarter of an hour, each by itself. So that they need not wait so long
+when the bucket is back, one scout a bucket is sent every few seconds, and the first answer that a mover counts makes everything
+due that waits for that bucket. A bucket that answers some requests and not others is in no outage: there each file waits by
+itself. Memory only; what waits is in the catalog, and a new service looks at all of it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from penstock import telemetry
+from penstock.catalog.catalog import Catalog
+from penstock.engine.loops import FOREVER_S
+from penstock.engine.messages import BucketFigures
+from penstock.engine.options import RetryOptions, to_ns
+from penstock.errors import FailureCode
+
+BATCH_MAX = 500
+STORE_OUTAGES = frozenset({FailureCode.STORE_UNAVAILABLE, FailureCode.STORE_THROTTLED})
+
+
+class _Bucket:
+    """One bucket as its movers' figures tell of it."""
+
+    __slots__ = ("answered_ns", "answers", "is_out", "scout_ns")
+
+    def __init__(self) -> None:
+        self.answers: dict[str, int] = {}  # by mover, counted since it began
+        self.answered_ns = 0
+        self.is_out = False
+        self.scout_ns = 0  # when the one that looks again is due
+
+
+class Outages:
+    """`missed` and `heard` are called on the event loop; `wake` is called when `step` has something to do."""
+
+    def __init__(
+        self, *, catalog: Catalog, options: RetryOptions, now_ns: Callable[[], int], wake: Callable[[], None]
+    ) -> None:
+        self._catalog = catalog
+        self._options = options
+        self._now_ns = now_ns
+        self._wake = wake
+        self._buckets: dict[str, _Bucket] = {}
+        self._back: set[str] = set()
+
+    def begin(self, buckets: Iterable[str]) -> None:
+        """A service begins: nothing is known of any bucket, so that all that waits for one is looked at once."""
+        self._back.update(buckets)
+
+    def missed(self, bucket: str, due_ns: int, least_s: float | None) -> int:
+        """A file met an outage and is to be tried again at `due_ns`; returns when really. `least_s`: what the store asked for."""
+        now_ns = self._now_ns()
+        state = self._buckets.setdefault(bucket, _Bucket())
+        if due_ns <= now_ns or now_ns - state.answered_ns < to_ns(self._options.outage_after_s):
+            return due_ns
+        state.is_out = True
+        if state.scout_ns > now_ns:
+            return due_ns  # another one looks
+        soon_ns = now_ns + to_ns(max(self._options.scout_every_s, least_s or 0.0))
+        state.scout_ns = min(due_ns, soon_ns)
+        return state.scout_ns
+
+    def heard(self, mover: str, figures: Iterable[BucketFigures]) -> None:
+        """A mover tells how often each bucket has answered it."""
+        for one in figures:
+            state = self._buckets.setdefault(one.bucket, _Bucket())
+            answers = sum(method.ok + method.refused for method in one.methods)
+            if answers > state.answers.get(mover, 0):
+                self._answered(one.bucket, state)
+            state.answers[mover] = answers
+
+    def died(self, mover: str) -> None:
+        """Its counts mean nothing any more."""
+        for state in self._buckets.values():
+            state.answers.pop(mover, None)
+
+    def _answered(self, bucket: str, state: _Bucket) -> None:
+        state.answered_ns = self._now_ns()
+        state.scout_ns = 0
+        if state.is_out:
+            state.is_out = False
+            self._back.add(bucket)
+            self._wake()
+
+    async def step(self) -> float:
+        """Make due what waits for buckets that answer again; returns how long nothing has to be done."""
+        for bucket in sorted(self._back):
+            woken = await self._catalog.wake(bucket, limit=BATCH_MAX)
+            if woken:
+                telemetry.event("engine.outage_over", bucket=bucket, woken=woken)
+            if woken < BATCH_MAX:
+                self._back.discard(bucket)
+        return 0.0 if self._back else FOREVER_S
