@@ -75,7 +75,9 @@ class World:
             ),
         )
 
-    def flow(self, bucket: str, action: str, policy: str = "OVERWRITE_EXISTING") -> Flow:
+    def flow(
+        self, bucket: str, action: str, policy: str = "OVERWRITE_EXISTING", *, names: tuple[str, ...] = ()
+    ) -> Flow:
         """A stream between /ACTION-BUCKET-POLICY/ and that prefix of the bucket; whatever is moved lies there already."""
         place = f"{action}-{bucket}-{policy}"
         (self.root / place).mkdir()
@@ -83,14 +85,13 @@ class World:
             self.client(), self.service.init["file_system_id"], action=action, paths=(f"/{place}/", f"/{place}/"),
             storage=f"oss://{bucket}", directories=("/", "/"), policy=policy,
         )  # fmt: skip
-        few = bucket == self.well
-        small, large = (FEW_SMALL, FEW_LARGE) if few else (SMALL, LARGE)
+        names = names or (FEW_SMALL + FEW_LARGE if bucket == self.well else SMALL + LARGE)
         if action == "StreamExport":
-            for name in small + large:
+            for name in names:
                 (self.root / place / name).write_bytes(content(name))
             return flow
         with closing(self.store(bucket)) as store:
-            for name in small + large:
+            for name in names:
                 put(store, f"{place}/{name}", content(name))
         return flow
 
