@@ -108,8 +108,9 @@ class AddressingStyle(StrEnum):
 class FileSystem:
     """A registered file system. `root` is an absolute path; nothing outside of it is ever touched.
 
-    `mount_type` and `mount_source` were read at `filesystem add` (from the mount table) and are compared before use, so
-    that nothing is written under a mount point whose file system is gone; empty strings mean that they were not recorded.
+    So that nothing is written under a mount point whose file system is gone, the directory is known by its `mark`, which a
+    small file in it carries, or where none can be written by `mount_type` and `mount_source`. These and `mount_point` are as the
+    mount table last told them while the root was known to be the right one. Empty strings mean that something was not recorded.
     """
 
     file_system_id: str
@@ -120,6 +121,8 @@ class FileSystem:
     created_ns: int = 0
     mount_type: str = ""
     mount_source: str = ""
+    mount_point: str = ""
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

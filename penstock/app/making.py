@@ -19,7 +19,8 @@ import tomlkit
 
 from penstock.app.certificates import write_certificates
 from penstock.app.lock import service_runs
-from penstock.app.registering import EMBEDDED_ABILITIES, TAGS, describe_root
+from penstock.app.recognising import recognised
+from penstock.app.registering import EMBEDDED_ABILITIES, TAGS
 from penstock.emulator import create_bucket
 from penstock.errors import HomeExistsError, HomeInUseError, SettingsError
 from penstock.model import AccessKey, AddressingStyle, Bucket, BucketKind, Credentials, FileSystem
@@ -121,16 +122,14 @@ def _fill(home: Home, *, tls: Tls, now_ns: int, entropy: Callable[[int], bytes])
     region = Settings().region
     key = new_access_key(entropy, created_ns=now_ns, description="made by init")
     os.mkdir(home.file_system_root, 0o755)
-    mount_type, mount_source = describe_root(home.file_system_root)
     file_system = FileSystem(
         file_system_id=new_file_system_id(entropy),
         root=os.fspath(home.file_system_root),
         description="made by init",
         region=region,
         created_ns=now_ns,
-        mount_type=mount_type,
-        mount_source=mount_source,
     )
+    file_system = recognised(file_system, entropy=entropy).file_system
     changed: dict[str, str] = {}
     if tls is Tls.LOCAL:
         write_certificates(home, now_ns=now_ns, entropy=entropy)

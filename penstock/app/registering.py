@@ -1,4 +1,4 @@
-"""`penstock filesystem add` and `penstock bucket add`: look at what is to be registered, then put it into HOME's files.
+"""`penstock filesystem add | confirm` and `penstock bucket add`: look at what is to be registered, then put it into HOME's files.
 
 Nothing is registered that cannot be reached. What a dataflow will miss later is said now, with the command that mends it.
 """
@@ -13,10 +13,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from penstock.app.reaching import reach
+from penstock.app.recognising import Recognised, recognised
 from penstock.emulator import create_bucket
 from penstock.errors import NotSupportedError, PenstockError, PermissionDeniedError, SettingsError
 from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials, FileSystem
-from penstock.settings.editing import add_bucket, add_file_system
+from penstock.settings.editing import add_bucket, add_file_system, record_root
 from penstock.settings.entries import default_style, is_endpoint
 from penstock.settings.home import Home
 from penstock.settings.naming import (
@@ -28,9 +29,9 @@ from penstock.settings.naming import (
     new_file_system_id,
 )
 from penstock.settings.reading import load_registry, load_settings
+from penstock.settings.roots import judge_roots
 from penstock.stores.abilities import abilities_to_mapping
 from penstock.stores.base import Abilities, Store, Versioning
-from penstock.transfer.root import describe_mount
 
 TAG_NAME, TAG_VALUE = "cpfs-dataflow", "true"
 TAGS: Mapping[str, str] = {TAG_NAME: TAG_VALUE}
@@ -80,24 +81,13 @@ class Registered:
     warnings: tuple[str, ...]
 
 
-def describe_root(path: Path) -> tuple[str, str]:
-    """Type and source of what is mounted there. Raises SettingsError unless it is a directory."""
-    if not path.is_dir():
-        raise SettingsError(f"{path} is no directory; make it, or mount what belongs there, and try again")
-    try:
-        return describe_mount(os.fspath(path))
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be looked at: {error.strerror}") from error
-
-
-def register_file_system(home: Home, new: NewFileSystem, *, now_ns: int, entropy: Callable[[int], bytes]) -> FileSystem:
-    """Registers an existing directory. Raises SettingsError."""
+def register_file_system(home: Home, new: NewFileSystem, *, now_ns: int, entropy: Callable[[int], bytes]) -> Recognised:
+    """Registers an existing directory, and marks it where it can. Raises SettingsError."""
     if new.file_system_id:
         check_file_system_id(new.file_system_id)
     if VERSION.fullmatch(new.version) is None:
         raise SettingsError(f"{new.version!r} is no version; write it like 2.7.0")
     root = Path(os.path.realpath(os.path.expanduser(new.path)))
-    mount_type, mount_source = describe_root(root)
     file_system = FileSystem(
         file_system_id=new.file_system_id or new_file_system_id(entropy),
         root=os.fspath(root),
@@ -105,11 +95,23 @@ def register_file_system(home: Home, new: NewFileSystem, *, now_ns: int, entropy
         description=new.description,
         region=load_settings(home).region,
         created_ns=now_ns,
-        mount_type=mount_type,
-        mount_source=mount_source,
     )
-    add_file_system(home, file_system)
-    return file_system
+    judge_roots(
+        home, {**load_registry(home).file_systems, file_system.file_system_id: file_system}
+    )  # before it is marked
+    seen = recognised(file_system, entropy=entropy)
+    add_file_system(home, seen.file_system)
+    return seen
+
+
+def confirm_file_system(home: Home, file_system_id: str, *, entropy: Callable[[int], bytes]) -> Recognised:
+    """Takes what is at the root's path now for the registered directory. Raises SettingsError."""
+    known = load_registry(home).file_systems.get(file_system_id)
+    if known is None:
+        raise SettingsError(f"file system {file_system_id} is not registered")
+    seen = recognised(known, entropy=entropy)
+    record_root(home, known, seen.file_system)
+    return seen
 
 
 def register_bucket(home: Home, new: NewBucket, *, entropy: Callable[[int], bytes]) -> Registered:

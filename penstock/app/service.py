@@ -31,6 +31,7 @@ from penstock.app.lock import service_lock
 from penstock.app.metrics_page import PATH, MetricsPage, host_and_port, metrics_server
 from penstock.app.options import api_options, catalog_bounds, engine_options, executor_options
 from penstock.app.registry import LiveRegistry
+from penstock.app.rootwatch import RootWatch
 from penstock.app.server_log import take_over_server_log
 from penstock.app.serving import Server
 from penstock.app.web import WebServer, web_server
@@ -115,8 +116,14 @@ class _Service:
             executor = LocalExecutor(options=executor_options(self._settings, self._home, self._traps))
             self._engine = engine = self._make_engine(catalog, executor)
             await engine.start()
+            stack.callback(self._watch_roots().stop)
             metrics = metrics_server(MetricsPage(catalog=catalog, engine=engine, executor=executor))
             await self._serve(engine, self._web(catalog), metrics)
+
+    def _watch_roots(self) -> RootWatch:
+        watch = RootWatch(self._home, registry=self._registry.current, entropy=os.urandom)
+        watch.start()
+        return watch
 
     def _make_engine(self, catalog: Catalog, executor: LocalExecutor) -> Engine:
         return Engine(

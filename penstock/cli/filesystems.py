@@ -1,4 +1,4 @@
-"""`penstock filesystem add | list`."""
+"""`penstock filesystem add | confirm | list`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 
 import click
 
-from penstock.app.registering import NewFileSystem, register_file_system
+from penstock.app.recognising import Recognised
+from penstock.app.registering import NewFileSystem, confirm_file_system, register_file_system
 from penstock.cli.arguments import HOME
 from penstock.cli.output import moment, note, print_json, print_table
+from penstock.model import FileSystem
 from penstock.settings.reading import load_registry, open_home
 
 
@@ -30,18 +32,38 @@ def filesystem() -> None:
 def add(*, home: Path, path: Path, file_system_id: str, version: str, description: str) -> None:
     """Register the directory PATH as a file system; prints its id.
 
-    PATH must exist. Nothing outside of it is ever touched. What is mounted there now is remembered, so that nothing is
-    written under the mount point while that is gone. A running service sees it within a second.
+    PATH must exist. Nothing outside of it is ever touched. It is marked with a small file, .penstock-root, so that nothing is
+    written under the mount point while what is there now is gone; where it cannot be marked, it is known by what is mounted
+    there. A running service sees it within a second.
     """
-    added = register_file_system(
+    seen = register_file_system(
         open_home(home),
         NewFileSystem(path=path, file_system_id=file_system_id, version=version, description=description),
         now_ns=time.time_ns(),
         entropy=os.urandom,
     )
-    click.echo(added.file_system_id)
-    where = f" ({added.mount_type} from {added.mount_source})" if added.mount_type else ""
-    note(f"{added.root}{where} is registered")
+    click.echo(seen.file_system.file_system_id)
+    _tell(seen, "is registered")
+
+
+@filesystem.command()
+@HOME
+@click.argument("file_system_id")
+def confirm(*, home: Path, file_system_id: str) -> None:
+    """Take what is at the root's path now for the registered directory.
+
+    For a file system that is FileSystemUnavailable although the right directory is there: it was moved or restored without its
+    mark, or it has no mark and its disk has another name since. A running service sees it within a second.
+    """
+    _tell(confirm_file_system(open_home(home), file_system_id, entropy=os.urandom), "is confirmed")
+
+
+def _tell(seen: Recognised, what: str) -> None:
+    found = seen.file_system
+    where = f" ({found.mount_type} from {found.mount_source})" if found.mount_type else ""
+    note(f"{found.root}{where} {what}")
+    if not found.mark:
+        note(f"it cannot be marked ({seen.not_marked}): it is known by what is mounted there, and by nothing else")
 
 
 @filesystem.command(name="list")
@@ -61,22 +83,31 @@ def list_(*, home: Path, as_json: bool) -> None:
                     "region": each.region,
                     "mount_type": each.mount_type,
                     "mount_source": each.mount_source,
+                    "mount_point": each.mount_point,
+                    "mark": each.mark,
                 }
                 for each in found
             ]
         )
         return
     print_table(
-        ["ID", "ROOT", "VERSION", "MOUNT", "ADDED", "DESCRIPTION"],
+        ["ID", "ROOT", "VERSION", "MOUNT", "KNOWN BY", "ADDED", "DESCRIPTION"],
         [
             [
                 each.file_system_id,
                 each.root,
                 each.version,
                 each.mount_type or "-",
+                _known_by(each),
                 moment(each.created_ns) or "-",
                 each.description,
             ]
             for each in found
         ],
     )
+
+
+def _known_by(file_system: FileSystem) -> str:
+    if file_system.mark:
+        return "its mark"
+    return "its mount" if file_system.mount_type else "its path"

@@ -1,4 +1,4 @@
-"""The verbs of `... add` and `... revoke`: each changes the files of one HOME in one step, or refuses and changes nothing.
+"""The verbs of `... add`, `confirm` and `revoke`: each changes the files of one HOME in one step, or refuses and changes nothing.
 
 Secrets are written before what refers to them, so that a running service never sees a bucket whose credentials are missing.
 """
@@ -26,6 +26,29 @@ def add_file_system(home: Home, file_system: FileSystem) -> None:
                 document, "file_system", file_system.file_system_id, file_system_values(file_system)
             ),
         )
+
+
+def record_root(home: Home, known: FileSystem, seen: FileSystem) -> None:
+    """Writes down by what a registered root is recognised: mark and mount of `seen`; nothing where it is not `known` any more.
+
+    Raises SettingsError, also when the mark is that of another file system.
+    """
+    with edit_lock(home):
+        registered = load_registry(home).file_systems
+        if registered.get(known.file_system_id) != known or seen == known:
+            return
+        judge_roots(home, {**registered, known.file_system_id: seen})
+
+        def record(document: TOMLDocument) -> None:
+            entry = document["file_system"][known.file_system_id]
+            told = file_system_values(seen)
+            for key in ("mount_type", "mount_source", "mount_point", "mark"):
+                if key in told:
+                    entry[key] = told[key]
+                elif key in entry:
+                    del entry[key]
+
+        change_settings(home, record)
 
 
 def add_bucket(home: Home, bucket: Bucket, credentials: Credentials) -> None:

@@ -18,6 +18,7 @@ from penstock.errors import SettingsError
 from penstock.model import AccessKey, AddressingStyle, Bucket, BucketKind, FileSystem
 from penstock.settings.naming import ACCESS_KEY_ID, REGION, VERSION, check_bucket_name, check_file_system_id, nearest
 
+_MARK = re.compile(r"(?:[0-9a-f]{32})?")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -85,7 +86,9 @@ class Entry:
 
 def file_system_of(entry: Entry) -> FileSystem:
     """`[file_system."bmcpfs-..."]` as a FileSystem. Raises SettingsError."""
-    entry.only("root", "version", "description", "region", "created", "mount_type", "mount_source")
+    entry.only(
+        "root", "version", "description", "region", "created", "mount_type", "mount_source", "mount_point", "mark"
+    )
     check_file_system_id(entry.name)
     root = entry.text("root", allowed="the absolute path of an existing directory")
     if not root.startswith("/"):
@@ -99,6 +102,8 @@ def file_system_of(entry: Entry) -> FileSystem:
         created_ns=entry.moment_ns("created"),
         mount_type=entry.text("mount_type", "", allowed="text in quotes"),
         mount_source=entry.text("mount_source", "", allowed="text in quotes"),
+        mount_point=entry.text("mount_point", "", allowed="text in quotes"),
+        mark=entry.text("mark", "", pattern=_MARK, allowed="the 32 hexadecimal digits of its .penstock-root"),
     )
 
 
@@ -206,6 +211,8 @@ def file_system_values(file_system: FileSystem) -> dict[str, Any]:
         region=file_system.region,
         mount_type=file_system.mount_type,
         mount_source=file_system.mount_source,
+        mount_point=file_system.mount_point,
+        mark=file_system.mark,
         created=_moment(file_system.created_ns),
     )
 

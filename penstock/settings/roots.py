@@ -2,7 +2,7 @@
 
 A root that holds HOME, or lies in it outside of `HOME/filesystem*`, would let the API export the secrets. Two roots of which one
 holds the other would give one file two names, and "one live sub-task per target" goes by names. Looks at directories, links
-followed; changes nothing.
+followed, and at the mount table, for a directory can be mounted in several places; changes nothing.
 """
 
 from __future__ import annotations
@@ -16,21 +16,32 @@ from pathlib import Path
 from penstock.errors import SettingsError
 from penstock.model import FileSystem
 from penstock.settings.home import Home
+from penstock.transfer.mark import MARK_FILE
+from penstock.transfer.mounts import Spot, spot_of, spots_beneath
 
 Identity = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """A directory, links followed. `identities` are device and inode of it and of all above it, as far as they are there."""
+    """A directory, links followed. `identities` are device and inode of it and of all above it, as far as they are there.
+
+    `spot` is where its files really lie, `beneath` are the spots of what is mounted in it.
+    """
 
     path: Path
     identity: Identity | None
     identities: frozenset[Identity]
+    spot: Spot | None
+    beneath: tuple[Spot, ...]
 
     def holds(self, other: _Place) -> bool:
-        """Whether the other one is this directory or lies in it, also where it is mounted a second time."""
-        return other.path.is_relative_to(self.path) or self.identity in other.identities
+        """Whether the other one is this directory or lies in it, also where one of them is mounted a second time."""
+        return other.path.is_relative_to(self.path) or self.identity in other.identities or self._reaches(other)
+
+    def _reaches(self, other: _Place) -> bool:
+        within = other.spot
+        return within is not None and any(spot.holds(within) for spot in (self.spot, *self.beneath) if spot is not None)
 
 
 def judge_roots(home: Home, file_systems: Mapping[str, FileSystem]) -> None:
@@ -45,6 +56,12 @@ def judge_roots(home: Home, file_systems: Mapping[str, FileSystem]) -> None:
                 raise SettingsError(
                     f"{file_system.root} (file system {file_system.file_system_id}) and {other.root} "
                     f"(file system {other.file_system_id}) hold the same files; one directory can belong to one file system only"
+                )
+            if file_system.mark and file_system.mark == other.mark:
+                raise SettingsError(
+                    f"{file_system.root} (file system {file_system.file_system_id}) and {other.root} (file system "
+                    f"{other.file_system_id}) carry the same mark: they are one directory, or one is a copy of the other; if it "
+                    f"is a copy, remove {MARK_FILE} from it and try again"
                 )
         seen.append((file_system, root))
 
@@ -65,15 +82,29 @@ def _judge_home(home: Home, own: _Place, file_system: FileSystem, root: _Place) 
 
 def _is_spared(own: _Place, root: _Place) -> bool:
     """Whether it is `HOME/filesystem*` or lies in there: that is what init makes, and nothing of the service is there."""
-    if not root.path.is_relative_to(own.path):
+    if root.path.is_relative_to(own.path):
+        return root.path.relative_to(own.path).parts[0].startswith("filesystem")
+    if root.spot is None or own.spot is None or not own.spot.holds(root.spot):
         return False
-    return root.path.relative_to(own.path).parts[0].startswith("filesystem")
+    return root.spot.path.relative_to(own.spot.path).parts[0].startswith("filesystem")
 
 
 def _place(path: str) -> _Place:
     real = Path(os.path.realpath(path))
     identities = [_identity(each) for each in (real, *real.parents)]
-    return _Place(path=real, identity=identities[0], identities=frozenset(filter(None, identities)))
+    return _Place(
+        path=real,
+        identity=identities[0],
+        identities=frozenset(filter(None, identities)),
+        spot=_spot(real),
+        beneath=spots_beneath(os.fspath(real)),
+    )
+
+
+def _spot(path: Path) -> Spot | None:
+    with contextlib.suppress(OSError):
+        return spot_of(os.fspath(path))
+    return None
 
 
 def _identity(path: Path) -> Identity | None:

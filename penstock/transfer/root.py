@@ -1,6 +1,7 @@
 """The root of a file system, held open: every path is resolved beneath it by the kernel, and it is re-checked before use.
 
-Calls `posix` only. Nothing is ever read or written through an absolute path, so nothing lands under an unmounted mount point.
+Calls the kernel, through `posix`, `mounts` and `mark`. Nothing is ever read or written through an absolute path, so nothing lands
+under an unmounted mount point.
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
 
 from penstock import failpoints
 from penstock.errors import FailureCode, TransferError
 from penstock.model import FileSystem
 from penstock.transfer import posix
 from penstock.transfer.directories import Directories, Directory
+from penstock.transfer.mark import MARK_FILE, UNREADABLE, read_mark
 from penstock.transfer.moment import Moments
+from penstock.transfer.mounts import Mount, mount_of
 from penstock.transfer.names import split, to_bytes
 from penstock.transfer.shared_sync import Enrolled, SharedSync
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _SOURCE_DIRECTORY_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC  # the right to list it is not needed
 _DURABLE_LEVELS_MAX = 4096
-_MOUNTINFO = "/proc/self/mountinfo"
 LOCAL_TYPES = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "tmpfs"})
 """File systems of this machine alone: closing a file there tells no error, and what this kernel says of a name is true."""
 
@@ -32,8 +35,11 @@ LOCAL_TYPES = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "tmpfs"
 class Root:
     """One file system's root directory. Safe to share between threads; `close` it when no transfer uses it any more."""
 
-    def __init__(self, file_system: FileSystem, descriptor: int, opener: posix.Opener, moments: Moments) -> None:
+    def __init__(
+        self, file_system: FileSystem, descriptor: int, mount: Mount | None, opener: posix.Opener, moments: Moments
+    ) -> None:
         self._file_system = file_system
+        self._mount = mount
         self._path = to_bytes(file_system.root)
         self._descriptor = descriptor
         self._opener = opener
@@ -57,8 +63,8 @@ class Root:
         """
         descriptor = _open_root(file_system)
         try:
-            _check_mount(file_system, descriptor)
-            return cls(file_system, descriptor, opener or default_opener(), moments or Moments(time.monotonic))
+            mount = _checked(file_system, descriptor)
+            return cls(file_system, descriptor, mount, opener or default_opener(), moments or Moments(time.monotonic))
         except BaseException:
             os.close(descriptor)
             raise
@@ -73,6 +79,11 @@ class Root:
         """The root directory's descriptor."""
         return self._descriptor
 
+    @property
+    def mount(self) -> Mount | None:
+        """What it lies on; None where that is not told."""
+        return self._mount
+
     def close(self) -> None:
         """Let go of the directory."""
         with self._lock:
@@ -83,8 +94,8 @@ class Root:
     def check(self) -> None:
         """Make sure that the path still leads to this directory of this mount.
 
-        Where it leads elsewhere but the recorded mount type and source still hold (the file system was mounted again),
-        the new directory is taken. Raises TransferError (FileSystemUnavailable, waiting helps).
+        Where it leads elsewhere but to a directory with the same mark (or, without one, on the recorded mount), the file system
+        was mounted again: the new directory is taken. Raises TransferError (FileSystemUnavailable, waiting helps).
         """
         moment = self._moments.now()
         if moment and moment == self._checked:
@@ -96,7 +107,7 @@ class Root:
         if _same(now, self._state):
             self._checked = moment
             return
-        if not self._file_system.mount_type:
+        if not (self._file_system.mark or self._file_system.mount_type):
             raise _unavailable(self._file_system, "the path leads to another directory or mount than before")
         self._take_anew()
 
@@ -113,7 +124,9 @@ class Root:
 
     def is_local(self, device: int) -> bool:
         """Whether what lies on that device is known to be of this machine alone; what is mounted further down may not be."""
-        return device == self._state.device and self._file_system.mount_type in LOCAL_TYPES
+        if self._mount is None or not (self._file_system.mark or self._file_system.mount_type):
+            return False
+        return device == self._state.device and self._mount.kind in LOCAL_TYPES
 
     def make_parents(self, path: str, *, base: str) -> tuple[int, bytes]:
         """The opened parent directory of a checked path, and the last component; missing levels below `base` are made.
@@ -220,12 +233,13 @@ class Root:
     def _take_anew(self) -> None:
         descriptor = _open_root(self._file_system)
         try:
-            _check_mount(self._file_system, descriptor)
+            mount = _checked(self._file_system, descriptor)
             state = posix.look_open(descriptor)
             with self._lock:
                 # In place, because other threads hold the number: they go on beneath the newly mounted root.
                 os.dup2(descriptor, self._descriptor, inheritable=False)
                 self._state = state
+                self._mount = mount
                 self._durable.clear()
             self.directories.forget()
             self.source_directories.forget()
@@ -236,16 +250,6 @@ class Root:
 def default_opener() -> posix.Opener:
     """openat2 where the kernel has it, else the walk."""
     return posix.open_beneath if posix.has_openat2() else posix.walk_beneath
-
-
-def describe_mount(path: str) -> tuple[str, str]:
-    """The type and source of the mount that `path` lies on (`ext4`, `/dev/vda`, of a bind mount `/dev/vda[/part]`).
-
-    Empty strings where they are not told.
-    Raises OSError if there is no such path.
-    """
-    state = posix.look_path(to_bytes(path))
-    return _mount_of(state) or ("", "")
 
 
 def probe_root(root: Root) -> Mapping[str, str | bool | int]:
@@ -259,7 +263,6 @@ def probe_root(root: Root) -> Mapping[str, str | bool | int]:
     _remove(directory, names)
     descriptor = os.open(names[0], os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory)
     try:
-        mount_type, mount_source = describe_mount(root.file_system.root)
         return {
             "hard_links": _works(lambda: os.link(names[0], names[1], src_dir_fd=directory, dst_dir_fd=directory)),
             "rename_no_replace": _works(lambda: posix.rename_without_replacing(directory, names[0], names[2])),
@@ -268,8 +271,8 @@ def probe_root(root: Root) -> Mapping[str, str | bool | int]:
             "directory_fsync": _works(lambda: os.fsync(directory)),
             "statx": posix.has_statx(),
             "openat2": posix.has_openat2(),
-            "mount_type": mount_type,
-            "mount_source": mount_source,
+            "mount_type": root.mount.kind if root.mount else "",
+            "mount_source": root.mount.source if root.mount else "",
             "name_max_bytes": os.fpathconf(directory, "PC_NAME_MAX"),
         }
     finally:
@@ -305,45 +308,47 @@ def _same(now: posix.FileState, before: posix.FileState) -> bool:
     return alike and stat.S_ISDIR(now.mode)
 
 
-def _check_mount(file_system: FileSystem, descriptor: int) -> None:
-    """Compare the mount below `descriptor` with what was recorded when the file system was added."""
-    if not file_system.mount_type:
-        return
-    found = _mount_of(posix.look_open(descriptor))
-    if found is None or found == (file_system.mount_type, file_system.mount_source):
-        return
-    raise _unavailable(
-        file_system,
-        f"the path lies on {found[0]} from {found[1]}, not on {file_system.mount_type} from {file_system.mount_source}:"
-        " is it mounted?",
-    )
+def _checked(file_system: FileSystem, descriptor: int) -> Mount | None:
+    """The mount below `descriptor`, once it is clear that this is the registered directory.
 
-
-def _mount_of(state: posix.FileState) -> tuple[str, str] | None:
-    """Type and source of a mount; None where this kernel does not tell mount ids or has no mount table."""
-    if not state.mount_id:
-        return None
-    wanted = str(state.mount_id)
+    A marked root is known by its mark, whatever device it lies on by now; one without a mark by its mount.
+    """
     try:
-        with open(_MOUNTINFO, encoding="utf-8", errors="surrogateescape") as table:
-            for line in table:
-                fields = line.split()
-                if fields and fields[0] == wanted:
-                    kind, source = fields[fields.index("-") + 1 :][:2]
-                    part = (
-                        "" if fields[3] == "/" else f"[{fields[3]}]"
-                    )  # a bind mount shows a part, as findmnt tells it
-                    return kind, _unescape(source + part)
-    except OSError:
-        return None
-    return None
+        found = mount_of(posix.look_open(descriptor))
+        if file_system.mark:
+            _require_mark(file_system, read_mark(descriptor), found)
+            return found
+    except OSError as error:
+        raise _unavailable(file_system, error.strerror or str(error)) from error
+    recorded = (file_system.mount_type, file_system.mount_source)
+    if found is not None and file_system.mount_type and (found.kind, found.source) != recorded:
+        raise _unavailable(
+            file_system,
+            f"the path lies on {found.kind} from {found.source}, not on {file_system.mount_type} from "
+            f"{file_system.mount_source}: is it mounted? {_confirm(file_system)}",
+        )
+    return found
 
 
-def _unescape(field: str) -> str:
-    """The mount table writes blanks and backslashes as octal."""
-    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        field = field.replace(code, character)
-    return field
+def _require_mark(file_system: FileSystem, mark: str, mount: Mount | None) -> None:
+    if mark != file_system.mark:
+        words = {
+            "": f"it does not carry its mark, the file {MARK_FILE}: is it mounted?",
+            UNREADABLE: f"its mark, the file {MARK_FILE}, is damaged: remove that file.",
+        }.get(mark, f"it carries the mark of another root ({MARK_FILE}): is something else mounted there?")
+        raise _unavailable(file_system, f"{words} {_confirm(file_system)}")
+    if mount is None or not file_system.mount_point:
+        return
+    if PurePosixPath(mount.point) in PurePosixPath(file_system.mount_point).parents:
+        raise _unavailable(
+            file_system,
+            f"nothing is mounted at {file_system.mount_point} any more, and what is there is a copy that carries its mark: "
+            f"mount it. {_confirm(file_system)}",
+        )
+
+
+def _confirm(file_system: FileSystem) -> str:
+    return f"If this is the right directory all the same: penstock filesystem confirm HOME {file_system.file_system_id}"
 
 
 def _unavailable(file_system: FileSystem, why: str) -> TransferError:

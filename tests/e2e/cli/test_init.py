@@ -49,7 +49,7 @@ def test_it_makes_what_it_prints(tmp_path: Path) -> None:
     root = Path(made["root"])
     assert root.is_absolute()
     assert root.is_relative_to(tmp_path / "home")
-    assert os.listdir(root) == []
+    assert os.listdir(root) == [".penstock-root"]
     (listed,) = json.loads(run_cli("filesystem", "list", str(tmp_path / "home"), "--json"))
     assert (listed["file_system_id"], listed["version"]) == (made["file_system_id"], "2.7.0")
     check_modes(tmp_path / "home")

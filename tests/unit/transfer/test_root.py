@@ -10,12 +10,20 @@ import pytest
 from penstock.errors import FailureCode, TransferError
 from penstock.model import FileSystem
 from penstock.transfer import posix
-from penstock.transfer.root import Root, describe_mount, probe_root
+from penstock.transfer.mark import make_mark
+from penstock.transfer.mounts import describe_mount
+from penstock.transfer.root import Root, probe_root
 from tests.fixtures.gate import Gate
 
 
 def a_file_system(root: Path, mount_type: str = "", mount_source: str = "") -> FileSystem:
     return FileSystem(file_system_id="fs-1", root=str(root), mount_type=mount_type, mount_source=mount_source)
+
+
+def _kind_and_source(path: Path) -> tuple[str, str]:
+    mount = describe_mount(str(path))
+    assert mount is not None
+    return mount.kind, mount.source
 
 
 def refused(call: object) -> TransferError:
@@ -49,7 +57,7 @@ def test_another_directory_under_the_same_path_is_noticed(tmp_path: Path) -> Non
 
 
 def test_the_mount_is_compared_with_what_was_recorded(tmp_path: Path) -> None:
-    kind, source = describe_mount(str(tmp_path))
+    kind, source = _kind_and_source(tmp_path)
     assert kind
     assert source
     Root.open(a_file_system(tmp_path, mount_type=kind, mount_source=source)).close()
@@ -63,7 +71,7 @@ def test_the_mount_is_compared_with_what_was_recorded(tmp_path: Path) -> None:
 
 
 def test_a_file_system_that_was_mounted_again_is_taken_anew(tmp_path: Path) -> None:
-    kind, source = describe_mount(str(tmp_path))
+    kind, source = _kind_and_source(tmp_path)
     (tmp_path / "fs").mkdir()
     root = Root.open(a_file_system(tmp_path / "fs", mount_type=kind, mount_source=source))
     (tmp_path / "fs").rename(tmp_path / "elsewhere")
@@ -75,14 +83,69 @@ def test_a_file_system_that_was_mounted_again_is_taken_anew(tmp_path: Path) -> N
     root.close()
 
 
+MARK, ANOTHER = "0123456789abcdef" * 2, "f" * 32
+
+
+def a_marked_directory(path: Path, mark: str = MARK) -> Path:
+    path.mkdir()
+    descriptor = os.open(path, os.O_RDONLY)
+    assert make_mark(descriptor, mark) == mark
+    os.close(descriptor)
+    return path
+
+
+def test_a_marked_root_is_known_by_its_mark_and_by_nothing_else(tmp_path: Path) -> None:
+    marked = FileSystem(
+        file_system_id="fs-1", root=str(tmp_path / "fs"), mount_type="lustre", mount_source="/dev/other", mark=MARK
+    )
+    a_marked_directory(tmp_path / "fs")
+    root = Root.open(marked)
+    (tmp_path / "fs").rename(tmp_path / "elsewhere")
+    for content, said in (
+        (None, "does not carry its mark"),
+        (f"mark = {ANOTHER}\n", "the mark of another root"),
+        ("", "is damaged"),
+    ):
+        (tmp_path / "fs").mkdir(exist_ok=True)
+        if content is not None:
+            (tmp_path / "fs/.penstock-root").write_text(content)
+        for call in (root.check, lambda: Root.open(marked)):
+            error = refused(call)
+            assert (error.code, error.waiting_helps) == (FailureCode.FILE_SYSTEM_UNAVAILABLE, True)
+            assert said in str(error)
+            assert "penstock filesystem confirm HOME fs-1" in str(error)
+    (tmp_path / "fs/.penstock-root").write_text(f"mark = {MARK}\n")
+    root.check()  # a copy with its mark: it was moved to another disk
+    root.close()
+
+
+def test_a_copy_under_a_vanished_mount_is_not_taken_for_the_root(tmp_path: Path) -> None:
+    a_marked_directory(tmp_path / "fs")
+    here = describe_mount(str(tmp_path))
+    assert here is not None
+
+    def mounted_at(point: str) -> FileSystem:
+        return FileSystem(file_system_id="fs-1", root=str(tmp_path / "fs"), mount_point=point, mark=MARK)
+
+    error = refused(lambda: Root.open(mounted_at(str(tmp_path / "fs"))))
+    assert f"nothing is mounted at {tmp_path}/fs any more" in str(error)
+    for point in ("", here.point):
+        Root.open(mounted_at(point)).close()
+
+
 def test_only_a_recorded_file_system_of_this_machine_is_local_and_not_what_is_mounted_into_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind, source = describe_mount(str(tmp_path))
+    kind, source = _kind_and_source(tmp_path)
     monkeypatch.setattr("penstock.transfer.root.LOCAL_TYPES", frozenset({kind}))
     device = tmp_path.stat().st_dev
     recorded = Root.open(a_file_system(tmp_path, mount_type=kind, mount_source=source))
     unknown = Root.open(a_file_system(tmp_path))
+    moved = Root.open(
+        FileSystem(file_system_id="fs-1", root=str(a_marked_directory(tmp_path / "fs")), mount_type="nfs4", mark=MARK)
+    )
+    assert moved.is_local(device)  # what it lies on by now counts
+    moved.close()
     assert (recorded.is_local(device), recorded.is_local(device + 1), unknown.is_local(device)) == (True, False, False)
     monkeypatch.setattr("penstock.transfer.root.LOCAL_TYPES", frozenset({"ext4", "xfs"} - {kind}))
     assert not recorded.is_local(device)

@@ -1,0 +1,80 @@
+"""The mark of a root: a small file in it, `.penstock-root`, by which it is known wherever and on whatever it is mounted.
+
+It belongs to the directory and not to whoever registers it: a second service that registers the same directory takes the mark
+that is there. Calls the kernel only, relative to a held directory. No transfer touches it: its name is a reserved one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Callable
+
+from penstock.transfer import posix, publish
+
+MARK_FILE = ".penstock-root"
+UNREADABLE = "unreadable"
+"""What is answered for a mark that is not as it was written: it is equal to none."""
+
+_NAME = MARK_FILE.encode()
+_UNFINISHED = b".penstock-root.partial"
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_WRITE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_BYTES_MAX = 4096
+_MARK = re.compile(rb"^mark = ([0-9a-f]{32})$", re.MULTILINE)
+_TEXT = """\
+# Penstock knows this directory by this file. While it is missing, or another one is here, nothing is moved to or from here.
+mark = {mark}
+"""
+
+
+def new_mark(entropy: Callable[[int], bytes]) -> str:
+    """One that no directory has had."""
+    return entropy(16).hex()
+
+
+def read_mark(directory: int) -> str:
+    """The mark of the open directory: "" where there is none, UNREADABLE where it is damaged. Never blocks. Raises OSError."""
+    try:
+        descriptor = os.open(_NAME, _READ_FLAGS, dir_fd=directory)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO, errno.ENODEV}:  # a link, a socket, a device
+            return UNREADABLE
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return UNREADABLE
+        found = _MARK.search(os.read(descriptor, _BYTES_MAX))
+    finally:
+        os.close(descriptor)
+    return found.group(1).decode() if found else UNREADABLE
+
+
+def make_mark(directory: int, mark: str) -> str:
+    """Mark the open directory, durably; what it carries then, which is the older mark where there is one.
+
+    A death in between leaves the directory without a mark, and a file that the next one takes over. Raises OSError.
+    """
+    there = read_mark(directory)
+    if there:
+        return there
+    descriptor = os.open(_UNFINISHED, _WRITE_FLAGS, 0o644, dir_fd=directory)
+    try:
+        if not posix.try_lock(descriptor):
+            raise OSError(errno.EBUSY, "another process is marking it")
+        inode = os.fstat(descriptor).st_ino
+        if publish.is_inode(directory, _UNFINISHED, inode):  # else another process has just published it
+            os.ftruncate(descriptor, 0)
+            posix.write_all(descriptor, memoryview(_TEXT.format(mark=mark).encode()), 0)
+            os.fchmod(descriptor, 0o644)  # services of other users are to read it too
+            os.fsync(descriptor)
+            if publish.publish_new(directory, _UNFINISHED, _NAME, inode) is None:
+                os.unlink(_UNFINISHED, dir_fd=directory)
+    finally:
+        os.close(descriptor)
+    os.fsync(directory)
+    return read_mark(directory)

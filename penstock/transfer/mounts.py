@@ -1,0 +1,114 @@
+"""The mount table: what a directory lies on, and which files of which file systems can be reached through it.
+
+Reads `/proc/self/mountinfo` and asks the kernel; changes nothing. Where this kernel tells no mount ids there is nothing to tell.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from penstock.transfer import posix
+
+_MOUNTINFO = "/proc/self/mountinfo"
+_ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\"))
+_OF_THE_KERNEL = frozenset(
+    {
+        "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "fusectl", "mqueue",
+        "nsfs", "proc", "pstore", "securityfs", "sysfs", "tracefs",
+    }
+)  # fmt: skip
+"""Kinds that hold nobody's files; one of them is often mounted in several places."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """One line of the table. `point` is where it is mounted, `part` the part of its file system that is seen there.
+
+    `source` is written as findmnt writes it (`/dev/vda`, of a bind mount `/dev/vda[/part]`).
+    """
+
+    kind: str
+    source: str
+    point: str
+    device: str
+    part: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """A directory by where its files really lie: the same for each of the places at which it is mounted."""
+
+    device: str
+    path: PurePosixPath
+
+    def holds(self, other: Spot) -> bool:
+        """Whether the other one is this directory or lies in it."""
+        return self.device == other.device and other.path.is_relative_to(self.path)
+
+
+def mount_of(state: posix.FileState) -> Mount | None:
+    """The mount on which something lies; None where that is not told."""
+    wanted = str(state.mount_id)
+    return next((mount for number, mount in _table() if number == wanted), None) if state.mount_id else None
+
+
+def describe_mount(path: str) -> Mount | None:
+    """The mount that `path` lies on; None where that is not told. Raises OSError if there is no such path."""
+    return mount_of(posix.look_path(os.fsencode(path)))
+
+
+def spot_of(path: str) -> Spot | None:
+    """Where the files of a directory really lie, links followed; None where that is not told. Raises OSError."""
+    mount = describe_mount(path)
+    return None if mount is None else _spot(mount, os.path.realpath(path))
+
+
+def spots_beneath(path: str) -> tuple[Spot, ...]:
+    """What is mounted further down in a directory."""
+    real = PurePosixPath(os.path.realpath(path))
+    return tuple(
+        Spot(device=mount.device, path=PurePosixPath(mount.part))
+        for _, mount in _table()
+        if mount.kind not in _OF_THE_KERNEL and real in PurePosixPath(mount.point).parents
+    )
+
+
+def _spot(mount: Mount, path: str) -> Spot | None:
+    whole, point = PurePosixPath(path), PurePosixPath(mount.point)
+    if not whole.is_relative_to(point):
+        return None
+    return Spot(device=mount.device, path=PurePosixPath(mount.part) / whole.relative_to(point))
+
+
+def _table() -> Iterator[tuple[str, Mount]]:
+    """Each mount with its number; nothing where there is no table."""
+    try:
+        with open(_MOUNTINFO, encoding="utf-8", errors="surrogateescape") as table:
+            for line in table:
+                fields = line.split()
+                if len(fields) > 6 and "-" in fields[6:]:
+                    yield fields[0], _mount(fields)
+    except FileNotFoundError:
+        return
+
+
+def _mount(fields: list[str]) -> Mount:
+    kind, source = fields[fields.index("-", 6) + 1 :][:2]
+    part = _plain(fields[3])
+    return Mount(
+        kind=kind,
+        source=_plain(source) + ("" if part == "/" else f"[{part}]"),
+        point=_plain(fields[4]),
+        device=fields[2],
+        part=part,
+    )
+
+
+def _plain(field: str) -> str:
+    """The table writes blanks and backslashes as octal."""
+    for code, character in _ESCAPES:
+        field = field.replace(code, character)
+    return field

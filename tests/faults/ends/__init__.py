@@ -1,0 +1,1 @@
+"""What ends, is full, or goes away and comes back: file systems, mounts, descriptors, memory, the clock, the catalog's file."""
