@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -20,7 +21,7 @@ from tests.soak.gauges import Gauges, trend
 from tests.soak.stand import Stand
 from tests.soak.troubles import Troubles
 from tests.soak.verdict import Verdict, put_into
-from tests.soak.waves import Tally, Wave, foreign_things
+from tests.soak.waves import FOREIGN_UPLOAD, Tally, Wave, foreign_things
 
 WAVES_AT_ONCE = 3
 WAVE_FILES = (40, 300)
@@ -98,9 +99,9 @@ class Run:
 
     def for_a_while(self, length_s: float) -> None:
         """Begin waves for so long, and return when the last one is judged."""
-        threads = [threading.Thread(target=self.troubles.run, name="troubles")]
+        threads = [threading.Thread(target=self.troubles.run, name="troubles", daemon=True)]
         threads += [
-            threading.Thread(target=self._waves, args=(number,), name=f"waves-{number}")
+            threading.Thread(target=self._waves, args=(number,), name=f"waves-{number}", daemon=True)
             for number in range(WAVES_AT_ONCE)
         ]
         for thread in threads:
@@ -128,7 +129,7 @@ class Run:
             try:
                 findings = wave.run(self.tally, self._enough)
             except Exception:  # noqa: BLE001 - a finding like any other; the other waves go on
-                findings = [Finding(wrong=Wrong.UNTRUE, words=f"{wave}: {traceback.format_exc()}")]
+                findings = [Finding(wrong=Wrong.BROKEN, words=f"{wave}: {traceback.format_exc()}")]
                 self.tally.add({}, 0, findings)
             self._say(f"{wave}: {time.monotonic() - begun_s:.1f} s")
             for finding in findings:
@@ -141,10 +142,8 @@ def _left_behind(stand: Stand) -> list[Finding]:
     def left() -> list[str]:
         names = [name for name in stand.helper_files() if not name.endswith("0123456789abcdef.partial")]
         for bucket in stand.buckets:
-            with closing(stand.truth(bucket)) as store:
-                names += [
-                    f"upload of {one.key}" for one in store.list_uploads(prefix="") if one.key != "foreign/upload"
-                ]
+            keys = stand.truly(bucket, lambda store: [one.key for one in store.list_uploads(prefix="")])
+            names += [f"upload of {key}" for key in keys if key != FOREIGN_UPLOAD]
         return names
 
     try:

@@ -47,6 +47,7 @@ class Wrong(StrEnum):
     UNTRUE = "untrue answers"
     FOREIGN = "of others, touched"
     STUCK = "never ended"
+    BROKEN = "waves that this program could not finish"
     GROWN = "memory or descriptors grew"
 
 

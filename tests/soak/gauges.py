@@ -14,7 +14,7 @@ from tests.soak.errands import Finding, Wrong
 from tests.soak.stand import Stand
 
 SAMPLE_S = 1.0
-SAMPLES_MIN = 60
+SAMPLES_MIN = 300
 GROWTH_BYTES = 8 << 20
 GROWTH_SHARE = 0.15
 GROWTH_DESCRIPTORS = 16

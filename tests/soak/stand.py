@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from penstock.client import ClientOptions, Parameter
-from penstock.errors import ApiRefusedError, ApiUnreachableError
+from penstock.errors import ApiRefusedError, ApiUnreachableError, StoreUnavailableError
 from penstock.stores.base import Store
 from tests.faults.chaos.stand import PATIENT, open_at
 from tests.fixtures.chaosproxy import ChaosProxy
@@ -165,10 +165,21 @@ class Stand:
 
     # --------------------------------------------------------------------------------------------------------- the truth
 
-    def truth(self, name: str) -> Store:
-        """One of the buckets, past all proxies; the caller closes it."""
-        server: EmulatorServer = self.emulator
-        return open_at(server.endpoint, server, self.buckets[name], VERSIONING[name] or "Never", PATIENT)
+    def truly(self, name: str, work: Callable[[Store], Answer]) -> Answer:
+        """What `work` answers about one of the buckets, past all proxies; it is done again where the store dies meanwhile."""
+
+        def done() -> tuple[Answer] | None:
+            server: EmulatorServer = self.emulator
+            versioning = VERSIONING[name] or "Never"
+            with closing(open_at(server.endpoint, server, self.buckets[name], versioning, PATIENT)) as store:
+                try:
+                    return (work(store),)
+                except StoreUnavailableError:
+                    return None
+
+        got = wait_until(done, PATIENCE_S, "the store has no answer")
+        assert got is not None
+        return got[0]
 
     def helper_files(self) -> list[str]:
         """Names of ours that are for the time of a move only, foreign ones among them."""

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ REPLACEMENTS = 20
 STUCK_S = 900.0
 LIVE = frozenset({"CREATED", "RUNNING", "CANCELING"})
 POLICIES = ("OVERWRITE_EXISTING", "SKIP_THE_FILE")
+FOREIGN_UPLOAD = "foreign/upload"
 ACTIONS = {"export": "StreamExport", "import": "StreamImport"}
 
 
@@ -68,14 +69,14 @@ class Wave:
 
     def run(self, tally: Tally, ended: threading.Event) -> list[Finding]:
         """From the first byte to the last judgement. `ended`: asked to come to an end, so that nothing more is replaced."""
-        with closing(self._stand.truth(self.flow)) as store:
-            self._prepare(store)
+        (self._tree / "in").mkdir(parents=True)
+        (self._tree / "out").mkdir()
+        self._stand.truly(self.flow, self._prepare)
         self._open()
         self._ask()
         items = self._wait(ended)
-        with closing(self._stand.truth(self.flow)) as store:
-            findings = self._judge(store, items)
-            self._clear(store)
+        findings = self._stand.truly(self.flow, lambda store: self._judge(store, items))
+        self._stand.truly(self.flow, self._clear)
         self._caller.close()
         findings += [Finding(wrong=Wrong.UNTRUE, words=f"{self}: {fault}") for fault in self._caller.history.faults()]
         done = [item for item in items.values() if item["Status"] == "COMPLETE"]
@@ -90,8 +91,6 @@ class Wave:
     # -------------------------------------------------------------------------------------------------------- beforehand
 
     def _prepare(self, store: Store) -> None:
-        (self._tree / "in").mkdir(parents=True)
-        (self._tree / "out").mkdir()
         for errand in self.errands:
             if errand.fate is not Fate.MISSING:
                 self._put_source(store, errand, self._block.cut(errand.first))
@@ -198,10 +197,13 @@ class Wave:
         restless = [errand for errand in self.errands if errand.second is not None]
         if not restless:
             return
-        with closing(self._stand.truth(self.flow)) as store:
+
+        def put(store: Store) -> None:
             for errand in restless:
                 assert errand.second is not None
                 self._put_source(store, errand, self._block.cut(errand.second if by_second else errand.first))
+
+        self._stand.truly(self.flow, put)
 
     # ------------------------------------------------------------------------------------------------------------- the end
 
@@ -312,16 +314,19 @@ def foreign_things(stand: Stand) -> Iterator[list[Finding]]:
     findings: list[Finding] = []
     partial = stand.root / "straight" / ".penstock-0123456789abcdef.partial"
     partial.write_bytes(b"another program's")
-    with closing(stand.truth("rough")) as store:
-        upload = store.initiate("foreign/upload", metadata={})
-        part = store.put_part("foreign/upload", upload, 1, [b"p" * 200_000], crc64=None)
+
+    def put(store: Store) -> tuple[str, str]:
+        upload = store.initiate(FOREIGN_UPLOAD, metadata={})
+        part = store.put_part(FOREIGN_UPLOAD, upload, 1, [b"p" * 200_000], crc64=None)
         _put(store, "foreign/object", b"another's")
+        return upload, part.etag
+
+    upload, etag = stand.truly("rough", put)
     yield findings
     if not partial.exists() or partial.read_bytes() != b"another program's":
         findings.append(Finding(wrong=Wrong.FOREIGN, words=f"{partial} was removed or changed"))
-    with closing(stand.truth("rough")) as store:
-        if [one.etag for one in store.list_parts("foreign/upload", upload)] != [part.etag]:
-            findings.append(Finding(wrong=Wrong.FOREIGN, words="the upload of foreign/upload was removed or changed"))
-        if read_object(store, "foreign/object") != b"another's":
-            findings.append(Finding(wrong=Wrong.FOREIGN, words="foreign/object was changed"))
+    if [etag] != stand.truly("rough", lambda store: [one.etag for one in store.list_parts(FOREIGN_UPLOAD, upload)]):
+        findings.append(Finding(wrong=Wrong.FOREIGN, words=f"the upload of {FOREIGN_UPLOAD} was removed or changed"))
+    if stand.truly("rough", lambda store: read_object(store, "foreign/object")) != b"another's":
+        findings.append(Finding(wrong=Wrong.FOREIGN, words="foreign/object was changed"))
     partial.unlink(missing_ok=True)
