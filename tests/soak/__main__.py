@@ -41,6 +41,7 @@ def main() -> int:
     seed = asked.seed or random.SystemRandom().randrange(1, 1 << 32)
     directory = Path(tempfile.mkdtemp(prefix="penstock-soak-", dir=asked.dir))
     print(f"soak: seed {seed}, {asked.minutes:g} minutes, in {directory}", flush=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is stopped
     verdict = soak(
         directory, seed, asked.minutes * 60, say=lambda words: print(f"{time.strftime('%T')} {words}", flush=True)
     )
