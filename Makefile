@@ -25,7 +25,7 @@ RACES_SEED ?= 0
 SOAK_MINUTES ?= 30
 SOAK_SEED ?= 0
 
-.PHONY: help venv deb demo test kill-matrix check format locks third-party clean bench fuzz chaos races soak
+.PHONY: help venv deb demo test kill-matrix power-cuts check format locks third-party clean bench fuzz chaos races soak
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ $(TOOLS): requirements/test.txt requirements/check.txt $(RUNTIME)
 
 venv: $(TOOLS) ## make .venv from the locks: what Penstock, its tests and its checks need
 
-deb: ## install the Debian packages that tests start as programs (Ceph); does nothing when all are there
+deb: ## install the Debian packages that tests start as programs (Ceph, strace); does nothing when all are there
 	@scripts/deb.sh $$(grep -v '^#' requirements/debian.txt)
 
 demo: $(RUNTIME) ## set up everything and run the main job
@@ -89,6 +89,9 @@ races: $(TOOLS) ## race RACES=10000 times against others that write the same nam
 
 soak: $(TOOLS) ## all of it at once, at load, for SOAK_MINUTES=30, with a verdict (SOAK_PAGE=docs/reliability.md writes it there)
 	@$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES) --seed $(SOAK_SEED) $(if $(SOAK_PAGE),--page $(SOAK_PAGE))
+
+power-cuts: $(TOOLS) ## cut the power wherever it may hurt, lose what was not synced, and go on; needs strace
+	@$(BIN)/python -m tests.faults.power
 
 check: $(TOOLS) ## lint, format, types, import contracts, house rules, licences, generated files
 	@echo "check: ruff";            $(BIN)/ruff check --quiet $(CODE)

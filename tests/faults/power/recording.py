@@ -1,0 +1,274 @@
+"""A recording: a served HOME moved some files below strace; what was there before, what was called, what was asked for.
+
+`record(way, directory)` makes one. Everything lies in HOME, the file system and the embedded bucket server, too; what that
+server writes counts as another machine's, which loses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sqlite3
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import alibabacloud_oss_v2 as oss
+
+from penstock.client import Client, ClientOptions
+from penstock.settings.home import Home
+from penstock.stores.credentials import load_credentials
+from tests.faults.matrix.smallservice import LARGE_BYTES, SMALL_BYTES
+from tests.faults.power import strace, tracedservice
+from tests.faults.power.disk import Change, Disk, changes_of
+from tests.faults.power.operations import Kind, Operation, read
+from tests.faults.power.states import States
+from tests.fixtures.service import RunningService, init_home, start_service
+from tests.fixtures.waiting import wait_until
+
+ROOM = Path(__file__).parents[3]
+SERVICE = (sys.executable, str(Path(tracedservice.__file__)))
+PATIENCE_S = 60.0
+FINAL = frozenset({"COMPLETE", "FAILED", "CANCELED", "EXPIRED"})
+
+
+class Way(StrEnum):
+    """What is recorded."""
+
+    IMPORT_SMALL = "import-small"  # several, into directories that have to be made, and into one that is there
+    IMPORT_LARGE = "import-large"
+    EXPORT_SMALL = "export-small"
+    EXPORT_LARGE = "export-large"
+    ACCEPTED = "accepted"  # many are accepted, few moved: the catalog, with copies of its log
+
+    @property
+    def is_import(self) -> bool:
+        return not self.value.startswith("export")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One that was asked for. Its bytes are those of its path and size."""
+
+    path: str
+    sub_task_id: str
+    size_bytes: int
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is moved in parts."""
+        return self.size_bytes > SMALL_BYTES
+
+    @property
+    def body(self) -> bytes:
+        """Its bytes."""
+        return body_of(self.path, self.size_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What was asked for, and the address where answers were sent from."""
+
+    way: Way
+    files: tuple[File, ...]
+    init: Mapping[str, str]
+    api: str
+    shore: str
+
+
+def body_of(path: str, size_bytes: int) -> bytes:
+    """A file's bytes."""
+    return random.Random(path).randbytes(size_bytes)
+
+
+class Recording:
+    """A directory: `before` (as it was), `world` (as it became), `trace` and `facts`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.world = directory / "world"
+        known = json.loads((directory / "facts").read_text())
+        files = tuple(File(**one) for one in known.pop("files"))
+        self.facts = Facts(files=files, **{**known, "way": Way(known["way"])})
+        self.operations: list[Operation] = read(directory / "trace", world=self.world)
+        self.before = Disk.of(directory / "before", matters=self.matters)
+        self.changes: list[Change]
+        self.changes, self.end = changes_of(self.before, self.operations, self.world, matters=self.matters)
+
+    @property
+    def answers(self) -> list[Operation]:
+        """What the API sent."""
+        return [one for one in self.operations if one.path.startswith(f"TCP:[{self.facts.api}->")]
+
+    @property
+    def requests(self) -> list[Operation]:
+        """What was sent to the bucket server."""
+        return [one for one in self.operations if one.path.endswith(f"->{self.facts.shore}]")]
+
+    def matters(self, path: str) -> bool:
+        """What is read after a start: the catalog without SQLite's index of its log, the tree, and the bucket, if it changes."""
+        name = path.removeprefix("home/")
+        if name.startswith("emulator"):
+            return not self.facts.way.is_import
+        is_read = name == "home" or name.startswith(("catalog.db", "nonces.db", "filesystem"))
+        return is_read and not name.endswith("-shm")
+
+    def states(self) -> States:
+        """The disks that a power cut may leave, from the first sub-task on.
+
+        It comes after each change of the tree, before and after each sync, and after each message.
+        """
+        shore, first = str(self.world / "home" / "emulator"), self.facts.files[0].sub_task_id.encode()
+        asked = min(one.begin for one in self.operations if first in one.data)
+        moments: set[int] = set()
+        for one in self.operations:
+            if one.kind is Kind.SEND or (one.kind in {Kind.SYNC, Kind.DATA_SYNC} and not one.path.startswith(shore)):
+                moments |= {one.begin - 1, one.end}
+            elif one.path.startswith(self.facts.init["root"]):
+                moments.add(one.end)
+        return States(
+            self.before,
+            self.changes,
+            self.end,
+            keeps=lambda path: path.startswith(shore),
+            moments=[moment for moment in moments if moment >= asked],
+        )
+
+
+# ----------------------------------------------------------------------------------------------------------------- making
+
+
+def record(way: Way, directory: Path) -> Recording:
+    """Move what `way` says below strace."""
+    home = directory / "world" / "home"
+    home.parent.mkdir(parents=True)
+    init = init_home(home)
+    environment = {"PYTHONPATH": str(ROOM)}
+    work = _Work(way, home, init)
+    work.make_tree()
+    shutil.copytree(directory / "world", directory / "before")
+    trace = directory / "trace"
+    service = start_service(home, environment=environment, command=(*strace.recording(trace), *SERVICE))
+    try:
+        work.prepare(service)
+        facts = work.go(service)
+    finally:
+        service.stop()
+        strace.wait_ended(trace, service.pid)
+    (directory / "facts").write_text(json.dumps({**asdict(facts), "files": [asdict(one) for one in facts.files]}))
+    return Recording(directory)
+
+
+class _Work:
+    """What a way asks of a service."""
+
+    def __init__(self, way: Way, home: Path, init: Mapping[str, str]) -> None:
+        self._way = way
+        self._home = Home(path=home)
+        self._init = init
+        self._root = Path(init["root"])
+        self._flow: dict[str, str] = {}
+        large = (("new/deep/large", LARGE_BYTES),)
+        small = (("there/a", SMALL_BYTES), ("new/deep/b", SMALL_BYTES), ("new/deep/c", 0), ("new/d", SMALL_BYTES))
+        self._wanted = {
+            Way.IMPORT_SMALL: small,
+            Way.EXPORT_SMALL: small,
+            Way.ACCEPTED: tuple((f"many/{number}", 100) for number in range(12)),
+        }.get(way, large)
+
+    def _client(self, service: RunningService) -> Client:
+        return Client(
+            ClientOptions(
+                endpoint=service.api,
+                access_key_id=self._init["access_key_id"],
+                access_key_secret=self._init["access_key_secret"],
+            )
+        )
+
+    def make_tree(self) -> None:
+        """A directory that is there already; the sources of exports."""
+        (self._root / "there").mkdir()
+        if not self._way.is_import:
+            for path, size_bytes in self._wanted:
+                (self._root / path).parent.mkdir(parents=True, exist_ok=True)
+                (self._root / path).write_bytes(body_of(path, size_bytes))
+
+    def prepare(self, service: RunningService) -> None:
+        """Fill the bucket, and make the stream."""
+        if self._way.is_import:
+            self._fill_bucket(service)
+        with self._client(service) as client:
+            known = {"FileSystemId": self._init["file_system_id"]}
+            flow = client.call(
+                "CreateDataFlow",
+                {
+                    **known,
+                    "FileSystemPath": "/",
+                    "SourceStorage": f"oss://{self._init['bucket']}",
+                    "SourceStoragePath": "/",
+                },
+            )
+            known["DataFlowId"] = flow["DataFlowId"]
+            task = client.call(
+                "CreateDataFlowTask",
+                {
+                    **known,
+                    "TaskAction": "StreamImport" if self._way.is_import else "StreamExport",
+                    "DataType": "MetaAndData",
+                    "ConflictPolicy": "OVERWRITE_EXISTING",
+                    "Directory": "/",
+                    "DstDirectory": "/",
+                },
+            )
+            self._flow = {**known, "DataFlowTaskId": task["TaskId"]}
+
+    def _fill_bucket(self, service: RunningService) -> None:
+        key = load_credentials(self._home.secrets_file, self._init["bucket"])
+        config = oss.config.load_default()
+        config.credentials_provider = oss.credentials.StaticCredentialsProvider(
+            key.access_key_id, key.access_key_secret
+        )
+        config.region, config.endpoint, config.use_path_style = self._init["region"], service.oss, True
+        client = oss.Client(config)
+        for path, size_bytes in self._wanted:
+            client.put_object(
+                oss.PutObjectRequest(bucket=self._init["bucket"], key=path, body=body_of(path, size_bytes))
+            )
+
+    def go(self, service: RunningService) -> Facts:
+        """Ask for the files, and wait until all is done."""
+        files: list[File] = []
+        with self._client(service) as client:
+            for path, size_bytes in self._wanted:
+                answer = client.call(
+                    "CreateDataFlowSubTask",
+                    {**self._flow, "SrcFilePath": f"/{path}", "DstFilePath": f"/{path}", "ClientToken": path},
+                )
+                files.append(File(path=path, sub_task_id=answer["DataFlowSubTaskId"], size_bytes=size_bytes))
+            wait_until(lambda: self._kept_statuses() == {"COMPLETE"}, PATIENCE_S, "not all was moved")
+            wait_until(lambda: not list(self._root.rglob(".penstock-*")), PATIENCE_S, "helper files did not go")
+            assert self._statuses(client) == {"COMPLETE"}
+        return Facts(
+            way=self._way,
+            files=tuple(files),
+            init=self._init,
+            api=service.api.rpartition("/")[2],
+            shore=service.oss.rpartition("/")[2],
+        )
+
+    def _kept_statuses(self) -> set[str]:
+        """As the catalog knows them: asking the API leaves traces of its own."""
+        with closing(sqlite3.connect(f"file:{self._home.catalog_file}?mode=ro", uri=True)) as catalog:
+            return {str(status) for (status,) in catalog.execute("SELECT status FROM sub_tasks")}
+
+    def _statuses(self, client: Client) -> set[str]:
+        wanted = [{"Key": "DataFlowIds", "Value": self._flow["DataFlowId"]}]
+        answer: dict[str, Any] = client.call(
+            "DescribeDataFlowSubTasks", {"FileSystemId": self._init["file_system_id"], "Filters": wanted}
+        )
+        return {str(item["Status"]) for item in answer["DataFlowSubTask"]["DataFlowSubTask"]}

@@ -1,0 +1,74 @@
+"""Does a service that is started after a power cut keep every promise, whatever of the unsynced writes is missing?"""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.power.disk import changes_of
+from tests.faults.power.operations import Kind
+from tests.faults.power.recording import Recording, Way
+from tests.faults.power.recovery import recoverer
+
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("power")]
+
+Recorded = Callable[[Way], Recording]
+
+SEED = int(os.environ.get("PENSTOCK_POWER_SEED", "0"))
+TRIED = {
+    Way.IMPORT_SMALL: 24,
+    Way.IMPORT_LARGE: 40,
+    Way.EXPORT_SMALL: 2,
+    Way.EXPORT_LARGE: 5,
+    Way.ACCEPTED: 16,
+}
+"""How many disks are tried here; `make power-cuts` tries all. Those of exports need a bucket server each."""
+
+
+@pytest.mark.parametrize("way", Way)
+async def test_after_a_power_cut_nothing_is_lost_and_nothing_torn(recorded: Recorded, tmp_path: Path, way: Way) -> None:
+    recording, chance = recorded(way), random.Random(SEED)
+    async with recoverer(recording, tmp_path / "disk") as made:
+        for state in recording.states().some(TRIED[way], chance):
+            try:
+                await made.run(state, overtaken=chance.random() < 0.5)
+            except (AssertionError, TimeoutError) as error:
+                error.add_note(f"PENSTOCK_POWER_SEED={SEED}: {made.explain(state)}")
+                raise
+
+
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [
+        (r".partial", "is COMPLETE, and torn"),
+        ("deep", "is COMPLETE, and not there"),
+        ("catalog.db-wal", "was accepted, and is forgotten"),
+    ],
+)
+async def test_without_a_sync_there_is_a_disk_that_breaks_a_promise(
+    recorded: Recorded, tmp_path: Path, path: str, what: str
+) -> None:
+    """The very states that would have been found, had the program forgotten to sync."""
+    recording = recorded(Way.IMPORT_LARGE)
+    careless = Recording(recording.directory)
+    careless.operations = [
+        one for one in recording.operations if not (one.kind in {Kind.SYNC, Kind.DATA_SYNC} and one.path.endswith(path))
+    ]
+    careless.changes, careless.end = changes_of(
+        careless.before, careless.operations, careless.world, matters=careless.matters
+    )
+    async with recoverer(careless, tmp_path / "disk") as made:
+        for state in reversed(careless.states().some(400, random.Random(SEED))):
+            try:
+                made.check_promises(state)
+            except AssertionError as error:
+                if what in str(error):
+                    return
+            except sqlite3.DatabaseError:
+                continue  # without its log's syncs the catalog itself is not to be read any more
+    pytest.fail("no disk shows it")
