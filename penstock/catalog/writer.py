@@ -3,6 +3,9 @@
 Each piece of work runs in a savepoint of its own, so that a refusal touches nobody else; futures are resolved after
 COMMIT. When the database fails, all who wait get CatalogUnavailableError and the connection is replaced: a failed
 fsync is believed once. Knows no verb and no table.
+
+The thread and the loop take turns: while the thread works the loop stands aside, while the thread waits for the disk the loop
+goes on. Both at once would hand the interpreter's lock to and fro at each row that is read (docs/decisions/0018).
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from penstock import failpoints, telemetry
@@ -23,6 +26,9 @@ from penstock.catalog.doorbell import News
 from penstock.catalog.session import Session
 from penstock.errors import CatalogError, CatalogUnavailableError
 from penstock.telemetry import meters
+
+ASIDE_MAX_S = 0.02
+"""The loop stands aside no longer, whatever the thread is busy with: a long verb, a lock that is not given, a disk that hangs."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -94,25 +100,28 @@ class Writer:
         self._batch_max = batch_max
         self._queue_max = queue_max
         self._jobs: deque[_Job] = deque()
-        self._ahead: _Job | None = None
-        self._wake = threading.Condition()
+        self._is_called = False  # the thread is at work, or a turn of the loop comes that sets it to work
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._closing = False
-        self._idle = False
+        self._ahead: _Job | None = None
+        self._ahead_lock = threading.Lock()
+        self._turns: SimpleQueue[_Turn | None] = SimpleQueue()
         self._connection: Connection | None = open_connection()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
+    # ---------------------------------------------------------------------------------------------------------- on the loop
+
     def submit(self, verb: Verb[Item, Result], item: Item) -> asyncio.Future[Result]:
         """Queue `item`; the future gets the verb's result once it is committed. CatalogUnavailableError when full."""
-        with self._wake:
-            if self._closing:
-                raise CatalogUnavailableError("the catalog is closed")
-            if len(self._jobs) >= self._queue_max:
-                raise CatalogUnavailableError("too many calls wait for the catalog; try again")
-            future: asyncio.Future[Result] = self._loop.create_future()
-            self._jobs.append(_Job(verb, item, future))
-            if self._idle:
-                self._wake.notify()
+        if self._closing:
+            raise CatalogUnavailableError("the catalog is closed")
+        if len(self._jobs) >= self._queue_max:
+            raise CatalogUnavailableError("too many calls wait for the catalog; try again")
+        future: asyncio.Future[Result] = self._loop.create_future()
+        self._jobs.append(_Job(verb, item, future))
+        self._call()
         return future
 
     def submit_ahead(self, verb: Verb[Item, Result], item: Item) -> Ahead[Result]:
@@ -121,21 +130,63 @@ class Writer:
         What finds that work needs no transaction, and no waking, of its own then. There is one such item at a time.
         """
         job = _Job(verb, item, self._loop.create_future())
-        with self._wake:
+        with self._ahead_lock:
             self._ahead = job
         return Ahead(job.future, lambda: self._taken_ahead(job) is not None)
 
+    def forget_ahead(self) -> None:
+        """Whoever has submitted something ahead is gone."""
+        self._taken_ahead()
+
     async def close(self) -> None:
         """Finish what is queued, then end the thread."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
+        self._closing = True
+        await self._idle.wait()
+        self._turns.put(None)
         await asyncio.to_thread(self._thread.join)
 
+    def _call(self) -> None:
+        """Have the thread set to work, behind all that the loop has to do right now: that joins the batch."""
+        if not self._is_called:
+            self._is_called = True
+            self._idle.clear()
+            self._loop.call_soon(self._give_turn)
+
+    def _give_turn(self) -> None:
+        """Hand over what waits, up to the bound, and stand aside until it is done and only the disk is waited for."""
+        batch = [self._jobs.popleft() for _ in range(min(len(self._jobs), self._batch_max))]
+        done = threading.Lock()
+        done.acquire()
+        self._turns.put((batch, done))
+        done.acquire(timeout=ASIDE_MAX_S)
+
+    def _deliver(self, news: News, answers: list[_Answer]) -> None:
+        for future, result, error in answers:
+            if future.done():
+                continue  # the caller has gone away
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+        self._is_called = False
+        if self._jobs:
+            self._call()
+        else:
+            self._idle.set()
+        if news:
+            self._ring(news)
+
+    # ------------------------------------------------------------------------------------------------------- in the thread
+
     def _run(self) -> None:
-        while batch := self._next_batch():
+        while (turn := self._turns.get()) is not None:
+            batch, done = turn
             try:
-                news, answers = self._commit(batch)
+                try:
+                    connection, news, answers = self._perform_all(batch)
+                finally:
+                    done.release()
+                self._commit(connection, len(batch))
             except Exception as error:  # noqa: BLE001  nobody may be left waiting: every caller gets the error
                 self._replace_connection()
                 failure = error if isinstance(error, CatalogUnavailableError) else _surprise(error)
@@ -145,26 +196,15 @@ class Writer:
         if self._connection is not None:
             self._connection.close()
 
-    def _next_batch(self) -> list[_Job]:
-        """Wait for work and take what is there, up to the bound; empty when closing and all is done."""
-        with self._wake:
-            while not self._jobs and not self._closing:
-                self._idle = True
-                self._wake.wait()
-            self._idle = False
-            batch = list(islice(self._jobs, self._batch_max))
-            for _ in batch:
-                self._jobs.popleft()
-            return batch
-
-    def _commit(self, batch: list[_Job]) -> tuple[News, list[_Answer]]:
-        """Do the whole batch in one transaction; what each caller gets, valid only because COMMIT has returned."""
+    def _perform_all(self, batch: list[_Job]) -> tuple[Connection, News, list[_Answer]]:
+        """Do the whole batch in one transaction; what each caller gets is valid only once that is committed."""
         if self._connection is None:
             self._connection = self._open_connection()
             self._connection.renew_log()
+        connection = self._connection
         synced = any(job.verb.durability is Durability.SYNCED for job in batch)
-        self._connection.begin(Durability.SYNCED if synced else Durability.UNSYNCED)
-        session = self._open_session(self._connection)
+        connection.begin(Durability.SYNCED if synced else Durability.UNSYNCED)
+        session = self._open_session(connection)
         together: dict[Verb[Any, Any], list[_Job]] = {}  # all wait at once, so nobody can tell who of them came first
         for job in batch:
             together.setdefault(job.verb, []).append(job)
@@ -174,21 +214,19 @@ class Writer:
         if News.WORK in session.news and (ahead := self._taken_ahead()) is not None:
             batch.append(ahead)  # from here on it fares as all the others
             answers += self._perform(session, [ahead])
+        return connection, session.news, answers
+
+    def _commit(self, connection: Connection, count: int) -> None:
         began_s = time.perf_counter()
         failpoints.passing(self._points[0])
-        self._connection.commit()
+        connection.commit()
         failpoints.passing(self._points[1])
         telemetry.numbers.observe(meters.COMMITS, time.perf_counter() - began_s, self._labels)
-        telemetry.numbers.count(meters.COMMITTED, self._labels, len(batch))
-        return session.news, answers
-
-    def forget_ahead(self) -> None:
-        """Whoever has submitted something ahead is gone."""
-        self._taken_ahead()
+        telemetry.numbers.count(meters.COMMITTED, self._labels, count)
 
     def _taken_ahead(self, wanted: _Job | None = None) -> _Job | None:
-        """Take out what was submitted ahead, if it is there still (and is `wanted`)."""
-        with self._wake:
+        """Take out what was submitted ahead, if it is there still (and is `wanted`). From either side."""
+        with self._ahead_lock:
             job = self._ahead
             if job is None or (wanted is not None and wanted is not job):
                 return None
@@ -216,19 +254,11 @@ class Writer:
             self._connection.close()
         self._connection = None  # the next batch opens another one
 
-    def _deliver(self, news: News, answers: list[_Answer]) -> None:
-        for future, result, error in answers:
-            if future.done():
-                continue  # the caller has gone away
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
-        if news:
-            self._ring(news)
-
 
 _Answer = tuple["asyncio.Future[Any]", Any, BaseException | None]
+
+_Turn = tuple[list[_Job], threading.Lock]
+"""A batch, and what to release when all of it is done and only the disk is waited for."""
 
 
 def _surprise(error: Exception) -> CatalogUnavailableError:

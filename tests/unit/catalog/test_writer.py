@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
+from penstock.catalog import writer as writing
 from penstock.catalog.database import BrokenConnectionError, Durability, Parameters, Row
 from penstock.catalog.doorbell import News
 from penstock.catalog.identifiers import NumberClock
@@ -27,6 +28,7 @@ class Disk:
         self.gate = threading.Event()
         self.gate.set()
         self.reached = threading.Event()
+        self.committing: Callable[[], object] = lambda: None
 
     def did(self, what: str) -> None:
         self.log.append(what)
@@ -51,6 +53,7 @@ class FakeConnection:
         self.disk.did("read")
 
     def commit(self) -> None:
+        self.disk.committing()
         self.disk.did("commit")
 
     def rollback(self) -> None:
@@ -238,6 +241,45 @@ async def test_the_queue_is_bounded_and_a_closed_writer_takes_nothing() -> None:
     assert await asyncio.gather(*futures) == [number * 2 for number in range(len(futures))]
     with pytest.raises(CatalogUnavailableError, match="closed"):
         bench.writer.submit(verb, 1)
+
+
+def loop_goes_on(loop: asyncio.AbstractEventLoop, within_s: float) -> bool:
+    """Whether the loop takes another step within that time. Asked from the writer's thread."""
+    stepped = threading.Event()
+    loop.call_soon_threadsafe(stepped.set)
+    return stepped.wait(within_s)
+
+
+async def test_the_loop_stands_aside_while_the_thread_works_and_goes_on_while_it_waits_for_the_disk(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    went_on: list[bool] = []
+    monkeypatch.setattr(writing, "ASIDE_MAX_S", 10.0)
+    bench.disk.committing = lambda: went_on.append(loop_goes_on(loop, 10))
+    await bench.writer.submit(bench.verb(lambda *_: went_on.append(loop_goes_on(loop, 0.05))), None)
+    assert went_on == [False, True]
+
+
+async def test_the_loop_does_not_stand_aside_for_work_that_takes_long(bench: Bench) -> None:
+    loop = asyncio.get_running_loop()
+    assert await bench.writer.submit(bench.verb(lambda *_: loop_goes_on(loop, 10)), None)
+
+
+async def test_what_comes_while_the_thread_is_at_work_is_the_next_batch(bench: Bench) -> None:
+    loop, verb = asyncio.get_running_loop(), bench.verb(double)
+    later: list[asyncio.Future[object]] = []
+
+    def submit_more() -> None:
+        later.extend(bench.writer.submit(verb, number) for number in range(3))
+
+    def work(_session: Session, _item: object) -> object:
+        loop.call_soon_threadsafe(submit_more)
+        return loop_goes_on(loop, 10)
+
+    assert await bench.writer.submit(bench.verb(work), "first")
+    assert await asyncio.gather(*later) == [0, 2, 4]
+    assert bench.performed == [["first"], [0, 1, 2]]
 
 
 async def test_a_caller_who_has_gone_away_disturbs_nobody(bench: Bench) -> None:
