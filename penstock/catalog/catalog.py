@@ -26,10 +26,11 @@ from penstock.catalog import (
     transitions,
     upkeep,
 )
-from penstock.catalog.database import Database, Durability
+from penstock.catalog.database import BrokenConnectionError, Database, Durability
 from penstock.catalog.doorbell import Doorbell
 from penstock.catalog.opening import CatalogBounds, Hands, open_hands
 from penstock.catalog.session import Session
+from penstock.catalog.spare_nonces import SpareNonces
 from penstock.catalog.verbs import (
     Accepted,
     Call,
@@ -79,12 +80,13 @@ _CREATION: Verb[subtasks.Creation, str] = Verb(perform=subtasks.create)
 class Catalog:
     """Made by `open`. All verbs raise CatalogUnavailableError when the database cannot take or answer anything now."""
 
-    def __init__(self, hands: Hands) -> None:
+    def __init__(self, hands: Hands, spare_nonces: SpareNonces) -> None:
         self.doorbell: Doorbell = hands.doorbell  # something can be claimed
         self.cancel_bell: Doorbell = hands.cancel_bell  # something that is leased should be withdrawn
         self._hands = hands
         self._ring = claims.Ring()
         self._nonces_under_way: set[str] = set()
+        self._spare_nonces = spare_nonces
         self._bulk_turn = asyncio.Lock()
         self._delay_ns = int(hands.bounds.transition_delay_s * NS_PER_S)
 
@@ -99,7 +101,7 @@ class Catalog:
     ) -> Catalog:
         """Open (and bring to the newest schema) what `database` names. `entropy(n)` gives n bytes of chance."""
         loop = asyncio.get_running_loop()
-        return cls(await asyncio.to_thread(open_hands, database, now_ns, entropy, bounds, loop))
+        return cls(await asyncio.to_thread(open_hands, database, now_ns, entropy, bounds, loop), SpareNonces(now_ns))
 
     async def close(self) -> None:
         """Finish what is queued and close the database."""
@@ -176,8 +178,14 @@ class Catalog:
         await self._step(call, subtasks.cancel, file_system_id, data_flow_id, task_id, sub_task_id)
 
     async def use_nonce(self, nonce: str) -> None:
-        """Use up the nonce of a call that only reads. NonceUsedError. Not synced: a power cut may forget the last ones."""
-        await self._once(nonce, self._hands.nonces, _NONCE, nonce)
+        """Use up the nonce of a call that only reads. NonceUsedError. Not synced: a power cut may forget the last ones.
+
+        While they cannot be written (a full disk) they are kept in memory: reading goes on.
+        """
+        try:
+            await self._once(nonce, self._hands.nonces, _NONCE, nonce)
+        except BrokenConnectionError:
+            self._spare_nonces.use(nonce)
 
     async def refuse(self, call: Call) -> None:
         """Use up the nonce of a write that was refused before it came here, so that it cannot be replayed later.
@@ -320,6 +328,7 @@ class Catalog:
 
     async def prune(self, *, sub_tasks_before_ns: int, tokens_before_ns: int, nonces_before_ns: int, limit: int) -> int:
         """Remove about `limit` rows of history older than these times; how many. Call again while it answers `limit`."""
+        self._spare_nonces.forget(nonces_before_ns)
         await self._hands.nonces.submit(_UNSYNCED_WORK, lambda session: calls.forget_nonces(session, nonces_before_ns))
         return await self._work(
             lambda session: upkeep.prune(session, sub_tasks_before_ns, tokens_before_ns, nonces_before_ns, limit)
@@ -351,6 +360,7 @@ class Catalog:
             return await writer.submit(verb, item)
         if nonce in self._nonces_under_way:
             raise NonceUsedError(calls.USED_BEFORE)
+        self._spare_nonces.check(nonce)
         self._nonces_under_way.add(nonce)
         try:
             return await writer.submit(verb, item)

@@ -32,6 +32,13 @@ DIALECT = Dialect(
 # These spoil one statement, not the connection: the surrounding savepoint undoes it.
 _STATEMENT_ERRORS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.NotSupportedError)
 
+_PRIMARY = 0xFF  # the rest tells which call it was
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: ": free some space where the service keeps its data (HOME)",
+    sqlite3.SQLITE_IOERR: ": see the kernel's log, and whether there is space where the service keeps its data (HOME)",
+    sqlite3.SQLITE_READONLY: ": the file system with the service's data (HOME) has to be writable",
+}
+
 
 class SqliteConnection:
     """One sqlite3 connection in autocommit mode, so that transactions are only those asked for."""
@@ -80,7 +87,7 @@ class SqliteConnection:
         try:
             self._raw.execute("COMMIT")
         except sqlite3.Error as error:
-            raise BrokenConnectionError(f"the catalog could not commit: {error}") from error
+            raise BrokenConnectionError(f"the catalog could not commit: {_words(error)}") from error
 
     def rollback(self) -> None:
         """Undo the transaction; silent when there is none."""
@@ -202,4 +209,10 @@ def _mapped(error: sqlite3.Error) -> CatalogUnavailableError:
     """What sqlite3 has raised, in our words."""
     if isinstance(error, _STATEMENT_ERRORS):
         return CatalogUnavailableError(f"the catalog refused a statement: {error}")
-    return BrokenConnectionError(f"the catalog cannot be used now: {error}")
+    return BrokenConnectionError(f"the catalog cannot be used now: {_words(error)}")
+
+
+def _words(error: sqlite3.Error) -> str:
+    """What it said, and what to do about it."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY  # one that Python has found itself has none
+    return f"{error}{_REMEDIES.get(code, '')}"

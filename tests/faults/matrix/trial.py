@@ -21,6 +21,7 @@ from tests.fixtures.waiting import wait_until
 
 FINAL = frozenset({"COMPLETE", "FAILED", "CANCELED", "EXPIRED"})
 HELD_AT_BYTES = 2 * PART_BYTES
+HELPERS = ".penstock-????????????????.*"  # the mark of the root has another name
 PASSED_WITHIN_S = 10.0  # after the file has ended: journals are removed, and the runner looks for more work
 _numbers = itertools.count(1)
 
@@ -225,7 +226,7 @@ class Trial:
         return Verdict(status=status, again_bytes=max(0, again_bytes))
 
     def _left_behind(self) -> list[str]:
-        partial = [str(path) for path in self._world.root.rglob(".penstock-*")]
+        partial = [str(path) for path in self._world.root.rglob(HELPERS)]
         return partial + self._world.uploads()
 
     def _check_complete(self, item: Mapping[str, Any]) -> None:

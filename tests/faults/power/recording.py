@@ -34,6 +34,8 @@ from tests.fixtures.waiting import wait_until
 ROOM = Path(__file__).parents[3]
 SERVICE = (sys.executable, str(Path(tracedservice.__file__)))
 PATIENCE_S = 60.0
+HELPERS = ".penstock-????????????????.*"
+"""Partial files and journals; the mark of the root has another name."""
 FINAL = frozenset({"COMPLETE", "FAILED", "CANCELED", "EXPIRED"})
 
 
@@ -251,7 +253,7 @@ class _Work:
                 )
                 files.append(File(path=path, sub_task_id=answer["DataFlowSubTaskId"], size_bytes=size_bytes))
             wait_until(lambda: self._kept_statuses() == {"COMPLETE"}, PATIENCE_S, "not all was moved")
-            wait_until(lambda: not list(self._root.rglob(".penstock-*")), PATIENCE_S, "helper files did not go")
+            wait_until(lambda: not list(self._root.rglob(HELPERS)), PATIENCE_S, "helper files did not go")
             assert self._statuses(client) == {"COMPLETE"}
         return Facts(
             way=self._way,

@@ -31,7 +31,7 @@ from penstock.stores.credentials import load_credentials
 from penstock.stores.opening import open_store
 from tests.faults.matrix.smallservice import LIMITS
 from tests.faults.power.keptmovers import KeptMovers
-from tests.faults.power.recording import FINAL, File, Recording
+from tests.faults.power.recording import FINAL, HELPERS, File, Recording
 from tests.faults.power.states import State, States
 from tests.fixtures.emulator import EmulatorServer, start_emulator
 from tests.fixtures.ledger import recount
@@ -240,4 +240,4 @@ def _tells_complete(answer: bytes, file: File) -> bool:
 
 
 def _helpers(home: Home) -> list[str]:
-    return [path.name for path in (home.path / "filesystem").rglob(".penstock-*")]
+    return [path.name for path in (home.path / "filesystem").rglob(HELPERS)]

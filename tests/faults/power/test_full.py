@@ -1,0 +1,192 @@
+"""What does a service do whose disks are full, for real: that of its files, and that of its own catalog?"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import alibabacloud_oss_v2 as oss
+import pytest
+
+from penstock.client import Client, ClientOptions
+from penstock.errors import ApiRefusedError
+from penstock.settings.home import Home
+from penstock.stores.credentials import load_credentials
+from tests.faults.matrix.smallservice import KIB, LARGE_BYTES, SMALL_BYTES
+from tests.faults.power.recording import FINAL, HELPERS, ROOM, SERVICE, body_of
+from tests.fixtures.service import COMMAND, RunningService, environment, init_home, start_service
+from tests.fixtures.smalldisk import Kind, NoSmallDiskError, SmallDisk, small_disk
+from tests.fixtures.waiting import wait_until
+
+pytestmark = pytest.mark.xdist_group("power")
+
+PATIENCE_S = 60.0
+MIB = 1 << 20
+
+
+@dataclass(slots=True, kw_only=True)
+class Stand:
+    """A served HOME and a client."""
+
+    service: RunningService
+    client: Client
+    init: dict[str, str]
+    file_system_id: str
+    home: Home
+
+    def call(self, action: str, **parameters: Any) -> dict[str, Any]:
+        return self.client.call(action, {"FileSystemId": self.file_system_id, **parameters})
+
+    def stream(self, action: str) -> dict[str, str]:
+        """Parameters that name a new stream."""
+        flow = self.call(
+            "CreateDataFlow",
+            FileSystemPath="/",
+            SourceStorage=f"oss://{self.init['bucket']}",
+            SourceStoragePath="/",
+        )
+        task = self.call(
+            "CreateDataFlowTask",
+            DataFlowId=flow["DataFlowId"],
+            TaskAction=action,
+            DataType="MetaAndData",
+            ConflictPolicy="OVERWRITE_EXISTING",
+            Directory="/",
+            DstDirectory="/",
+        )
+        return {"DataFlowId": flow["DataFlowId"], "DataFlowTaskId": task["TaskId"]}
+
+    def ask(self, stream: dict[str, str], path: str) -> str:
+        """Have one moved; its id."""
+        answer = self.call("CreateDataFlowSubTask", **stream, SrcFilePath=f"/{path}", DstFilePath=f"/{path}")
+        return str(answer["DataFlowSubTaskId"])
+
+    def told(self, sub_task_id: str) -> dict[str, Any]:
+        wanted = [{"Key": "DataFlowSubTaskIds", "Value": sub_task_id}]
+        (item,) = self.call("DescribeDataFlowSubTasks", Filters=wanted)["DataFlowSubTask"]["DataFlowSubTask"]
+        return dict(item)
+
+    def ended(self, sub_task_id: str) -> dict[str, Any]:
+        wait_until(lambda: self.told(sub_task_id)["Status"] in FINAL, PATIENCE_S, "it did not end")
+        return self.told(sub_task_id)
+
+    def put(self, path: str, size_bytes: int) -> None:
+        """Its bytes into the bucket."""
+        key = load_credentials(self.home.secrets_file, self.init["bucket"])
+        config = oss.config.load_default()
+        config.credentials_provider = oss.credentials.StaticCredentialsProvider(
+            key.access_key_id, key.access_key_secret
+        )
+        config.region, config.endpoint, config.use_path_style = self.init["region"], self.service.oss, True
+        oss.Client(config).put_object(
+            oss.PutObjectRequest(bucket=self.init["bucket"], key=path, body=body_of(path, size_bytes))
+        )
+
+
+@contextmanager
+def disk(tmp_path: Path, size_bytes: int, kind: Kind = Kind.TMPFS) -> Iterator[SmallDisk]:
+    """A small disk; the test is skipped, loudly, or fails in CI, where there is none to be had."""
+    try:
+        with small_disk(tmp_path / "disk", size_bytes=size_bytes, kind=kind) as made:
+            yield made
+    except NoSmallDiskError as error:
+        if os.environ.get("PENSTOCK_REQUIRE_STRACE") == "1" and os.geteuid() == 0:
+            pytest.fail(str(error))
+        pytest.skip(f"NOTHING IS SHOWN ABOUT FULL DISKS: {error}")
+
+
+@contextmanager
+def served(home: Path, small: SmallDisk, init: dict[str, str], file_system_id: str, seen: Path) -> Iterator[Stand]:
+    """`seen` is where HOME is seen from here."""
+    service = start_service(home, environment={"PYTHONPATH": str(ROOM)}, command=(*small.enter, *SERVICE))
+    options = ClientOptions(
+        endpoint=service.api, access_key_id=init["access_key_id"], access_key_secret=init["access_key_secret"]
+    )
+    try:
+        with Client(options) as client:
+            yield Stand(service=service, client=client, init=init, file_system_id=file_system_id, home=Home(path=seen))
+    finally:
+        service.stop()
+
+
+# ------------------------------------------------------------------------------------------------------------- the files
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_full_file_system_fails_its_files_clearly_and_holds_up_no_others(tmp_path: Path, kind: Kind) -> None:
+    """Files that fit go on; what does not fit says so, leaves nothing, and is moved when there is room."""
+    with disk(tmp_path, 6 * MIB, kind) as small:
+        home = tmp_path / "home"
+        init = init_home(home)
+        settings = home / "penstock.toml"
+        settings.write_text(settings.read_text().replace("attempts_max = 8", "attempts_max = 4"))
+        added = subprocess.run(
+            [*small.enter, *COMMAND, "filesystem", "add", str(home), str(small.inside)],
+            env=environment(), capture_output=True, check=True, text=True,
+        )  # fmt: skip
+        with served(home, small, init, added.stdout.strip(), home) as stand:
+            stream = stand.stream("StreamImport")
+            for path, size_bytes in (("large", LARGE_BYTES), ("new/small", SMALL_BYTES), ("other", SMALL_BYTES)):
+                stand.put(path, size_bytes)
+            (small.path / "other").write_bytes(b"old")
+            small.fill(but_bytes=300 * KIB)
+            failed = stand.ended(stand.ask(stream, "large"))
+            assert (failed["Status"], failed["ErrorMsg"]) == (
+                "FAILED",
+                "NoSpace: /large: the file system is full: free some space (the last of 4 attempts)",
+            )
+            assert stand.ended(stand.ask(stream, "new/small"))["Status"] == "COMPLETE"
+            small.fill()
+            failed = stand.ended(stand.ask(stream, "other"))
+            assert (failed["Status"], failed["ErrorMsg"]) == (
+                "FAILED",
+                "NoSpace: /other: the file system is full: free some space (the last of 4 attempts)",
+            )
+            assert (small.path / "other").read_bytes() == b"old"
+            assert list(small.path.rglob(HELPERS)) == []
+            waiting = stand.ask(stream, "large")
+            wait_until(lambda: stand.told(waiting)["Status"] == "RUNNING", PATIENCE_S, "it was not begun")
+            small.empty()
+            assert stand.ended(waiting)["Status"] == "COMPLETE"
+            assert (small.path / "large").read_bytes() == body_of("large", LARGE_BYTES)
+            assert list(small.path.rglob(HELPERS)) == []
+
+
+# ----------------------------------------------------------------------------------------------------------- the catalog
+
+
+def test_a_full_home_refuses_what_is_new_answers_who_asks_and_goes_on_by_itself(tmp_path: Path) -> None:
+    with disk(tmp_path, 8 * MIB) as small:
+        home, seen = small.inside / "home", small.path / "home"
+        made = subprocess.run(
+            [*small.enter, *COMMAND, "init", str(home), "--json"],
+            env=environment(), capture_output=True, check=True, text=True,
+        )  # fmt: skip
+        init = json.loads(made.stdout)
+        with served(home, small, init, init["file_system_id"], seen) as stand:
+            stream = stand.stream("StreamExport")
+            for number in range(60):
+                (seen / "filesystem" / f"{number}").write_bytes(body_of(f"{number}", 100))
+            accepted = [stand.ask(stream, "0")]
+            stand.ended(accepted[0])
+            small.fill()
+            refusals: list[ApiRefusedError] = []
+            for number in range(1, 60):
+                try:
+                    accepted.append(stand.ask(stream, f"{number}"))
+                except ApiRefusedError as error:
+                    refusals.append(error)
+                assert stand.told(accepted[0])["Status"] == "COMPLETE"  # whoever asks is answered
+            assert {error.code for error in refusals} == {"ServiceUnavailable"}
+            assert "free some space where the service keeps its data (HOME)" in str(refusals[0])
+            assert stand.service.process.poll() is None
+            small.empty()
+            accepted.append(stand.ask(stream, "59"))
+            for sub_task_id in accepted:
+                assert stand.ended(sub_task_id)["Status"] == "COMPLETE"
