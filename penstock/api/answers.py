@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
 from http import HTTPStatus
 from xml.sax.saxutils import escape
 
@@ -30,6 +31,13 @@ _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" fo
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+class Caller(StrEnum):
+    """Whether a caller has proved whose key it has; who sends again what it overheard has not."""
+
+    SIGNED = "signed"
+    UNSIGNED = "unsigned"
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """One answer. `body` holds RequestId; `code` is empty on success; `headers` come beside the usual ones."""
 
@@ -38,6 +46,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     body: Body
     code: str = ""
+    caller: Caller = Caller.UNSIGNED
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -73,11 +82,16 @@ def success(
 ) -> Answer:
     """What an operation found or did, as an answer."""
     return Answer(
-        status=200, action=action, request_id=request_id, body={"RequestId": request_id, **fields}, headers=headers
+        status=200,
+        action=action,
+        request_id=request_id,
+        body={"RequestId": request_id, **fields},
+        caller=Caller.SIGNED,
+        headers=headers,
     )
 
 
-def refusal(error: ApiError, *, action: str, request_id: str, host: str) -> Answer:
+def refusal(error: ApiError, *, action: str, request_id: str, host: str, caller: Caller = Caller.UNSIGNED) -> Answer:
     """A refusal as an answer."""
     headers = (("x-acs-retry-after", str(error.retry_after_s)),) if error.retry_after_s > 0 else ()
     return Answer(
@@ -86,6 +100,7 @@ def refusal(error: ApiError, *, action: str, request_id: str, host: str) -> Answ
         request_id=request_id,
         body={"RequestId": request_id, "HostId": host[:255], "Code": error.code, "Message": error.message},
         code=error.code,
+        caller=caller,
         headers=headers,
     )
 

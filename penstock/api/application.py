@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 
 from penstock import telemetry
 from penstock.api import answers, dispatch, protocol, signature
-from penstock.api.answers import Answer, RequestIds
+from penstock.api.answers import Answer, Caller, RequestIds
 from penstock.api.bodies import Bodies
+from penstock.api.crowd import Crowd
 from penstock.api.errands import Errands
 from penstock.api.errors import ApiError
 from penstock.api.operation import Desk, Nonce, Operation, Reply
@@ -30,15 +30,9 @@ from penstock.telemetry import meters
 from penstock.telemetry.seldom import Seldom
 
 _FRAMES_LOGGED = 4
+_REPLAYED = "SignatureNonceUsed"
 _STRANGE_MOST, _STRANGE_PERIOD_S = 10, 60.0
 _REFUSED_MOST = 60  # in the same time; among them are callers whose mistakes somebody may look for by RequestId
-
-
-class Caller(StrEnum):
-    """Whether a caller has proved whose key it has."""
-
-    SIGNED = "signed"
-    UNSIGNED = "unsigned"
 
 
 def create_api(
@@ -73,6 +67,7 @@ class Api:
     def __init__(self, desk: Desk, *, now_ns: Callable[[], int], entropy: Callable[[int], bytes]) -> None:
         self.options = desk.options
         self.bodies = Bodies(max_bytes=desk.options.bodies_max_bytes)
+        self.crowd = Crowd(max_count=desk.options.connections_max)
         self._desk = desk
         self._now_ns = now_ns
         self._request_ids = RequestIds(entropy)
@@ -102,6 +97,8 @@ class Api:
         except ApiError as error:
             if shape is None:
                 shape = protocol.format_hint(head.query_string)
+            if error.code == _REPLAYED:
+                caller = Caller.UNSIGNED
             return self._refused(error, caller, request_id=request_id, host=host), shape
         except Exception as error:  # noqa: BLE001 - a fault of ours becomes an answer
             return self._failed(error, request_id=request_id, host=host), shape or Format.JSON
@@ -166,7 +163,7 @@ class Api:
         self._refusals[caller].event(
             level=telemetry.Level.INFO, request_id=request_id, code=error.code, caller=caller.value
         )
-        return answers.refusal(error, action="", request_id=request_id, host=host)
+        return answers.refusal(error, action="", request_id=request_id, host=host, caller=caller)
 
     @staticmethod
     def _failed(error: Exception, *, request_id: str, host: str) -> Answer:

@@ -17,12 +17,13 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from penstock.api import protocol
-from penstock.api.answers import Answer, message
+from penstock.api.answers import Answer, Caller, message
 from penstock.api.application import Api
 from penstock.api.errors import ApiError
 from penstock.api.protocol import Format, Head
 
 _QUEUE_MAX = 256  # requests sent ahead of their answers; reading stops at the first, but one read may hold many
+_SMALL_HEAD_BYTES = 4 << 10  # not counted: a connection costs as much by itself
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _Whole = tuple[Head, bytes]
@@ -45,19 +46,21 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self._api = cast("Api", config.loaded_app)
         self._options = self._api.options
+        self._crowd = self._api.crowd
         self._bodies = self._api.bodies
-        self._held_bytes = 0  # of bodies that came here, until they are answered
+        self._held_bytes = 0  # of requests that came here, until they are answered
         self._answering_bytes = 0
         self._server = server_state
         self._connections = cast("set[Connection]", server_state.connections)
         self._tasks = server_state.tasks
         self._loop = _loop or asyncio.get_running_loop()
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: httptools.HttpRequestParser
         self._transport: asyncio.Transport
         self._deadline_s = math.inf
         # the message that is coming in
         self._in_message = False
         self._head_bytes = 0
+        self._held_head_bytes = 0
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head: Head | None = None
@@ -71,24 +74,27 @@ class Connection(asyncio.Protocol):
         self._deaf = False
         self._refused = False
         self._bodiless = False
+        self._answered = False
 
     # ------------------------------------------------------------------------------------------------------ the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        # Not before: it holds us, we hold it, and who breaks off a TLS handshake is never lost.
+        self._parser = httptools.HttpRequestParser(self)
         self._connections.add(self)
         self._set_deadline(self._options.head_time_s)
-        if len(self._connections) > self._options.connections_max:
-            self._refuse(ApiError("ServiceUnavailable", "Too many connections are open."))
+        self._crowd.came(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """A call that is under way is not interrupted: what it writes is written whole, only nobody hears of it."""
         self._connections.discard(self)
+        self._crowd.left(self)
         self._deaf = True
         self._queue.clear()
         self._bodies.ended(self)
         self._let_go(self._held_bytes - self._answering_bytes)
-        del self._parser  # it holds us, we hold it
+        del self._parser
 
     def eof_received(self) -> bool:
         """A caller that sends no more still gets the answers it waits for (not with TLS, whose end is everybody's)."""
@@ -146,6 +152,8 @@ class Connection(asyncio.Protocol):
             self._head_bytes += len(data)
             if self._head_bytes > self._options.head_max_bytes:
                 self._refuse(ApiError("RequestHeaderTooLarge", "The request's first line and headers are too long."))
+            else:
+                self._hold_head(self._head_bytes)
         elif self._head is head:  # what comes in one read with the head is little, and not counted
             self._framing_bytes += len(data) - (len(self._body) - body_bytes)
             if self._framing_bytes > self._options.framing_max_bytes:
@@ -155,7 +163,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._in_message = True
-        self._head_bytes = 0
+        self._head_bytes = self._held_head_bytes = 0
         self._target = b""
         self._headers = []
         self._head = None
@@ -168,8 +176,13 @@ class Connection(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head is None and not self._deaf:  # trailers mean nothing here: they are dropped, and are framing
+        if self._head is not None or self._deaf:
+            return  # trailers mean nothing here: they are dropped, and are framing
+        if len(self._headers) < self._options.header_max_count:
             self._headers.append((name, value))
+        else:
+            many = f"The request has more than {self._options.header_max_count} headers."
+            self._refuse(ApiError("RequestHeaderTooLarge", many))
 
     def on_headers_complete(self) -> None:
         if self._deaf:
@@ -183,6 +196,8 @@ class Connection(asyncio.Protocol):
         except ApiError as error:
             self._refuse(error)
             return
+        if not self._hold_head(len(self._target) + sum([len(name) + len(value) for name, value in self._headers])):
+            return
         if self._task is None:
             self._set_deadline(self._options.body_time_s)
         if head.headers.get("expect", "").lower() == "100-continue":
@@ -194,8 +209,7 @@ class Connection(asyncio.Protocol):
         if self._deaf:
             return
         self._body += body
-        self._held_bytes += len(body)
-        self._bodies.came(self, len(body))
+        self._hold(len(body))
         if len(self._body) > self._options.body_max_bytes:
             self._refuse(protocol.body_too_large(self._options))
 
@@ -206,6 +220,7 @@ class Connection(asyncio.Protocol):
         if not self._parser.should_keep_alive() or self._parser.get_http_version() != "1.1":
             self._deaf = True
         self._bodies.ended(self)
+        self._let_go_of_head()
         whole, self._body = (self._head, bytes(self._body)), bytearray()  # not held until the next one begins
         if self._busy or self._blocked:
             self._wait(whole)
@@ -222,6 +237,7 @@ class Connection(asyncio.Protocol):
         shape = protocol.format_hint(self._target.partition(b"?")[2])
         peer = self._transport.get_extra_info("peername")
         answer = self._api.refusal(error, host=host.decode("latin-1"), peer=str(peer[0]) if peer else "")
+        self._headers, self._target = [], b""
         refused = (answer, shape)
         if self._busy or self._blocked:
             self._queue.append(refused)
@@ -229,17 +245,53 @@ class Connection(asyncio.Protocol):
             self._write(*refused)
 
     def signed_call(self) -> str:
-        """As `bodies` asks: which call a known key has signed in the head of the body that comes in; "" where none has."""
-        return self._api.signed_call(self._head) if self._head is not None else ""
+        """As `bodies` and `crowd` ask: which call a known key has signed in the head of the body that comes in, if any."""
+        return self._api.signed_call(self._head) if self._head is not None and self._in_message else ""
 
     def make_room(self) -> None:
         """As `bodies` asks."""
         words = "Too much of other requests' bodies is under way: send this one again a little later."
         self._refuse(ApiError("ServiceUnavailable", words, retry_after_s=self._options.throttled_retry_after_s))
 
+    def is_answering(self) -> bool:
+        """As `crowd` asks."""
+        return self._task is not None
+
+    def is_silent(self) -> bool:
+        """As `crowd` asks."""
+        return not (self._busy or self._blocked or self._in_message)
+
+    def give_way(self) -> None:
+        """As `crowd` asks. Nothing lingers: who comes often enough would have more of them than are counted."""
+        transport = self._transport
+        hears = transport.get_extra_info("sslcontext") is None and not (self._busy or self._blocked or self._deaf)
+        if hears and (self._in_message or not self._answered):  # else it waits for no answer
+            self._refuse(ApiError("ServiceUnavailable", "Too many connections are open."))
+            transport.close()
+            hears = not transport.get_write_buffer_size()
+        if not hears or not transport.is_closing():
+            transport.abort()
+
+    def _hold(self, count: int) -> None:
+        self._held_bytes += count
+        self._bodies.came(self, count)
+
+    def _hold_head(self, total_bytes: int) -> bool:
+        """A head that is long, or comes slowly, fills the room like a body. Whether there was room for it."""
+        more_bytes = total_bytes - _SMALL_HEAD_BYTES - self._held_head_bytes
+        if more_bytes > 0:
+            self._held_head_bytes += more_bytes
+            self._hold(more_bytes)
+        return not self._deaf
+
+    def _let_go_of_head(self) -> None:
+        self._let_go(self._held_head_bytes)
+        self._held_head_bytes = 0
+
     def _drop_body(self) -> None:
-        """Nothing will become of what has come of this body."""
+        """Nothing will become of what has come of this request."""
         self._bodies.ended(self)
+        self._let_go_of_head()
         self._let_go(len(self._body))
         self._body = bytearray()
 
@@ -268,6 +320,8 @@ class Connection(asyncio.Protocol):
         try:
             answer, shape = await self._api.answer(head, body)
             self._task = None
+            if answer.caller is Caller.SIGNED:
+                self._crowd.proved(self)
             self._write(answer, shape)
         except BaseException:
             self._transport.abort()  # the service ends, or a defect of ours: nobody is left waiting
@@ -300,6 +354,7 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport.is_closing():
             return
+        self._answered = True
         last = self._deaf and not self._queue
         # One write: head and body in two cost a system call and a packet more.
         transport.write(

@@ -14,9 +14,10 @@ from penstock.transfer.transfer import OwnerAndMode, Symlinks, TransferChoices
 HOUR_S = 3600
 
 
-def api_options(settings: Settings) -> ApiOptions:
+def api_options(settings: Settings, *, connections_max: int) -> ApiOptions:
     """What the API is told."""
     return ApiOptions(
+        connections_max=connections_max,
         subtask_path_base=PathBase(settings.subtask_path_base),
         fidelity=Fidelity(settings.fidelity),
         api_time_zone=settings.api_time_zone,

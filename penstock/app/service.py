@@ -25,6 +25,7 @@ import uvloop
 from penstock import failpoints, telemetry
 from penstock.api.application import create_api
 from penstock.app.addresses import Addresses, publish_addresses, withdraw_addresses
+from penstock.app.descriptors import connections_within_limit
 from penstock.app.embedded import listen, url_of
 from penstock.app.emulator_process import EmulatorProcess
 from penstock.app.lock import service_lock
@@ -141,7 +142,7 @@ class _Service:
             catalog=catalog,
             registry=self._registry.current,
             open_bucket=self._open_bucket,
-            options=api_options(self._settings),
+            options=api_options(self._settings, connections_max=connections_within_limit()),
             now_ns=time.time_ns,
             entropy=os.urandom,
         )

@@ -14,6 +14,7 @@ import pytest
 import uvloop
 
 from penstock.api.bodies import Bodies
+from penstock.api.crowd import Crowd
 from penstock.api.options import ApiOptions
 from penstock.app import web
 from penstock.app.certificates import write_certificates
@@ -27,7 +28,7 @@ def test_a_handshake_that_does_not_come_is_hung_up_on(tmp_path: Path, monkeypatc
     monkeypatch.setattr(web, "HANDSHAKE_TIME_S", 0.2)
     home = Home(path=tmp_path)
     write_certificates(home, now_ns=time.time_ns(), entropy=os.urandom)
-    api = cast("Any", SimpleNamespace(options=ApiOptions(), bodies=Bodies(max_bytes=1 << 20)))
+    api = cast("Any", SimpleNamespace(options=ApiOptions(), bodies=Bodies(max_bytes=1 << 20), crowd=Crowd(max_count=9)))
 
     async def silent() -> bytes:
         server = web.web_server(api, certificate=home.tls / "server.pem", key=home.tls / "server.key")

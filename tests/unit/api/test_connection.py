@@ -19,10 +19,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
-from penstock.api import answers
+from penstock.api import answers, connection
 from penstock.api.answers import Answer
 from penstock.api.bodies import Bodies
 from penstock.api.connection import Connection
+from penstock.api.crowd import Crowd
 from penstock.api.errors import ApiError
 from penstock.api.options import ApiOptions
 from penstock.api.protocol import Format, Head
@@ -81,6 +82,7 @@ class Echo:
     def __init__(self) -> None:
         self.options = OPTIONS
         self.bodies = Bodies(max_bytes=OPTIONS.bodies_max_bytes)
+        self.crowd = Crowd(max_count=OPTIONS.connections_max)
         self.gate = asyncio.Event()
         self.gate.set()
         self.under_way = 0
@@ -91,6 +93,8 @@ class Echo:
         await self.gate.wait()
         self.under_way -= 1
         asked = {"Method": head.method, "Query": head.query_string.decode("latin-1"), "Body": body.decode("latin-1")}
+        if head.headers.get("x-call", "").startswith("no"):
+            return self.refusal(ApiError("SignatureDoesNotMatch", "no"), host="", peer=""), Format.JSON
         return answers.success("Echo", "R", asked), Format.JSON
 
     def signed_call(self, head: Head) -> str:
@@ -486,21 +490,118 @@ def test_answers_that_are_not_fetched_stop_the_work(line: Line) -> None:
     assert line.transport.aborted
 
 
-def test_one_connection_too_many_is_told_so(loop: asyncio.AbstractEventLoop) -> None:
-    state = ServerState()
-    lines = [Line(loop, state) for _ in range(OPTIONS.connections_max + 1)]
-    assert [line.transport.ended for line in lines] == [False] * OPTIONS.connections_max + [True]
-    refused(lines[-1], 503, "ServiceUnavailable")
-
-
 def post(length: int, sent: int, call: bytes = b"") -> bytes:
     return b"POST / HTTP/1.1\r\nx-call: %b\r\ncontent-length: %d\r\n\r\n" % (call, length) + b"b" * sent
+
+
+GET = b"GET /?a HTTP/1.1\r\nx-call: %b\r\n\r\n"
+
+
+def crowd_of(loop: asyncio.AbstractEventLoop, *said: bytes) -> tuple[Echo, list[Line]]:
+    """As many connections as may be open, on each of which this was said."""
+    api = Echo()
+    lines = [Line(loop, api=api) for _ in said]
+    assert len(lines) == OPTIONS.connections_max
+    for line, piece in zip(lines, said, strict=True):
+        line.feed([piece])
+    return api, lines
+
+
+def closed(*lines: Line) -> list[bool]:
+    return [line.transport.closed for line in lines]
+
+
+def test_the_stranger_that_came_first_gives_way(loop: asyncio.AbstractEventLoop) -> None:
+    api, lines = crowd_of(loop, GET % b"ours", b"", b"GET")
+    lines += [Line(loop, api=api), Line(loop, api=api)]
+    assert closed(*lines) == [False, True, True, False, False]
+    for line in lines[1:3]:
+        refused(line, 503, "ServiceUnavailable")
+    assert len(api.crowd) == OPTIONS.connections_max
+
+
+def test_who_was_refused_is_a_stranger_and_waits_for_no_answer(loop: asyncio.AbstractEventLoop) -> None:
+    api, lines = crowd_of(loop, GET % b"no", GET % b"ours", GET % b"ours")
+    said = lines[0].transport.written
+    lines.append(Line(loop, api=api))
+    assert closed(*lines) == [True, False, False, False]
+    assert lines[0].transport.written == said
+
+
+def test_a_signed_head_whose_body_comes_is_no_strangers_but_once(loop: asyncio.AbstractEventLoop) -> None:
+    api, lines = crowd_of(loop, post(200, 5, b"A"), post(200, 5, b"A"), post(200, 5, b"B"))
+    lines.append(Line(loop, api=api))
+    assert closed(*lines) == [False, True, False, False]
+    lines.append(Line(loop, api=api))
+    assert closed(*lines) == [False, True, False, True, False]
+    lines[0].feed([b"b" * 195])
+    assert [answer[0] for answer in lines[0].answers()] == [200]
+
+
+def test_a_call_under_way_is_not_cut_short(loop: asyncio.AbstractEventLoop) -> None:
+    api, lines = crowd_of(loop, GET % b"ours", b"", b"")
+    api.crowd = Crowd(max_count=1)
+    busy = Line(loop, api=api)
+    api.gate.clear()
+    busy.connection.data_received(GET % b"no")
+    busy.turn()
+    late = Line(loop, api=api)
+    assert closed(busy, late) == [False, True]
+    refused(late, 503, "ServiceUnavailable")
+    api.gate.set()
+    busy.turn(5)
+    assert [answer[0] for answer in busy.answers()] == [400]
+    assert not closed(*lines)[0]
+
+
+def test_where_all_are_known_the_one_that_was_silent_longest_gives_way(loop: asyncio.AbstractEventLoop) -> None:
+    api, lines = crowd_of(loop, GET % b"A", GET % b"B", GET % b"C")
+    lines[0].feed([GET % b"D"])
+    said = lines[1].transport.written
+    lines.append(Line(loop, api=api))
+    assert closed(*lines) == [False, True, False, False]
+    assert lines[1].transport.written == said, "it waits for no answer"
+
+
+def test_who_fetches_nothing_gives_way_at_once(loop: asyncio.AbstractEventLoop) -> None:
+    api, lines = crowd_of(loop, GET % b"no", GET % b"ours", GET % b"ours")
+    lines[0].connection.pause_writing()
+    lines[0].connection.data_received((GET % b"no") * 3)
+    Line(loop, api=api)
+    assert lines[0].transport.aborted
+
+
+def test_long_heads_fill_the_room_like_bodies(loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_SMALL_HEAD_BYTES", 100)
+    api = Echo()
+    api.bodies, api.crowd = Bodies(max_bytes=1000), Crowd(max_count=100)
+    slow = [Line(loop, api=api) for _ in range(3)]
+    for line in slow:
+        line.feed([b"POST / HTTP/1.1\r\nx: " + b"x" * 480])  # 500 bytes
+    assert [line.transport.ended for line in slow] == [True, False, False]
+    refused(slow[0], 503, "ServiceUnavailable")
+    assert api.bodies.held_bytes == 800
+    slow[1].feed([b"\r\ncontent-length: 5\r\n\r\n"])
+    assert api.bodies.held_bytes >= 800, "while the body comes its head is kept"
+    slow[1].feed([b"12345"])
+    assert [answer[0] for answer in slow[1].answers()] == [200]
+    assert api.bodies.held_bytes == 400
+    slow[2].connection.connection_lost(None)
+    assert api.bodies.held_bytes == 0
+
+
+def test_many_headers_are_refused(line: Line) -> None:
+    many = b"".join(b"a%d:\r\n" % number for number in range(OPTIONS.header_max_count))
+    line.feed([b"GET /?a HTTP/1.1\r\n" + many + b"\r\n"])
+    assert [answer[0] for answer in line.answers()] == [200]
+    line.feed([b"GET /?a HTTP/1.1\r\n" + many + b"b:\r\nc:\r\n"])
+    assert [answer[0] for answer in line.answers()] == [200, 431]
 
 
 def test_bodies_of_all_connections_have_one_bound(loop: asyncio.AbstractEventLoop) -> None:
     """Who holds most of it has to leave; who asks for little is served."""
     api = Echo()
-    api.bodies = Bodies(max_bytes=1000)
+    api.bodies, api.crowd = Bodies(max_bytes=1000), Crowd(max_count=100)
     many = [Line(loop, api=api) for _ in range(9)]
     for line in many:
         line.feed([post(200, 100)])
@@ -521,7 +622,7 @@ def test_bodies_of_all_connections_have_one_bound(loop: asyncio.AbstractEventLoo
 def test_strangers_leave_before_those_whose_head_is_signed(loop: asyncio.AbstractEventLoop) -> None:
     """The largest of them first; only among themselves do callers of ours leave. What is signed once holds once."""
     api = Echo()
-    api.bodies = Bodies(max_bytes=1000)
+    api.bodies, api.crowd = Bodies(max_bytes=1000), Crowd(max_count=100)
 
     def sending(sent: int, call: bytes = b"") -> Line:
         line = Line(loop, api=api)
