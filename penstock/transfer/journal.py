@@ -66,7 +66,7 @@ class Journal:
 
     @classmethod
     def create(cls, directory: int, name: bytes, source: SourceIdentity) -> Journal:
-        """A new journal in place of any older one; its name is durable on return. Raises OSError."""
+        """A new journal in place of any older one, durable but for its name. Raises OSError: then there is none."""
         remove(directory, name)
         failpoints.passing("journal.create")
         journal = cls(directory, name, os.open(name, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory))
@@ -76,6 +76,7 @@ class Journal:
             journal._sync(os.fsync)
         except BaseException:
             journal.close()
+            journal.remove()
             raise
         return journal
 
