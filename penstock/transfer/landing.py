@@ -16,6 +16,7 @@ from penstock.transfer.policy import Decision, decide
 from penstock.transfer.posix import FileState
 
 _RACES_MAX = 32
+_TURN_WAIT_S = 0.001
 
 
 def may_keep(attempt: Attempt) -> bool:
@@ -42,10 +43,9 @@ def land(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) 
             return None
         failpoints.passing("rename")
         if decision is Decision.REPLACE:
-            publish.publish_over(place.directory, place.partial_name, place.name, sealed.inode)
-            failpoints.passing("renamed")
-            return Guarantee.ATOMIC if not may_keep(attempt) else Guarantee.BEST_EFFORT
-        guarantee = publish.publish_new(place.directory, place.partial_name, place.name, sealed.inode)
+            guarantee = _replace(attempt, place, sealed, source)
+        else:
+            guarantee = publish.publish_new(place.directory, place.partial_name, place.name, sealed.inode)
         if guarantee is not None:
             failpoints.passing("renamed")
             return guarantee
@@ -54,3 +54,19 @@ def land(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) 
         f"/{attempt.transfer.path} appeared and vanished again and again while it was to be published",
         waiting_helps=True,
     )
+
+
+def _replace(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) -> Guarantee | None:
+    """Replace the target; None when it has changed since it was decided to. Raises as `land`.
+
+    Where only the latest is to stay, no two movers look and rename at once in one directory: sub-tasks of one target run one
+    after the other, but different paths may lead to one file. Other programs know of no such turn.
+    """
+    if not may_keep(attempt):
+        publish.publish_over(place.directory, place.partial_name, place.name, sealed.inode)
+        return Guarantee.ATOMIC
+    with place.turn(lambda: attempt.rest(_TURN_WAIT_S, attempt.check_cancel)):
+        if wanted(attempt, place, source) is not Decision.REPLACE:
+            return None
+        publish.publish_over(place.directory, place.partial_name, place.name, sealed.inode)
+    return Guarantee.BEST_EFFORT

@@ -213,8 +213,7 @@ class _LargeExport:
                 kept = self._keeps(crc)
                 if kept is not None:
                     return kept
-                if tries >= attempt.limits.part_tries:
-                    raise self._restless() from error
+                self._refused(error, tries)
             except UploadNotFoundError as error:
                 return self._lost(crc, error)
             except StoreError as error:  # whether it was completed is unknown
@@ -229,6 +228,13 @@ class _LargeExport:
                 failpoints.passing("upload.completed")
                 attempt.checkpoint = None
                 return self._verify(result, crc)
+
+    def _refused(self, error: PreconditionFailedError, tries: int) -> None:
+        """Complete was refused for the `tries`-th time, and the key is free, or may be replaced by now. Raises TransferError."""
+        if tries >= self._attempt.limits.part_tries:
+            raise self._restless() from error
+        if self._decision is Decision.CREATE and standing.may_be_marked(self._attempt):
+            self._able = False
 
     def _may_complete_again(self, error: StoreError, tries: int) -> bool:
         """Not with the same parts if the store lacks one that it acknowledged: the next attempt compares them all."""

@@ -6,6 +6,9 @@ Calls root, partial, journal and publish; knows no store.
 from __future__ import annotations
 
 import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -14,12 +17,13 @@ from penstock.transfer import journal, names, policy
 from penstock.transfer.directories import Directory
 from penstock.transfer.journal import Journal, Recorded
 from penstock.transfer.partial import PartialFile
-from penstock.transfer.posix import FileState, look_or_none
+from penstock.transfer.posix import FileState, look_or_none, try_lock
 from penstock.transfer.refusals import Side, from_os
 from penstock.transfer.root import Root
 from penstock.transfer.shared_sync import Enrolled
 from penstock.transfer.transfer import Transfer
 
+_TURN_TRIES = 100
 _LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV})
 
 
@@ -107,6 +111,26 @@ class Place:
         assert self._held is not None
         return self._root.enroll(self._held)
 
+    @contextmanager
+    def turn(self, rest: Callable[[], None]) -> Iterator[None]:
+        """Be the only mover in the directory, as far as the file system locks directories; `rest` is called between tries.
+
+        Whoever has stood still in his turn for long is waited for no longer.
+        """
+        try:
+            descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.directory)
+        except OSError:  # it may be written to, but not read
+            yield
+            return
+        try:
+            for _ in range(_TURN_TRIES):
+                if _is_turn(descriptor):
+                    break
+                rest()
+            yield
+        finally:
+            os.close(descriptor)
+
     def read_journal(self) -> Recorded | None:
         """What the journal says; None if there is none. Raises OSError."""
         return journal.read(self.directory, self.journal_name) if self._held is not None else None
@@ -164,3 +188,10 @@ class Place:
                 partial.close()
         if is_changed:
             self.sync()
+
+
+def _is_turn(directory: int) -> bool:
+    try:
+        return try_lock(directory)
+    except OSError:  # NFS locks files only
+        return True

@@ -199,6 +199,8 @@ class _SmallExport:
             outcome = self._refused()
             if outcome is None and tries >= attempt.limits.part_tries:
                 raise self._restless() from error
+            if self._decision is Decision.CREATE and standing.may_be_marked(attempt):
+                self._able = False
             return outcome
         if isinstance(error, IntegrityError):
             return self._bad(error, tries)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from penstock.errors import TransferError
 from penstock.model import Condition, ConflictPolicy, Guarantee
-from penstock.stores.base import CreateOnly, ObjectInfo, Overwrite, Precondition
+from penstock.stores.base import CreateOnly, ObjectInfo, Overwrite, Precondition, Versioning
 from penstock.transfer import versioned
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import CRC64_NAME, SUB_TASK_NAME, ModifyTime, metadata_of, of_object
@@ -117,6 +117,14 @@ def must_ask(attempt: Attempt, *, able: bool) -> bool:
     """Whether `keeps_promise` will ask the store."""
     matters = able and attempt.transfer.conflict_policy is not ConflictPolicy.OVERWRITE_EXISTING
     return matters and not versioned.is_known(attempt)
+
+
+def may_be_marked(attempt: Attempt) -> bool:
+    """Whether a key that was refused for being taken, and is free, may have a delete marker that the store takes for an object.
+
+    Ceph RGW 16 does so where versions are suspended, for ever: then the look right before has to do, and the record says so.
+    """
+    return attempt.store.abilities.versioning is not Versioning.NEVER
 
 
 def may_yield(attempt: Attempt, held: Guarantee) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -55,6 +56,17 @@ def test_only_the_passing_that_was_named_kills_and_only_once(tmp_path: Path) -> 
     assert walk(tmp_path) == -signal.SIGKILL
     assert [name.name for name in tmp_path.iterdir()] == ["rename.0"]
     assert walk(tmp_path) == 0
+
+
+def test_a_trap_that_says_so_stops_and_whoever_is_let_go_on_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "rename.1").write_text(failpoints.STOP)
+    command = [sys.executable, "-c", WALK, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as walking:
+        stopped, status = os.waitpid(walking.pid, os.WUNTRACED)
+        assert (stopped, os.WIFSTOPPED(status)) == (walking.pid, True)
+        os.kill(walking.pid, signal.SIGCONT)
+        assert walking.wait(20) == 0
+    assert [name.name for name in tmp_path.iterdir()] == ["rename.0"]
 
 
 def test_another_process_dies_with_it_where_the_trap_says_so(tmp_path: Path) -> None:

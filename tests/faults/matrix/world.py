@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,16 @@ class Traps:
 
     def lay(self, point: Point, passing: int, *, together_with: int | None = None) -> None:
         """Who passes `point` for the `passing`-th time from now on dies, and that other process with it."""
+        self._lay(point, passing, "" if together_with is None else str(together_with))
+
+    def lay_stop(self, point: Point, passing: int = 1) -> None:
+        """Who passes `point` for the `passing`-th time from now on stands still, with all of its threads."""
+        self._lay(point, passing, failpoints.STOP)
+
+    def _lay(self, point: Point, passing: int, words: str) -> None:
         (self.directory / f"{point}.0").unlink(missing_ok=True)
         made = self.directory.with_name("made")  # outside: whoever is started now refuses what is no trap
-        made.write_text("" if together_with is None else str(together_with))
+        made.write_text(words)
         made.rename(self.directory / f"{point}.{passing}")
 
     def lay_all(self, points: Iterable[Point], passing: int) -> None:
@@ -67,21 +75,22 @@ class Traps:
 class World:
     """`ask` talks to the API; should the service have died, it is started again first. `close` ends everything."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, service: Sequence[str] = SERVICE) -> None:
+        self._command = service
         self._emulator = start_emulator(path / "far" / "emulator", program=(countedemulator.__file__,))
         self._emulator.bucket(versioning="Enabled", name=BUCKET)
         self.proxy = HoldProxy(self._emulator.endpoint)
-        self._home = path / "home"
-        self._init = init_home(self._home)
+        self.home = path / "home"
+        self._init = init_home(self.home)
         keys = {
             "OSS_ACCESS_KEY_ID": self._emulator.access_key_id,
             "OSS_ACCESS_KEY_SECRET": self._emulator.access_key_secret,
         }
         where = ("--endpoint", self.proxy.endpoint, "--region", self._emulator.region)
-        run_cli("bucket", "add", str(self._home), BUCKET, "--kind", "oss", *where, environment=keys)
+        run_cli("bucket", "add", str(self.home), BUCKET, "--kind", "oss", *where, environment=keys)
         self.root = Path(self._init["root"])
         self.traps = Traps(path / "traps")
-        self._catalog = self._home / "catalog.db"
+        self._catalog = self.home / "catalog.db"
         self.bucket = self._bucket_client()
         self.meanwhile = _nothing
         self._flows: dict[tuple[str, ConflictPolicy], Flow] = {}
@@ -90,7 +99,7 @@ class World:
     def start(self) -> None:
         """Serve HOME."""
         traps = {failpoints.VARIABLE: str(self.traps.directory)}
-        self.service = start_service(self._home, environment=traps, command=SERVICE)
+        self.service = start_service(self.home, environment=traps, command=self._command)
         self._client = Client(
             ClientOptions(
                 endpoint=self.service.api,
@@ -142,9 +151,23 @@ class World:
 
     def status_in_catalog(self, target: str) -> str:
         """What the catalog says of the sub-task with this target, whether a service is up or not; "" where there is none."""
-        with closing(sqlite3.connect(f"file:{self._catalog}?mode=ro", uri=True)) as catalog:
-            row = catalog.execute("SELECT status FROM sub_tasks WHERE target = ?", (target,)).fetchone()
+        row = self._row("SELECT status FROM sub_tasks WHERE target = ?", target)
         return str(row[0]) if row else ""
+
+    def attempts_of(self, sub_task_id: str) -> int:
+        """How often a sub-task was claimed, likewise."""
+        row = self._row("SELECT attempt FROM sub_tasks WHERE sub_task_id = ?", sub_task_id)
+        return int(row[0]) if row else 0
+
+    def leases_are_over(self) -> bool:
+        """Whether all leases have ended by the clock, and were there."""
+        row = self._row("SELECT MAX(until_ns) < CAST(? AS INTEGER) FROM leases", str(time.time_ns()))
+        return bool(row and row[0])
+
+    def _row(self, statement: str, value: str) -> tuple[Any, ...] | None:
+        with closing(sqlite3.connect(f"file:{self._catalog}?mode=ro", uri=True)) as catalog:
+            found: tuple[Any, ...] | None = catalog.execute(statement, (value,)).fetchone()
+        return found
 
     # --------------------------------------------------------------------------------------------------------- the service
 

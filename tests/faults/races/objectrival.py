@@ -1,4 +1,4 @@
-"""Another client of a bucket that puts, creates or deletes an object of a given key, or exports a file to it."""
+"""Another client of a bucket: it puts, creates or deletes an object, or exports or imports a file as another mover would."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import fastcrc
+from msgspec.structs import replace as changed
 
 from penstock.errors import PreconditionFailedError, StoreError
 from penstock.model import ConflictPolicy, Direction
 from penstock.stores.base import CreateOnly, Overwrite, Precondition, Store
-from penstock.transfer.transfer import Lane
+from penstock.transfer.transfer import Intent, Lane
 from tests.faults.races.buckets import opened
 from tests.faults.races.striking import orders, say, spin, struck
 from tests.faults.transfer.exports import later
@@ -55,6 +56,22 @@ def _export(gate: Gate, store: Store, order: Mapping[str, Any], go: Callable[[],
     return {"verdict": outcome.verdict.value, "guarantee": outcome.guarantee or "", "message": outcome.message}
 
 
+def _import(gate: Gate, store: Store, order: Mapping[str, Any], go: Callable[[], None]) -> dict[str, Any]:
+    """As another sub-task, into a directory that both have."""
+    what = transfer(
+        sub_task_id=f"theirs-{order['path']}",
+        key=order["key"],
+        path=order["path"],
+        conflict_policy=ConflictPolicy(order["policy"]),
+        bucket=store.bucket,
+    )
+    with struck(order["point"], go):
+        outcome = gate.move(what, store, lane=Lane(order["lane"]))
+    if outcome.tidy:
+        gate.move(changed(what, intent=Intent.TIDY), store)
+    return {"verdict": outcome.verdict.value, "guarantee": outcome.guarantee or "", "message": outcome.message}
+
+
 def theirs_of(size_bytes: int) -> bytes:
     """What a rival's file of that size holds."""
     return (b"T" * size_bytes)[:size_bytes]
@@ -72,7 +89,7 @@ def main() -> None:
     asked = orders()
     told = next(asked)
     with tempfile.TemporaryDirectory() as directory:
-        gate = open_gate(Path(directory))
+        gate = open_gate(Path(told.get("root", directory)))
         gate.clock = later
         stores = {name: opened(address) for name, address in told["buckets"].items()}
         say(ready=True)
@@ -88,6 +105,8 @@ def _obeyed(gate: Gate, store: Store, order: Mapping[str, Any], go: Callable[[],
     try:
         if order["act"] == "export":
             return _export(gate, store, order, go)
+        if order["act"] == "import":
+            return _import(gate, store, order, go)
         go()
         return ACTS[order["act"]](store, order["key"])
     except StoreError as error:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from penstock.errors import FailureCode
+from penstock.errors import FailureCode, PreconditionFailedError
 from penstock.model import Condition, ConflictPolicy, Guarantee
-from penstock.stores.base import Abilities, Overwrite, Versioning
+from penstock.stores.base import Abilities, CreateOnly, Overwrite, Precondition, Versioning
 from penstock.transfer.transfer import Checkpoint, Intent, StopReason, Verdict
 from tests.faults.transfer.exports import (
     CONTENT,
@@ -80,6 +80,34 @@ def test_an_answer_with_a_version_tells_that_versioning_was_set_a_moment_ago(gat
     third = gate.move(msgspec.structs.replace(SKIP, key="third"), store, lane=lane_of(content))
     assert (third.verdict, third.guarantee) == (Verdict.COMPLETE, Guarantee.BEST_EFFORT)
     assert store.calls_of(verb)[-1].precondition == Overwrite()
+
+
+class MarkingStore(MemoryStore):
+    """Takes a delete marker for an object that is in the way of creating one, as Ceph RGW 16 does on suspended buckets."""
+
+    def _check(self, key: str, precondition: Precondition) -> None:
+        if isinstance(precondition, CreateOnly) and key in self.deleted:
+            raise PreconditionFailedError("the key has something")
+        super()._check(key, precondition)
+
+    deleted: frozenset[str] = frozenset()
+
+
+@SIZES
+@pytest.mark.parametrize("policy", [ConflictPolicy.SKIP_THE_FILE, ConflictPolicy.KEEP_LATEST])
+def test_a_deleted_key_is_free_where_the_store_takes_its_marker_for_an_object(
+    gate: Gate, content: bytes, policy: ConflictPolicy
+) -> None:
+    able = Abilities(
+        create_only_put=True, create_only_complete=True, part_etag_is_md5=True, versioning=Versioning.SUSPENDED
+    )
+    store = MarkingStore(abilities=able)
+    store.deleted = frozenset({KEY})
+    write(gate, content)
+    outcome = gate.move(export(conflict_policy=policy), store, lane=lane_of(content))
+    assert (outcome.verdict, outcome.guarantee) == (Verdict.COMPLETE, Guarantee.BEST_EFFORT)
+    assert store.content(KEY) == content
+    assert store.unfinished() == []
 
 
 @SIZES
