@@ -29,10 +29,11 @@ OLD = b"what was there before"
 STEP_NS = 200_000  # some tenth of what a request takes
 _numbers = itertools.count()
 VERSIONINGS = {"plain": "", "versioned": "Enabled", "suspended": "Suspended"}
-MOMENTS: Mapping[bytes, tuple[tuple[Point, int], ...]] = {
-    SMALL: (("request.send", 1), ("request.send", 2)),  # the look, and the PUT; or the PUT alone
-    LARGE: (("upload.complete", 1), ("upload.complete", 1), ("upload.named", 1)),
-}
+Moment = tuple[Point, int]
+"""A failpoint, and how often it is to be passed until then."""
+JUST_SENT: tuple[Moment, ...] = (("request.send", 1),)
+LOOKED_AND_SENT: tuple[Moment, ...] = (("request.send", 1), ("request.send", 2))
+IN_PARTS: tuple[Moment, ...] = (("upload.complete", 1), ("upload.complete", 1), ("upload.named", 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ class Arena:
         store, key = self.stores[bucket], f"races/{next(_numbers)}"
         if race.seeded:
             put(store, key, OLD, modify_ns=LONG_AGO_NS - 10**10 if race.act == "export" else 0)
-        point, passing = self.chance.choice(MOMENTS[race.content])
+        point, passing = self.chance.choice(moments_of(store, race))
         lead = self._leads.setdefault((race.act, point, passing), Lead(self.chance, step_ns=STEP_NS))
         ours_ns, theirs_ns = lead.waits_ns()
         self._rival.strike(
@@ -82,7 +83,7 @@ class Arena:
         )
         self.gate.target.write_bytes(race.content)
         os.utime(self.gate.target, ns=(LONG_AGO_NS, LONG_AGO_NS))
-        with struck(point, strike, passing=passing):
+        with struck(point, strike, passing=passing) as was_passed:
             outcome = self.gate.move(what, store, lane=lane_of(race.content))
         done_ns = time.monotonic_ns()
         answer = self._rival.answer()
@@ -90,9 +91,20 @@ class Arena:
         if race.act == "export":
             known["theirs"] = theirs_of(len(race.content))
         found = history(store, key, known)
-        lead.won(ours=was_first(race, outcome, answer, found, sooner=done_ns < answer["done_ns"]))
+        if was_passed.is_set():
+            lead.won(ours=was_first(race, outcome, answer, found, sooner=done_ns < answer["done_ns"]))
         assert not [upload for upload in store.list_uploads(prefix=key) if upload.key == key], "an upload is left"
         return outcome, answer, found
+
+
+def moments_of(store: Store, race: Race) -> tuple[Moment, ...]:
+    """When somebody else may strike: before the look at the key where there is one, before what makes the object."""
+    if race.content is not SMALL:
+        return IN_PARTS
+    needs_no_look = race.policy is ConflictPolicy.OVERWRITE_EXISTING or (
+        race.policy is ConflictPolicy.SKIP_THE_FILE and able_of(store, SMALL)
+    )
+    return JUST_SENT if needs_no_look else LOOKED_AND_SENT
 
 
 def was_first(race: Race, outcome: Outcome, answer: Mapping[str, Any], found: list[str], *, sooner: bool) -> bool:

@@ -28,6 +28,7 @@ from penstock.failpoints import Point
 PATIENCE_S = 60.0
 STEP_NS = 20_000
 DOUBLINGS_MAX = 8
+LEAD_MAX_NS = 200_000_000
 
 
 class Rival:
@@ -116,13 +117,17 @@ class Lead:
         """Whoever was first has to wait longer, and the longer the more often in a row that was so."""
         self._streak = max(1, self._streak + 1) if ours else min(-1, self._streak - 1)
         step_ns = self._step_ns << min(DOUBLINGS_MAX, abs(self._streak) - 1)
-        self._ours_ns += step_ns if ours else -step_ns
+        changed_ns = self._ours_ns + (step_ns if ours else -step_ns)
+        self._ours_ns = max(-LEAD_MAX_NS, min(LEAD_MAX_NS, changed_ns))
 
 
 @contextmanager
-def struck(point: Point, strike: Callable[[], None], *, passing: int = 1) -> Iterator[None]:
-    """`strike` is called once, when this process passes `point` for the `passing`-th time; at the end if it never did."""
-    lock = threading.Lock()
+def struck(point: Point, strike: Callable[[], None], *, passing: int = 1) -> Iterator[threading.Event]:
+    """`strike` is called once, when this process passes `point` for the `passing`-th time; at the end if it never did.
+
+    What it gives is set if it did.
+    """
+    lock, was_passed = threading.Lock(), threading.Event()
     left = passing
 
     def passed(here: Point) -> None:
@@ -132,12 +137,13 @@ def struck(point: Point, strike: Callable[[], None], *, passing: int = 1) -> Ite
                 left -= 1
                 is_it = left == 0
             if is_it:
+                was_passed.set()
                 strike()
 
     before, failpoints.passing = failpoints.passing, passed
     try:
-        yield
+        yield was_passed
     finally:
         failpoints.passing = before
-    if left > 0:
+    if not was_passed.is_set():
         strike()
