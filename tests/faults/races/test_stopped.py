@@ -23,6 +23,7 @@ from penstock.failpoints import Point
 from penstock.model import ConflictPolicy
 from tests.e2e.cli.processes import descendants
 from tests.faults.matrix.smallservice import LARGE_BYTES, SMALL_BYTES
+from tests.faults.matrix.trial import HELPERS
 from tests.faults.matrix.world import BUCKET, PATIENCE_S, World
 from tests.faults.races.conftest import RACES, Worlds
 from tests.fixtures.service import try_cli
@@ -133,7 +134,7 @@ class File:
 
     def left(self) -> list[str]:
         """Helper files and unfinished uploads of anybody."""
-        return [str(path) for path in self._world.root.rglob(".penstock-*")] + self._world.uploads()
+        return [str(path) for path in self._world.root.rglob(HELPERS)] + self._world.uploads()
 
 
 def state_of(pid: int) -> str:
