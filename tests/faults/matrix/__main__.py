@@ -16,7 +16,14 @@ from queue import Empty, SimpleQueue
 
 from penstock.failpoints import CONTROL_POINTS, POINTS, Point
 from tests.faults.matrix.cases import TO_THE_MOVER, Case, Death, Way
-from tests.faults.matrix.smallservice import LARGE_BYTES, PART_BYTES, PARTS_IN_FLIGHT, SMALL_BYTES
+from tests.faults.matrix.smallservice import (
+    GRAIN_BYTES,
+    LARGE_BYTES,
+    MIDDLING_BYTES,
+    PART_BYTES,
+    PARTS_IN_FLIGHT,
+    SMALL_BYTES,
+)
 from tests.faults.matrix.trial import Trial, Verdict, tried
 from tests.faults.matrix.world import World
 
@@ -31,7 +38,8 @@ started again, and when the file had ended all of this was looked at: the tree (
 journal), the bucket (the bytes of the source in one version, no unfinished multipart upload), the API's answers (status,
 checksum, sizes, progress, the same when asked again), and how many bytes of the file went over the network.
 
-- A small file has {SMALL_BYTES} bytes and moves in one request. A large one has {LARGE_BYTES} bytes and moves in parts of
+- A small file has {SMALL_BYTES} bytes and moves in one request. So does a middling one of {MIDDLING_BYTES} bytes, of which
+  {GRAIN_BYTES} are in memory at a time. A large one has {LARGE_BYTES} bytes and moves in parts of
   {PART_BYTES}, {PARTS_IN_FLIGHT} at a time; they are that small here so that there are many of them. A canceled one is a
   large one that is canceled when parts of it are under way. One beside another comes while that one waits for the store:
   then it is created and claimed by two transactions (for an engine with nothing to do it is one), and only deaths between
@@ -40,8 +48,8 @@ checksum, sizes, progress, the same when asked again), and how many bytes of the
   service goes on. **both**: a mover dies and takes the control process along. (A power cut takes unsynced bytes, too; that
   is not shown here.)
 - A cell says how the sub-task ended, and what was moved again: nothing, or so many parts (one that was begun counts as
-  one), or of a small file its only request. Never more than {PARTS_IN_FLIGHT} parts: those in flight, which differ a little
-  from run to run. Where the point was passed less often that time, the cell shows the death at an earlier passing; it is
+  one), or of a small or middling file its only request. Never more than {PARTS_IN_FLIGHT} parts: those in flight, which differ
+  a little from run to run. Where the point was passed less often that time, the cell shows the death at an earlier passing; it is
   empty where nobody could be killed there.
 
 `penstock/failpoints.py` says what each name means.
@@ -147,7 +155,7 @@ def _cell(way: Way, verdict: Verdict | None) -> str:
         return ""
     if not verdict.again_bytes:
         return verdict.status
-    if way.is_small:
+    if way.is_whole:
         return f"{verdict.status}, its request again"
     parts = -(-verdict.again_bytes // PART_BYTES)
     return f"{verdict.status}, {parts} part{'s' if parts > 1 else ''} again"

@@ -15,8 +15,10 @@ class Way(StrEnum):
     """Which file is on its way, and what is to become of it."""
 
     IMPORT_SMALL = "import small"
+    IMPORT_MIDDLING = "import middling"  # by one request as well, but never whole in memory
     IMPORT_LARGE = "import large"
     EXPORT_SMALL = "export small"
+    EXPORT_MIDDLING = "export middling"
     EXPORT_LARGE = "export large"
     IMPORT_BESIDE = (
         "import small beside another"  # which is under way: an engine with nothing to do claims what comes at once
@@ -29,8 +31,13 @@ class Way(StrEnum):
         return self.value.startswith("import")
 
     @property
-    def is_small(self) -> bool:
-        return " small" in self.value
+    def is_middling(self) -> bool:
+        return self.value.endswith(" middling")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is moved by one request."""
+        return " small" in self.value or self.is_middling
 
     @property
     def is_canceled(self) -> bool:
@@ -127,6 +134,18 @@ EVERY_POINT_ONCE = (
     case(Way.EXPORT_CANCELED, "upload.aborted"),
 )
 """Each point at least once, in a place where its death is worst; `make kill-matrix` tries all of them everywhere."""
+
+IN_THE_MIDDLE = (
+    case(Way.IMPORT_MIDDLING, "directory.made"),
+    case(Way.IMPORT_MIDDLING, "partial.created", alone=True),
+    case(Way.IMPORT_MIDDLING, "partial.write", 3),
+    case(Way.IMPORT_MIDDLING, "partial.written", 4, alone=True),
+    case(Way.IMPORT_MIDDLING, "partial.synced"),
+    case(Way.IMPORT_MIDDLING, "renamed", alone=True),
+    case(Way.EXPORT_MIDDLING, "request.sent"),
+    case(Way.EXPORT_MIDDLING, "request.answered", alone=True),
+)
+"""Of a file that passes through memory a grain at a time, where it is not all there yet, and around its publishing."""
 
 TO_THE_MOVER: frozenset[Point] = frozenset({"ledger.commit", "ledger.committed", "claim", "claimed", "leased"})
 """From being created to a mover's hands: what is else beside another file that is under way; the rest is as it is without."""

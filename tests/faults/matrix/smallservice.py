@@ -1,4 +1,4 @@
-"""`penstock`, but its large files begin at 64 KiB, so that one of many parts moves in no time; waits are short.
+"""`penstock`, but its large files begin at 160 KiB, so that one of many parts moves in no time; waits are short.
 
 Run by its path, as the installed command is; nothing else differs.
 """
@@ -17,12 +17,16 @@ from penstock.transfer.transfer import TransferLimits
 
 KIB = 1024
 SMALL_BYTES = 5000
+GRAIN_BYTES = 32 * KIB
+MIDDLING_BYTES = 150 * KIB + 77
 PART_BYTES = 128 * KIB
 PARTS = 6
 LARGE_BYTES = (PARTS - 1) * PART_BYTES + 77
 PARTS_IN_FLIGHT = 2
 LIMITS = TransferLimits(
-    small_file_max_bytes=64 * KIB,
+    small_file_max_bytes=160 * KIB,
+    grain_bytes=GRAIN_BYTES,
+    direct_min_bytes=MIDDLING_BYTES,
     part_size_bytes=PART_BYTES,
     parts_in_flight=PARTS_IN_FLIGHT,
     parts_in_flight_max=PARTS_IN_FLIGHT,

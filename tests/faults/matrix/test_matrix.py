@@ -11,7 +11,15 @@ import pytest
 
 from penstock.failpoints import POINTS
 from penstock.model import ConflictPolicy
-from tests.faults.matrix.cases import CREATED_ONLY, EVERY_POINT_ONCE, PUBLISHED, TWICE, WITHOUT_REPLACING, Case
+from tests.faults.matrix.cases import (
+    CREATED_ONLY,
+    EVERY_POINT_ONCE,
+    IN_THE_MIDDLE,
+    PUBLISHED,
+    TWICE,
+    WITHOUT_REPLACING,
+    Case,
+)
 from tests.faults.matrix.trial import Trial, tried
 from tests.faults.matrix.world import World
 
@@ -50,6 +58,12 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
 
 @pytest.mark.parametrize("case", EVERY_POINT_ONCE, ids=str)
 def test_killed_there_nothing_is_lost_or_left(worlds: Worlds, case: Case) -> None:
+    with worlds.use() as world:
+        Trial(world, case.way).run(case)
+
+
+@pytest.mark.parametrize("case", IN_THE_MIDDLE, ids=str)
+def test_killed_while_only_a_grain_is_in_memory_nothing_is_lost_or_left(worlds: Worlds, case: Case) -> None:
     with worlds.use() as world:
         Trial(world, case.way).run(case)
 

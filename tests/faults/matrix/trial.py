@@ -15,7 +15,13 @@ from penstock.errors import ApiRefusedError
 from penstock.failpoints import PASSES_MAX, POINTS, Point
 from penstock.model import ConflictPolicy
 from tests.faults.matrix.cases import BY_THE_CLOCK, UNCLAIMED, Case, Death, Way
-from tests.faults.matrix.smallservice import LARGE_BYTES, PART_BYTES, PARTS_IN_FLIGHT, SMALL_BYTES
+from tests.faults.matrix.smallservice import (
+    LARGE_BYTES,
+    MIDDLING_BYTES,
+    PART_BYTES,
+    PARTS_IN_FLIGHT,
+    SMALL_BYTES,
+)
 from tests.faults.matrix.world import BUCKET, PATIENCE_S, World
 from tests.fixtures.waiting import wait_until
 
@@ -55,7 +61,7 @@ class Trial:
         self._world = world
         self._way = way
         self._name = f"f{next(_numbers)}"
-        self._body = random.Random(self._name).randbytes(SMALL_BYTES if way.is_small else LARGE_BYTES)
+        self._body = random.Random(self._name).randbytes(_size_of(way))
         action = "StreamImport" if way.is_import else "StreamExport"
         self._flow = world.flow(action, policy)
         self._key = f"{action}/{self._name}/deep/file"
@@ -218,7 +224,7 @@ class Trial:
             self._check_absent()
         again_bytes = self._moved_bytes() - len(self._body)
         if not self._way.is_canceled:
-            bound = len(self._body) if self._way.is_small else PARTS_IN_FLIGHT * PART_BYTES
+            bound = len(self._body) if self._way.is_whole else PARTS_IN_FLIGHT * PART_BYTES
             assert 0 <= again_bytes <= deaths * bound, f"{again_bytes} bytes were sent again, of {len(self._body)}"
         if self._beside:
             self._beside._judged(self._beside._final(), deaths=deaths)
@@ -247,5 +253,11 @@ class Trial:
     def _moved_bytes(self) -> int:
         """Bytes of this very file that went over the network, in parts where it is large."""
         mine = [one for one in self._world.requests() if one.path.endswith(f"/{self._key}") and one.method != "POST"]
-        mine = [one for one in mine if self._way.is_small or one.part]
+        mine = [one for one in mine if self._way.is_whole or one.part]
         return sum(one.sent_bytes if self._way.is_import else one.received_bytes for one in mine)
+
+
+def _size_of(way: Way) -> int:
+    if way.is_middling:
+        return MIDDLING_BYTES
+    return SMALL_BYTES if way.is_whole else LARGE_BYTES
