@@ -288,3 +288,25 @@ def test_grains_are_used_again_and_no_more_are_kept_than_asked() -> None:
         assert again[0] == 2  # the first that came back was kept
         with grains.lent() as fresh:
             assert fresh[0] == 0
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_without_memory_for_a_grain_it_is_tried_again(
+    wide: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, direction: Direction
+) -> None:
+    def refused(grains: Grains) -> memoryview:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    is_import = direction is Direction.IMPORT
+    if is_import:
+        store.seed(KEY, CONTENT)
+    else:
+        write(wide, CONTENT)
+    with monkeypatch.context() as scarce:
+        scarce.setattr(Grains, "_taken", refused)
+        outcome = fetch(wide, store) if is_import else send(wide, store)
+    assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.IO_ERROR)
+    assert "Cannot allocate memory" in outcome.message
+    assert wide.helpers() == []
+    assert (fetch(wide, store) if is_import else send(wide, store)).verdict is Verdict.COMPLETE
+    assert wide.target.read_bytes() == store.content(KEY) == CONTENT
