@@ -90,9 +90,11 @@ class Link:
             crc = fastcrc.crc64.xz(laying.grain[filled : filled + count], crc)
             filled += count
             left -= count
-            if filled == len(laying.grain) or not left:
+            if filled == len(laying.grain):
                 laying.put(filled)
                 filled = 0
+        if filled:
+            laying.put(filled)
         return crc, int(told.group(1)) if told else None
 
     def body(self, write: Callable[[memoryview], None]) -> tuple[int, int | None]:

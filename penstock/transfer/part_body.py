@@ -1,22 +1,20 @@
 """One part of an export's source as a body that is read while it is sent: one buffer in memory whatever the part's size.
 
 Implements the stores' `StreamedBody`. Looks at the stop signal between buffers, so that a slow store does not delay a cancel.
-Leaves the page cache as it found it: a part that had to be read from disk is dropped behind the reader, one that was there (a
-checkpoint just written, data that a training reads) stays.
+Leaves the page cache as it found it (`footprint`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penstock.transfer import crc64, pagecache, posix
+from penstock.transfer import crc64, posix
 from penstock.transfer.attempt import Attempt
+from penstock.transfer.footprint import Footprint
 from penstock.transfer.meter import PartMeter
 from penstock.transfer.parts import Workspace
 from penstock.transfer.plan import PlannedPart
 from penstock.transfer.source_file import SourceFile
-
-_STEP_BYTES = 4 << 20  # read ahead and dropped behind at a time
 
 
 class PartBody:
@@ -29,8 +27,7 @@ class PartBody:
         self._workspace = workspace
         self._buffer = workspace.buffer()
         self._counted = PartMeter(attempt.meter)
-        # In the middle: whoever reads the part before by another way may have read a little ahead.
-        self._was_cached = pagecache.is_cached(source.descriptor, part.offset + part.length_bytes // 2)
+        self._footprint = Footprint(source.descriptor, part.offset, part.length_bytes)
         self.crc64 = crc64.EMPTY
 
     @property
@@ -40,12 +37,10 @@ class PartBody:
 
     def preview(self) -> Iterator[memoryview]:
         """One pass that counts as no progress. Raises TransferError, StoppedError, FencedError."""
-        done = asked = 0
+        done = 0
         while done < self._part.length_bytes:
             self._attempt.check_stop()
-            if done + _STEP_BYTES >= asked:
-                self._read_ahead(asked, _STEP_BYTES)
-                asked += _STEP_BYTES
+            self._footprint.ahead(self._part.offset + done)
             piece = self._buffer[: self._part.length_bytes - done]
             try:
                 count = posix.read_full(self._source.descriptor, piece, self._part.offset + done)
@@ -58,16 +53,14 @@ class PartBody:
 
     def __iter__(self) -> Iterator[memoryview]:
         crc = crc64.EMPTY
-        done = stepped = 0
+        done = 0
         for piece in self.preview():
             crc = crc64.update(piece, crc)
             done += len(piece)
             yield piece
             self._counted.reach(done)
             self._workspace.moved(len(piece))
-            if done - stepped >= _STEP_BYTES:
-                self._drop_behind(stepped, done - stepped)
-                stepped = done
+            self._footprint.behind(self._part.offset + done)
         self.crc64 = crc
 
     def is_sent(self) -> None:
@@ -77,13 +70,4 @@ class PartBody:
 
     def let_go(self) -> None:
         """The part is not read again: what was read for it leaves the page cache."""
-        self._drop_behind(0, self._part.length_bytes)
-
-    def _read_ahead(self, position: int, length_bytes: int) -> None:
-        length_bytes = min(length_bytes, self._part.length_bytes - position)
-        if length_bytes > 0 and not self._was_cached:
-            pagecache.read_ahead(self._source.descriptor, self._part.offset + position, length_bytes)
-
-    def _drop_behind(self, position: int, length_bytes: int) -> None:
-        if not self._was_cached:
-            pagecache.drop_behind(self._source.descriptor, self._part.offset + position, length_bytes)
+        self._footprint.remove()

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from penstock.transfer import posix
+from penstock.transfer import pagecache, posix
 from penstock.transfer.flusher import GRAIN_BYTES, Flusher, Span
+from penstock.transfer.footprint import STEP_BYTES
 from penstock.transfer.part_file import DIRECT_GRAIN_BYTES
 from penstock.transfer.transfer import Progress, StopReason, Verdict
 from tests.faults.transfer.exports import export, write
@@ -152,6 +153,35 @@ def test_an_import_that_goes_on_leaves_nothing_of_what_it_read_again(wide: Gate,
     assert (again.verdict, again.message) == (Verdict.COMPLETE, "")
     assert len(store.calls_of("get")) < 2 * -(-SIZE_BYTES // (4 * MIB))  # some parts were read again instead
     assert cached_bytes(wide.target) <= 64 * KIB
+
+
+@pytest.mark.parametrize("counts", [True, False], ids=["counted", "probed"])
+@pytest.mark.parametrize("has_hole", [True, False], ids=["a hole in what is there", "an island in what is not"])
+def test_an_export_leaves_holes_and_islands_in_the_page_cache(
+    wide: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, has_hole: bool, counts: bool
+) -> None:
+    """The kernel lets go of single pages of what is otherwise there: the rest of their part was dropped for it."""
+    if not counts:
+        monkeypatch.setattr(pagecache, "_CACHESTAT", -1)
+    write(wide, CONTENT)
+    push_out(wide.target)
+    hole = range(5 * MIB + 512 * KIB, 6 * MIB + 512 * KIB)  # in the middle of a part, which was what was looked at
+    descriptor = os.open(wide.target, os.O_RDONLY)
+    try:
+        if has_hole:
+            os.pread(descriptor, SIZE_BYTES, 0)
+            os.posix_fadvise(descriptor, hole.start, len(hole), os.POSIX_FADV_DONTNEED)
+        else:
+            pagecache.read_by_hand(descriptor)
+            os.pread(descriptor, len(hole), hole.start)
+    finally:
+        os.close(descriptor)
+    before = cached_bytes(wide.target)
+    assert before > 0
+    assert SIZE_BYTES - 2 * MIB < before < SIZE_BYTES if has_hole else before < 2 * MIB
+    assert wide.move(export(), store).verdict is Verdict.COMPLETE
+    off = cached_bytes(wide.target) - before
+    assert abs(off) <= (64 * KIB if counts else STEP_BYTES)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
