@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import struct
 import sys
@@ -289,7 +290,11 @@ def _told(crc: int) -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """Serves until it is killed, or until the pipe on stdin is closed: it never outlives who started it."""
+    """Serves until it is killed, or until the pipe on stdin is closed: it never outlives who started it.
+
+    A Ctrl-C, which a terminal sends to everybody, is left to who started it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     listener = socket.socket(fileno=int(arguments[0]))
     records = Records(Path(arguments[1]), f"tally-{os.getpid()}")
     threading.Thread(target=_watch, daemon=True).start()

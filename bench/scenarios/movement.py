@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from bench.contest import Arena, Contest, Contestant, Measured, by_peer, by_penstock, choose, floor
-from bench.peers import Direction, all_peers, installed
+from bench.peers import Direction, Peer, all_peers, installed
 from bench.scale import GIB
 from bench.scenarios.scenario import Choices, Found, Row, Scenario
 from bench.service import Penstock
@@ -50,7 +50,7 @@ def contested(
         if peer.name in choices.settings:
             tried = (choices.settings[peer.name],)
         choice, trial = choose(contest, arena, peer, tried)
-        notes[peer.name] = ("" if len(peer.choices) == 1 else f"{peer.setting} {choice}", peer.remarks)
+        notes[peer.name] = (_setting(peer, choice, tried), peer.remarks)
         if trial.synced_wall_s > stage.scale.slow_s:
             slow[peer.name] = [trial]
         else:
@@ -73,6 +73,13 @@ def contested(
         }
         for name, runs in {**found, **slow}.items()
     ]
+
+
+def _setting(peer: Peer, choice: int, tried: Sequence[int]) -> str:
+    """What it ran with; that it is the best one is only known where others were tried."""
+    if len(peer.choices) == 1:
+        return ""
+    return f"{peer.setting} {choice}" if len(tried) > 1 else f"{peer.setting} {choice} (given, no other tried)"
 
 
 SCENARIOS = {
