@@ -40,8 +40,8 @@ _TIDY_AGAIN = frozenset({*_LATER, Settling.RETURNED, Settling.LARGE})
 def settle(session: Session, settlements: Sequence[Settlement]) -> list[str]:
     """End these attempts; the ids of those that were still theirs to end.
 
-    FAILED while CANCELING ends CANCELED: a failed attempt leaves nothing behind, which is all that was left to do. CANCELED
-    while RUNNING (nobody asked for it) leaves nothing behind either, so the sub-task simply goes again.
+    FAILED while CANCELING ends nothing: the sub-task is claimed once more, to be withdrawn, for only that proves that nothing is
+    left behind. CANCELED while RUNNING (nobody asked for it) leaves nothing behind, so the sub-task simply goes again.
     """
     held = _leased(session, "settling.held", [settlement.sub_task_id for settlement in settlements])
     partial = [settlement.sub_task_id for settlement in settlements if not _tells_all(settlement)]

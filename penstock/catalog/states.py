@@ -129,10 +129,10 @@ CONDITIONS: Mapping[str, tuple[str, ...]] = {
 }
 
 SETTLING_STEPS: Mapping[Settling, tuple[str, ...]] = {
-    # The steps that end a sub-task, in the order in which they are tried. A failed attempt leaves nothing behind, so
-    # when a cancel came meanwhile the sub-task is withdrawn as well: FAILED on a CANCELING row ends CANCELED.
+    # The step that ends a sub-task. An attempt that failed may have left something behind, and says so; so when a cancel
+    # came meanwhile, FAILED on a CANCELING row ends nothing: only a withdrawal that found nothing left makes it CANCELED.
     Settling.COMPLETE: ("complete",),
-    Settling.FAILED: ("fail", "withdraw"),
+    Settling.FAILED: ("fail",),
     Settling.CANCELED: ("withdraw",),
 }
 

@@ -55,7 +55,7 @@ def settlement_of(outcome: Outcome, ending: Ending, options: RetryOptions, chanc
         case Verdict.CANCELED:
             return _settlement(ending, Settling.CANCELED)
         case Verdict.FAILED:
-            return _failed(outcome, ending)
+            return _failed(outcome, ending, options, chance)
         case Verdict.RETRY:
             return _retry(_reason(outcome), outcome.retry_after_s, ending, options, chance, outcome=outcome)
 
@@ -131,12 +131,14 @@ def completed(outcome: Outcome) -> Settlement:
     )
 
 
-def _failed(outcome: Outcome, ending: Ending) -> Settlement:
-    if ending.order.transfer.intent is Intent.TIDY:
+def _failed(outcome: Outcome, ending: Ending, options: RetryOptions, chance: Chance) -> Settlement:
+    intent, reason = ending.order.transfer.intent, _reason(outcome)
+    if intent is Intent.TIDY:
         return _settlement(ending, Settling.TIDIED)
-    reason = _reason(outcome)
+    if ending.canceling and intent is Intent.MOVE:
+        return returned(ending, outcome)  # to be withdrawn at once: what it left behind, if anything, is looked for by that
     if ending.canceling:
-        return _settlement(ending, Settling.CANCELED, reason=reason, outcome=outcome)
+        return _retry(reason, None, ending, options, chance, outcome=outcome)
     if ending.order.farewell is not None:
         return _settlement(ending, Settling.FAILED, reason=_left_behind(ending.order.farewell, reason))
     return _settlement(ending, Settling.FAILED, reason=reason, outcome=outcome)

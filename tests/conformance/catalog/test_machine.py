@@ -183,7 +183,7 @@ class CatalogMachine(RuleBasedStateMachine):
         elif settling is Settling.COMPLETE or (settling is Settling.FAILED and not canceling):
             file.status = SubTaskStatus.COMPLETE if settling is Settling.COMPLETE else SubTaskStatus.FAILED
             file.tidy, file.due_ns = tidy, 0
-        elif canceling and settling in {Settling.FAILED, Settling.CANCELED}:
+        elif canceling and settling is Settling.CANCELED:
             file.status, file.tidy, file.due_ns = SubTaskStatus.CANCELED, tidy, 0
         else:
             file.due_ns = due_ns if settling is Settling.RETRY else 0

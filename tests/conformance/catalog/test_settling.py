@@ -94,7 +94,7 @@ async def test_another_attempt_changes_nothing(book: Book) -> None:
     ("settling", "after"),
     [
         (Settling.COMPLETE, SubTaskStatus.COMPLETE),
-        (Settling.FAILED, SubTaskStatus.CANCELED),
+        (Settling.FAILED, SubTaskStatus.CANCELING),
         (Settling.CANCELED, SubTaskStatus.CANCELED),
         (Settling.RETRY, SubTaskStatus.CANCELING),
         (Settling.RETURNED, SubTaskStatus.CANCELING),

@@ -79,7 +79,8 @@ def test_an_attempt_ends_only_along_the_table(settling: Settling, status: SubTas
     steps = {(before, one.after) for one in TRANSITIONS[Noun.SUB_TASK] for before in one.before}
     assert after is None or ((status, after) in steps and after in FINAL_SUB_TASK_STATUSES)
     assert (after is not None) == (
-        (settling in {Settling.COMPLETE, Settling.FAILED} and status in {"RUNNING", "CANCELING"})
+        (settling is Settling.COMPLETE and status in {"RUNNING", "CANCELING"})
+        or (settling is Settling.FAILED and status == "RUNNING")
         or (settling is Settling.CANCELED and status == "CANCELING")
     )
 

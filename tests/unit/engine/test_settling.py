@@ -234,8 +234,11 @@ def test_a_cancel_is_never_given_up_and_tried_again_soon() -> None:
     assert NOW_NS < got.due_ns <= NOW_NS + 15 * NS_PER_S
 
 
-def test_a_file_that_failed_while_being_canceled_is_canceled() -> None:
-    assert settle(Verdict.FAILED, ending(canceling=True), **TROUBLE).settling is Settling.CANCELED
+def test_a_file_that_failed_while_being_canceled_is_withdrawn_all_the_same() -> None:
+    failed = settle(Verdict.FAILED, ending(canceling=True), **TROUBLE, checkpoint=RECORD)
+    assert (failed.settling, failed.checkpoint) == (Settling.RETURNED, written(RECORD))  # a withdrawal looks what it left
+    withdrawn = settle(Verdict.FAILED, ending(canceling=True, intent=Intent.WITHDRAW), **TROUBLE)
+    assert (withdrawn.settling, withdrawn.error_code) == (Settling.RETRY, "ChecksumMismatch")
 
 
 def test_a_movers_death_counts_a_failure_and_says_so() -> None:
