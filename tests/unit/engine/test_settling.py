@@ -236,7 +236,10 @@ def test_a_cancel_is_never_given_up_and_tried_again_soon() -> None:
 
 def test_a_file_that_failed_while_being_canceled_is_withdrawn_all_the_same() -> None:
     failed = settle(Verdict.FAILED, ending(canceling=True), **TROUBLE, checkpoint=RECORD)
-    assert (failed.settling, failed.checkpoint) == (Settling.RETURNED, written(RECORD))  # a withdrawal looks what it left
+    assert (failed.settling, failed.checkpoint) == (
+        Settling.RETURNED,
+        written(RECORD),
+    )  # a withdrawal looks what it left
     withdrawn = settle(Verdict.FAILED, ending(canceling=True, intent=Intent.WITHDRAW), **TROUBLE)
     assert (withdrawn.settling, withdrawn.error_code) == (Settling.RETRY, "ChecksumMismatch")
 

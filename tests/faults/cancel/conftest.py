@@ -1,0 +1,35 @@
+"""The stand of a case, on the emulator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from penstock.model import BucketKind, Credentials
+from tests.faults.cancel.stand import Site, Tide
+from tests.fixtures.emulator import EmulatorServer
+
+Opener = Callable[..., Tide]
+
+
+@pytest.fixture
+def open_tide(tmp_path: Path, emulator: EmulatorServer) -> Iterator[Opener]:
+    """Open it over a new bucket; everything is ended afterwards."""
+    with ExitStack() as opened:
+
+        def open_one(*, versioning: str = "") -> Tide:
+            site = Site(
+                name=emulator.bucket(versioning=versioning),
+                kind=BucketKind.OSS,
+                endpoint=emulator.endpoint,
+                region=emulator.region,
+                credentials=Credentials(
+                    access_key_id=emulator.access_key_id, access_key_secret=emulator.access_key_secret
+                ),
+            )
+            return Tide(tmp_path, site, opened)
+
+        yield open_one

@@ -1,0 +1,103 @@
+"""Cancels while much is under way: is each heard within two seconds, and is nothing left behind when it says so?
+
+PENSTOCK_CANCEL_SEED=7 PENSTOCK_CANCEL_FILES=2000 make test PYTEST_ARGS="tests/faults/cancel/test_under_load.py -s"
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from tests.faults.cancel.conftest import Opener
+from tests.faults.cancel.stand import LIVE, File, Tide, dealt, quantiles
+from tests.fixtures.chaosfaults import LATE
+from tests.fixtures.chaosproxy import Dice
+from tests.fixtures.waiting import wait_until
+
+SEED = int(os.environ.get("PENSTOCK_CANCEL_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+FILES = int(os.environ.get("PENSTOCK_CANCEL_FILES", "240"))
+LARGE = max(24, FILES // 10)
+HEARD_S = 2.0
+LULL_S = 1.0
+PATIENCE_S = 60.0 + FILES / 10
+
+
+class Watch:
+    """Cancels each file when its moment has come, and looks at once at whatever has become final."""
+
+    def __init__(self, tide: Tide, files: Sequence[File]) -> None:
+        self._tide = tide
+        self._due = sorted((file for file in files if file.cancel_at is not None), key=lambda file: file.cancel_at or 0)
+        self._waiting: dict[str, File] = {}
+        self._seen = (0, time.monotonic())
+        self.slowest_call_s = 0.0
+        self.too_late: list[File] = []
+        self.heard: list[File] = []
+
+    def step(self) -> bool:
+        """Call what is due, then look; whether all is done."""
+        requests = self._tide.proxy.requests
+        if requests != self._seen[0]:
+            self._seen = (requests, time.monotonic())
+        elif time.monotonic() - self._seen[1] > LULL_S:
+            requests = 1 << 30  # nothing moves any more: all that is left is due
+        while self._due and (self._due[0].cancel_at or 0) <= requests:
+            file = self._due.pop(0)
+            if self._tide.cancel(file):
+                self._waiting[file.sub_task_id] = file
+            else:
+                self.too_late.append(file)
+        if not self._waiting:
+            return not self._due
+        began_s = time.monotonic()
+        canceling = self._tide.items(Status="CANCELING")
+        now_s = time.monotonic()
+        self.slowest_call_s = max(self.slowest_call_s, now_s - began_s)
+        for sub_task_id in self._waiting.keys() - canceling.keys():
+            file = self._waiting.pop(sub_task_id)
+            file.took_s = now_s - file.called_s
+            file.status = str(self._tide.status(file)["Status"])
+            self._tide.judge(file, file.status)
+            self.heard.append(file)
+        return not self._due and not self._waiting
+
+
+def test_cancels_under_load_are_heard_soon_and_tell_the_truth(open_tide: Opener) -> None:
+    dice = random.Random(SEED)
+    tide = open_tide(versioning=dice.choice(["", "Enabled"]))
+    requests = LARGE * 9 + FILES
+    files = dealt(dice, large=LARGE, small=FILES - LARGE, requests=requests)
+    print(f"PENSTOCK_CANCEL_SEED={SEED} PENSTOCK_CANCEL_FILES={FILES}")
+    tide.lay(files)
+    tide.proxy.dice(Dice(seed=SEED, chance=1.0, faults=LATE, nth_max=1 << 30))
+    watch = Watch(tide, files)
+    tide.submit(files)
+    wait_until(watch.step, PATIENCE_S, "some were not heard")
+
+    took = quantiles([file.took_s or 0.0 for file in watch.heard])
+    ends = Counter(("large" if "large" in file.name else "small", file.is_import, file.status) for file in watch.heard)
+    print(
+        f"{len(watch.heard)} cancels {took}, {len(watch.too_late)} too late, a look took {watch.slowest_call_s:.3f} s at most"
+    )
+    print(
+        "\n".join(
+            f"{size} {'import' if is_import else 'export'} {status}: {count}"
+            for (size, is_import, status), count in sorted(ends.items())
+        )
+    )
+    assert Counter(file.status for file in watch.heard)["CANCELED"] > len(watch.heard) // 3, "they came too late"
+
+    wait_until(lambda: not any(tide.items(Status=status) for status in LIVE), PATIENCE_S, "not all have ended")
+    ended = tide.items()
+    for file in files:
+        status = ended[file.sub_task_id]["Status"]
+        assert file.status in {"", status}, f"{file.name} was {file.status} and is {status}"
+        assert status == "COMPLETE" or file in watch.heard, ended[file.sub_task_id]
+        tide.judge(file, status)
+    wait_until(lambda: not tide.helpers(), PATIENCE_S, "helpers are left")
+    assert tide.uploads() == []
+    late = [(file.name, file.took_s) for file in watch.heard if (file.took_s or 0.0) > HEARD_S + watch.slowest_call_s]
+    assert late == []
