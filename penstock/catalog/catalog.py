@@ -37,6 +37,7 @@ from penstock.catalog.verbs import (
     Claims,
     DataFlowQuery,
     Demand,
+    Explanation,
     Health,
     NewDataFlow,
     NewSubTask,
@@ -304,6 +305,10 @@ class Catalog:
     async def canceling(self, owner: str) -> Sequence[tuple[str, int]]:
         """(sub_task_id, attempt) of what `owner` holds and should withdraw."""
         return await self._read(lambda session: claims.canceling(session, owner))
+
+    async def explain(self, explanations: Sequence[Explanation]) -> None:
+        """Have sub-tasks that are being withdrawn say why that takes long, where they say nothing yet. Not synced."""
+        await self._work(lambda session: claims.explain(session, explanations), _UNSYNCED_WORK)
 
     async def set_health(self, data_flow_id: str, *, health: Health) -> None:
         """Running <-> Misconfigured, as the bucket was found; changes nothing in any other state."""

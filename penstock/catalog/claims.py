@@ -14,7 +14,7 @@ from penstock.catalog import identifiers
 from penstock.catalog.counting import Tally
 from penstock.catalog.database import Row
 from penstock.catalog.session import Session
-from penstock.catalog.verbs import Claimed, ClaimLane, Claims, Demand, Grant, Held
+from penstock.catalog.verbs import Claimed, ClaimLane, Claims, Demand, Explanation, Grant, Held
 from penstock.errors import FailureCode
 from penstock.model import (
     Condition,
@@ -230,3 +230,15 @@ def wake(session: Session, bucket: str, limit: int) -> int:
 def canceling(session: Session, owner: str) -> list[tuple[str, int]]:
     """What `owner` holds and should withdraw: (sub_task_id, attempt)."""
     return [(row["sub_task_id"], row["attempt"]) for row in session.rows("claims.canceling", owner=owner)]
+
+
+def explain(session: Session, explanations: Sequence[Explanation]) -> None:
+    """Say why these are not withdrawn yet."""
+    for one in explanations:
+        session.run(
+            "claims.explain_cancel",
+            number=identifiers.sub_task_number(one.sub_task_id),
+            attempt=one.attempt,
+            error_code=one.error_code,
+            error_message=one.error_message,
+        )

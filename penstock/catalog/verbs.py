@@ -299,6 +299,16 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why a CANCELING sub-task is not withdrawn yet, while this attempt is at it."""
+
+    sub_task_id: str
+    attempt: int
+    error_code: str
+    error_message: str
+
+
 class Health(StrEnum):
     """What the keeper found when it looked at a dataflow's bucket."""
 

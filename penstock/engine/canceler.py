@@ -1,47 +1,68 @@
-"""The canceler: tells movers at once which of their files were canceled.
+"""The canceler: tells movers at once which of their files were canceled, and callers why one is still being withdrawn.
 
 The catalog's rows are the truth; a bell makes it quick. Calls the catalog and the executor, settles nothing itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from penstock import failpoints
 from penstock.catalog.catalog import Catalog
+from penstock.catalog.verbs import Explanation
 from penstock.engine.executor import Attempt, Executor
-from penstock.engine.flights import Flights
+from penstock.engine.flights import Flight, Flights
 from penstock.engine.messages import Control
+from penstock.engine.options import to_ns
 from penstock.engine.owners import Owners
 from penstock.engine.runner import Runner
+from penstock.errors import FailureCode
+from penstock.model import Direction
 
 LOOK_AGAIN_S = 1.0
+LOOK_SOON_S = 0.5  # while something is being withdrawn
 SOON_S = 0.05
+EXPLAIN_S = 1.25
+"""Whoever cancels hears within two seconds that it is done, or why not yet."""
 
 
 class Canceler:
     """Finds canceled flights and tells their movers."""
 
     def __init__(
-        self, *, catalog: Catalog, executor: Executor, flights: Flights, runner: Runner, owners: Owners
+        self,
+        *,
+        catalog: Catalog,
+        executor: Executor,
+        flights: Flights,
+        runner: Runner,
+        owners: Owners,
+        now_ns: Callable[[], int],
     ) -> None:
         self._catalog = catalog
         self._executor = executor
         self._flights = flights
         self._runner = runner
         self._owners = owners
+        self._now_ns = now_ns
 
     async def step(self) -> float:
         """Tell what was canceled since the last step; returns how long nothing has to be looked at, in seconds."""
         if not len(self._flights):
             return LOOK_AGAIN_S
         told: dict[str, list[Attempt]] = {}
+        withdrawn: list[Flight] = []
         unknown = 0
         for owner in self._owners.alive(self._flights.owners()):
             for attempt in await self._catalog.canceling(owner):
                 flight = self._flights.find(attempt)
                 if flight is None:
                     unknown += 1  # its claim or its settlement is on the way between the catalog and us
-                elif not flight.canceling:
+                    continue
+                withdrawn.append(flight)
+                if not flight.canceling:
                     flight.canceling = True
+                    flight.canceled_ns = self._now_ns()
                     if flight.mover:
                         told.setdefault(flight.mover, []).append(attempt)
                     else:
@@ -50,4 +71,28 @@ class Canceler:
             failpoints.passing("cancel.tell")
             self._executor.control(mover, Control(canceled=tuple(attempts)))
             failpoints.passing("cancel.told")
-        return SOON_S if unknown else LOOK_AGAIN_S
+        await self._explain(withdrawn)
+        return SOON_S if unknown else LOOK_SOON_S if withdrawn else LOOK_AGAIN_S
+
+    async def _explain(self, withdrawn: list[Flight]) -> None:
+        """Have the rows say why they are still CANCELING, where that takes long and no attempt has said it."""
+        late_ns = self._now_ns() - to_ns(EXPLAIN_S)
+        late = [
+            flight
+            for flight in withdrawn
+            if flight.mover and not flight.is_explained and (flight.canceled_ns or flight.since_ns) <= late_ns
+        ]
+        if late:
+            await self._catalog.explain([_explanation(flight) for flight in late])
+        for flight in late:
+            flight.is_explained = True
+
+
+def _explanation(flight: Flight) -> Explanation:
+    transfer = flight.order.transfer
+    if transfer.direction is Direction.IMPORT:
+        code, whom = FailureCode.FILE_SYSTEM_UNAVAILABLE, f"file system {transfer.file_system_id}"
+    else:
+        code, whom = FailureCode.STORE_UNAVAILABLE, f"bucket {transfer.bucket}"
+    words = f"it is still being withdrawn: {whom} has not answered all that was asked for that"
+    return Explanation(sub_task_id=transfer.sub_task_id, attempt=transfer.attempt, error_code=code, error_message=words)

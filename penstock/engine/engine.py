@@ -79,7 +79,12 @@ class Engine:
         self.settler = self._made_settler()
         self.runner = self._made_runner()
         self.canceler = Canceler(
-            catalog=catalog, executor=executor, flights=self.flights, runner=self.runner, owners=self._owners
+            catalog=catalog,
+            executor=executor,
+            flights=self.flights,
+            runner=self.runner,
+            owners=self._owners,
+            now_ns=now_ns,
         )
         self.keeper = Keeper(
             catalog=catalog, flights=self.flights, owners=self._owners, options=options.keeper, now_ns=now_ns

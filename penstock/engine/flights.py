@@ -22,9 +22,11 @@ class Flight:
 
     __slots__ = (
         "attempt",
+        "canceled_ns",
         "canceling",
         "charged_bytes",
         "checkpoint",
+        "is_explained",
         "mover",
         "order",
         "owner",
@@ -43,6 +45,8 @@ class Flight:
         self.mover = ""
         self.since_ns = 0  # when it was handed to its mover
         self.canceling = order.canceling
+        self.canceled_ns = 0  # when its mover was told so; 0: it was so when it was claimed
+        self.is_explained = False  # why that takes long is in the catalog
         self.yielding = False
         self.charged_bytes = 0  # what its task was charged for its bytes so far
         self.progress: Progress | None = None

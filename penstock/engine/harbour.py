@@ -81,8 +81,8 @@ class GoneStore:
     def __init__(self, bucket: str) -> None:
         self.bucket = bucket
 
-    def heeding(self, stops: Callable[[], bool]) -> GoneStore:  # noqa: ARG002  nothing is waited for
-        """The same."""
+    def heeding(self, *_: Callable[[], bool]) -> GoneStore:
+        """The same: nothing is waited for."""
         return self
 
     def __getattr__(self, verb: str) -> Callable[..., object]:

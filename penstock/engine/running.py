@@ -66,7 +66,7 @@ class Running:
         self.begun_s = self._clock_s()
 
     def stop(self, reason: StopReason) -> None:
-        """Ask it to end. A fence outranks a cancel, a cancel a halt, a halt a drain; withdrawals and tidying are not canceled."""
+        """Ask it to end. A fence outranks a halt, a halt a cancel, a cancel a drain; withdrawals and tidying are not canceled."""
         if reason is StopReason.CANCEL and self.transfer.intent is not Intent.MOVE:
             return
         if self._reason is None or _RANK[reason] > _RANK[self._reason]:
@@ -101,4 +101,4 @@ class Running:
         self.record = record
 
 
-_RANK = {StopReason.DRAIN: 1, StopReason.HALT: 2, StopReason.CANCEL: 3, StopReason.FENCED: 4}
+_RANK = {StopReason.DRAIN: 1, StopReason.CANCEL: 2, StopReason.HALT: 3, StopReason.FENCED: 4}

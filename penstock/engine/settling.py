@@ -136,7 +136,9 @@ def _failed(outcome: Outcome, ending: Ending, options: RetryOptions, chance: Cha
     if intent is Intent.TIDY:
         return _settlement(ending, Settling.TIDIED)
     if ending.canceling and intent is Intent.MOVE:
-        return returned(ending, outcome)  # to be withdrawn at once: what it left behind, if anything, is looked for by that
+        return returned(
+            ending, outcome
+        )  # to be withdrawn at once: what it left behind, if anything, is looked for by that
     if ending.canceling:
         return _retry(reason, None, ending, options, chance, outcome=outcome)
     if ending.order.farewell is not None:

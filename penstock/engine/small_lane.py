@@ -22,7 +22,6 @@ from penstock.engine.pacer import SEEN_S
 from penstock.engine.running import Running
 from penstock.errors import StoreError, StoreUnavailableError
 from penstock.model import Direction
-from penstock.stores.stops import LISTEN_ON_S
 from penstock.transfer.moment import Moments
 from penstock.transfer.steps import Awaited, Pause, Steps
 from penstock.transfer.transfer import Outcome, StopReason, Transfer
@@ -42,14 +41,13 @@ _Peer = tuple[str, bool, bool]  # a bucket, whether the files are to stop, and w
 class Journey:
     """One file under way: its steps, and its place on the board."""
 
-    __slots__ = ("asked_s", "awaited", "place", "running", "steps", "stopped_s")
+    __slots__ = ("asked_s", "awaited", "place", "running", "steps")
 
     def __init__(self, running: Running, steps: Steps[Outcome], place: int) -> None:
         self.running = running
         self.steps = steps
         self.place = place
         self.asked_s = 0.0
-        self.stopped_s = 0.0
         self.awaited: Awaited | None = None
 
     @property
@@ -62,14 +60,12 @@ class Journey:
         """Whether it is to end now; small files are finished in a drain, until that halts them."""
         return self.running.stop_reason() not in {None, StopReason.DRAIN}
 
-    def is_given_up(self, now_s: float) -> bool:
-        """Whether its answer is to be waited for no longer; one that tells what became of a change is, for a while."""
-        if not self.is_to_stop:
-            return False
-        self.stopped_s = self.stopped_s or now_s
+    @property
+    def is_given_up(self) -> bool:
+        """Whether its answer is to be waited for no longer. A canceled PUT is: only its answer tells what became of it."""
         may_have_changed = self.running.transfer.direction is Direction.EXPORT
         is_canceled = self.running.stop_reason() is StopReason.CANCEL
-        return not (may_have_changed and is_canceled) or now_s - self.stopped_s >= LISTEN_ON_S
+        return self.is_to_stop and not (may_have_changed and is_canceled)
 
 
 class Helpers:
@@ -336,7 +332,7 @@ class SmallLane:
         """Whoever is to stop, or has waited for too long, waits no longer: neither here nor in a helper."""
         for descriptor, journey in list(self._asking.items()):
             bucket = journey.running.transfer.bucket
-            if journey.is_given_up(now_s):
+            if journey.is_given_up:
                 error = StoreUnavailableError("the answer was not waited for", bucket=bucket)
             elif now_s - journey.asked_s >= LATE_S:
                 words = f"bucket {bucket} gave no answer within {LATE_S:g} s"

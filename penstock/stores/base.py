@@ -261,11 +261,12 @@ class Store(Protocol):
         """What was found when the bucket was added (see `probe`)."""
         ...
 
-    def heeding(self, stops: Callable[[], bool]) -> Store:
+    def heeding(self, stops: Callable[[], bool], forsakes: Callable[[], bool] | None = None) -> Store:
         """The same bucket, over the same connections, for one piece of work: whoever waits in a verb asks `stops` a few times
         a second, and waits no longer once that is so. The verb then raises StoreUnavailableError.
 
-        An answer that would tell what became of a change is waited for some seconds more. Must not be closed.
+        An answer that would tell what became of a change is waited for until `forsakes` says so (None: as `stops`), and some
+        seconds more. Must not be closed.
         """
         ...
 

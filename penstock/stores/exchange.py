@@ -21,6 +21,7 @@ from penstock.stores.documents import Document
 from penstock.stores.message import Body, length_of
 from penstock.stores.pacer import Pacer, Weight
 from penstock.stores.refusals import ERROR_MAX_BYTES, Asked, delay_s, refusal
+from penstock.stores.stops import Stops
 from penstock.stores.wire import Response, Sent, Wire
 
 NOTHING_SHA256 = hashlib.sha256().hexdigest()
@@ -102,7 +103,7 @@ class Exchange:
         signer: Signer,
         clock: Callable[[], int],
         pacer: Pacer,
-        stops: Callable[[], bool] | None = None,
+        stops: Stops | None = None,
     ) -> None:
         self.bucket = bucket
         self._address = address
@@ -113,7 +114,7 @@ class Exchange:
         self.pacer = pacer
         self._stops = stops
 
-    def heeding(self, stops: Callable[[], bool]) -> Exchange:
+    def heeding(self, stops: Stops) -> Exchange:
         """The same, for somebody who may be told to stop: see `Store.heeding`."""
         return Exchange(
             bucket=self.bucket,
@@ -232,7 +233,7 @@ class Exchange:
 
     def tell(self, method: str, error: StoreError, *, began_s: float) -> None:
         """For `Begun` only: tell the pacer what came instead of the answer; that we stopped waiting is no fault of the store."""
-        if isinstance(error, StoreUnavailableError) and self._stops is not None and self._stops():
+        if isinstance(error, StoreUnavailableError) and self._stops is not None and self._stops.soon():
             self.pacer.lost(began_s=began_s)
         else:
             self.pacer.refused(method, error, began_s=began_s)

@@ -40,6 +40,7 @@ from penstock.stores.base import (
 )
 from penstock.stores.exchange import Exchange
 from penstock.stores.pending import Pending
+from penstock.stores.stops import Stops
 from penstock.stores.stream import Stream
 from penstock.stores.wire import Response
 
@@ -93,10 +94,10 @@ class HttpStore:
     def abilities(self) -> Abilities:
         return self._abilities
 
-    def heeding(self, stops: Callable[[], bool]) -> HttpStore:
+    def heeding(self, stops: Callable[[], bool], forsakes: Callable[[], bool] | None = None) -> HttpStore:
         return HttpStore(
             dialect=self._dialect,
-            exchange=self._exchange.heeding(stops),
+            exchange=self._exchange.heeding(Stops(soon=stops, late=forsakes or stops)),
             abilities=self._abilities,
             random_name=self._random_name,
         )

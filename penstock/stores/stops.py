@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 LISTEN_ON_S = 5.0
 """What would tell what became of a change is waited for so much longer than anything else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stops:
+    """Whether nothing is to be waited for that could be asked again (`soon`), and whether not even the word on what became of
+    a change is (`late`): that is listened for some seconds more."""
+
+    soon: Callable[[], bool]
+    late: Callable[[], bool]
 
 
 class Reluctant:

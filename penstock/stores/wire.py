@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -23,12 +23,13 @@ from penstock.stores.message import Body, BodyError, batches, head_of, length_of
 from penstock.stores.pacer import Pacer, Weight
 from penstock.stores.pool import Pool
 from penstock.stores.request_ids import RequestIds, request_id_of
-from penstock.stores.stops import Reluctant
+from penstock.stores.stops import Reluctant, Stops
 from penstock.stores.tempo import Tempo
 from penstock.stores.timeouts import SILENT_RETRY_S, Timeouts
 
 _UNTIMED = Tempo(Timeouts())
 REPEATABLE = frozenset({"GET", "HEAD"})
+_TELLING = frozenset({"PUT", "POST"})  # what became of these only their answers tell
 BLOCK_S = 0.5
 """One read blocks in the kernel for so long at most, then looks whether it is to go on."""
 
@@ -169,7 +170,7 @@ class Sent:
         body: Body,
         *,
         wait_s: float,
-        stops: Callable[[], bool] | None,
+        stops: Stops | None,
         weight: Weight,
     ) -> None:
         self._wire = wire
@@ -329,14 +330,14 @@ class Sent:
         """Send the request on this connection, which is closed when that fails."""
         timeouts = self._wire.timeouts
         sent = False
-        line.stops = self._stops
+        line.stops = None if self._stops is None else self._stops.soon
         line.weight = self._weight
         try:
             self._sent_whole = dialogue.transmit(line, batches(self._head, self._body), timeouts)
             sent = True
-            # A part changes nothing that its upload's abort would not end.
-            if self._stops is not None and self._method not in REPEATABLE and self._weight is not Weight.PART:
-                line.stops = Reluctant(self._stops)
+            # A part changes nothing that its upload's abort would not end, and to delete once more does no harm.
+            if self._stops is not None and self._method in _TELLING and self._weight is not Weight.PART:
+                line.stops = Reluctant(self._stops.late)
         except BodyError as error:
             raise (error.__cause__ or error) from None
         except HaltedError as error:
@@ -389,7 +390,7 @@ class Wire:
         *,
         first_byte_s: float | None = None,
         slot_s: float,
-        stops: Callable[[], bool] | None = None,
+        stops: Stops | None = None,
         weight: Weight = Weight.WHOLE,
     ) -> Sent | None:
         """Send one request; any status is an answer. None when no connection is free within `slot_s` seconds.
@@ -401,7 +402,7 @@ class Wire:
         else a streamed body raises.
         """
         head = head_of(method, target, headers, length_of(body))
-        if not self._pool.take_place(slot_s, stops, weight):
+        if not self._pool.take_place(slot_s, None if stops is None else stops.soon, weight):
             return None
         handed_over = False
         try:

@@ -72,9 +72,12 @@ class Attempt:
     def begin_withdrawal(self) -> None:
         """From now on the work is to leave nothing behind: cancel and drain do not stop it, only a fence does.
 
-        Where the store was to be waited for no longer it may be well all the same: it is asked again, but only briefly.
+        Where the store was to be waited for no longer it may be well all the same: it is asked again, but only briefly. So is it
+        after a cancel: the engine waits for it, and tells why.
         """
         self._withdraws = True
+        if self._given_up_ns is None and self.stopped is StopReason.CANCEL:
+            self.give_up()
         if self._given_up_ns is not None:
             self._hurries_until_ns = max(self._given_up_ns + _HURRY_NS, self.now_ns() + _HURRY_MIN_NS)
         self.check_fence()
@@ -123,6 +126,12 @@ class Attempt:
             self.give_up()
         return is_over
 
+    def is_forsaken(self) -> bool:
+        """Whether not even the word on what became of a change is waited for. Whoever cancels is told only what is known: as long
+        as a PUT may still be carried out, that nothing is there yet is no proof."""
+        is_canceled = self.hooks.stop_reason() is StopReason.CANCEL and not self._withdraws
+        return not is_canceled and self.is_unwanted()
+
     def give_up(self) -> None:
         """An answer of the store is, or may be, waited for no longer."""
         if self._given_up_ns is None:
@@ -151,7 +160,7 @@ class Attempt:
     def stoppable(self) -> Store:
         """The store, for all that has to be waited for: the wait ends when this attempt is to end."""
         if self._stoppable is None:
-            self._stoppable = self.store.heeding(self.is_unwanted)
+            self._stoppable = self.store.heeding(self.is_unwanted, self.is_forsaken)
         return self._stoppable
 
     def _stop(self, reason: StopReason) -> None:

@@ -30,6 +30,10 @@ CLOCK_SLACK_NS = 15 * 60 * 1_000_000_000
 """The clocks of store and service may differ that much: signatures allow it."""
 
 _ABORTS_MAX = 5
+_SECOND_LOOK_WAITS = (
+    5  # of the first wait before a second try: a second. Who has begun an upload sends its first part soon
+)
+_TOLD_MAX = 4
 
 
 def begin(attempt: Attempt, source: FileState, plan: Plan, metadata: Mapping[str, str]) -> Checkpoint:
@@ -130,13 +134,28 @@ def _abort_orphans(attempt: Attempt, intent: Checkpoint) -> None:
 
     Ours is on that exact key, was not there before the intent, began after it (as far as two clocks can tell), and has no
     parts: parts are only sent once the id is durable. An upload that shows anything else belongs to somebody else and is
-    left alone.
+    left alone. Somebody else's may have been begun just now: so it is looked twice, and of several none is touched.
+    Raises TransferError (StoreRefused, waiting helps) then.
     """
-    for upload in attempt.persist(lambda: _unfinished(attempt), check=attempt.check_fence):
-        if upload.upload_id in intent.known_upload_ids or upload.initiated_ns < intent.intent_ns - CLOCK_SLACK_NS:
-            continue
-        if not _has_parts(attempt, upload):
-            _abort_until_gone(attempt, upload.key, upload.upload_id)
+    found = [
+        upload
+        for upload in attempt.persist(lambda: _unfinished(attempt), check=attempt.check_fence)
+        if upload.upload_id not in intent.known_upload_ids
+        and upload.initiated_ns >= intent.intent_ns - CLOCK_SLACK_NS
+        and not _has_parts(attempt, upload)
+    ]
+    if found:
+        attempt.rest(attempt.limits.part_try_wait_s * _SECOND_LOOK_WAITS, attempt.check_fence)
+        found = [upload for upload in found if not _has_parts(attempt, upload)]
+    if len(found) > 1:
+        raise TransferError(
+            FailureCode.STORE_REFUSED,
+            f"{len(found)} empty multipart uploads of {intent.key!r} were begun at the same time, one of them is ours, and"
+            f" nothing tells which: abort those that nobody needs ({', '.join(upload.upload_id for upload in found[:_TOLD_MAX])})",
+            waiting_helps=True,
+        )
+    for upload in found:
+        _abort_until_gone(attempt, upload.key, upload.upload_id)
 
 
 def _has_parts(attempt: Attempt, upload: Upload) -> bool:

@@ -87,6 +87,11 @@ UPDATE sub_tasks SET error_code = :error_code, error_message = :error_message
  WHERE owner <> '' AND owner = :owner AND error_message = '' AND status IN ({before sub_task.fail})
    AND data_flow_number IN (SELECT number FROM data_flows WHERE status IN ({before data_flow.find_source}));
 
+-- explain_cancel: what is being withdrawn says why it takes long
+UPDATE sub_tasks SET error_code = :error_code, error_message = :error_message
+ WHERE number = :number AND attempt = :attempt AND owner <> '' AND error_message = ''
+   AND status IN ({when sub_task.withdraw});
+
 -- release: what an owner held can be claimed again
 UPDATE sub_tasks
    SET owner = '', due_ns = 0,

@@ -20,9 +20,10 @@ def open_tide(tmp_path: Path, emulator: EmulatorServer) -> Iterator[Opener]:
     """Open it over a new bucket; everything is ended afterwards."""
     with ExitStack() as opened:
 
-        def open_one(*, versioning: str = "") -> Tide:
+        def open_one(*, versioning: str = "", beside: Tide | None = None) -> Tide:
+            """`beside`: another HOME over the tree and the bucket of that one."""
             site = Site(
-                name=emulator.bucket(versioning=versioning),
+                name=emulator.bucket(versioning=versioning) if beside is None else beside.site.name,
                 kind=BucketKind.OSS,
                 endpoint=emulator.endpoint,
                 region=emulator.region,
@@ -30,6 +31,8 @@ def open_tide(tmp_path: Path, emulator: EmulatorServer) -> Iterator[Opener]:
                     access_key_id=emulator.access_key_id, access_key_secret=emulator.access_key_secret
                 ),
             )
-            return Tide(tmp_path, site, opened)
+            if beside is not None:
+                return Tide(tmp_path / "other", site, opened, root=beside.root)
+            return Tide(tmp_path / "home", site, opened)
 
         yield open_one

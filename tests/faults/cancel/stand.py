@@ -76,18 +76,22 @@ class File:
 
 
 class Tide:
-    """The stand. `ask` talks to the API as the one key of HOME."""
+    """The stand. `ask` talks to the API as the one key of HOME. With `root` its file system is that of another stand."""
 
-    def __init__(self, path: Path, site: Site, opened: ExitStack) -> None:
-        self.home = path / "home"
+    def __init__(self, home: Path, site: Site, opened: ExitStack, *, root: Path | None = None) -> None:
+        self.home = home
+        self.foreign: set[str] = set()  # ids of uploads of somebody else
         self.site = site
         self.proxy = opened.enter_context(ChaosProxy(site.endpoint))
         self.truth = site.opened()
         opened.callback(self.truth.close)
         self._init = init_home(self.home)
-        self.root = Path(self._init["root"])
+        self._file_system_id = self._init["file_system_id"]
+        self.root = root or Path(self._init["root"])
+        if root is not None:
+            self._file_system_id = run_cli("filesystem", "add", str(home), str(root)).strip()
         for directory in ("in", "out"):
-            (self.root / directory).mkdir()
+            (self.root / directory).mkdir(exist_ok=True)
         prefix = "OSS" if site.kind is BucketKind.OSS else "AWS"
         key, secret = ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET" if prefix == "OSS" else "SECRET_ACCESS_KEY")
         run_cli(
@@ -115,14 +119,18 @@ class Tide:
         self.service = start_service(self.home, command=SERVICE)
         if self._client is not None:
             self._client.close()
-        self._client = Client(
+        self._client = self.client()
+        return self.service
+
+    def client(self) -> Client:
+        """One more connection to the API, for another thread."""
+        return Client(
             ClientOptions(
                 endpoint=self.service.api,
                 access_key_id=self._init["access_key_id"],
                 access_key_secret=self._init["access_key_secret"],
             )
         )
-        return self.service
 
     def close(self) -> None:
         """End the service, whichever it is now."""
@@ -133,7 +141,7 @@ class Tide:
     def ask(self, action: str, **parameters: Any) -> dict[str, Any]:
         """One call."""
         assert self._client is not None
-        return self._client.call(action, {"FileSystemId": self._init["file_system_id"], **parameters})
+        return self._client.call(action, {"FileSystemId": self._file_system_id, **parameters})
 
     def _stream(self, is_import: bool) -> str:
         made = self.ask(
@@ -154,7 +162,7 @@ class Tide:
         for file in files:
             target = self.root / file.name
             if file.is_import:
-                self._put(file.name, file.content)
+                self.put(file.name, file.content)
             else:
                 target.write_bytes(file.content)
                 os.utime(target, ns=(OLD_NS, OLD_NS))
@@ -162,20 +170,24 @@ class Tide:
                 target.write_bytes(OLD)
                 os.utime(target, ns=(OLD_NS, OLD_NS))
             elif file.has_old:
-                self._put(file.name, OLD)
+                self.put(file.name, OLD)
             file.before = self.target(file)
 
-    def _put(self, key: str, content: bytes) -> None:
-        self.truth.put(key, [content], crc64=fastcrc.crc64.xz(content), metadata={}, precondition=Overwrite())
+    def put(self, key: str, content: bytes) -> str:
+        """Somebody's object; its ETag."""
+        done = self.truth.put(key, [content], crc64=fastcrc.crc64.xz(content), metadata={}, precondition=Overwrite())
+        return done.etag
 
     def submit(self, files: Sequence[File]) -> None:
         """All of them, by the bulk door."""
         assert self._client is not None
         for is_import, task in self.tasks.items():
             going = [file for file in files if file.is_import is is_import]
+            if not going:
+                continue
             made = self._client.create_sub_tasks(
                 [FileToMove(source=f"/{file.name}", target=f"/{file.name}") for file in going],
-                file_system_id=self._init["file_system_id"],
+                file_system_id=self._file_system_id,
                 data_flow_id=self.flow,
                 task_id=task,
             )
@@ -183,16 +195,19 @@ class Tide:
                 assert not created.code, created
                 file.sub_task_id = created.sub_task_id
 
-    def cancel(self, file: File) -> bool:
+    def cancel(self, file: File, client: Client | None = None) -> bool:
         """Whether it was still to be had."""
         file.called_s = time.monotonic()
+        names = {
+            "FileSystemId": self._file_system_id,
+            "DataFlowId": self.flow,
+            "DataFlowTaskId": self.tasks[file.is_import],
+            "DataFlowSubTaskId": file.sub_task_id,
+        }
+        asked = client or self._client
+        assert asked is not None
         try:
-            self.ask(
-                "CancelDataFlowSubTask",
-                DataFlowId=self.flow,
-                DataFlowTaskId=self.tasks[file.is_import],
-                DataFlowSubTaskId=file.sub_task_id,
-            )
+            asked.call("CancelDataFlowSubTask", names)
         except ApiRefusedError as error:
             if "cannot be cancelled" not in str(error):  # it had ended
                 raise
@@ -239,6 +254,8 @@ class Tide:
         found = [name.decode() for name in helpers if (directory / name.decode()).exists()]
         if not file.is_import:
             for upload in self.truth.list_uploads(prefix=file.name):
+                if upload.upload_id in self.foreign or upload.key != file.name:
+                    continue
                 parts = [part.number for part in self.truth.list_parts(upload.key, upload.upload_id)]
                 found.append(f"upload {upload.upload_id} with parts {parts}")
         return found
@@ -270,16 +287,21 @@ class Tide:
         return sorted(path.name for path in self.root.rglob(".penstock-*"))
 
     def uploads(self) -> list[str]:
-        """All unfinished uploads of the bucket."""
-        return [upload.key for upload in self.truth.list_uploads(prefix="")]
+        """All unfinished uploads of the bucket that are nobody else's."""
+        return [upload.key for upload in self.truth.list_uploads(prefix="") if upload.upload_id not in self.foreign]
 
 
-def dealt(dice: random.Random, *, large: int, small: int, requests: int) -> list[File]:
-    """Files in both directions, a third of them to be canceled at some request."""
+LARGE_BYTES = (3 * PART_BYTES, 9 * PART_BYTES)
+
+
+def dealt(
+    dice: random.Random, *, large: int, small: int, requests: int, large_bytes: tuple[int, int] = LARGE_BYTES
+) -> list[File]:
+    """Files in both directions, a third of them to be canceled at some request: small ones early, for all begin at once."""
     files: list[File] = []
     for number in range(large + small):
         is_large = number < large
-        size = dice.randrange(3 * PART_BYTES, 9 * PART_BYTES) if is_large else dice.choice([0, 100, 5000, 40_000])
+        size = dice.randrange(*large_bytes) if is_large else dice.choice([0, 100, 5000, 40_000])
         is_import = number % 2 == 0
         files.append(
             File(
@@ -287,7 +309,7 @@ def dealt(dice: random.Random, *, large: int, small: int, requests: int) -> list
                 is_import=is_import,
                 content=dice.randbytes(size),
                 has_old=dice.random() < 0.5,
-                cancel_at=dice.randrange(requests) if dice.random() < 1 / 3 else None,
+                cancel_at=dice.randrange(requests if is_large else small) if dice.random() < 1 / 3 else None,
             )
         )
     dice.shuffle(files)

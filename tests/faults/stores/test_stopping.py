@@ -49,16 +49,18 @@ def stop() -> threading.Event:
 
 
 @pytest.fixture
-def waiting(stop: threading.Event) -> Iterator[Callable[[Store, Callable[[Store], object]], Callable[[], None]]]:
+def waiting(stop: threading.Event) -> Iterator[Callable[..., Callable[[], None]]]:
     """Begin to wait in a thread; what comes back stops it, and returns, or raises, as it ends."""
     threads: list[threading.Thread] = []
 
-    def begin(store: Store, act: Callable[[Store], object]) -> Callable[[], None]:
+    def begin(
+        store: Store, act: Callable[[Store], object], *, forsakes: Callable[[], bool] | None = None
+    ) -> Callable[[], None]:
         ended: list[BaseException | None] = []
 
         def wait() -> None:
             try:
-                act(store.heeding(stop.is_set))
+                act(store.heeding(stop.is_set, forsakes))
             except BaseException as error:  # noqa: BLE001  told below
                 ended.append(error)
             else:
@@ -115,7 +117,7 @@ def test_a_stop_ends_a_wait_at_once(
         over.set()
 
 
-@pytest.mark.parametrize("answers", ["soon", "never"])
+@pytest.mark.parametrize("answers", ["soon", "never", "late, and nobody forsakes it"])
 def test_what_became_of_a_change_is_listened_for(
     open_at: Opener,
     stop: threading.Event,
@@ -123,14 +125,14 @@ def test_what_became_of_a_change_is_listened_for(
     monkeypatch: pytest.MonkeyPatch,
     answers: str,
 ) -> None:
-    """A PUT that is sent whole may have been done: its answer is worth some seconds."""
-    monkeypatch.setattr(stops, "LISTEN_ON_S", 20.0 if answers == "soon" else 0.5)
+    """A PUT that is sent whole may have been done: its answer is worth some seconds, or all the time that it takes."""
+    monkeypatch.setattr(stops, "LISTEN_ON_S", 20.0 if answers == "soon" else 0.2)
     sent = threading.Event()
 
     def late(peer: Peer) -> None:
         peer.read_request()
         sent.set()
-        if answers == "soon":
+        if answers != "never":
             assert stop.wait(20)
             threading.Event().wait(1.0)  # longer than anything else would be waited for
             peer.send(answer("200 OK", etag='"e"', x_oss_hash_crc64ecma=CRC64))
@@ -138,9 +140,9 @@ def test_what_became_of_a_change_is_listened_for(
 
     with ScriptedServer(late) as server:
         store = open_at(server.endpoint, timeouts=PATIENT)
-        end = waiting(store, put)
+        end = waiting(store, put) if "nobody" not in answers else waiting(store, put, forsakes=lambda: False)
         assert sent.wait(20)
-        if answers == "soon":
+        if answers != "never":
             end()
         else:
             with pytest.raises(StoreUnavailableError):

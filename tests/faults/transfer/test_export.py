@@ -233,6 +233,25 @@ def test_an_upload_is_found_again_where_the_stores_clock_is_behind(gate: Gate) -
     frozen.release()
 
 
+def test_an_upload_that_may_as_well_be_ours_is_left_alone_until_it_shows_whose_it_is(
+    gate: Gate, store: MemoryStore
+) -> None:
+    """A mover died between Initiate and learning the id, and somebody has begun an upload on the same key since, still empty."""
+    write(gate)
+    frozen = Frozen(gate, store, lambda record: bool(record.upload_id))
+    record = frozen.durable[-1]
+    frozen.release()
+    theirs = store.initiate(KEY, metadata={})
+    withdrawal = export(attempt=2, intent=Intent.WITHDRAW, checkpoint=record)
+    outcome = gate.move(withdrawal, store)
+    assert (outcome.verdict, outcome.code, outcome.checkpoint) == (Verdict.RETRY, FailureCode.STORE_REFUSED, record)
+    assert theirs in outcome.message
+    assert len(store.unfinished()) == 2
+    store.put_part(KEY, theirs, 1, [b"x"], crc64=crc64.update(b"x"))
+    assert gate.move(withdrawal, store).verdict is Verdict.CANCELED
+    assert [upload.upload_id for upload in store.unfinished()] == [theirs]
+
+
 @pytest.mark.parametrize("has_id", [False, True])
 def test_withdrawing_an_upload_leaves_nothing_and_touches_no_foreign_upload(
     gate: Gate, store: MemoryStore, has_id: bool

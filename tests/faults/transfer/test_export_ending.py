@@ -125,7 +125,7 @@ class SilentStore(MemoryStore):
     waited_ns = 0
     stays_silent = False
 
-    def heeding(self, stops: Callable[[], bool]) -> Self:
+    def heeding(self, stops: Callable[[], bool], forsakes: Callable[[], bool] | None = None) -> Self:
         self.stops = stops
         return self
 
@@ -254,7 +254,7 @@ class HeedingStore(MemoryStore):
         super().__init__(abilities=VERSIONED)
         self.heeds = False
 
-    def heeding(self, stops: Callable[[], bool]) -> Self:
+    def heeding(self, stops: Callable[[], bool], forsakes: Callable[[], bool] | None = None) -> Self:
         heeding = copy(self)
         heeding.heeds = True
         return heeding

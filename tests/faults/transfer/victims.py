@@ -289,7 +289,7 @@ class RemoteStore:
         self.begin("put", key, [bytes(piece) for piece in body], **rest)
         return MemoryStarted(self.end, lambda: None)
 
-    def heeding(self, stops: Callable[[], bool]) -> RemoteStore:
+    def heeding(self, stops: Callable[[], bool], forsakes: Callable[[], bool] | None = None) -> RemoteStore:
         return self
 
     def put(self, key: str, body: Iterable[Buffer], **rest: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from penstock.engine.canceler import EXPLAIN_S, LOOK_SOON_S
 from penstock.errors import FailureCode
 from penstock.model import SubTaskStatus
 from penstock.transfer.transfer import Intent, Verdict
@@ -44,15 +45,42 @@ async def test_a_file_that_was_published_first_is_complete(rig: Rig) -> None:
     assert (await rig.row(a)).status is SubTaskStatus.COMPLETE
 
 
-async def test_a_file_that_failed_meanwhile_is_canceled(rig: Rig) -> None:
+async def test_a_file_that_failed_meanwhile_is_withdrawn_all_the_same(rig: Rig) -> None:
+    """It may have left something behind: only who has looked says that it has not."""
     flow, stream, (a, b) = await running(rig, "a", "b")
     rig.executor.say(a, Verdict.FAILED, **TROUBLE)
     await rig.book.cancel(flow, stream, a)  # the failure is known here and not yet in the catalog
     await rig.book.cancel(flow, stream, b)
     await rig.turn()
     rig.executor.say(b, Verdict.FAILED, **TROUBLE)
+    await rig.turn(2)
+    assert [(await rig.row(name)).status for name in (a, b)] == [SubTaskStatus.CANCELING] * 2
+    for name in (a, b):
+        assert rig.executor.transfer(name).intent is Intent.WITHDRAW
+        rig.executor.say(name, Verdict.CANCELED)
     await rig.turn()
     assert [(await rig.row(name)).status for name in (a, b)] == [SubTaskStatus.CANCELED] * 2
+
+
+async def test_a_withdrawal_that_takes_long_says_so_within_two_seconds(rig: Rig) -> None:
+    """And what it said is gone when it is done; a reason that an attempt has told is not overwritten."""
+    flow, stream, (a, b) = await running(rig, "a", "b")
+    rig.executor.say(b, Verdict.RETRY, **TROUBLE)
+    await rig.turn()
+    for name in (a, b):
+        await rig.book.cancel(flow, stream, name)
+    await rig.turn()
+    assert await rig.engine.canceler.step() <= LOOK_SOON_S
+    assert (await rig.row(a)).error_message == ""
+    rig.book.clock.pass_s(EXPLAIN_S)
+    await rig.engine.canceler.step()
+    row = await rig.row(a)
+    assert (row.status, row.error_code) == (SubTaskStatus.CANCELING, FailureCode.FILE_SYSTEM_UNAVAILABLE)  # an import
+    assert "still being withdrawn" in row.error_message
+    assert (await rig.row(b)).error_message == TROUBLE["message"]
+    rig.executor.say(a, Verdict.CANCELED)
+    await rig.turn()
+    assert ((await rig.row(a)).status, (await rig.row(a)).error_message) == (SubTaskStatus.CANCELED, "")
 
 
 async def test_a_file_between_two_attempts_is_withdrawn(rig: Rig) -> None:
