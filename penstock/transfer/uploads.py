@@ -148,10 +148,11 @@ def _abort_orphans(attempt: Attempt, intent: Checkpoint) -> None:
         attempt.rest(attempt.limits.part_try_wait_s * _SECOND_LOOK_WAITS, attempt.check_fence)
         found = [upload for upload in found if not _has_parts(attempt, upload)]
     if len(found) > 1:
+        named = ", ".join(upload.upload_id for upload in found[:_TOLD_MAX])
         raise TransferError(
             FailureCode.STORE_REFUSED,
             f"{len(found)} empty multipart uploads of {intent.key!r} were begun at the same time, one of them is ours, and"
-            f" nothing tells which: abort those that nobody needs ({', '.join(upload.upload_id for upload in found[:_TOLD_MAX])})",
+            f" nothing tells which: abort those that nobody needs ({named})",
             waiting_helps=True,
         )
     for upload in found:

@@ -16,6 +16,7 @@ from penstock.stores.base import Overwrite, Store
 from penstock.stores.opening import open_store
 from tests.e2e.cli.processes import alive, descendants
 from tests.e2e.sdk import Flow, make_client, open_flow
+from tests.faults.matrix.trial import HELPERS
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.service import RunningService, init_home, run_cli, start_service
 from tests.fixtures.silentproxy import SilentProxy
@@ -110,7 +111,7 @@ class World:
 
     def leftovers(self) -> list[str]:
         """What must not be there once all has ended."""
-        found = [str(path) for path in self.root.rglob(".penstock-*")]
+        found = [str(path) for path in self.root.rglob(HELPERS)]
         for bucket in (self.well, self.silent):
             with closing(self.store(bucket)) as store:
                 found += [upload.key for upload in store.list_uploads(prefix="")]

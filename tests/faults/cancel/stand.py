@@ -25,6 +25,7 @@ from penstock.stores.base import Overwrite, Store
 from penstock.stores.opening import open_store
 from penstock.transfer import names
 from tests.faults.matrix import smallservice
+from tests.faults.matrix.trial import HELPERS
 from tests.fixtures.chaosproxy import ChaosProxy
 from tests.fixtures.service import RunningService, init_home, run_cli, start_service
 
@@ -283,8 +284,8 @@ class Tide:
         return bytes(content[:got])
 
     def helpers(self) -> list[str]:
-        """All names of ours in the tree."""
-        return sorted(path.name for path in self.root.rglob(".penstock-*"))
+        """All names of ours in the tree, but the mark of its root."""
+        return sorted(path.name for path in self.root.rglob(HELPERS))
 
     def uploads(self) -> list[str]:
         """All unfinished uploads of the bucket that are nobody else's."""
