@@ -77,6 +77,7 @@ class _LargeImport:
         self._journal: Journal | None = None
         self._recorded = Recorded()
         self._crcs: dict[int, int] = {}
+        self._is_promised = False
         self._is_published = False
 
     def run(self) -> Outcome:
@@ -102,6 +103,8 @@ class _LargeImport:
             is_changed = False
             if self._journal is not None:
                 is_changed = self._journal.remove()  # first: a journal without its partial file means "published"
+                if is_changed and self._is_promised:
+                    self._place.sync()  # and durably: nobody promises that names go in order, should the power be cut
             if self._partial is not None:
                 is_changed |= self._partial.discard()
             if is_changed:
@@ -227,6 +230,7 @@ class _LargeImport:
                 FailureCode.SOURCE_CHANGED, f"the partial file of /{attempt.transfer.path} was changed by somebody else",
                 waiting_helps=True,
             )  # fmt: skip
+        self._is_promised = True
         journal.record_publishing(
             Publishing(
                 inode=sealed.inode,

@@ -182,6 +182,8 @@ class Place:
         try:
             is_changed = journal.remove(self.directory, self.journal_name)
             if partial is not None:
+                if is_changed:
+                    self.sync()  # nobody promises that names go in order, should the power be cut in between
                 is_changed |= partial.discard()
         finally:
             if partial is not None:

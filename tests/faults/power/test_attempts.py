@@ -1,0 +1,98 @@
+"""Does the next attempt at one import tell the truth after a power cut, on every disk that may be left of the one before?
+
+The transfer alone, without catalog and service: all disks are tried, whether the file went through or its renaming failed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from penstock.transfer.transfer import Intent, Verdict
+from tests.faults.power import strace, victim
+from tests.faults.power.disk import Disk, changes_of
+from tests.faults.power.operations import Kind, Operation, read
+from tests.faults.power.recording import ROOM
+from tests.faults.power.states import State, States
+from tests.faults.power.victim import OLD
+from tests.fixtures.memorystore import MemoryStore
+
+pytestmark = pytest.mark.xdist_group("power")
+
+KINDS = ("small", "new-small", "large", "new-large")
+
+
+def recorded(kind: str, failing: str, tmp_path: Path) -> list[Operation]:
+    """What one attempt, or two where the first one fails, did below `tmp_path/fs`."""
+    trace = tmp_path / "trace"
+    words = ["-e", f"inject={failing}:when=1"] if failing else []
+    command = [*strace.recording(trace)[:-1], *words, "--", sys.executable, "-m", "tests.faults.power.victim"]
+    process = subprocess.Popen(
+        [*command, str(tmp_path / "fs"), kind, "2" if failing else "1"], cwd=ROOM, stdout=subprocess.DEVNULL
+    )
+    assert process.wait(60) == 0
+    strace.wait_ended(trace, process.pid)
+    assert not failing or "(INJECTED)" in trace.read_text(encoding="latin-1")
+    return read(trace, world=tmp_path / "fs")
+
+
+def disks(kind: str, failing: str, tmp_path: Path) -> Iterator[tuple[State, States]]:
+    """Every disk that a power cut may leave."""
+    root = tmp_path / "fs"
+    (root / "base").mkdir(parents=True)
+    (root / "base" / "data.bin").write_bytes(OLD)
+    before = Disk.of(root, matters=lambda path: True)
+    operations = [one for one in recorded(kind, failing, tmp_path) if one.kind is not Kind.SEND]
+    changes, end = changes_of(before, operations, root, matters=lambda path: True)
+    moments = [moment for one in operations for moment in (one.begin - 1, one.end)]
+    states = States(before, changes, end, keeps=lambda path: False, moments=moments)
+    for state in states.every():
+        yield state, states
+
+
+def judge(kind: str, place: Path, store: MemoryStore, intent: Intent) -> None:
+    """The next attempt, whose word has to be true."""
+    gate = victim.a_gate(place)
+    try:
+        target = place / victim.what(kind).path
+        existing = OLD if kind in victim.BODIES else None
+        found = target.read_bytes() if target.exists() else None
+        assert found in {existing, victim.body_of(kind)}, "torn"
+        moved = replace(victim.what(kind), attempt=3, intent=intent)
+        outcome = gate.move(moved, store, lane=victim.lane_of(kind))
+        there = target.read_bytes() if target.exists() else None
+        if intent is Intent.MOVE:
+            assert outcome.verdict is Verdict.COMPLETE, outcome
+        if outcome.verdict is Verdict.COMPLETE:
+            assert there == victim.body_of(kind), "it is said to be COMPLETE"
+        else:
+            assert outcome.verdict is Verdict.CANCELED, outcome
+            assert there == found
+            assert there == existing or kind.endswith("small"), "it is said to be CANCELED"
+        assert gate.move(replace(moved, attempt=4, intent=Intent.TIDY), store).verdict is Verdict.TIDIED
+        assert gate.helpers() == []
+    finally:
+        gate.close()
+
+
+@pytest.mark.parametrize("failing", ["", "renameat:error=EIO"], ids=["published", "not-renamed"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_word_of_the_next_attempt_is_true(tmp_path: Path, kind: str, failing: str) -> None:
+    count, store = 0, victim.a_bucket(kind)
+    for state, states in disks(kind, failing, tmp_path):
+        for intent in (Intent.MOVE, Intent.WITHDRAW):
+            count += 1
+            place = tmp_path / "disks" / f"{count}"
+            states.disk(state).write(place)
+            try:
+                judge(kind, place, store, intent)
+            except AssertionError as error:
+                error.add_note(f"{intent} after {state}; missing: {states.lost(state)}; {place} is what it became")
+                raise
+    assert count > 20
+    print(f"{count // 2} disks")
