@@ -43,7 +43,7 @@ class ApiOptions:
     head_time_s: float = 20.0
     keep_alive_s: float = 75.0
     linger_s: float = 2.0  # for callers to read a refusal while they are still sending
-    connections_max: int = 4096  # a process may have fewer files open: `app.descriptors`
+    connections_max: int = 4096  # a process may have fewer files open: `app.limits`
     parameter_max_count: int = 256
     bulk_entries_max: int = 1000
     store_time_s: float = 10.0

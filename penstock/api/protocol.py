@@ -88,7 +88,7 @@ def parse_headers(raw: Iterable[tuple[bytes, bytes]], options: ApiOptions) -> di
     total_bytes = 0
     for raw_name, raw_value in raw:
         total_bytes += len(raw_name) + len(raw_value)
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip(" \t")
         if name in headers:
             values = repeated.setdefault(name, [headers[name]])
             values.append(value)

@@ -25,9 +25,9 @@ import uvloop
 from penstock import failpoints, telemetry
 from penstock.api.application import create_api
 from penstock.app.addresses import Addresses, publish_addresses, withdraw_addresses
-from penstock.app.descriptors import connections_within_limit
 from penstock.app.embedded import listen, url_of
 from penstock.app.emulator_process import EmulatorProcess
+from penstock.app.limits import connections_within_limit, leave_no_core_files
 from penstock.app.lock import service_lock
 from penstock.app.metrics_page import PATH, MetricsPage, host_and_port, metrics_server
 from penstock.app.options import api_options, catalog_bounds, engine_options, executor_options
@@ -69,6 +69,7 @@ class ServiceEndedError(PenstockError):
 
 def serve_home(home: Home, options: ServeOptions) -> None:
     """Serves until SIGTERM or SIGINT. Raises HomeInUseError, SettingsError, ServiceEndedError, CatalogError."""
+    leave_no_core_files()
     take_over_server_log()
     failpoints.arm(options.traps)
     settings = load_settings(home)

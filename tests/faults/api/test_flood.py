@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from penstock.app.descriptors import CONNECTIONS_MAX
+from penstock.app.limits import CONNECTIONS_MAX
 from tests.faults.api.conftest import client_of
 from tests.fixtures.service import COMMAND, RunningService, init_home, start_service
 from tests.fixtures.waiting import wait_until

@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from penstock.app.descriptors import CONNECTIONS_MAX, FEWEST, OURS, connections_within_limit
+from penstock.app.limits import CONNECTIONS_MAX, FEWEST, OURS, connections_within_limit
 
 WANTED = CONNECTIONS_MAX + OURS
 ENDLESS = resource.RLIM_INFINITY

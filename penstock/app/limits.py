@@ -1,6 +1,7 @@
-"""How many files and connections the process may have open, and how many of them callers of the API get.
+"""What the process, and those it starts, may take of the system: files open at a time, and no core files.
 
-Where callers could take them all, the catalog, the movers' pipes and the listener itself would have none left.
+Where callers of the API could take all files, the catalog, the movers' pipes and the listener itself would have none left. A core
+file would hold every secret that the process held.
 """
 
 from __future__ import annotations
@@ -22,3 +23,8 @@ def connections_within_limit() -> int:
     if soft == resource.RLIM_INFINITY:
         return CONNECTIONS_MAX
     return max(min(CONNECTIONS_MAX, soft - OURS), FEWEST)
+
+
+def leave_no_core_files() -> None:
+    """From now on a crash leaves none, of the processes that this one starts neither."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
