@@ -32,8 +32,8 @@ from penstock.stores.opening import open_store
 from tests.faults.matrix.smallservice import LIMITS
 from tests.faults.power.keptmovers import KeptMovers
 from tests.faults.power.recording import FINAL, HELPERS, File, Recording
+from tests.faults.power.shores import Shore, Shores, shores
 from tests.faults.power.states import State, States
-from tests.fixtures.emulator import EmulatorServer, start_emulator
 from tests.fixtures.ledger import recount
 from tests.fixtures.waiting import seen_until
 
@@ -46,7 +46,7 @@ MOVER_LIMITS = MoverLimits(small_files=8, small_threads=4, large_files=2, sweep_
 class Recoverer:
     """Starts a service on one disk after the other. Use it within `recoverer`."""
 
-    def __init__(self, recording: Recording, path: Path) -> None:
+    def __init__(self, recording: Recording, path: Path, shores: Shores) -> None:
         path.mkdir()
         self._recording = recording
         self._path = path
@@ -60,15 +60,17 @@ class Recoverer:
                 lock_path=path / "movers.lock", secrets_path=self._secrets, movers=1, limits=MOVER_LIMITS
             )
         )
-        self._shared: EmulatorServer | None = None
+        self._shores = shores
+        self._shared: Shore | None = None
         if recording.facts.way.is_import:
             shutil.copytree(recording.world / "home" / "emulator", path / "shore")
             self._shared = self._start_shore(path / "shore")
 
-    def _start_shore(self, root: Path) -> EmulatorServer:
+    def _start_shore(self, root: Path) -> Shore:
         key = load_credentials(self._secrets, self._bucket)
-        (root.with_name(f"{root.name}.keys")).write_text(f"{key.access_key_id} {key.access_key_secret}\n")
-        return start_emulator(root)
+        keys = self._path / "keys"
+        keys.write_text(f"{key.access_key_id} {key.access_key_secret}\n")
+        return self._shores.serve(root, keys)
 
     async def end(self) -> None:
         """End all processes."""
@@ -148,7 +150,7 @@ class Recoverer:
 
     # ----------------------------------------------------------------------------------------------------------- going on
 
-    async def _serve(self, home: Home, shore: EmulatorServer) -> None:
+    async def _serve(self, home: Home, shore: Shore) -> None:
         """Until all files have ended and nothing is left behind."""
         registry = embed(load_registry(home), endpoint=shore.endpoint, region=shore.region)
         catalog = await Catalog.open(
@@ -184,7 +186,7 @@ class Recoverer:
 
     # --------------------------------------------------------------------------------------------------------- after it
 
-    def _judge(self, home: Home, shore: EmulatorServer, replaced: frozenset[str]) -> None:
+    def _judge(self, home: Home, shore: Shore, replaced: frozenset[str]) -> None:
         recount(home.catalog_file)
         ended = _statuses(home)
         known = {file.sub_task_id: file for file in self._recording.facts.files}
@@ -198,7 +200,7 @@ class Recoverer:
         else:
             self._judge_bucket(home, shore, moved)
 
-    def _judge_bucket(self, home: Home, shore: EmulatorServer, moved: Iterable[File]) -> None:
+    def _judge_bucket(self, home: Home, shore: Shore, moved: Iterable[File]) -> None:
         registry: Registry = embed(load_registry(home), endpoint=shore.endpoint, region=shore.region)
         with closing(self._open_bucket(replace(registry.buckets[self._bucket], endpoint=shore.endpoint))) as store:
             for file in moved:
@@ -214,11 +216,12 @@ class Recoverer:
 @asynccontextmanager
 async def recoverer(recording: Recording, path: Path) -> AsyncIterator[Recoverer]:
     """One that works in `path`, which it makes."""
-    made = Recoverer(recording, path)
-    try:
-        yield made
-    finally:
-        await made.end()
+    with shores() as open_shores:
+        made = Recoverer(recording, path, open_shores)
+        try:
+            yield made
+        finally:
+            await made.end()
 
 
 def _statuses(home: Home) -> Mapping[str, str]:
