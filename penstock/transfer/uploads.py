@@ -29,6 +29,8 @@ KNOWN_MAX = 1000
 CLOCK_SLACK_NS = 15 * 60 * 1_000_000_000
 """The clocks of store and service may differ that much: signatures allow it."""
 
+_BEGUN_WITHIN_NS = 15 * 60 * 1_000_000_000
+"""All tries of Initiate together take less, from the intent on: what begins later is not ours, however long nobody looked."""
 _ABORTS_MAX = 5
 _SECOND_LOOK_WAITS = (
     5  # of the first wait before a second try: a second. Who has begun an upload sends its first part soon
@@ -132,16 +134,17 @@ def _abort_until_gone(attempt: Attempt, key: str, upload_id: str) -> None:
 def _abort_orphans(attempt: Attempt, intent: Checkpoint) -> None:
     """Remove the upload of an intent whose id was never learned.
 
-    Ours is on that exact key, was not there before the intent, began after it (as far as two clocks can tell), and has no
+    Ours is on that exact key, was not there before the intent, began soon after it (as far as two clocks can tell), and has no
     parts: parts are only sent once the id is durable. An upload that shows anything else belongs to somebody else and is
     left alone. Somebody else's may have been begun just now: so it is looked twice, and of several none is touched.
     Raises TransferError (StoreRefused, waiting helps) then.
     """
+    since_ns, until_ns = intent.intent_ns - CLOCK_SLACK_NS, intent.intent_ns + _BEGUN_WITHIN_NS + CLOCK_SLACK_NS
     found = [
         upload
         for upload in attempt.persist(lambda: _unfinished(attempt), check=attempt.check_fence)
         if upload.upload_id not in intent.known_upload_ids
-        and upload.initiated_ns >= intent.intent_ns - CLOCK_SLACK_NS
+        and since_ns <= upload.initiated_ns <= until_ns
         and not _has_parts(attempt, upload)
     ]
     if found:

@@ -23,7 +23,7 @@ from tests.fixtures.waiting import wait_until
 
 __all__ = ["world"]  # the fixture
 
-HALFWAY = SMALL[:20] + LARGE[:4]
+HALFWAY = SMALL[:12] + LARGE[:4]
 LATER = ("small200", "large8")
 MIB = 1 << 20
 WELL_S = 25.0  # before the first read of the silent store has timed out

@@ -22,7 +22,7 @@ from tests.fixtures.waiting import wait_until
 
 SEED = int(os.environ.get("PENSTOCK_CANCEL_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 CRASHES = int(os.environ.get("PENSTOCK_CANCEL_CRASHES", "1"))
-LARGE, SMALL = 12, 12
+LARGE, SMALL = 10, 10
 PATIENCE_S = 60.0
 MANY = 1 << 30
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from functools import partial
 
-import pytest
-
 from tests.faults.cancel.conftest import Opener
 from tests.faults.cancel.stand import PART_BYTES, File, Tide
 from tests.fixtures.chaosfaults import ANY, FAULTS, late
@@ -20,11 +18,11 @@ KINDS = ("head", "put", "put_part", "initiate", "abort", "list_parts", "list_upl
 MANY = 1 << 30
 
 
-def four(dice: random.Random) -> list[File]:
+def four(dice: random.Random, phase: str) -> list[File]:
     """A large and a small file each way, whose targets are there already."""
     return [
         File(
-            name=f"{'in' if is_import else 'out'}/{size}",
+            name=f"{'in' if is_import else 'out'}/{size} {phase}",
             is_import=is_import,
             content=dice.randbytes(40_000 if size == "small" else 8 * PART_BYTES + 5),
             has_old=True,
@@ -51,22 +49,27 @@ def canceled(tide: Tide, files: list[File]) -> dict[str, str]:
     return said
 
 
-@pytest.mark.parametrize("fault", ["silence", "500"])
-def test_a_store_that_is_away_leaves_them_canceling_until_it_is_back(open_tide: Opener, fault: str) -> None:
-    """Imports have nothing there, and are done at once."""
+def test_they_are_canceling_with_a_reason_until_it_is_true(open_tide: Opener) -> None:
     tide = open_tide()
-    files = four(random.Random(1))
+    for fault in ("silence", "500"):
+        check_away(tide, fault)
+    check_late(tide)
+
+
+def check_away(tide: Tide, fault: str) -> None:
+    """The store answers nothing, or refuses all, until it is back. Imports have nothing there, and are done at once."""
+    files = four(random.Random(1), fault)
     tide.lay(files)
     slow = Fault(name="slow", act=partial(late, before_s=0.0, after_s=0.3), kinds=ANY)
     tide.proxy.script(*(Rule(kind=kind, fault=slow, times=MANY) for kind in KINDS))
     tide.submit(files)
-    out = [file.name for file in files if not file.is_import]
-    wait_until(lambda: tide.proxy.asked("put_part", out[1]) >= 2, PATIENCE_S, "no part was sent")
+    large = f"out/large {fault}"
+    wait_until(lambda: tide.proxy.asked("put_part", large) >= 2, PATIENCE_S, "no part was sent")
     tide.proxy.script(*(Rule(kind=kind, fault=FAULTS[fault], times=MANY) for kind in (*KINDS, "complete")))
     going = [file for file in files if tide.status(file)["Status"] == "RUNNING"]
     said = canceled(tide, going)
-    assert said["in/large"] == "CANCELED"
-    assert said["out/large"] == "CANCELING"
+    assert said[f"in/large {fault}"] == "CANCELED"
+    assert said[large] == "CANCELING"
     tide.proxy.script()
     wait_until(lambda: not tide.items(Status="CANCELING"), PATIENCE_S, "they are not done though the store is back")
     for file in going:
@@ -75,10 +78,9 @@ def test_a_store_that_is_away_leaves_them_canceling_until_it_is_back(open_tide: 
     assert tide.uploads() == []
 
 
-def test_a_put_that_is_carried_out_late_is_not_taken_for_undone(open_tide: Opener) -> None:
-    """The store has all of it and takes three seconds: as long as it may still do it, that nothing is there is no proof."""
-    tide = open_tide()
-    file = File(name="out/small", is_import=False, content=b"late" * 1000, has_old=True)
+def check_late(tide: Tide) -> None:
+    """The store has all of a file and takes three seconds: while it may still do it, that nothing is there is no proof."""
+    file = File(name="out/late", is_import=False, content=b"late" * 1000, has_old=True)
     tide.lay([file])
     slow = Fault(name="slow", act=partial(late, before_s=3.0, after_s=0.0), kinds=ANY)
     tide.proxy.script(Rule(kind="put", fault=slow))

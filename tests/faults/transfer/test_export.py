@@ -252,6 +252,21 @@ def test_an_upload_that_may_as_well_be_ours_is_left_alone_until_it_shows_whose_i
     assert [upload.upload_id for upload in store.unfinished()] == [theirs]
 
 
+def test_an_upload_that_was_begun_long_after_is_not_taken_for_ours(gate: Gate) -> None:
+    """The service was down for an hour between Initiate and the look for what it had begun."""
+    down_ns = [0]
+    store = MemoryStore(clock=lambda: later() + down_ns[0])
+    write(gate)
+    frozen = Frozen(gate, store, lambda record: bool(record.upload_id))
+    record = frozen.durable[-1]
+    frozen.release()
+    down_ns[0] = 3600 * 10**9
+    theirs = store.initiate(KEY, metadata={})
+    outcome = gate.move(export(attempt=2, intent=Intent.WITHDRAW, checkpoint=record), store)
+    assert outcome.verdict is Verdict.CANCELED
+    assert [upload.upload_id for upload in store.unfinished()] == [theirs]
+
+
 @pytest.mark.parametrize("has_id", [False, True])
 def test_withdrawing_an_upload_leaves_nothing_and_touches_no_foreign_upload(
     gate: Gate, store: MemoryStore, has_id: bool
