@@ -5,6 +5,7 @@ Calls only sqlite3. Every sqlite3 error is mapped here; nothing outside knows wh
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Sequence
@@ -45,6 +46,7 @@ class SqliteConnection:
 
     def __init__(self, path: Path, *, busy_wait_s: float) -> None:
         self._durability = Durability.SYNCED
+        self._log = f"{path}-wal"
         try:
             self._raw = sqlite3.connect(
                 path,
@@ -131,14 +133,33 @@ class SqliteConnection:
                 statement = ""
 
     def renew_log(self) -> None:
-        """Copy the log into the database and begin a new one.
+        """Copy the log into the database and begin a new one, after a commit has failed.
 
-        After a failed fsync the kernel may call pages of the log clean that never reached the disk; nothing that is
-        acknowledged later may stand behind them.
+        After a failed fsync the kernel may call pages of the log clean that never reached the disk. Were it only synced once
+        more, the database would be copied from what a power cut can still take away. So it is written anew in its place first.
         """
+        self._rewrite_log()
         (row,) = self.fetch("PRAGMA wal_checkpoint(TRUNCATE)", ())
         if row["busy"]:
             raise BrokenConnectionError("the catalog's log cannot be renewed while somebody reads from it; try again")
+
+    def _rewrite_log(self) -> None:
+        """The same bytes: readers see no difference, and there is no other writer. SQLite keeps no lock on this file."""
+        try:
+            log = os.open(self._log, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise BrokenConnectionError(f"the catalog's log cannot be opened: {error.strerror}") from error
+        try:
+            offset = 0
+            while piece := os.pread(log, _FILLER_BYTES, offset):
+                offset += os.pwrite(log, piece, offset)
+            os.fsync(log)
+        except OSError as error:
+            raise BrokenConnectionError(f"the catalog's log cannot be written anew: {error.strerror}") from error
+        finally:
+            os.close(log)
 
     def lengthen_log(self, bytes_ready: int) -> None:
         """Let the log's file have that length before it is needed: a commit into a file that grows takes half as long again.

@@ -1,8 +1,9 @@
 """A model of a disk: files and names below one directory, the changes that operations make to them, and what survives of those.
 
 A change survives a power cut for certain once a sync that began after it has ended: of the file, for what is in it; of the
-directory, for a name. Until then it may be lost or not, whatever becomes of its neighbours: nothing is assumed of the order in
-which a file system writes, not even that syncing a new file keeps its name. A rename is one change: it happens or not.
+directory, for a name. A sync that failed is believed: what it was to make durable never is, whatever a later one says. All
+else may be lost or not, whatever becomes of its neighbours: nothing is assumed of the order in which a file system writes, not
+even that syncing a new file keeps its name. A rename is one change: it happens or not.
 """
 
 from __future__ import annotations
@@ -277,7 +278,7 @@ def changes_of(
         path, new_path = operation.path[prefix:], operation.new_path[prefix:]
         if operation.kind is Kind.SEND or not matters(path):
             continue
-        if operation.kind in {Kind.SYNC, Kind.DATA_SYNC}:
+        if operation.kind in {Kind.SYNC, Kind.DATA_SYNC, Kind.FAILED_SYNC}:
             node = disk.find(path)
             if node is not None:
                 syncs.setdefault(node, []).append(operation)
@@ -290,7 +291,14 @@ def changes_of(
 
 def _settled(change: Change, syncs: Collection[Operation]) -> Change:
     needs_all = change.operation.kind is Kind.DRESS
-    ends = [one.end for one in syncs if one.begin > change.end and not (needs_all and one.kind is Kind.DATA_SYNC)]
+    later = [one for one in syncs if one.begin > change.end]
+    failed = min((one.begin for one in later if one.kind is Kind.FAILED_SYNC), default=NEVER)
+    ends = [
+        one.end
+        for one in later
+        if one.kind is Kind.SYNC or (one.kind is Kind.DATA_SYNC and not needs_all)
+        if one.end < failed  # the kernel may call pages clean that it could not write
+    ]
     return Change(
         operation=change.operation,
         node=change.node,

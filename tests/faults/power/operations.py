@@ -25,6 +25,7 @@ class Kind(StrEnum):
     DRESS = "dress"  # permissions or times
     SYNC = "sync"
     DATA_SYNC = "data sync"  # without what is not needed to read the data: times, permissions
+    FAILED_SYNC = "failed sync"  # of either sort: what was not durable before never will be, whatever a later one says
     RENAME = "rename"
     LINK = "link"
     UNLINK = "unlink"
@@ -38,7 +39,10 @@ AT_THE_END = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One call that succeeded. `offset` is where it writes (AT_THE_END: behind all), or the length it gives."""
+    """One call that succeeded, or a sync that did not.
+
+    `offset` is where it writes (AT_THE_END: behind all), or the length that it gives.
+    """
 
     kind: Kind
     process: int
@@ -111,6 +115,7 @@ _LINE = re.compile(r"^(?P<process>\d+) +(?P<name>\w+)\((?P<rest>.*)$", re.DOTALL
 _RESUMED = re.compile(r"^(?P<process>\d+) +<\.\.\. (?P<name>\w+) resumed>(?P<rest>.*)$", re.DOTALL)
 _RESULT = re.compile(r"\)\s+= (?P<number>-?\d+)(?:<(?P<path>[^>]*)>)?[^=]*$")
 _PIECE = re.compile(r"iov_base=\"(?P<data>(?:[^\"\\]|\\.)*)\"", re.DOTALL)
+_SYNCS = frozenset({"fsync", "fdatasync"})
 _UNFINISHED = " <unfinished ...>"
 
 
@@ -160,7 +165,7 @@ class _Call(NamedTuple):
 def _operation(call: _Call, inside: str) -> Operation | None:
     name, text = call.name, call.text
     result = _RESULT.search(text[-4096:])
-    if result is None or int(result["number"]) < 0:
+    if result is None or (int(result["number"]) < 0 and name not in _SYNCS):
         return None
     arguments = text[: len(text) - len(text[-4096:]) + result.start()]
     pattern = _PATTERNS.get(name)
@@ -180,6 +185,8 @@ def _made(call: _Call, kind: Kind, found: re.Match[str], result: re.Match[str]) 
     path = groups["path"] if "path" in groups else _joined(groups["at"], groups["name"])
     if kind is Kind.CREATE:
         path = result["path"] or path
+    if int(result["number"]) < 0:
+        kind = Kind.FAILED_SYNC
     if kind is Kind.UNLINK and groups.get("flags") == "AT_REMOVEDIR":
         kind = Kind.REMOVE_DIRECTORY
     data = b""

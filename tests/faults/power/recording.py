@@ -11,7 +11,7 @@ import random
 import shutil
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -21,6 +21,7 @@ from typing import Any
 import alibabacloud_oss_v2 as oss
 
 from penstock.client import Client, ClientOptions
+from penstock.errors import ApiRefusedError
 from penstock.settings.home import Home
 from penstock.stores.credentials import load_credentials
 from tests.faults.matrix.smallservice import LARGE_BYTES, SMALL_BYTES
@@ -34,6 +35,7 @@ from tests.fixtures.waiting import wait_until
 ROOM = Path(__file__).parents[3]
 SERVICE = (sys.executable, str(Path(tracedservice.__file__)))
 PATIENCE_S = 60.0
+FAILS = "fdatasync:error=EIO:when=6"  # of each thread; the catalog's writer is the only one that syncs so often
 HELPERS = ".penstock-????????????????.*"
 """Partial files and journals; the mark of the root has another name."""
 FINAL = frozenset({"COMPLETE", "FAILED", "CANCELED", "EXPIRED"})
@@ -46,7 +48,8 @@ class Way(StrEnum):
     IMPORT_LARGE = "import-large"
     EXPORT_SMALL = "export-small"
     EXPORT_LARGE = "export-large"
-    ACCEPTED = "accepted"  # many are accepted, few moved: the catalog, with copies of its log
+    ACCEPTED = "accepted"  # a crowd, of which the catalog's log is copied several times meanwhile
+    SYNC_FAILS = "sync-fails"  # the same, and once the log cannot be synced: who asked just then has to ask again
 
     @property
     def is_import(self) -> bool:
@@ -150,20 +153,34 @@ def record(way: Way, directory: Path) -> Recording:
     home = directory / "world" / "home"
     home.parent.mkdir(parents=True)
     init = init_home(home)
-    environment = {"PYTHONPATH": str(ROOM)}
     work = _Work(way, home, init)
     work.make_tree()
-    shutil.copytree(directory / "world", directory / "before")
+    is_failing = way is Way.SYNC_FAILS
+    if is_failing:  # so that nothing but the catalog's writer syncs that often below strace
+        _served(home, (), work.prepare)
+    shutil.copytree(directory / "world", directory / "before", ignore=shutil.ignore_patterns("*-shm"))
     trace = directory / "trace"
-    service = start_service(home, environment=environment, command=(*strace.recording(trace), *SERVICE))
+    facts: list[Facts] = []
+
+    def go(service: RunningService) -> None:
+        if not is_failing:
+            work.prepare(service)
+        facts.append(work.go(service))
+
+    service = _served(home, strace.recording(trace, fails=FAILS if is_failing else ""), go)
+    strace.wait_ended(trace, service.pid)
+    (directory / "facts").write_text(json.dumps(asdict(facts[0])))
+    return Recording(directory)
+
+
+def _served(home: Path, tracer: Sequence[str], work: Callable[[RunningService], None]) -> RunningService:
+    """A service, which has ended; `work` was done meanwhile."""
+    service = start_service(home, environment={"PYTHONPATH": str(ROOM)}, command=(*tracer, *SERVICE))
     try:
-        work.prepare(service)
-        facts = work.go(service)
+        work(service)
     finally:
         service.stop()
-        strace.wait_ended(trace, service.pid)
-    (directory / "facts").write_text(json.dumps({**asdict(facts), "files": [asdict(one) for one in facts.files]}))
-    return Recording(directory)
+    return service
 
 
 class _Work:
@@ -181,6 +198,7 @@ class _Work:
             Way.IMPORT_SMALL: small,
             Way.EXPORT_SMALL: small,
             Way.ACCEPTED: tuple((f"many/{number}", 100) for number in range(12)),
+            Way.SYNC_FAILS: tuple((f"many/{number}", 100) for number in range(8)),
         }.get(way, large)
 
     def _client(self, service: RunningService) -> Client:
@@ -247,11 +265,7 @@ class _Work:
         files: list[File] = []
         with self._client(service) as client:
             for path, size_bytes in self._wanted:
-                answer = client.call(
-                    "CreateDataFlowSubTask",
-                    {**self._flow, "SrcFilePath": f"/{path}", "DstFilePath": f"/{path}", "ClientToken": path},
-                )
-                files.append(File(path=path, sub_task_id=answer["DataFlowSubTaskId"], size_bytes=size_bytes))
+                files.append(File(path=path, sub_task_id=self._asked(client, path), size_bytes=size_bytes))
             wait_until(lambda: self._kept_statuses() == {"COMPLETE"}, PATIENCE_S, "not all was moved")
             wait_until(lambda: not list(self._root.rglob(HELPERS)), PATIENCE_S, "helper files did not go")
             assert self._statuses(client) == {"COMPLETE"}
@@ -262,6 +276,17 @@ class _Work:
             api=service.api.rpartition("/")[2],
             shore=service.oss.rpartition("/")[2],
         )
+
+    def _asked(self, client: Client, path: str) -> str:
+        """Its id. Asked once more, with the same token, where the catalog could not take it."""
+        asked = {**self._flow, "SrcFilePath": f"/{path}", "DstFilePath": f"/{path}", "ClientToken": path}
+        try:
+            answer = client.call("CreateDataFlowSubTask", asked)
+        except ApiRefusedError as error:
+            if (self._way, error.code) != (Way.SYNC_FAILS, "ServiceUnavailable"):
+                raise
+            answer = client.call("CreateDataFlowSubTask", asked)
+        return str(answer["DataFlowSubTaskId"])
 
     def _kept_statuses(self) -> set[str]:
         """As the catalog knows them: asking the API leaves traces of its own."""

@@ -50,14 +50,17 @@ def require() -> None:
     pytest.skip(f"NOTHING IS SHOWN ABOUT POWER CUTS AND DISK ERRORS: {trouble()}")
 
 
-def recording(trace: Path) -> Sequence[str]:
+def recording(trace: Path, *, fails: str = "") -> Sequence[str]:
     """What to put before a command whose calls, its children's too, are to be written to `trace`.
 
-    The tracer stands aside (-D), so that whoever starts the command has the command itself for a child.
+    `fails` tells which call fails how and when, as in `fsync:error=EIO:when=3`. The tracer stands aside (-D), so that whoever
+    starts the command has the command itself for a child.
     """
     return (
         *("strace", "-D", "-f", "-qq", "--seccomp-bpf", "-yy", "-x", "-s", f"{STRING_BYTES_MAX}", "-o", f"{trace}"),
-        *("-e", "signal=none", "-e", f"trace={','.join(CHANGING)}", "--"),
+        *("-e", "signal=none", "-e", f"trace={','.join(CHANGING)}"),
+        *(("-e", f"inject={fails}") if fails else ()),
+        "--",
     )
 
 

@@ -34,6 +34,7 @@ SEEN_BY = {
     Way.EXPORT_SMALL: HEARD,
     Way.EXPORT_LARGE: HEARD | {"before the intent", "before the upload's id"},
     Way.ACCEPTED: {"accepted before", "copied before", "begun anew before"},
+    Way.SYNC_FAILS: HEARD,
 }
 """Words of the rules that apply to each."""
 
@@ -71,6 +72,21 @@ def test_a_sync_that_is_taken_away_is_missed(recorded: Recorded, way: Way) -> No
         missed = complaints(without(recording.operations, sync), recording.facts)
         assert missed or any(re.search(path, sync.path) for path in NOT_NEEDED), f"nobody misses {sync}"
     assert seen == SEEN_BY[way]
+
+
+def test_a_log_that_could_not_be_synced_is_written_anew_before_it_is_copied(recorded: Recorded) -> None:
+    """And the call that waited for that sync is refused: `record` has asked once more."""
+    recording = recorded(Way.SYNC_FAILS)
+    log = [one for one in recording.operations if one.name == "catalog.db-wal"]
+    (failed,) = (one for one in log if one.kind is Kind.FAILED_SYNC)
+    written = {one.offset for one in log if one.kind is Kind.WRITE and one.end < failed.begin}
+    after = [one for one in log if one.begin > failed.end]
+    synced = next(number for number, one in enumerate(after) if one.kind in SYNCS)
+    anew = [one for one in after[:synced] if one.kind is Kind.WRITE]
+    assert min(one.offset for one in anew) == 0
+    assert max(one.offset + len(one.data) for one in anew) > max(written)
+    copied = min(one.begin for one in recording.operations if one.name == "catalog.db" and one.begin > failed.end)
+    assert after[synced].end < copied
 
 
 def test_a_file_that_is_written_to_after_its_sync_is_noticed(recorded: Recorded) -> None:
@@ -120,11 +136,12 @@ LINES = r"""
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     trace.write_text("\n".join(LINES) + "\n", encoding="latin-1")
-    create, write, append, sync, dress, rename, send = read(trace, world=Path("/w"))
+    create, write, append, sync, failed, dress, rename, send = read(trace, world=Path("/w"))
     assert (create.kind, create.path, create.mode) == (Kind.CREATE, "/w/a", 0o600)
     assert (write.kind, write.data, write.offset) == (Kind.WRITE, b'\x00\xff"', 7)
     assert (append.data, append.offset) == (b'a "b"\n', -1)
     assert (sync.kind, sync.process, sync.begin, sync.end) == (Kind.SYNC, 8, 4, 6)
+    assert (failed.kind, failed.path) == (Kind.FAILED_SYNC, "/w/a")
     assert dress.modify_ns == 3_000_000_004
     assert (rename.path, rename.new_path) == ("/w/a", "/w/b")
     assert (send.kind, send.data) == (Kind.SEND, b'G"\\\xff')

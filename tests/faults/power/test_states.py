@@ -26,6 +26,7 @@ TRIED = {
     Way.EXPORT_SMALL: 2,
     Way.EXPORT_LARGE: 5,
     Way.ACCEPTED: 16,
+    Way.SYNC_FAILS: 16,
 }
 """How many disks are tried here; `make power-cuts` tries all. Those of exports need a bucket server each."""
 
