@@ -45,8 +45,8 @@ checksum, sizes, progress, the same when asked again), and how many bytes of the
   then it is created and claimed by two transactions (for an engine with nothing to do it is one), and only deaths between
   its caller and its mover are tried.
 - **service**: the control process dies, at a point of its own, and its movers end. **mover**: a mover dies alone, the
-  service goes on. **both**: a mover dies and takes the control process along. (A power cut takes unsynced bytes, too; that
-  is not shown here.)
+  service goes on. **both**: a mover dies and takes the control process along. (A power cut takes unsynced bytes, too:
+  that is in [reliability.md](reliability.md).)
 - A cell says how the sub-task ended, and what was moved again: nothing, or so many parts (one that was begun counts as
   one), or of a small or middling file its only request. Never more than {PARTS_IN_FLIGHT} parts: those in flight, which differ
   a little from run to run. Where the point was passed less often that time, the cell shows the death at an earlier passing; it is

@@ -5,10 +5,12 @@ strace lets the kernel's calls fail: only those on the file or directory that is
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,9 +105,13 @@ CASES = (
 )
 
 
-def spoilt(case: Case, tmp_path: Path) -> tuple[list[dict[str, Any]], str]:
-    """What the victim said after each attempt, and the record."""
-    trace, place = tmp_path / "trace", tmp_path / "fs"
+Spoilt = tuple[list[dict[str, Any]], str]
+"""What the victim said after each attempt, and the record."""
+
+
+def spoil(case: Case, directory: Path) -> Spoilt:
+    """Have it fail."""
+    trace, place = directory / "trace", directory / "fs"
     base = place / "base"
     names = [case.name, str(base / case.name)] if case.name else [str(base)]
     command = ["strace", "-f", "-qq", "-yy", "-s", "0", "-o", str(trace), "-e", f"trace={CALLS}"]
@@ -117,9 +123,17 @@ def spoilt(case: Case, tmp_path: Path) -> tuple[list[dict[str, Any]], str]:
     return [json.loads(line) for line in done.stdout.splitlines()], trace.read_text()
 
 
+@pytest.fixture(scope="session")
+def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], Spoilt]:
+    """What came of a case, which is tried once."""
+    return functools.cache(lambda case: spoil(case, tmp_path_factory.mktemp("spoilt")))
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_an_error_of_the_disk_is_told_leaves_nothing_and_is_got_over(case: Case, tmp_path: Path) -> None:
-    (first, second, tidied), trace = spoilt(case, tmp_path)
+def test_an_error_of_the_disk_is_told_leaves_nothing_and_is_got_over(
+    spoilt: Callable[[Case], Spoilt], case: Case
+) -> None:
+    (first, second, tidied), trace = spoilt(case)
     assert "(INJECTED)" in trace, "the call was not made"
     assert (first["verdict"], first["target"]) == case.first, first
     if case.first[0] != "complete":
@@ -133,9 +147,9 @@ def test_an_error_of_the_disk_is_told_leaves_nothing_and_is_got_over(case: Case,
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "sync" in case.call and case.name], ids=str)
-def test_what_failed_to_sync_is_never_synced_again(case: Case, tmp_path: Path) -> None:
+def test_what_failed_to_sync_is_never_synced_again(spoilt: Callable[[Case], Spoilt], case: Case) -> None:
     """The kernel may have thrown its pages away and call the next sync of them a success: they are written anew elsewhere."""
-    _, trace = spoilt(case, tmp_path)
+    _, trace = spoilt(case)
     lines = trace.splitlines()
     failed = next(number for number, line in enumerate(lines) if "(INJECTED)" in line)
     for line in lines[failed + 1 :]:
