@@ -33,17 +33,17 @@ CREDENTIALS = {
     "OSS_ACCESS_KEY_ID": "LTAI-of-the-bucket",
     "OSS_ACCESS_KEY_SECRET": "bucket/secret+with=signs0123456789",
 }
-GONE = """
-[bucket.gone]
+BUCKET = """
+[bucket.{name}]
 kind = "oss"
-endpoint = "http://127.0.0.1:9"
+endpoint = "{endpoint}"
 region = "cn-hangzhou"
 addressing_style = "path"
 """
-CREDENTIALS_OF_GONE = """
-[bucket.gone]
-access_key_id = "LTAI-of-gone"
-access_key_secret = "gone/secret+with=signs0123456789"
+CREDENTIALS_OF_IT = """
+[bucket.{name}]
+access_key_id = "{key}"
+access_key_secret = "{name}/secret+with=signs0123456789"
 """
 UNKNOWN_SECRET = "guessed-secret-of-a-caller-0123456789"
 FAILING = """
@@ -132,10 +132,24 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     settings = home / "penstock.toml"
     text = settings.read_text()
     assert 'metrics_listen = ""' in text
-    settings.write_text(text.replace('metrics_listen = ""', 'metrics_listen = "127.0.0.1:0"') + GONE)
-    with (home / "secrets.toml").open("a") as secrets:
-        secrets.write(CREDENTIALS_OF_GONE)
+    settings.write_text(text.replace('metrics_listen = ""', 'metrics_listen = "127.0.0.1:0"'))
+    register(home, "gone", endpoint="http://127.0.0.1:9", key="LTAI-of-gone")
     return home
+
+
+def register(home: Path, name: str, *, endpoint: str, key: str) -> None:
+    """A bucket that nobody has tried out."""
+    with (home / "secrets.toml").open("a") as secrets:
+        secrets.write(CREDENTIALS_OF_IT.format(name=name, key=key))
+    with (home / "penstock.toml").open("a") as settings:
+        settings.write(BUCKET.format(name=name, endpoint=endpoint))
+
+
+def mistake(service: RunningService) -> None:
+    """A bucket of the embedded server, whose key is registered with another secret."""
+    key = tomllib.loads((service.home / "secrets.toml").read_text())["bucket"]["examplebucket"]["access_key_id"]
+    register(service.home, "mistaken", endpoint=service.oss, key=key)
+    wait_until(lambda: "buckets=3" in service.log_text(), 30, "the bucket was not seen")
 
 
 def caller(service: RunningService, **changes: Any) -> Client:
@@ -198,10 +212,17 @@ def work(service: RunningService, searched: Searched) -> None:
                 "CreateDataFlow",
                 {**ids, "FileSystemPath": "/away/", "SourceStorage": "oss://gone", "SourceStoragePath": "/"},
             ),
+            (
+                "CreateDataFlow",
+                {**ids, "FileSystemPath": "/away/", "SourceStorage": "oss://mistaken", "SourceStoragePath": "/"},
+            ),
             ("DescribeNothing", ids),
         ]
         for action, parameters in asked:
-            searched.look(f"the answer to {action}", answered(good, action, parameters))
+            answer = answered(good, action, parameters)
+            searched.look(f"the answer to {action}", answer)
+            if parameters.get("SourceStorage") == "oss://mistaken":
+                assert b"InvalidSourceStorage.PermissionDenied" in answer, "the store was to refuse the signature"
             searched.look(f"the refusal of {action}", answered(guessing, action, parameters))
     wait_until(lambda: len(movers_of(service)) >= 2, 60, "movers did not come up again")
 
@@ -259,21 +280,13 @@ def test_no_secret_shows_in_what_a_service_leaves_behind(home: Path) -> None:
         service = start_service(home)
         try:
             run_cli("key", "add", str(home), "--allow", "nas:Describe*")
-            added = (
-                "bucket",
-                "add",
-                str(home),
-                "gone",
-                "--kind",
-                "oss",
-                "--endpoint",
-                "http://127.0.0.1:9",
-                "--region",
-                "x",
-            )
-            refused = try_cli(*added, environment=CREDENTIALS)
+            mistake(service)
             searched = Searched(secrets_of(home) | {"of a bucket": CREDENTIALS["OSS_ACCESS_KEY_SECRET"]})
-            searched.look("the output of a command", (refused.stdout + refused.stderr).encode())
+            for endpoint in ("http://127.0.0.1:9", service.oss):
+                added = ("bucket", "add", str(home), "new", "--kind", "oss", "--endpoint", endpoint, "--region", "x")
+                refused = try_cli(*added, environment=CREDENTIALS)
+                assert refused.returncode != 0
+                searched.look("the output of a command", (refused.stdout + refused.stderr).encode())
             work(service, searched)
             for command in (["key", "list"], ["bucket", "list"], ["filesystem", "list"]):
                 said = try_cli(*command, str(home))
