@@ -46,7 +46,8 @@ class PartialFile:
                     older.discard()
                 continue
             failpoints.passing("partial.created")
-            if posix.try_lock(descriptor):
+            # Whoever came between may have removed it, and what has its name now is theirs; from here on that needs our lock.
+            if posix.try_lock(descriptor) and os.fstat(descriptor).st_nlink:
                 return cls(directory, name, descriptor)
             os.close(descriptor)
             break

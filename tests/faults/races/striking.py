@@ -12,6 +12,7 @@ import json
 import os
 import random
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -68,6 +69,15 @@ class Rival:
             self._unread += piece
         line, _, self._unread = self._unread.partition(b"\n")
         return dict(json.loads(line))
+
+    def wait_stopped(self) -> None:
+        """Return when it stands still."""
+        _, status = os.waitpid(self._process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status), f"it ended with {status}"
+
+    def go_on(self) -> None:
+        """Let it go on after it was stopped."""
+        self._process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         """End it."""

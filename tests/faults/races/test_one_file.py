@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as changed
 
+from penstock import failpoints
 from penstock.failpoints import Point
 from penstock.model import ConflictPolicy, Guarantee
 from penstock.stores.base import Store
@@ -147,3 +148,38 @@ def test_a_directory_that_another_program_has_locked_is_waited_for_briefly(tmp_p
         assert gate.move(what, store, lane=Lane.SMALL).verdict is Verdict.COMPLETE
     os.close(descriptor)
     assert gate.target.read_bytes() == content_of("newer", Lane.SMALL)
+
+
+@pytest.mark.parametrize("lane", SIZES)
+@pytest.mark.parametrize("point", ["partial.created", "partial.written", "rename"])
+def test_two_movers_of_one_sub_task_publish_nothing_of_each_other(
+    tmp_path: Path, address: Address, lane: Lane, point: Point
+) -> None:
+    """The second finds the first standing still, and stands still itself, its file just begun, when the first goes on."""
+    gate = open_gate(tmp_path)
+    told = {"bucket": address, "root": str(tmp_path)}
+    traps = {"first": tmp_path / "first", "second": tmp_path / "second"}
+    for each in traps.values():
+        each.mkdir()
+    (traps["first"] / f"{point}.1").write_text(failpoints.STOP)
+    begun = "partial.write" if lane is Lane.SMALL else "journal.created"
+    (traps["second"] / f"{begun}.1").write_text(failpoints.STOP)
+    key, modules = f"newer-{lane}", "tests.faults.races.latemover"
+    with closing(gate), Rival(modules, told) as first, Rival(modules, told) as second:
+        first.strike(traps=str(traps["first"]), key=key, attempt=1, lane=lane.value)
+        first.wait_stopped()
+        second.strike(traps=str(traps["second"]), key=key, attempt=2, lane=lane.value)
+        if point == "partial.created":  # the first has not locked it yet
+            second.wait_stopped()
+            first.go_on()
+            answer = first.answer()
+            assert (answer["verdict"], "another mover" in answer["message"]) == (Verdict.RETRY, True)
+            assert not gate.target.exists(), "a file that was just begun was published"
+            second.go_on()
+            assert second.answer() == {"verdict": Verdict.COMPLETE, "message": ""}
+        else:
+            answer = second.answer()
+            assert (answer["verdict"], "another mover still holds" in answer["message"]) == (Verdict.RETRY, True)
+            first.go_on()
+            assert first.answer()["verdict"] == Verdict.COMPLETE
+    assert gate.target.read_bytes() == content_of("newer", lane)
