@@ -36,8 +36,26 @@ class _Holder:
         return f" (process {self.process})" if self.process else ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldHome:
+    """HOME while this process holds it; `directory` is a descriptor of it."""
+
+    home: Home
+    directory: int
+
+    def is_elsewhere(self) -> bool:
+        """Whether its path leads to another directory by now: it was moved, and something was put in its place.
+
+        While nothing is found there (it was moved, a network is down) it is taken for the same.
+        """
+        try:
+            return not os.path.samestat(os.stat(self.home.path), os.fstat(self.directory))
+        except OSError:
+            return False
+
+
 @contextlib.contextmanager
-def service_lock(home: Home) -> Iterator[None]:
+def service_lock(home: Home) -> Iterator[HeldHome]:
     """Holds HOME for this process. Raises HomeInUseError at once when another process holds it, or what it is a copy of."""
     with contextlib.ExitStack() as stack:
         descriptor = os.open(home.service_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -53,7 +71,7 @@ def service_lock(home: Home) -> Iterator[None]:
         _refuse_copy(home, _read(descriptor))
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n{home.path.resolve()}\n".encode("utf-8", "surrogateescape"), 0)
-        yield
+        yield HeldHome(home=home, directory=directory)
 
 
 def service_runs(home: Home) -> bool:

@@ -28,7 +28,7 @@ from penstock.app.addresses import Addresses, publish_addresses, withdraw_addres
 from penstock.app.embedded import listen, url_of
 from penstock.app.emulator_process import EmulatorProcess
 from penstock.app.limits import connections_within_limit, leave_no_core_files
-from penstock.app.lock import service_lock
+from penstock.app.lock import HeldHome, service_lock
 from penstock.app.metrics_page import PATH, MetricsPage, host_and_port, metrics_server
 from penstock.app.options import api_options, catalog_bounds, engine_options, executor_options
 from penstock.app.registry import LiveRegistry
@@ -50,6 +50,8 @@ from penstock.stores.credentials import load_credentials
 from penstock.stores.opening import open_store
 
 EMULATOR_AGAIN_S = 3.0
+HOME_LOOK_S = 0.5
+EXIT_REPLACED = 1
 GC_THRESHOLDS = (20_000, 20, 20)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -73,16 +75,17 @@ def serve_home(home: Home, options: ServeOptions) -> None:
     take_over_server_log()
     failpoints.arm(options.traps)
     settings = load_settings(home)
-    with service_lock(home), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Service(home, settings, options).run())
+    with service_lock(home) as held, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_Service(held, settings, options).run())
 
 
 class _Service:
     """One run of the service."""
 
-    def __init__(self, home: Home, settings: Settings, options: ServeOptions) -> None:
+    def __init__(self, held: HeldHome, settings: Settings, options: ServeOptions) -> None:
         """Takes the API's port. Raises SettingsError."""
-        self._home = home
+        self._held = held
+        self._home = home = held.home
         self._settings = settings
         self._traps = options.traps
         self._emulator_port = settings.emulator_port if options.emulator_port is None else options.emulator_port
@@ -159,6 +162,7 @@ class _Service:
             asyncio.create_task(engine.run(), name="engine"),
             asyncio.create_task(web.serve(sockets=[self._socket]), name="API"),
             asyncio.create_task(self._registry.run(), name="registry"),
+            asyncio.create_task(self._watch_home(), name="look at HOME"),
             asyncio.create_task(self._watch_emulator(), name="embedded bucket server"),
         }
         if self._metrics_socket is not None:
@@ -208,6 +212,23 @@ class _Service:
         )
         publish_addresses(self._home, addresses)
         return addresses
+
+    async def _watch_home(self) -> None:
+        """Ends this process as SIGKILL would, should its HOME's path lead to another HOME.
+
+        Nothing may be brought to an end in order then: what is opened or removed by its path would be the other one's.
+        """
+        while True:
+            await asyncio.sleep(HOME_LOOK_S)
+            if self._held.is_elsewhere():
+                break
+        telemetry.event(
+            "service.home_replaced",
+            level=telemetry.Level.ERROR,
+            home=os.fspath(self._home.path),
+            advice="this HOME was moved and another put in its place: serve it where it is now",
+        )
+        os._exit(EXIT_REPLACED)
 
     # ------------------------------------------------------------------------------------------------- the embedded bucket
 

@@ -58,10 +58,7 @@ def arena(tmp_path: Path, addresses: Mapping[str, Address], rival: Rival, chance
         yield made
 
 
-@kinds(
-    (SKIP, "plain", SMALL), (SKIP, "plain", LARGE), (SKIP, "versioned", SMALL), (SKIP, "versioned", LARGE),
-    (SKIP, "suspended", SMALL), (LATEST, "versioned", SMALL), (OVERWRITE, "plain", LARGE),
-)  # fmt: skip
+@kinds((SKIP, "plain", SMALL), (SKIP, "versioned", SMALL), (SKIP, "versioned", LARGE), (SKIP, "suspended", SMALL))
 def test_against_another_client(
     arena: Arena, policy: ConflictPolicy, bucket: str, content: bytes, score: Score
 ) -> None:
@@ -70,10 +67,7 @@ def test_against_another_client(
     score.require("put, ours first", *(["put, theirs first"] if bucket != "suspended" else []))
 
 
-@kinds(
-    (SKIP, "plain", SMALL), (SKIP, "versioned", LARGE), (LATEST, "plain", LARGE), (LATEST, "versioned", SMALL),
-    (OVERWRITE, "versioned", SMALL),
-)  # fmt: skip
+@kinds((SKIP, "plain", SMALL), (LATEST, "versioned", SMALL), (OVERWRITE, "plain", LARGE))
 def test_against_another_export(
     arena: Arena, policy: ConflictPolicy, bucket: str, content: bytes, score: Score
 ) -> None:

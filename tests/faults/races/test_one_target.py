@@ -13,12 +13,12 @@ from penstock.errors import ApiRefusedError
 from penstock.model import ConflictPolicy
 from tests.faults.matrix.smallservice import LARGE_BYTES, SMALL_BYTES
 from tests.faults.matrix.world import BUCKET, PATIENCE_S, Flow, World
-from tests.faults.races.conftest import Worlds
+from tests.faults.races.conftest import RACES, Worlds
 from tests.fixtures.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("races-world")
 FINAL = frozenset({"COMPLETE", "FAILED", "CANCELED", "EXPIRED"})
-SIZES = pytest.mark.parametrize("size_bytes", [SMALL_BYTES, LARGE_BYTES], ids=["small", "large"])
+SIZES = pytest.mark.parametrize("size_bytes", [SMALL_BYTES, LARGE_BYTES] if RACES else [SMALL_BYTES])
 
 
 def data_flow(world: World, path: str, storage_path: str) -> str:

@@ -19,14 +19,14 @@ from penstock.stores.base import Store
 from penstock.transfer import posix
 from penstock.transfer.transfer import Intent, Lane, Outcome, Verdict
 from tests.faults.races.buckets import bucket_of, put
-from tests.faults.races.conftest import Score
+from tests.faults.races.conftest import RACES, Score
 from tests.faults.races.filerival import ACTS, THEIRS
 from tests.faults.races.striking import Lead, Rival, spin, struck
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.gate import KIB, Gate, open_gate, transfer
 
 SMALL, LARGE = random.Random(1).randbytes(1000), random.Random(2).randbytes(100 * KIB)
-FEW = 24
+FEW = 18
 SKIP = transfer(conflict_policy=ConflictPolicy.SKIP_THE_FILE, bucket="races")
 MOMENTS: tuple[Point, ...] = ("partial.create", "partial.sync", "rename")
 """Before the file is written, before it is durable, right before it takes its name."""
@@ -132,12 +132,12 @@ def test_small(arena: Arena, act: str, score: Score) -> None:
     run(arena, act, SMALL, score)
 
 
-@pytest.mark.parametrize("act", ["link", "mkdir"])
+@pytest.mark.parametrize("act", ["link", "mkdir"] if RACES else ["link"])
 def test_large(arena: Arena, act: str, score: Score) -> None:
     run(arena, act, LARGE, score)
 
 
-@pytest.mark.parametrize("act", ["open", "rename-new", "mkdir"])
+@pytest.mark.parametrize("act", ["open", "rename-new", "mkdir"] if RACES else ["rename-new"])
 def test_where_names_are_taken_by_links(arena: Arena, act: str, score: Score, monkeypatch: pytest.MonkeyPatch) -> None:
     """NFS and Lustre know no renaming without replacing."""
 
