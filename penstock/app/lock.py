@@ -26,10 +26,11 @@ _READ_MAX_BYTES = 8192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Holder:
-    """What a service writes into its lock: its process, and where HOME was; "" each where nobody wrote."""
+    """What a service writes into its lock: its process, where HOME was, the inode of the lock; "" each where nobody wrote."""
 
     process: str
     path: str
+    inode: str
 
     @property
     def words(self) -> str:
@@ -68,9 +69,11 @@ def service_lock(home: Home) -> Iterator[HeldHome]:
                 f"{home.path} is in use by another service{holder.words}; stop that one first, or make a HOME of its own"
                 " for this one with penstock init"
             )
-        _refuse_copy(home, _read(descriptor))
+        inode = str(os.fstat(descriptor).st_ino)
+        _refuse_copy(home, inode, _read(descriptor))
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n{home.path.resolve()}\n".encode("utf-8", "surrogateescape"), 0)
+        words = f"{os.getpid()}\n{home.path.resolve()}\n{inode}\n"
+        os.pwrite(descriptor, words.encode("utf-8", "surrogateescape"), 0)
         yield HeldHome(home=home, directory=directory)
 
 
@@ -79,17 +82,19 @@ def service_runs(home: Home) -> bool:
     return _is_held(home.service_lock, os.O_RDWR | os.O_CLOEXEC) or _is_held(home.path, _DIRECTORY)
 
 
-def _refuse_copy(home: Home, last: _Holder) -> None:
+def _refuse_copy(home: Home, inode: str, last: _Holder) -> None:
     """HOME was copied from where `last` served it, and a service runs there: both have the same unfinished sub-tasks.
 
-    Raises HomeInUseError. A HOME that was moved, or whose original is stopped, is as good as any.
+    Raises HomeInUseError. A HOME that was moved, or whose original is stopped or gone, is as good as any.
     """
+    if not last.path or last.inode == inode:
+        return
     original = Home(path=Path(last.path))
     try:
-        is_copy = bool(last.path) and not home.path.samefile(original.path)
-    except OSError:  # there is nothing any more
+        is_there = str(original.service_lock.stat().st_ino) == last.inode
+    except OSError:
         return
-    if is_copy and service_runs(original):
+    if is_there and service_runs(original):
         raise HomeInUseError(
             f"{home.path} is a copy of {original.path}, whose service{last.words} runs: both would do the same unfinished"
             " work. Stop that service first, or make a new HOME with penstock init"
@@ -98,7 +103,8 @@ def _refuse_copy(home: Home, last: _Holder) -> None:
 
 def _read(descriptor: int) -> _Holder:
     lines = os.pread(descriptor, _READ_MAX_BYTES, 0).decode("utf-8", "surrogateescape").split("\n")
-    return _Holder(process=lines[0].strip(), path=lines[1] if len(lines) > 1 else "")
+    process, path, inode = (*lines, "", "")[:3]
+    return _Holder(process=process.strip(), path=path, inode=inode)
 
 
 def _taken(descriptor: int) -> bool:

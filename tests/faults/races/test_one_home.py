@@ -123,9 +123,10 @@ def test_it_stays_in_use_whatever_is_done_to_its_directory(tmp_path: Path) -> No
     init_home(home)
     assert service.ended() == 1
     assert "this HOME was moved and another put in its place" in service.log_text()
-    again = start_service(moved)
+    new, again = start_service(home), start_service(moved)
+    assert answers(new)
     assert answers(again)
-    assert again.stop() == 0
+    assert (new.stop(), again.stop()) == (0, 0)
 
 
 def test_what_others_write_into_home_meanwhile_is_all_there(service: RunningService) -> None:
