@@ -24,11 +24,14 @@ RACES ?= 10000
 RACES_SEED ?= 0
 SOAK_MINUTES ?= 30
 SOAK_SEED ?= 0
+MACHINE_EXAMPLES ?= 3000
+MACHINE_STEPS ?= 100
+MACHINE_SEED ?= $(strip $(shell od -An -N4 -tu4 /dev/urandom))
 
-.PHONY: help venv deb demo test kill-matrix power-cuts check format locks third-party clean bench fuzz chaos races soak
+.PHONY: help venv deb demo test kill-matrix power-cuts check format locks third-party clean bench fuzz chaos races soak state-machine
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(RUNTIME): requirements/runtime.txt pyproject.toml scripts/venv.sh
 	@scripts/venv.sh "$(PYTHON)" $(VENV)
@@ -92,6 +95,11 @@ soak: $(TOOLS) ## all of it at once, at load, for SOAK_MINUTES=30, with a verdic
 
 power-cuts: $(TOOLS) ## cut the power wherever it may hurt, lose what was not synced, and go on; needs strace
 	@$(BIN)/python -m tests.faults.power
+
+state-machine: $(TOOLS) ## drive the catalog and its model by MACHINE_EXAMPLES=3000 new examples; MACHINE_SEED=... plays them again
+	@PENSTOCK_MACHINE_EXAMPLES=$(MACHINE_EXAMPLES) PENSTOCK_MACHINE_STEPS=$(MACHINE_STEPS) \
+	    PENSTOCK_MACHINE_SEED=$(MACHINE_SEED) \
+	    $(BIN)/python -m pytest -s --timeout 86400 tests/conformance/catalog/test_machine.py
 
 check: $(TOOLS) ## lint, format, types, import contracts, house rules, licences, generated files
 	@echo "check: ruff";            $(BIN)/ruff check --quiet $(CODE)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from tests.fixtures.ledger import Book, recount
+from tests.fixtures.ledgerdisk import SqliteDisk
+
+DATABASES: dict[str, Callable[[Path], SqliteDisk]] = {"sqlite": SqliteDisk}
+
+
+@pytest.fixture(params=DATABASES)
+def disks(request: pytest.FixtureRequest) -> Callable[[Path], SqliteDisk]:
+    """Makes a disk in a directory, for a catalog on one of these databases."""
+    return DATABASES[request.param]
 
 
 @pytest.fixture(params=["sqlite"])

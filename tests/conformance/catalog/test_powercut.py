@@ -6,86 +6,40 @@ long as it was then, and opened elsewhere.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from penstock.catalog.catalog import Catalog
-from penstock.catalog.database import Connection, Durability
-from penstock.catalog.sqlite import SqliteConnection, SqliteDatabase
 from penstock.catalog.verbs import Settling
 from penstock.model import SubTaskStatus
 from tests.fixtures.ledger import SECOND_NS, Book, recount
+from tests.fixtures.ledgerdisk import SqliteDisk
 
 pytestmark = pytest.mark.anyio
-
-
-class WatchedConnection(SqliteConnection):
-    """Notes how long the log was after the last synced commit."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, busy_wait_s=1)
-        self.synced_bytes = 0
-        self._log = Path(f"{path}-wal")
-        self._promise = Durability.UNSYNCED
-
-    def begin(self, durability: Durability) -> None:
-        super().begin(durability)
-        self._promise = durability
-
-    def commit(self) -> None:
-        super().commit()
-        if self._promise is Durability.SYNCED:
-            self.synced_bytes = self._log.stat().st_size
-
-
-class WatchedDatabase(SqliteDatabase):
-    """Opens a writer that is watched."""
-
-    writer: WatchedConnection
-
-    def open_writer(self) -> Connection:
-        self.writer = WatchedConnection(self.path)
-        return self.writer
 
 
 class Machine:
     """A book on a disk that may lose its power."""
 
-    def __init__(self, path: Path) -> None:
-        self.database = WatchedDatabase(path)
-        self.book = Book(path)
-
-    async def boot(self) -> Book:
-        self.book.catalog = await Catalog.open(
-            self.database, now_ns=self.book.clock, entropy=self.book.chance.randbytes, bounds=self.book.bounds
-        )
-        return self.book
+    def __init__(self, directory: Path) -> None:
+        self.disk = SqliteDisk(directory)
+        self.book = Book(self.disk.path, database=self.disk.database)
 
     async def after_a_power_cut(self) -> Book:
         """What is found then, elsewhere; this machine goes on as if nothing had happened."""
-        path = self._as_it_is_on_the_disk()
-        later = Book(path, seed=2)
+        found = self.disk.after(self.disk.commits[self.disk.synced])
+        later = Book(found.path, seed=2)
         later.clock.ns = self.book.clock.ns + 3600 * SECOND_NS
         await later.open()
         await later.catalog.rescue_all()
         return later
 
-    def _as_it_is_on_the_disk(self) -> Path:
-        path = self.book.path.with_name("after.db")
-        shutil.copy(self.book.path, path)
-        shutil.copy(f"{self.book.path}-wal", f"{path}-wal")
-        os.truncate(f"{path}-wal", self.database.writer.synced_bytes)
-        return path
-
 
 @pytest.fixture
 async def machine(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Machine]:
-    machine = Machine(tmp_path / "catalog.db")
-    await machine.boot()
+    machine = Machine(tmp_path)
+    await machine.book.open()
     yield machine
     await machine.book.close()
     recount(machine.book.path)
