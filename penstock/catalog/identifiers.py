@@ -30,6 +30,11 @@ class NumberClock:
         self._now_ns = now_ns
         self._last = last
 
+    @property
+    def last(self) -> int:
+        """The newest number that was given, here or before."""
+        return self._last
+
     def next(self) -> int:
         """The next number; called from one thread only."""
         return self.take(1)

@@ -18,7 +18,13 @@ from penstock.catalog.session import NonceLookup, Session
 from penstock.catalog.writer import Writer
 from penstock.failpoints import ControlPoint
 
-_LAST_NUMBERS = ("data_flows.last_number", "tasks.last_number", "sub_tasks.last_number", "calls.last_token")
+_LAST_NUMBERS = (
+    "data_flows.last_number",
+    "tasks.last_number",
+    "sub_tasks.last_number",
+    "calls.last_token",
+    "data_flows.kept_number",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,11 @@ class Session:
         """A number that no row has had."""
         return self._numbers.next()
 
+    @property
+    def last_number(self) -> int:
+        """The newest number that was ever given."""
+        return self._numbers.last
+
     def next_numbers(self, count: int) -> int:
         """The first of `count` numbers that follow each other and that no row has had."""
         return self._numbers.take(count)

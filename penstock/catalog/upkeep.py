@@ -60,6 +60,8 @@ def prune(session: Session, sub_tasks_before_ns: int, tokens_before_ns: int, non
         removed += _prune_deleted(session, flow["number"], limit - removed)
     if removed < limit:
         removed += session.run("calls.forget_tokens", before=tokens_before_ns, limit=limit - removed)
+    if removed:  # the newest of all may be among them, and its id is not to be given again
+        session.run("data_flows.keep_number", number=session.last_number)
     calls.forget_nonces(session, nonces_before_ns)
     return removed
 

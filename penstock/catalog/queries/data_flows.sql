@@ -132,3 +132,9 @@ DELETE FROM data_flows
 
 -- last_number: the newest number ever given to a dataflow that is still known
 SELECT COALESCE(MAX(number), 0) AS number FROM data_flows;
+
+-- keep_number: the newest number ever given, where the row that had it may be removed
+UPDATE last_number SET number = :number;
+
+-- kept_number: the newest number given when rows were last removed
+SELECT number FROM last_number;

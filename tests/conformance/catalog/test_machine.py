@@ -36,5 +36,10 @@ ORDINARY = settings(
 def test_the_catalog_is_its_model(disks: Callable[[Path], SqliteDisk]) -> None:
     print(f"PENSTOCK_MACHINE_SEED={SEED} PENSTOCK_MACHINE_EXAMPLES={EXAMPLES} PENSTOCK_MACHINE_STEPS={STEPS}")
 
+    run(disks, ORDINARY)
+
+
+def run(disks: Callable[[Path], SqliteDisk], how: settings) -> None:
+    """Let the machine run until it has found something, or its examples are used up."""
     machine = machine_on(disks)
-    run_state_machine_as_test(seed(SEED)(machine) if SEED else machine, settings=ORDINARY)
+    run_state_machine_as_test(seed(SEED)(machine) if SEED else machine, settings=how)

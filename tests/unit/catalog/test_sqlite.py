@@ -122,8 +122,8 @@ async def test_an_older_ledgers_paths_are_found_as_before(tmp_path: Path, caplog
     await book.open()
     said = [record.getMessage() for record in caplog.records if record.getMessage().startswith("catalog.migrat")]
     assert [line.split()[:2] for line in said] == [
-        ["catalog.migrating", "to_schema=5"],
-        ["catalog.migrated", "to_schema=5"],
+        ["catalog.migrating", "to_schema=6"],
+        ["catalog.migrated", "to_schema=6"],
     ]
     for path in paths:
         for query in (SubTaskQuery(file_system_id=FS, sources=[path]), SubTaskQuery(file_system_id=FS, targets=[path])):
@@ -141,6 +141,7 @@ def _make_older(path: Path) -> None:
     ledger = sqlite3.connect(path)
     ledger.create_function("digest", 1, digest)
     ledger.execute("UPDATE sub_tasks SET source_digest = digest(source), target_digest = digest(target)")
+    ledger.execute("DROP TABLE last_number")
     ledger.execute("DELETE FROM schema_versions WHERE version > 4")
     ledger.commit()
     ledger.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from penstock.catalog.verbs import ClaimLane, Demand, ProgressUpdate, Settlement, Settling
+from penstock.catalog.verbs import ClaimLane, Demand, Explanation, ProgressUpdate, Settlement, Settling
 from penstock.model import FileDetail
 from tests.conformance.catalog.machine.callers import PLACES
 from tests.conformance.catalog.machine.stand import LEASE_S, Stand, pick
@@ -176,6 +176,27 @@ class Engine(Stand):
             assert list(answer) == self.work.settle(settlements)
 
         return expected
+
+    @precondition(lambda self: self.ledger.files)
+    @rule(bucket=st.sampled_from(["u", "v"]), place=PLACES, late=LATE)
+    def hear_of_a_bucket(self, bucket: str, place: int, late: int) -> None:
+        """It answers again; or it does not, and who withdraws something there says so."""
+        self.tick()
+        file = pick(place, self.held()) if place % 2 else None
+        if file is None:
+
+            def expected(woken: int) -> None:
+                assert woken == self.work.wake(bucket)
+
+            self.both(self.catalog.wake(bucket, limit=100), expected, lasts=False)
+        else:
+            why = Explanation(
+                sub_task_id=file.sub_task_id,
+                attempt=file.attempt - late,
+                error_code="StoreUnavailable",
+                error_message="away",
+            )
+            self.both(self.catalog.explain([why]), lambda _: self.work.explain([why]), lasts=False)
 
     @precondition(lambda self: self.held())
     @rule(updates=st.lists(st.tuples(PLACES, LATE, st.integers(0, 9)), min_size=1, max_size=3))

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from penstock.catalog.states import CONDITIONS, Noun
-from penstock.catalog.verbs import Claimed, ClaimLane, Claims, Demand, Held, ProgressUpdate, Settlement, Settling
+from penstock.catalog.verbs import (
+    Claimed,
+    ClaimLane,
+    Claims,
+    Demand,
+    Explanation,
+    Held,
+    ProgressUpdate,
+    Settlement,
+    Settling,
+)
 from penstock.errors import FencedError
 from penstock.model import DataFlowStatus, SubTaskStatus
 from tests.conformance.catalog.machine.ledger_model import File, Ledger
 
 WAITS = "the dataflow is Misconfigured: its bucket, or the bucket's tag cpfs-dataflow=true, is gone; put it back"
+SILENT = ("StoreUnavailable", "StoreThrottled")
 CLEAR, AGAIN, NEW = range(3)
 """The order of service within a task: what is to be cleared, what was there before, what is new."""
 
@@ -102,6 +113,24 @@ class Work:
         file.owner, file.due_ns = "", 0
         file.again = file.again or running
 
+    def wake(self, bucket: str) -> int:
+        """Make due what waits because a bucket had not answered; how many."""
+        woken = 0
+        for file in self.ledger.files.values():
+            waits = self.standing(file) is not None and file.due_ns > self.ledger.now_ns
+            if waits and file.error_code in SILENT and self.ledger.flows[file.flow_id].bucket == bucket:
+                file.due_ns, woken = self.ledger.now_ns, woken + 1
+                if file.status == SubTaskStatus.RUNNING:
+                    file.error_code = file.error_message = ""
+        return woken
+
+    def explain(self, explanations: Sequence[Explanation]) -> None:
+        """Those that are withdrawn and say nothing yet say why that takes long."""
+        for one in explanations:
+            file = self.held(one.sub_task_id, one.attempt)
+            if file is not None and file.status == SubTaskStatus.CANCELING and not file.error_message:
+                file.error_code, file.error_message = one.error_code, one.error_message
+
     def canceling(self, owner: str) -> list[tuple[str, int]]:
         files = self.ledger.files.values()
         held = [file for file in files if file.owner == owner and file.status == SubTaskStatus.CANCELING]
@@ -157,7 +186,7 @@ class Work:
         """Take the step to its end, if that is what was settled."""
         steps = {
             Settling.COMPLETE: ("complete",),
-            Settling.FAILED: ("fail", "withdraw"),  # a failed attempt has left nothing to withdraw
+            Settling.FAILED: ("fail",),  # it may have left something, which a withdrawal has to find
             Settling.CANCELED: ("withdraw",),  # where nobody has asked for that it goes again
         }
         return any(self.ledger.move(Noun.SUB_TASK, file, name) for name in steps.get(settling, ()))
