@@ -164,13 +164,15 @@ class Caller:
         )
         return [one.sub_task_id for one in made]
 
-    def cancel(self, stream: Stream, sub_task: str) -> None:
-        """Cancel a sub-task; it may be too late."""
+    def cancel(self, stream: Stream, sub_task: str) -> bool:
+        """Cancel a sub-task; False when it is too late."""
         try:
             self.call("CancelDataFlowSubTask", **stream.named, DataFlowSubTaskId=sub_task)
         except ApiRefusedError as refusal:
             if refusal.code != "OperationDenied.InvalidState":
                 raise
+            return False
+        return True
 
     def walk(self, filters: Mapping[str, str], *, page: int = 100) -> list[dict[str, Any]]:
         """All pages for these filters, until all of one walk have been answered."""

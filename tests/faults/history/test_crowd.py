@@ -98,8 +98,8 @@ def test_all_answers_fit_together(site: Site) -> None:
     judge_files(site, cargo, found)
     seen = Counter(item["Status"] for items in found for item in items)
     assert seen["COMPLETE"] >= FILES // 2, seen
-    assert seen["CANCELED"] >= 3, seen
-    assert seen["FAILED"] >= 3, seen
+    assert seen["CANCELED"], seen
+    assert seen["FAILED"], seen
     assert site.killed >= ROUNDS
 
 
@@ -135,9 +135,10 @@ class Errands:
             self.made.extend((stream, one) for one in ids)
 
     def cancel_some(self, caller: Caller) -> None:
-        while not caller.site.done.wait(0.03):
+        left = FILES // 5  # most are to arrive
+        while left and not caller.site.done.wait(0.03):
             if self.made:
-                caller.cancel(*self.dice[3].choice(self.made[-20:]))
+                left -= caller.cancel(*self.dice[3].choice(self.made[-20:]))
 
     def look_at_some(self, caller: Caller) -> None:
         while not caller.site.done.wait(0.01):
