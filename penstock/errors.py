@@ -120,6 +120,12 @@ class ThrottledError(StoreError):
     waiting_helps = True
 
 
+class StoreFullError(StoreError):
+    """The bucket's quota, or the store's space, is used up."""
+
+    waiting_helps = True
+
+
 class StoreUnavailableError(StoreError):
     """No answer, a broken answer, or a 5xx: the outcome of a request that changes something is unknown."""
 

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import resource
 
+from penstock import telemetry
+
+FILES_MAX = 65_536
+FILES_AT_LEAST, FILES_EACH = 128, 6
+"""How many files a process should be allowed to open: so many, and so many more for each file that a mover moves at once."""
 CONNECTIONS_MAX = 4096
 OURS = 512  # databases, pipes, roots of file systems, connections to stores, the page of metrics
 FEWEST = 16
@@ -28,3 +33,23 @@ def connections_within_limit() -> int:
 def leave_no_core_files() -> None:
     """From now on a crash leaves none, of the processes that this one starts neither."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def open_files_freely(files_at_once: int) -> None:
+    """Use the whole of what we may open, not the little that a shell allows at first; movers inherit it.
+
+    Says so where that is too little for `files_at_once` in each mover.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    needed = FILES_AT_LEAST + FILES_EACH * files_at_once
+    if wanted < needed:
+        telemetry.event(
+            "service.few_files",
+            level=telemetry.Level.WARNING,
+            may_open=wanted,
+            should_open=needed,
+            advice="raise the limit of open files (ulimit -Hn, LimitNOFILE=), or lower mover_small_files and mover_large_files",
+        )

@@ -25,9 +25,10 @@ import uvloop
 from penstock import failpoints, telemetry
 from penstock.api.application import create_api
 from penstock.app.addresses import Addresses, publish_addresses, withdraw_addresses
+from penstock.app.clock import SteadyClock
 from penstock.app.embedded import listen, url_of
 from penstock.app.emulator_process import EmulatorProcess
-from penstock.app.limits import connections_within_limit, leave_no_core_files
+from penstock.app.limits import connections_within_limit, leave_no_core_files, open_files_freely
 from penstock.app.lock import HeldHome, service_lock
 from penstock.app.metrics_page import PATH, MetricsPage, host_and_port, metrics_server
 from penstock.app.options import api_options, catalog_bounds, engine_options, executor_options
@@ -75,6 +76,7 @@ def serve_home(home: Home, options: ServeOptions) -> None:
     take_over_server_log()
     failpoints.arm(options.traps)
     settings = load_settings(home)
+    open_files_freely(settings.mover_small_files + settings.mover_large_files)
     with service_lock(home) as held, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_Service(held, settings, options).run())
 
@@ -94,6 +96,7 @@ class _Service:
         self._socket = listen(settings.listen, port, setting="port", option="--port")
         _warn_of_open_ears(self._socket, settings)
         self._metrics_socket = _metrics_socket(settings)
+        self._clock = SteadyClock(wall_ns=time.time_ns, monotonic_ns=time.monotonic_ns)
         self._emulator: EmulatorProcess | None = None
         self._engine: Engine | None = None
         self._stopping = asyncio.Event()
@@ -113,7 +116,7 @@ class _Service:
                 await self._start_emulator()
             catalog = await Catalog.open(
                 SqliteDatabase(self._home.catalog_file, log_bytes_ready=LOG_BYTES_READY),
-                now_ns=time.time_ns,
+                now_ns=self._clock.now_ns,
                 entropy=os.urandom,
                 bounds=catalog_bounds(self._settings),
             )
@@ -137,7 +140,7 @@ class _Service:
             registry=self._registry.current,
             open_bucket=self._open_bucket,
             options=engine_options(self._settings),
-            now_ns=time.time_ns,
+            now_ns=self._clock.now_ns,
             jitter=random.SystemRandom().random,
         )
 
@@ -147,7 +150,7 @@ class _Service:
             registry=self._registry.current,
             open_bucket=self._open_bucket,
             options=api_options(self._settings, connections_max=connections_within_limit()),
-            now_ns=time.time_ns,
+            now_ns=time.time_ns,  # callers' clocks are compared with the system's own
             entropy=os.urandom,
         )
         return web_server(

@@ -126,16 +126,20 @@ def open_hands(
 
 
 def _prepare(database: Database) -> int:
-    """Bring both stores to the newest schema; the newest number that was ever given and is still known."""
+    """Bring both stores to the newest schema; the newest number that was ever given and is still known.
+
+    The ledger comes first: nonces without a ledger mean that it was lost.
+    """
+    ledger = database.open_writer()
+    try:
+        schema_versions.migrate(ledger, database.dialect, schema_versions.LEDGER)
+        named = statements.load(database.dialect)
+        last = max(int(ledger.fetch(named[name].text, ())[0]["number"]) for name in _LAST_NUMBERS)
+    finally:
+        ledger.close()
     nonces = database.open_nonces()
     try:
         schema_versions.migrate(nonces, database.dialect, schema_versions.NONCES)
     finally:
         nonces.close()
-    ledger = database.open_writer()
-    try:
-        schema_versions.migrate(ledger, database.dialect, schema_versions.LEDGER)
-        named = statements.load(database.dialect)
-        return max(int(ledger.fetch(named[name].text, ())[0]["number"]) for name in _LAST_NUMBERS)
-    finally:
-        ledger.close()
+    return last

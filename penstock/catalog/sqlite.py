@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from penstock.catalog.database import BrokenConnectionError, Connection, Dialect, Durability, Parameters, Row
@@ -26,6 +27,9 @@ _FILLER_BYTES = 1 << 20
 _SPILL_PAGES = 50
 _FREE_FACTOR = 64  # a log is made ready only where that many times its bytes are free
 
+NONCES_NAME = "nonces.db"
+"""The nonces of reads, beside the catalog; made after it."""
+
 DIALECT = Dialect(
     number_key="INTEGER PRIMARY KEY", bytewise="COLLATE BINARY", for_update="", skip_locked="", parameter="?"
 )
@@ -34,17 +38,33 @@ DIALECT = Dialect(
 _STATEMENT_ERRORS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.NotSupportedError)
 
 _PRIMARY = 0xFF  # the rest tells which call it was
-_REMEDIES = {
-    sqlite3.SQLITE_FULL: ": free some space where the service keeps its data (HOME)",
-    sqlite3.SQLITE_IOERR: ": see the kernel's log, and whether there is space where the service keeps its data (HOME)",
-    sqlite3.SQLITE_READONLY: ": the file system with the service's data (HOME) has to be writable",
+_TROUBLES = {
+    sqlite3.SQLITE_BUSY: "another program holds it locked; it goes on when that one is done",
+    sqlite3.SQLITE_FULL: "its disk is full: free some space where the service keeps its data (HOME)",
+    sqlite3.SQLITE_READONLY: "it may not be written to: see its owner and mode, and whether its file system is mounted read-only",
+    sqlite3.SQLITE_IOERR: (
+        "its disk answers with errors: see the kernel's log, and whether there is space where the service keeps its data (HOME)"
+    ),
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: it or its directory is gone, or the service has too many files open",
+    sqlite3.SQLITE_CORRUPT: "it is damaged",
+    sqlite3.SQLITE_NOTADB: "it is damaged",
 }
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+Identity = tuple[int, int] | None
 
 
 class SqliteConnection:
-    """One sqlite3 connection in autocommit mode, so that transactions are only those asked for."""
+    """One sqlite3 connection in autocommit mode, so that transactions are only those asked for.
 
-    def __init__(self, path: Path, *, busy_wait_s: float) -> None:
+    `guard` is called before each commit: it raises where what is committed would be lost with a file that has been removed.
+    """
+
+    def __init__(self, path: Path, *, busy_wait_s: float, guard: Callable[[], None] = lambda: None) -> None:
+        self._path = path
+        self._guard = guard
+        self._log = Path(f"{path}-wal")
+        self._log_identity: Identity = None
         self._durability = Durability.SYNCED
         self._log = f"{path}-wal"
         try:
@@ -56,7 +76,7 @@ class SqliteConnection:
                 cached_statements=STATEMENTS_KEPT,
             )
         except sqlite3.Error as error:
-            raise _mapped(error) from error
+            raise self._mapped(error) from error
         self._raw.row_factory = sqlite3.Row
         try:
             for pragma in (
@@ -86,10 +106,22 @@ class SqliteConnection:
 
     def commit(self) -> None:
         """End the transaction. Any failure means that the connection must be replaced: a failed fsync is believed."""
+        self._guard()
+        found = _identity(self._log)
+        if self._log_identity is not None and found != self._log_identity:
+            self._save_log()
+            raise _replaced(self._log)
+        self._log_identity = found
         try:
             self._raw.execute("COMMIT")
         except sqlite3.Error as error:
-            raise BrokenConnectionError(f"the catalog could not commit: {_words(error)}") from error
+            raise BrokenConnectionError(f"the catalog could not commit: {_told(error, self._path)}") from error
+
+    def _save_log(self) -> None:
+        """Its name is gone, and with it what was committed, but this connection still has it open: copy it into the database."""
+        with suppress(sqlite3.Error):
+            self._raw.execute("ROLLBACK")
+            self._raw.execute("PRAGMA wal_checkpoint(FULL)")
 
     def rollback(self) -> None:
         """Undo the transaction; silent when there is none."""
@@ -114,14 +146,14 @@ class SqliteConnection:
         try:
             return self._raw.execute(text, parameters).rowcount
         except sqlite3.Error as error:
-            raise _mapped(error) from error
+            raise self._mapped(error) from error
 
     def fetch(self, text: str, parameters: Parameters) -> Sequence[Row]:
         """Run a statement and answer all of its rows."""
         try:
             return self._raw.execute(text, parameters).fetchall()
         except sqlite3.Error as error:
-            raise _mapped(error) from error
+            raise self._mapped(error) from error
 
     def script(self, text: str) -> None:
         """Run several statements, one by one: `executescript` would commit first."""
@@ -181,11 +213,17 @@ class SqliteConnection:
         with suppress(sqlite3.Error):
             self._raw.close()
 
+    def _mapped(self, error: sqlite3.Error) -> CatalogUnavailableError:
+        """What sqlite3 has raised, in our words."""
+        if isinstance(error, _STATEMENT_ERRORS):
+            return CatalogUnavailableError(f"the catalog refused a statement: {error}")
+        return BrokenConnectionError(f"the catalog cannot be used now: {_told(error, self._path)}")
+
     def _execute(self, text: str) -> None:
         try:
             self._raw.execute(text)
         except sqlite3.Error as error:
-            raise _mapped(error) from error
+            raise self._mapped(error) from error
 
 
 class SqliteDatabase:
@@ -199,6 +237,7 @@ class SqliteDatabase:
         self.path = path
         self._busy_wait_s = busy_wait_s
         self._log_bytes_ready = log_bytes_ready
+        self._opened: dict[Path, Identity] = {}
 
     @property
     def dialect(self) -> Dialect:
@@ -206,8 +245,8 @@ class SqliteDatabase:
         return DIALECT
 
     def open_writer(self) -> Connection:
-        """The one writer's connection; makes the file when it is missing."""
-        connection = SqliteConnection(self.path, busy_wait_s=self._busy_wait_s)
+        """The one writer's connection; makes the file when it is missing, but not in the place of one that was lost."""
+        connection = self._open(self.path)
         free_bytes = shutil.disk_usage(self.path.parent).free
         if 0 < self._log_bytes_ready <= free_bytes // _FREE_FACTOR:
             try:
@@ -219,21 +258,69 @@ class SqliteDatabase:
 
     def open_reader(self) -> Connection:
         """A reader's connection."""
-        return SqliteConnection(self.path, busy_wait_s=self._busy_wait_s)
+        return self._open(self.path)
 
     def open_nonces(self) -> Connection:
         """The small database of read nonces."""
-        return SqliteConnection(self.path.with_name("nonces.db"), busy_wait_s=self._busy_wait_s)
+        return self._open(self.path.with_name(NONCES_NAME))
+
+    def _open(self, path: Path) -> SqliteConnection:
+        if path in self._opened:
+            self._require_same(path)
+        elif path == self.path:
+            self._require_not_lost()
+        connection = SqliteConnection(path, busy_wait_s=self._busy_wait_s, guard=partial(self._require_same, path))
+        self._opened.setdefault(path, _identity(path))
+        return connection
+
+    def _require_same(self, path: Path) -> None:
+        """Another file under that name is not ours to go on with: what we know belongs to the first. BrokenConnectionError."""
+        if _identity(path) != self._opened.get(path):
+            raise _replaced(path)
+
+    def _require_not_lost(self) -> None:
+        """The nonces are made after the catalog: where they are there, it was. CatalogUnavailableError."""
+        if _size_bytes(self.path) == 0 < _size_bytes(self.path.with_name(NONCES_NAME)):
+            raise CatalogUnavailableError(
+                f"{self.path} is missing or empty, but this HOME was served before: its dataflows and tasks are lost, unless you "
+                f"put a backup there. To begin with an empty catalog, remove {NONCES_NAME} too"
+            )
 
 
-def _mapped(error: sqlite3.Error) -> CatalogUnavailableError:
-    """What sqlite3 has raised, in our words."""
-    if isinstance(error, _STATEMENT_ERRORS):
-        return CatalogUnavailableError(f"the catalog refused a statement: {error}")
-    return BrokenConnectionError(f"the catalog cannot be used now: {_words(error)}")
-
-
-def _words(error: sqlite3.Error) -> str:
-    """What it said, and what to do about it."""
+def _told(error: sqlite3.Error, path: Path) -> str:
+    """What a person can do about it."""
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY  # one that Python has found itself has none
-    return f"{error}{_REMEDIES.get(code, '')}"
+    words = _TROUBLES.get(code)
+    if words is None:
+        return f"{path}: {error}"
+    if code not in _DAMAGED:
+        return f"{path}: {words} ({error})"
+    if path.name == NONCES_NAME:
+        return f"{path}: {words} ({error}); stop the service and remove it with its -wal and -shm, a new one is made"
+    return (
+        f"{path}: {words} ({error}); stop the service, keep the file, and put a backup in its place (without the old -wal), "
+        f"or what can be read of it: sqlite3 {path.name} .recover"
+    )
+
+
+def _identity(path: Path) -> Identity:
+    """Device and inode; None where there is nothing."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _replaced(path: Path) -> BrokenConnectionError:
+    return BrokenConnectionError(
+        f"{path} was removed or replaced under the running service, and nothing more is accepted; put the same file back, or "
+        "stop the service, put the file there that is to be used, and start it"
+    )

@@ -249,6 +249,10 @@ class Mover:
             return _trouble(running, Verdict.RETRY, FailureCode.STORE_UNAVAILABLE, str(error), error.retry_after_s)
         except SettingsError as error:
             return _trouble(running, Verdict.RETRY, FailureCode.STORE_REFUSED, str(error), None)
+        except MemoryError as error:
+            telemetry.failure("mover.no_memory", error, sub_task_id=transfer.sub_task_id, at=_origin(error))
+            words = "the mover gets no memory now: free some, or raise its limit"
+            return _trouble(running, Verdict.RETRY, FailureCode.IO_ERROR, words, None)
         except Exception as error:  # noqa: BLE001  (told with its traceback, and an outcome that is tried again)
             telemetry.failure("mover.unexpected", error, sub_task_id=transfer.sub_task_id, at=_origin(error))
             words = f"unexpected {type(error).__name__}: {error}"

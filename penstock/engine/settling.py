@@ -17,7 +17,14 @@ from penstock.errors import FailureCode
 from penstock.model import SubTaskStatus
 from penstock.transfer.transfer import Checkpoint, Intent, Outcome, Verdict
 
-OUTAGES = frozenset({FailureCode.STORE_UNAVAILABLE, FailureCode.STORE_THROTTLED, FailureCode.FILE_SYSTEM_UNAVAILABLE})
+OUTAGES = frozenset(
+    {
+        FailureCode.STORE_UNAVAILABLE,
+        FailureCode.STORE_THROTTLED,
+        FailureCode.FILE_SYSTEM_UNAVAILABLE,
+        FailureCode.READ_ONLY,
+    }
+)
 """Troubles of the surroundings, which pass: they cost a file none of its attempts."""
 
 

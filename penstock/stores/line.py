@@ -8,6 +8,7 @@ asks `poll` before every single one. TLS has Python's timeout, since the ssl mod
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import math
 import select
@@ -30,6 +31,9 @@ GATHER_MAX = 64
 TIMEOUT_MIN_S = 0.001
 HEED_EVERY_S = 0.25
 """So often who waits here looks whether it should wait no longer."""
+
+codecs.lookup("idna")
+# Resolving a name loads this when it is needed first; without memory or descriptors at that moment it would be missing for good.
 
 
 class HaltedError(Exception):

@@ -19,6 +19,7 @@ from penstock.errors import (
     PreconditionFailedError,
     RangeNotSatisfiableError,
     StoreError,
+    StoreFullError,
     StoreRefusedError,
     StoreUnavailableError,
     ThrottledError,
@@ -51,6 +52,10 @@ BY_CODE: Mapping[str, type[StoreError]] = {
     "SecondLevelDomainForbidden": StoreRefusedError,
     "NotImplemented": NotSupportedError,
     "MethodNotAllowed": NotSupportedError,
+    "QuotaExceeded": StoreFullError,  # a 403 of Ceph that no right can mend
+    "InsufficientStorageSpace": StoreFullError,
+    "XMinioAdminBucketQuotaExceeded": StoreFullError,
+    "XMinioStorageFull": StoreFullError,
     "SlowDown": ThrottledError,
     "SlowDownRead": ThrottledError,
     "SlowDownWrite": ThrottledError,
@@ -71,6 +76,7 @@ BY_STATUS: Mapping[int, type[StoreError]] = {
     416: RangeNotSatisfiableError,
     429: ThrottledError,
     501: NotSupportedError,
+    507: StoreFullError,
 }
 ADVICE: Mapping[str, str] = {
     "NoSuchBucket": "check the bucket's name, endpoint and region",
@@ -78,6 +84,9 @@ ADVICE: Mapping[str, str] = {
     "SignatureDoesNotMatch": "check the access key secret of this bucket",
     "AccessDenied": "give the access key the right to do this",
     "RequestTimeTooSkewed": "the clocks of this machine and of the store differ: set this machine's clock",
+    "QuotaExceeded": "raise the bucket's quota, or remove objects",
+    "InsufficientStorageSpace": "raise the bucket's quota, or remove objects",
+    "XMinioAdminBucketQuotaExceeded": "raise the bucket's quota, or remove objects",
     "ExpiredToken": "the temporary credentials have expired: provide new ones",
     "SecurityTokenExpired": "the temporary credentials have expired: provide new ones",
     "InvalidObjectState": "the object is archived: restore it first",

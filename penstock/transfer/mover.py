@@ -116,13 +116,11 @@ def _fail(attempt: Attempt, error: TransferError) -> Outcome:
     except (StoreError, TransferError, OSError) as caught:
         left = _known(attempt, caught)
         words = f"{error}; what was begun could not be removed: {left}"
-        verdict = Verdict.RETRY if left.waiting_helps or left.code in _MENDABLE else Verdict.FAILED
+        is_mendable = left.waiting_helps or left.code is FailureCode.PERMISSION_DENIED
+        verdict = Verdict.RETRY if is_mendable else Verdict.FAILED
         return replace(attempt.outcome(verdict), code=error.code, message=words, retry_after_s=left.retry_after_s)
     return _described(attempt.outcome(Verdict.FAILED), error)
 
-
-_MENDABLE = frozenset({FailureCode.READ_ONLY, FailureCode.PERMISSION_DENIED})
-"""What a person can mend, and then the helper files that are there can be removed."""
 
 _ENDINGS: dict[Intent, Callable[[Attempt], Outcome]] = {
     Intent.WITHDRAW: withdrawal.withdraw,

@@ -20,6 +20,7 @@ from penstock.errors import (
     RangeNotSatisfiableError,
     SizeUntoldError,
     StoreError,
+    StoreFullError,
     ThrottledError,
     TransferError,
     UploadNotFoundError,
@@ -41,7 +42,10 @@ _Row = tuple[FailureCode, str, bool]
 _ALIKE: dict[int, _Row] = {
     errno.ENOSPC: (FailureCode.NO_SPACE, "the file system is full: free some space", True),
     errno.EDQUOT: (FailureCode.NO_SPACE, "the quota is used up: raise it or free some space", True),
-    errno.EROFS: (FailureCode.READ_ONLY, "the file system is mounted read-only: remount it for writing", False),
+    errno.EROFS: (FailureCode.READ_ONLY, "the file system is mounted read-only: remount it for writing", True),
+    errno.EMFILE: (FailureCode.IO_ERROR, "the mover has too many files open: raise its limit (ulimit -n)", True),
+    errno.ENFILE: (FailureCode.IO_ERROR, "this machine has too many files open: raise fs.file-max", True),
+    errno.ENOMEM: (FailureCode.IO_ERROR, "the kernel has no memory for it now", True),
     errno.EACCES: (FailureCode.PERMISSION_DENIED, "the service's user lacks the right: see owner and mode", False),
     errno.EPERM: (FailureCode.PERMISSION_DENIED, "the file system does not permit it: see attributes and mount", False),
     errno.ENAMETOOLONG: (FailureCode.NAME_TOO_LONG, "the file system cannot hold a name that long", False),
@@ -90,6 +94,7 @@ _BY_KIND: tuple[tuple[type[StoreError], FailureCode], ...] = (
     (NotSupportedError, FailureCode.NOT_SUPPORTED),
     (IntegrityError, FailureCode.CHECKSUM_MISMATCH),
     (ThrottledError, FailureCode.STORE_THROTTLED),
+    (StoreFullError, FailureCode.NO_SPACE),
     (UploadNotFoundError, FailureCode.STORE_UNAVAILABLE),
     (SizeUntoldError, FailureCode.STORE_REFUSED),
 )

@@ -54,7 +54,7 @@ class World:
 
     def leftovers(self) -> list[str]:
         """Names that must not be there once all is settled: partial files, journals, unfinished uploads."""
-        names = [str(path) for path in self.root.rglob(".penstock-*")]
+        names = [str(path) for path in self.root.rglob(".penstock-*.*")]
         listing = self.oss().list_multipart_uploads(oss.ListMultipartUploadsRequest(bucket=self.bucket))
         return names + [str(upload.key) for upload in listing.uploads or []]
 

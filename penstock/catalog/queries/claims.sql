@@ -76,6 +76,9 @@ UPDATE sub_tasks
 INSERT INTO leases (owner, until_ns) VALUES (:owner, :until_ns)
 ON CONFLICT (owner) DO UPDATE SET until_ns = excluded.until_ns;
 
+-- hasten: what would be due too late is due now
+UPDATE sub_tasks SET due_ns = :due_ns WHERE queue <> '' AND due_ns > 0 AND due_ns > :latest_ns;
+
 -- overdue: owners whose lease has ended
 SELECT owner FROM leases WHERE until_ns < :now_ns ORDER BY owner;
 

@@ -369,3 +369,24 @@ async def test_what_waits_for_a_bucket_is_woken_when_it_answers_and_nothing_else
     assert {row.error_code for row in woken.values() if row.status is SubTaskStatus.RUNNING} == {""}
     assert woken[ids["canceled"]].error_message == "no answer"
     assert await claimed_ids(book, beside) == []
+
+
+async def test_a_pause_that_was_written_before_the_clock_was_put_back_ends_with_the_next_start(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    await book.file(flow, task)
+    claimed = await book.claim_one(task)
+    await book.settle(claimed, Settling.RETRY, due_ns=book.clock.ns + 900 * SECOND_NS)
+    book.clock.pass_s(-86_400)
+    await book.catalog.rescue_all()
+    assert await claimed_ids(book, task) == [claimed.sub_task.sub_task_id]
+
+
+async def test_a_start_shortens_no_other_pause(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    await book.file(flow, task)
+    claimed = await book.claim_one(task)
+    await book.settle(claimed, Settling.RETRY, due_ns=book.clock.ns + 5400 * SECOND_NS)
+    await book.catalog.rescue_all()
+    assert await claimed_ids(book, task) == []

@@ -63,7 +63,7 @@ def test_files_go_out_and_come_back(
     assert troubles >= FILES // 10, "there was hardly any trouble"
     for name, content in files.items():
         assert (Path(running.init["root"]) / "back" / name).read_bytes() == content, name
-    assert not list(Path(running.init["root"]).rglob(".penstock-*"))
+    assert not list(Path(running.init["root"]).rglob(".penstock-*.*"))
     keys, uploads = left(emulator, bucket)
     assert uploads == []
     assert keys == sorted(f"data/{name}" for name in files)

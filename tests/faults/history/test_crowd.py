@@ -203,6 +203,8 @@ def judge_files(site: Site, cargo: Cargo, found: list[list[dict[str, Any]]]) -> 
 
     def left() -> list[str]:
         listing = client.list_multipart_uploads(oss.ListMultipartUploadsRequest(bucket=site.bucket))
-        return [str(path) for path in site.root.rglob(".penstock-*")] + [str(one.key) for one in listing.uploads or []]
+        return [str(path) for path in site.root.rglob(".penstock-*.*")] + [
+            str(one.key) for one in listing.uploads or []
+        ]
 
     wait_until(lambda: not left(), 20, "something is left behind")

@@ -39,6 +39,11 @@ TABLE = [
     (403, "SecurityTokenExpired", errors.PermissionDeniedError),
     (403, "InvalidObjectState", errors.StoreRefusedError),
     (403, "SecondLevelDomainForbidden", errors.StoreRefusedError),
+    (403, "QuotaExceeded", errors.StoreFullError),
+    (403, "InsufficientStorageSpace", errors.StoreFullError),
+    (400, "XMinioAdminBucketQuotaExceeded", errors.StoreFullError),
+    (507, "XMinioStorageFull", errors.StoreFullError),
+    (507, "", errors.StoreFullError),
     (403, "", errors.PermissionDeniedError),
     (405, "MethodNotAllowed", errors.NotSupportedError),
     (408, "", errors.StoreUnavailableError),
@@ -78,7 +83,7 @@ def test_an_answer_means_one_error(status: int, code: str, kind: type[errors.Sto
     assert error.waiting_helps is (kind in WAITING_HELPS)
 
 
-WAITING_HELPS = {errors.StoreUnavailableError, errors.ThrottledError, errors.IntegrityError}
+WAITING_HELPS = {errors.StoreUnavailableError, errors.StoreFullError, errors.ThrottledError, errors.IntegrityError}
 
 
 @pytest.mark.parametrize("prefix", ["x-oss-", "x-amz-"])

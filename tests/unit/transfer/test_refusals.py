@@ -18,7 +18,7 @@ from penstock.transfer.refusals import SLOW_RETRY_S, Side, from_os, from_store
     [
         (errno.ENOSPC, Side.TARGET, FailureCode.NO_SPACE, True),
         (errno.EDQUOT, Side.TARGET, FailureCode.NO_SPACE, True),
-        (errno.EROFS, Side.TARGET, FailureCode.READ_ONLY, False),
+        (errno.EROFS, Side.TARGET, FailureCode.READ_ONLY, True),
         (errno.EACCES, Side.SOURCE, FailureCode.PERMISSION_DENIED, False),
         (errno.EPERM, Side.TARGET, FailureCode.PERMISSION_DENIED, False),
         (errno.ENAMETOOLONG, Side.TARGET, FailureCode.NAME_TOO_LONG, False),
