@@ -19,6 +19,7 @@ from penstock.catalog.sqlite import SqliteDatabase
 from penstock.errors import CatalogUnavailableError
 from penstock.model import SubTaskStatus
 from tests.fixtures.ledger import Book
+from tests.fixtures.service import init_home, try_cli
 
 pytestmark = pytest.mark.anyio
 
@@ -114,6 +115,15 @@ async def test_a_damaged_catalog_does_not_open_and_says_what_to_do(tmp_path: Pat
         (tmp_path / left).unlink(missing_ok=True)
     async with opened(path) as book:
         await some(book)
+
+
+def test_a_service_whose_catalog_is_damaged_ends_with_that_sentence(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    init_home(home)
+    (home / "catalog.db").write_bytes(b"nothing of the kind" * 1000)
+    ended = try_cli("serve", str(home), "--port", "0", "--emulator-port", "0")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert f"{home}/catalog.db: it is damaged" in ended.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("loss", ["empty", "missing", "empty with its log"])

@@ -21,6 +21,7 @@ from penstock.settings.home import Home
 from penstock.settings.reading import load_registry
 from penstock.transfer.root import Root
 from tests.fixtures.mounts import bind, disk, mount, must, unmount
+from tests.fixtures.service import run_cli
 
 ID = "bmcpfs-root"
 
@@ -156,8 +157,10 @@ def test_a_read_only_root_is_known_by_its_mount_and_by_a_mark_that_is_there(
         must("mount", "-o", "remount,rw", str(data))
         put_mark(data, "5" * 32)  # by a service that may write there
         must("mount", "-o", "remount,ro", str(data))
-        confirm_file_system(home, ID, entropy=os.urandom)
+        assert "its mount" in run_cli("filesystem", "list", str(home))
+        run_cli("filesystem", "confirm", str(home), ID)
         assert known(home).mark == "5" * 32
+        assert "its mount" not in run_cli("filesystem", "list", str(home))
         must("umount", str(data))
 
 

@@ -35,6 +35,20 @@ async def test_leases_of_living_work_never_end(rig: Rig) -> None:
     assert (await rig.row(sub_task)).status is SubTaskStatus.COMPLETE
 
 
+async def test_a_clock_that_is_put_forward_by_a_day_takes_nothing_from_living_work(rig: Rig) -> None:
+    flow = await rig.book.flow()
+    sub_task = await rig.book.file(flow, await rig.book.stream(flow), "a")
+    await rig.turn()
+    rig.book.clock.pass_s(DAY_S)
+    await rig.turn()
+    await rig.engine.keeper.step()
+    await rig.turn()
+    assert (await rig.row(sub_task)).attempt == 1
+    rig.executor.say(sub_task, Verdict.COMPLETE)
+    await rig.turn()
+    assert (await rig.row(sub_task)).status is SubTaskStatus.COMPLETE
+
+
 async def test_what_another_dead_engine_held_is_freed(rig: Rig) -> None:
     flow = await rig.book.flow()
     stream = await rig.book.stream(flow)
