@@ -22,6 +22,9 @@ _OF_THE_KERNEL = frozenset(
 )  # fmt: skip
 """Kinds that hold nobody's files; one of them is often mounted in several places."""
 
+_PARTS_UNTOLD = frozenset({"nfs", "nfs4"})
+"""Kinds for which the table writes `/` whatever part is mounted, and one device for several exports of a server."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
@@ -72,13 +75,13 @@ def spots_beneath(path: str) -> tuple[Spot, ...]:
     return tuple(
         Spot(device=mount.device, path=PurePosixPath(mount.part))
         for _, mount in _table()
-        if mount.kind not in _OF_THE_KERNEL and real in PurePosixPath(mount.point).parents
+        if mount.kind not in _OF_THE_KERNEL | _PARTS_UNTOLD and real in PurePosixPath(mount.point).parents
     )
 
 
 def _spot(mount: Mount, path: str) -> Spot | None:
     whole, point = PurePosixPath(path), PurePosixPath(mount.point)
-    if not whole.is_relative_to(point):
+    if mount.kind in _PARTS_UNTOLD or not whole.is_relative_to(point):
         return None
     return Spot(device=mount.device, path=PurePosixPath(mount.part) / whole.relative_to(point))
 
