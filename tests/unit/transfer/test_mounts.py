@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from penstock.transfer import mounts
+from penstock.transfer import mounts, posix
 from penstock.transfer.mounts import Mount, Spot, describe_mount, spot_of, spots_beneath
 
 TABLE = """\
@@ -32,8 +32,8 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def on(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Whatever is looked at lies on that mount."""
-    state = mounts.posix.look_path(b"/")._replace(mount_id=number)
-    monkeypatch.setattr(mounts.posix, "look_path", lambda path: state)
+    state = posix.look_path(b"/")._replace(mount_id=number)
+    monkeypatch.setattr(posix, "look_path", lambda path: state)
 
 
 def test_a_line_is_read_with_its_escapes_and_optional_fields(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
