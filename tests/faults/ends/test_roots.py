@@ -157,10 +157,10 @@ def test_a_read_only_root_is_known_by_its_mount_and_by_a_mark_that_is_there(
         must("mount", "-o", "remount,rw", str(data))
         put_mark(data, "5" * 32)  # by a service that may write there
         must("mount", "-o", "remount,ro", str(data))
-        assert "its mount" in run_cli("filesystem", "list", str(home))
-        run_cli("filesystem", "confirm", str(home), ID)
+        assert "its mount" in run_cli("filesystem", "list", str(home.path))
+        run_cli("filesystem", "confirm", str(home.path), ID)
         assert known(home).mark == "5" * 32
-        assert "its mount" not in run_cli("filesystem", "list", str(home))
+        assert "its mount" not in run_cli("filesystem", "list", str(home.path))
         must("umount", str(data))
 
 
