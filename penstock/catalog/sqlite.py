@@ -63,7 +63,7 @@ class SqliteConnection:
     def __init__(self, path: Path, *, busy_wait_s: float, guard: Callable[[], None] = lambda: None) -> None:
         self._path = path
         self._guard = guard
-        self._log = Path(f"{path}-wal")
+        self._log_path = Path(f"{path}-wal")
         self._log_identity: Identity = None
         self._durability = Durability.SYNCED
         self._log = f"{path}-wal"
@@ -107,10 +107,10 @@ class SqliteConnection:
     def commit(self) -> None:
         """End the transaction. Any failure means that the connection must be replaced: a failed fsync is believed."""
         self._guard()
-        found = _identity(self._log)
+        found = _identity(self._log_path)
         if self._log_identity is not None and found != self._log_identity:
             self._save_log()
-            raise _replaced(self._log)
+            raise _replaced(self._log_path)
         self._log_identity = found
         try:
             self._raw.execute("COMMIT")
