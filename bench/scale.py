@@ -48,7 +48,7 @@ def read_set(text: str) -> FileSet:
 
 
 SINGLE = FileSet(name="single", count=60, size_bytes=79 * MIB // 10)
-"""About the largest that move by one request each, whole buffers of which are taken and given back all the time."""
+"""About the largest that move by one request each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 Waiting means: accepted through the API's bulk door by the running service, and kept from moving by a bucket's server that takes
 connections and answers nothing. The movers' figure is the peak while several copies of the large file go both ways at once, and
-again while many files of nearly 8 MiB do, which take and give back a large buffer each.
+again while many files of nearly 8 MiB do, about the largest that move by one request each.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ COMMIT. When the database fails, all who wait get CatalogUnavailableError and th
 fsync is believed once. Knows no verb and no table.
 
 The thread and the loop take turns: while the thread works the loop stands aside, while the thread waits for the disk the loop
-goes on. Both at once would hand the interpreter's lock to and fro at each row that is read (docs/decisions/0018).
+goes on. Both at once would hand the interpreter's lock to and fro at each row that is read (docs/decisions/0020).
 """
 
 from __future__ import annotations
