@@ -14,9 +14,11 @@ from penstock.transfer.mtime import ModifyTime, of_file
 from penstock.transfer.place import Place
 from penstock.transfer.policy import Decision, decide
 from penstock.transfer.posix import FileState
+from penstock.transfer.steps import Pause, Steps
 
 _RACES_MAX = 32
 _TURN_WAIT_S = 0.001
+_TURN_TRIES = 100  # whoever has stood still in his turn for so long is waited for no longer
 
 
 def may_keep(attempt: Attempt) -> bool:
@@ -30,7 +32,7 @@ def wanted(attempt: Attempt, place: Place, source: ModifyTime) -> Decision:
     return decide(attempt.transfer.conflict_policy, source, None if target is None else of_file(target.modify_ns))
 
 
-def land(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) -> Guarantee | None:
+def land(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) -> Steps[Guarantee | None]:
     """Publish the sealed partial file; None when the policy keeps what has appeared at the target meanwhile.
 
     The caller fsyncs the directory. Raises OSError, TransferError, StoppedError, FencedError.
@@ -43,7 +45,7 @@ def land(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) 
             return None
         failpoints.passing("rename")
         if decision is Decision.REPLACE:
-            guarantee = _replace(attempt, place, sealed, source)
+            guarantee = yield from _replace(attempt, place, sealed, source)
         else:
             guarantee = publish.publish_new(place.directory, place.partial_name, place.name, sealed.inode)
         if guarantee is not None:
@@ -56,17 +58,31 @@ def land(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) 
     )
 
 
-def _replace(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) -> Guarantee | None:
+def _replace(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) -> Steps[Guarantee | None]:
     """Replace the target; None when it has changed since it was decided to. Raises as `land`.
 
     Where only the latest is to stay, no two movers look and rename at once in one directory: sub-tasks of one target run one
-    after the other, but different paths may lead to one file. Other programs know of no such turn.
+    after the other, but different paths may lead to one file. Other programs know of no such turn, but may lock the directory
+    for reasons of their own: it is waited for aside, where no other file has to wait as well.
     """
     if not may_keep(attempt):
         publish.publish_over(place.directory, place.partial_name, place.name, sealed.inode)
         return Guarantee.ATOMIC
-    with place.turn(lambda: attempt.rest(_TURN_WAIT_S, attempt.check_cancel)):
-        if wanted(attempt, place, source) is not Decision.REPLACE:
-            return None
-        publish.publish_over(place.directory, place.partial_name, place.name, sealed.inode)
+    tries_left = _TURN_TRIES
+    while True:
+        with place.turn() as is_ours:
+            if is_ours or not tries_left:
+                if tries_left < _TURN_TRIES:
+                    place.require_in_place()  # the last look is as old as the wait
+                return _replace_if_wanted(attempt, place, sealed, source)
+        if tries_left == _TURN_TRIES:
+            yield Pause.ASIDE
+        attempt.rest(_TURN_WAIT_S, attempt.check_cancel)
+        tries_left -= 1
+
+
+def _replace_if_wanted(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) -> Guarantee | None:
+    if wanted(attempt, place, source) is not Decision.REPLACE:
+        return None
+    publish.publish_over(place.directory, place.partial_name, place.name, sealed.inode)
     return Guarantee.BEST_EFFORT

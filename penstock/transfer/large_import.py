@@ -32,6 +32,7 @@ from penstock.transfer.parts import PartJob, Workspace
 from penstock.transfer.place import Place
 from penstock.transfer.plan import Plan, PlannedPart, plan_import
 from penstock.transfer.policy import Decision
+from penstock.transfer.steps import run_through
 from penstock.transfer.transfer import Outcome
 
 _CHANGED = (PreconditionFailedError, RangeNotSatisfiableError, ObjectNotFoundError)
@@ -242,7 +243,7 @@ class _LargeImport:
                 time_kept=int(is_held(detail.modify_time_ns, sealed.modify_ns)),
             )
         )
-        guarantee = land(attempt, place, sealed, of_object(self._info))
+        guarantee = run_through(land(attempt, place, sealed, of_object(self._info)))
         if guarantee is None:
             self.discard()
             return attempt.skipped(detail, Guarantee.ATOMIC)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -23,7 +23,6 @@ from penstock.transfer.root import Root
 from penstock.transfer.shared_sync import Enrolled
 from penstock.transfer.transfer import Transfer
 
-_TURN_TRIES = 100
 _LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV})
 
 
@@ -112,22 +111,15 @@ class Place:
         return self._root.enroll(self._held)
 
     @contextmanager
-    def turn(self, rest: Callable[[], None]) -> Iterator[None]:
-        """Be the only mover in the directory, as far as the file system locks directories; `rest` is called between tries.
-
-        Whoever has stood still in his turn for long is waited for no longer.
-        """
+    def turn(self) -> Iterator[bool]:
+        """Be the only mover in the directory, as far as the file system locks directories; False if another has its turn now."""
         try:
             descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.directory)
         except OSError:  # it may be written to, but not read
-            yield
+            yield True
             return
         try:
-            for _ in range(_TURN_TRIES):
-                if _is_turn(descriptor):
-                    break
-                rest()
-            yield
+            yield _is_turn(descriptor)
         finally:
             os.close(descriptor)
 

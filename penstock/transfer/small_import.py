@@ -231,7 +231,7 @@ def _publish(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Guarant
             sealed = partial.settle()
             partial.confirm()
         yield Pause.SYNCED  # so that one look at where the path leads is right before the renames of all that are synced
-        guarantee = land(attempt, place, sealed, source)
+        guarantee = yield from land(attempt, place, sealed, source)
         if guarantee is not None and not asked.is_given_to(sealed):
             attempt.add_note(ownership.OWNER_NOT_KEPT)
         if guarantee is not None and not is_held(source.ns, sealed.modify_ns):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import random
 import threading
@@ -453,6 +454,36 @@ def test_a_straggler_holds_nobody_up(company: Company, monkeypatch: pytest.Monke
     barrier.open()
     company.until(len(names) + 1)
     company.check_imported("late")
+
+
+def test_a_directory_that_another_program_has_locked_holds_up_nobody_else(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that waits for its turn there waits in a helper: the loop goes on, and the wait ends with the lock."""
+    barrier, waiters = Barrier(), set[int]()
+
+    def rest(*_: object) -> None:
+        waiters.add(threading.get_ident())
+        barrier.hold()
+
+    monkeypatch.setattr("penstock.transfer.attempt.Attempt.rest", rest)
+    company.gate.base.joinpath("late").write_bytes(b"old")
+    os.utime(company.gate.base / "late", (1, 1))
+    lock = os.open(company.gate.base, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        company.give(*company.imports("late", conflict_policy=ConflictPolicy.KEEP_LATEST), *company.imports(*GOOD))
+        company.until(len(GOOD))
+        company.check_imported(*GOOD)
+        assert barrier.reached.wait(PATIENCE_S)
+        assert company.gate.base.joinpath("late").read_bytes() == b"old"
+        assert threading.get_ident() not in waiters
+    finally:
+        os.close(lock)
+        barrier.open()
+    company.until(len(GOOD) + 1)
+    company.check_imported("late")
+    assert company.gate.helpers() == []
 
 
 @pytest.mark.parametrize("direction", list(Direction))
