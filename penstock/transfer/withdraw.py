@@ -13,7 +13,7 @@ from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.exporting import check_export_names
 from penstock.transfer.importing import check_import_names, finished_earlier
 from penstock.transfer.mtime import of_object
-from penstock.transfer.objects import checksum_text, head_or_none
+from penstock.transfer.objects import checksum_text
 from penstock.transfer.place import Place
 from penstock.transfer.transfer import Outcome, Verdict
 
@@ -105,14 +105,14 @@ def _unanswered(attempt: Attempt) -> TransferError:
 
 
 def _remove_remote(attempt: Attempt) -> Outcome | None:
-    """The outcome, if the object was published before the withdrawal."""
+    """The outcome, if the object was published before the withdrawal, whatever has become of the key since."""
     _clear_upload(attempt)  # first, so that nothing can be completed after the look
     for _ in range(_OWN_MAX):
         try:
-            info = head_or_none(attempt, attempt.transfer.key)
+            info = standing.published_earlier(attempt)
         except BucketNotFoundError:
             return None
-        if info is None or not standing.is_mine(attempt, info):
+        if info is None:
             return None
         if standing.is_sound(info):
             return _published(attempt, info)

@@ -151,6 +151,41 @@ def test_every_try_of_ours_above_a_foreign_one_is_deleted(gate: Gate) -> None:
 
 
 @SIZES
+@pytest.mark.parametrize("since", ["overwritten", "deleted"])
+def test_a_cancel_finds_what_was_published_beneath_what_came_since(gate: Gate, content: bytes, since: str) -> None:
+    store = MemoryStore(abilities=VERSIONED)
+    write(gate, content)
+    records: list[Checkpoint] = []
+    gate.hooks.on_checkpoint = records.append
+    assert gate.move(export(), store, lane=lane_of(content)).verdict is Verdict.COMPLETE
+    if since == "overwritten":
+        store.seed(KEY, b"theirs")
+    else:
+        store.delete(KEY)
+    versions = list(store.list_versions(prefix=KEY))
+    record = records[-1] if records else None
+    outcome = gate.move(export(attempt=2, intent=Intent.WITHDRAW, checkpoint=record), store)
+    assert (outcome.verdict, outcome.code) == (Verdict.COMPLETE, None)
+    assert outcome.detail is not None
+    assert outcome.detail.size_bytes == len(content)
+    assert list(store.list_versions(prefix=KEY)) == versions
+
+
+def test_a_cancel_removes_only_its_own_damaged_version_beneath_a_foreign_one(gate: Gate) -> None:
+    store = MemoryStore(abilities=VERSIONED)
+    store.seed(KEY, b"damaged", metadata={"penstock-sub-task": "subtask-1", "penstock-crc64": "1"})
+    store.seed(KEY, b"theirs")
+    assert gate.move(export(attempt=2, intent=Intent.WITHDRAW), store).verdict is Verdict.CANCELED
+    assert [version.size_bytes for version in store.list_versions(prefix=KEY)] == [len(b"theirs")]
+
+
+def test_a_cancel_before_anything_was_sent_asks_for_no_version(gate: Gate) -> None:
+    store = MemoryStore(abilities=VERSIONED)
+    assert gate.move(export(intent=Intent.WITHDRAW), store).verdict is Verdict.CANCELED
+    assert store.calls == []
+
+
+@SIZES
 @pytest.mark.parametrize("number", [1, 2])  # a power cut may have forgotten the attempt that published it
 @pytest.mark.parametrize("abilities", [None, UNABLE, VERSIONED], ids=["able", "unable", "versioned"])
 def test_a_file_that_was_published_before_it_went_away_is_complete(
