@@ -173,6 +173,7 @@ class FailureCode(StrEnum):
     CHECKSUM_MISMATCH = "ChecksumMismatch"
     BAD_OBJECT_LEFT = "BadObjectLeft"
     MOVER_DIED = "MoverDied"
+    WAITING_FOR_TURN = "WaitingForTurn"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     INTERNAL = "InternalError"
 

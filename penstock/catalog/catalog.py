@@ -307,7 +307,10 @@ class Catalog:
         return await self._read(lambda session: claims.canceling(session, owner))
 
     async def explain(self, explanations: Sequence[Explanation]) -> None:
-        """Have sub-tasks that are being withdrawn say why that takes long, where they say nothing yet. Not synced."""
+        """Have sub-tasks that are being withdrawn say why that takes long, where they say nothing yet or wait for their turn.
+
+        Not synced.
+        """
         await self._work(lambda session: claims.explain(session, explanations), _UNSYNCED_WORK)
 
     async def set_health(self, data_flow_id: str, *, health: Health) -> None:

@@ -237,7 +237,7 @@ def canceling(session: Session, owner: str) -> list[tuple[str, int]]:
 
 
 def explain(session: Session, explanations: Sequence[Explanation]) -> None:
-    """Say why these are not withdrawn yet."""
+    """Say why these are not withdrawn yet; that they wait for their turn is true only until then."""
     for one in explanations:
         session.run(
             "claims.explain_cancel",
@@ -245,4 +245,5 @@ def explain(session: Session, explanations: Sequence[Explanation]) -> None:
             attempt=one.attempt,
             error_code=one.error_code,
             error_message=one.error_message,
+            waiting=FailureCode.WAITING_FOR_TURN,
         )

@@ -76,19 +76,44 @@ class Canceler:
 
     async def _explain(self, withdrawn: list[Flight]) -> None:
         """Have the rows say why they are still CANCELING, where that takes long and no attempt has said it."""
-        late_ns = self._now_ns() - to_ns(EXPLAIN_S)
+        now_ns = self._now_ns()
+        late_ns = now_ns - to_ns(EXPLAIN_S)
         late = [
             flight
             for flight in withdrawn
             if flight.mover and not flight.is_explained and (flight.canceled_ns or flight.since_ns) <= late_ns
         ]
-        if late:
-            await self._catalog.explain([_explanation(flight) for flight in late])
+        begun = frozenset[Attempt]().union(*(self._executor.begun(mover) for mover in {one.mover for one in late}))
+        queued = [flight for flight in late if flight.attempt not in begun and not flight.is_queued]
+        silent: list[Flight] = []
         for flight in late:
+            if flight.attempt not in begun:
+                continue
+            if flight.is_queued and not flight.begun_ns:
+                flight.begun_ns = now_ns  # it has its turn only now: nobody is late with an answer
+            if flight.begun_ns <= late_ns:
+                silent.append(flight)
+        if queued or silent:
+            await self._catalog.explain([*map(_turn, queued), *map(_silence, silent)])
+        for flight in queued:
+            flight.is_queued = True
+        for flight in silent:
             flight.is_explained = True
 
 
-def _explanation(flight: Flight) -> Explanation:
+def _turn(flight: Flight) -> Explanation:
+    """It stands in its mover's line."""
+    sub_task_id, attempt = flight.attempt
+    return Explanation(
+        sub_task_id=sub_task_id,
+        attempt=attempt,
+        error_code=FailureCode.WAITING_FOR_TURN,
+        error_message="it is still to be withdrawn: it waits for its turn",
+    )
+
+
+def _silence(flight: Flight) -> Explanation:
+    """Whoever was asked has not answered."""
     transfer = flight.order.transfer
     if transfer.direction is Direction.IMPORT:
         code, whom = FailureCode.FILE_SYSTEM_UNAVAILABLE, f"file system {transfer.file_system_id}"

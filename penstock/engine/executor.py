@@ -91,6 +91,10 @@ class Executor(Protocol):
         """Tell a mover something, now. A mover that is gone is no error: its death says all."""
         ...
 
+    def begun(self, mover: str) -> frozenset[Attempt]:
+        """What of all that `mover` was given is under way at this moment; nothing where the mover is not up."""
+        ...
+
     def place(self, places: Places) -> None:
         """What is registered has changed: every mover of now and later gets this snapshot."""
         ...

@@ -22,11 +22,13 @@ class Flight:
 
     __slots__ = (
         "attempt",
+        "begun_ns",
         "canceled_ns",
         "canceling",
         "charged_bytes",
         "checkpoint",
         "is_explained",
+        "is_queued",
         "mover",
         "order",
         "owner",
@@ -47,6 +49,8 @@ class Flight:
         self.canceling = order.canceling
         self.canceled_ns = 0  # when its mover was told so; 0: it was so when it was claimed
         self.is_explained = False  # why that takes long is in the catalog
+        self.is_queued = False  # the catalog says that its withdrawal waits for its turn
+        self.begun_ns = 0  # when that was seen to have begun after all
         self.yielding = False
         self.charged_bytes = 0  # what its task was charged for its bytes so far
         self.progress: Progress | None = None

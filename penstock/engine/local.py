@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from penstock import telemetry
-from penstock.engine.executor import Death, Inbox, MoverGoneError, MoverPurpose, MoverRoom
+from penstock.engine.executor import Attempt, Death, Inbox, MoverGoneError, MoverPurpose, MoverRoom
 from penstock.engine.figures import FiguresOfMovers
 from penstock.engine.messages import Control, Hello, Lease, MoverLimits, Places, Report
 from penstock.engine.moverslock import taken_alone
@@ -142,6 +142,11 @@ class LocalExecutor:
             self._give_up(seat)
         elif seat.waiting:
             seat.waiting.append(control)
+
+    def begun(self, mover: str) -> frozenset[Attempt]:
+        """What that mover has under way."""
+        seat = self._seat_of(mover)
+        return frozenset() if seat is None or seat.ready is None else seat.ready.begun()
 
     def place(self, places: Places) -> None:
         """Tell all movers what is registered now."""

@@ -123,6 +123,13 @@ class MoverProcess(asyncio.Protocol):
         self._unanswered += 1
         self.tell(Control(ping=True))
 
+    def begun(self) -> frozenset[Attempt]:
+        """What it has under way, as it says on the board."""
+        if self.ended.is_set():
+            return frozenset()
+        numbers = self._board.begun()
+        return frozenset(attempt for attempt, number in self._held.items() if number in numbers)
+
     @property
     def is_idle(self) -> bool:
         """Whether it has ended all that it was given."""
@@ -179,8 +186,7 @@ class MoverProcess(asyncio.Protocol):
         if not self._is_over or self._transport is not None or self._process is None or self.ended.is_set():
             return
         code = self._process.wait()
-        begun_numbers = self._board.begun()
-        begun = frozenset(attempt for attempt, number in self._held.items() if number in begun_numbers)
+        begun = self.begun()
         self._board.close()
         self.ended.set()
         self._on_death(

@@ -92,8 +92,8 @@ UPDATE sub_tasks SET error_code = :error_code, error_message = :error_message
 
 -- explain_cancel: what is being withdrawn says why it takes long
 UPDATE sub_tasks SET error_code = :error_code, error_message = :error_message
- WHERE number = :number AND attempt = :attempt AND owner <> '' AND error_message = ''
-   AND status IN ({when sub_task.withdraw});
+ WHERE number = :number AND attempt = :attempt AND owner <> ''
+   AND (error_message = '' OR error_code = :waiting) AND status IN ({when sub_task.withdraw});
 
 -- release: what an owner held can be claimed again
 UPDATE sub_tasks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from penstock.engine.executor import Death, Inbox, MoverRoom
+from penstock.engine.executor import Attempt, Death, Inbox, MoverRoom
 from penstock.engine.local import LocalExecutor, LocalExecutorOptions
 from penstock.engine.messages import Control, Lease, Places, Report
 
@@ -40,6 +40,9 @@ class KeptMovers:
     def control(self, mover: str, control: Control) -> None:
         if not control.drain:
             self._local.control(mover, control)
+
+    def begun(self, mover: str) -> frozenset[Attempt]:
+        return self._local.begun(mover)
 
     def place(self, places: Places) -> None:
         self._local.place(places)

@@ -83,6 +83,27 @@ async def test_a_withdrawal_that_takes_long_says_so_within_two_seconds(rig: Rig)
     assert ((await rig.row(a)).status, (await rig.row(a)).error_message) == (SubTaskStatus.CANCELED, "")
 
 
+async def test_a_withdrawal_that_waits_for_its_turn_blames_nobody(rig: Rig) -> None:
+    """Once it has begun it has as long as any other before it says that it is not answered."""
+    flow, stream, (a,) = await running(rig, "a")
+    rig.executor.queued.add(a)
+    await rig.book.cancel(flow, stream, a)
+    await rig.turn()
+    rig.book.clock.pass_s(EXPLAIN_S)
+    await rig.engine.canceler.step()
+    assert (await rig.row(a)).error_code == FailureCode.WAITING_FOR_TURN
+    rig.book.clock.pass_s(EXPLAIN_S)
+    rig.executor.queued.clear()
+    await rig.engine.canceler.step()
+    assert (await rig.row(a)).error_code == FailureCode.WAITING_FOR_TURN
+    rig.book.clock.pass_s(EXPLAIN_S)
+    await rig.engine.canceler.step()
+    assert (await rig.row(a)).error_code == FailureCode.FILE_SYSTEM_UNAVAILABLE
+    rig.executor.say(a, Verdict.CANCELED)
+    await rig.turn()
+    assert ((await rig.row(a)).status, (await rig.row(a)).error_message) == (SubTaskStatus.CANCELED, "")
+
+
 async def test_a_file_between_two_attempts_is_withdrawn(rig: Rig) -> None:
     flow, stream, (a,) = await running(rig, "a")
     rig.executor.say(a, Verdict.RETRY, **TROUBLE)

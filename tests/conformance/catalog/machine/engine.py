@@ -180,7 +180,7 @@ class Engine(Stand):
     @precondition(lambda self: self.ledger.files)
     @rule(bucket=st.sampled_from(["u", "v"]), place=PLACES, late=LATE)
     def hear_of_a_bucket(self, bucket: str, place: int, late: int) -> None:
-        """It answers again; or it does not, and who withdraws something there says so."""
+        """It answers again; or it does not, and who withdraws something there says so, or that it waits for its turn."""
         self.tick()
         file = pick(place, self.held()) if place % 2 else None
         if file is None:
@@ -193,7 +193,7 @@ class Engine(Stand):
             why = Explanation(
                 sub_task_id=file.sub_task_id,
                 attempt=file.attempt - late,
-                error_code="StoreUnavailable",
+                error_code="StoreUnavailable" if bucket == "u" else "WaitingForTurn",
                 error_message="away",
             )
             self.both(self.catalog.explain([why]), lambda _: self.work.explain([why]), lasts=False)

@@ -16,7 +16,7 @@ from penstock.catalog.verbs import (
     Settlement,
     Settling,
 )
-from penstock.errors import FencedError
+from penstock.errors import FailureCode, FencedError
 from penstock.model import DataFlowStatus, SubTaskStatus
 from tests.conformance.catalog.machine.ledger_model import File, Ledger
 
@@ -125,10 +125,12 @@ class Work:
         return woken
 
     def explain(self, explanations: Sequence[Explanation]) -> None:
-        """Those that are withdrawn and say nothing yet say why that takes long."""
+        """Those that are withdrawn and say nothing yet, or that they wait for their turn, say why that takes long."""
         for one in explanations:
             file = self.held(one.sub_task_id, one.attempt)
-            if file is not None and file.status == SubTaskStatus.CANCELING and not file.error_message:
+            if file is None or file.status != SubTaskStatus.CANCELING:
+                continue
+            if not file.error_message or file.error_code == FailureCode.WAITING_FOR_TURN:
                 file.error_code, file.error_message = one.error_code, one.error_message
 
     def canceling(self, owner: str) -> list[tuple[str, int]]:
