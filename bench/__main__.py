@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from bench.accounts import judge_accounting
 from bench.archive import ROOT, beginning, keep, load, surroundings
+from bench.ending import ENDING
 from bench.peers import all_peers
 from bench.report import write_report
 from bench.scale import FULL, QUICK, FileSet, Scale, read_set
@@ -96,7 +97,7 @@ def sets_of(scale: Scale, scenarios: list[Scenario]) -> list[FileSet]:
 
 def end_in_order(number: int, _: FrameType | None) -> NoReturn:
     """A signal ends the program as an error would: children are stopped, directories removed. A second one is not heard."""
-    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for each in ENDING:
         signal.signal(each, signal.SIG_IGN)
     say(f"stopped by {signal.Signals(number).name}; cleaning up")
     raise SystemExit(128 + number)
@@ -114,7 +115,7 @@ def main(words: list[str] | None = None) -> int:
     if chosen.report:
         write_report(load(path), chosen.results, scale.name)
         return 0
-    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for each in ENDING:
         signal.signal(each, end_in_order)
     chosen.results.mkdir(parents=True, exist_ok=True)
     load(path)

@@ -9,7 +9,6 @@ import contextlib
 import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from bench.contest import Arena, free_bytes
 from bench.dataset import SINK_BUCKET, SOURCE_BUCKET, Dataset, make_dataset
+from bench.ending import scratch, to_the_end
 from bench.peers import Direction
 from bench.scale import GIB, FileSet, Scale
 from bench.servers import far_ends
@@ -108,11 +108,11 @@ def open_stage(
     """Makes everything and takes it away again. Raises OSError where the disk has no room."""
     if free_bytes(parent) < ROOM_BYTES:
         raise OSError(f"{parent} has less than {ROOM_BYTES >> 30} GiB free; name another directory with --dir")
-    with contextlib.ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="penstock-bench-", dir=parent)))
+    with to_the_end() as stack:
+        directory = stack.enter_context(scratch(parent))
         records = directory
         if MEMORY.is_dir():
-            records = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="penstock-bench-", dir=MEMORY)))
+            records = stack.enter_context(scratch(MEMORY))
         root = directory / "fs"
         (root / "in").mkdir(parents=True)
         if scale.calm_limit_s:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.ending import scratch
 from bench.scale import GIB, TIB
 
 MEMORY = Path("/dev/shm")  # noqa: S108  (a hole takes no memory)
@@ -25,8 +25,8 @@ def sparse_object(objects: Path, name: str, size_bytes: int, *, copies: int) -> 
     """One file of zeros that takes no room, as `copies` objects NAME/0, NAME/1, … for as long as the block lasts."""
     parent = MEMORY if MEMORY.is_dir() else objects
     folder = objects / name
-    with tempfile.TemporaryDirectory(prefix="penstock-bench-", dir=parent) as directory:
-        hole = Path(directory, "hole")
+    with scratch(parent) as directory:
+        hole = directory / "hole"
         with hole.open("wb") as file:
             file.truncate(size_bytes)
         folder.mkdir()

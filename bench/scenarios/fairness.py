@@ -7,13 +7,13 @@ samples end before the real disk is full. Where no such file system can be made 
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from bench.dataset import SOURCE_BUCKET
+from bench.ending import scratch
 from bench.floor import sync_directory
 from bench.lean import quantile
 from bench.scale import GIB, TIB
@@ -35,8 +35,8 @@ def measure(stage: Stage, _choices: Choices, _names: Sequence[str]) -> Found:
     """Idle and busy, on a file system in memory where there is enough of it, and on the disk."""
     rows = []
     if MEMORY.is_dir() and spare_bytes(MEMORY) > LEAST_BYTES:
-        with tempfile.TemporaryDirectory(prefix="penstock-bench-", dir=MEMORY) as directory:
-            rows += _on(stage, Path(directory), "in memory")
+        with scratch(MEMORY) as directory:
+            rows += _on(stage, directory, "in memory")
     return {"fairness": [*rows, *_on(stage, stage.directory, "on the disk")]}
 
 
