@@ -5,6 +5,7 @@ Calls `line`. Raises BrokenAnswerError, EndedEarlyError, and what the network ra
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from typing import Protocol
@@ -14,6 +15,7 @@ from penstock.stores.line import Line
 
 CHUNK_LINE_MAX_BYTES = 4 * 1024
 TRAILERS_MAX_BYTES = 16 * 1024
+_TOO_LONG = "a line between its chunks is too long"
 _CHUNK = re.compile(rb"([0-9a-fA-F]{1,15})(?:[ \t]*;[\t -~\x80-\xff]*)?")
 
 
@@ -40,13 +42,50 @@ def body_of(head: Head) -> Body:
     return SizedBody(head.length_bytes if head.framing is Framing.LENGTH else 0)
 
 
-def lies_whole(head: Head, line: Line) -> bool:
-    """Whether the whole body lies in the buffer. Chunks are not counted: their end, trailers or not, is an empty line."""
-    if head.framing is Framing.CHUNKS:
-        return line.buffer.endswith(b"\r\n\r\n", line.start, line.end)
-    if head.framing is Framing.CLOSE:
-        return False  # its end is the peer's closing
-    return line.end - line.start >= head.length_bytes
+class Ahead:
+    """Sees whether a body lies whole in the buffer, unread. Chunks are counted, each once, however slowly they drip in."""
+
+    __slots__ = ("_at", "_chunked", "_is_last", "_length_bytes", "_trailers_bytes")
+
+    def __init__(self, head: Head) -> None:
+        self._chunked = head.framing is Framing.CHUNKS
+        # Where only the peer's closing ends it no length is ever reached.
+        self._length_bytes = math.inf if head.framing is Framing.CLOSE else head.length_bytes
+        self._at = 0  # from the body's first byte on
+        self._is_last = False  # the chunk of size 0 was seen
+        self._trailers_bytes = 0
+
+    def lies_whole(self, line: Line) -> bool:
+        """Whether reading it will not wait: its end lies there, or what its reading will not take. `line` is at its beginning."""
+        if not self._chunked:
+            return line.end - line.start >= self._length_bytes
+        try:
+            return self._pass_chunks(line) and self._pass_trailers(line)
+        except BrokenAnswerError:
+            return True
+
+    def _pass_chunks(self, line: Line) -> bool:
+        while not self._is_last:
+            begin = line.start + self._at
+            told = _line_at(line, begin, CHUNK_LINE_MAX_BYTES)
+            if told is None:
+                return False
+            size_bytes = _size_of(told)
+            passed = len(told) + 2
+            self._is_last = size_bytes == 0
+            if size_bytes:
+                if _line_at(line, begin + passed + size_bytes, 0) is None:
+                    return False
+                passed += size_bytes + 2
+            self._at += passed
+        return True
+
+    def _pass_trailers(self, line: Line) -> bool:
+        while told := _line_at(line, line.start + self._at, TRAILERS_MAX_BYTES - self._trailers_bytes):
+            _check_trailer(told)
+            self._at += len(told) + 2
+            self._trailers_bytes += len(told) + 2
+        return told is not None
 
 
 class SizedBody:
@@ -105,7 +144,7 @@ class ChunkedBody:
                 self._drop_trailers(line, deadline_s)
                 self.ended = True
                 return 0
-        count = line.read(view[: self._left], _left_s(deadline_s))
+        count = line.read(view[: self._left], _left_s(deadline_s) if line.is_drained else 0.0)
         if count == 0:
             raise EndedEarlyError("it ends in the middle of a chunk")
         self._left -= count
@@ -115,31 +154,44 @@ class ChunkedBody:
         if self._inside and _read_line(line, 0, deadline_s):
             raise BrokenAnswerError("a chunk is longer than it said")
         self._inside = True
-        told = _read_line(line, CHUNK_LINE_MAX_BYTES, deadline_s)
-        match = _CHUNK.fullmatch(told)
-        if match is None:
-            raise BrokenAnswerError(f"the size of a chunk is none: {told[:40]!r}")
-        return int(match[1], 16)
+        return _size_of(_read_line(line, CHUNK_LINE_MAX_BYTES, deadline_s))
 
     def _drop_trailers(self, line: Line, deadline_s: float) -> None:
         taken = 0
         while told := _read_line(line, TRAILERS_MAX_BYTES - taken, deadline_s):
             taken += len(told) + 2
-            fields("\n" + told.decode("latin-1") + "\r\n", 1)
+            _check_trailer(told)
+
+
+def _size_of(told: bytes) -> int:
+    """The size of the chunk behind this line, in bytes."""
+    match = _CHUNK.fullmatch(told)
+    if match is None:
+        raise BrokenAnswerError(f"the size of a chunk is none: {told[:40]!r}")
+    return int(match[1], 16)
+
+
+def _check_trailer(told: bytes) -> None:
+    fields("\n" + told.decode("latin-1") + "\r\n", 1)
+
+
+def _line_at(line: Line, begin: int, max_bytes: int) -> bytes | None:
+    """The line that begins there, without its CRLF; None while its end is still to come."""
+    end = line.buffer.find(b"\r\n", begin, line.end)
+    if (end if end >= 0 else line.end - 1) - begin > max_bytes:
+        raise BrokenAnswerError(_TOO_LONG)
+    return bytes(line.buffer[begin:end]) if end >= 0 else None
 
 
 def _read_line(line: Line, max_bytes: int, deadline_s: float) -> bytes:
     """The next line, without its CRLF."""
-    while True:
-        end = line.buffer.find(b"\r\n", line.start, line.end)
-        if end >= 0 and end - line.start <= max_bytes:
-            told = bytes(line.buffer[line.start : end])
-            line.start = end + 2
-            return told
-        if end >= 0 or line.end - line.start > max_bytes + 1 or not line.make_room():
-            raise BrokenAnswerError("a line between its chunks is too long")
+    while (told := _line_at(line, line.start, max_bytes)) is None:
+        if not line.make_room():
+            raise BrokenAnswerError(_TOO_LONG)
         if line.fill(_left_s(deadline_s)) == 0:
             raise EndedEarlyError("it ends between its chunks")
+    line.start += len(told) + 2
+    return told
 
 
 def _left_s(deadline_s: float) -> float:

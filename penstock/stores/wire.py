@@ -15,7 +15,7 @@ from typing import Self
 
 from penstock.errors import StoreUnavailableError
 from penstock.stores import dialogue, troubles
-from penstock.stores.body import body_of, lies_whole
+from penstock.stores.body import Ahead, body_of
 from penstock.stores.dialogue import StaleError, StuckError
 from penstock.stores.head import BrokenAnswerError, Framing, Head
 from penstock.stores.line import READ_MAX_BYTES, HaltedError, Line, connect
@@ -37,9 +37,9 @@ BLOCK_S = 0.5
 class Response:
     """The answer to one request. Its connection goes back to the pool once the body was read to its end, else it is closed."""
 
-    __slots__ = ("_body", "_head", "_line", "_reusable", "_tempo", "_wire", "headers", "status")
+    __slots__ = ("_body", "_head", "_line", "_read_s", "_reusable", "_tempo", "_wire", "headers", "status")
 
-    def __init__(self, wire: Wire, line: Line, head: Head, *, reusable: bool) -> None:
+    def __init__(self, wire: Wire, line: Line, head: Head, *, reusable: bool, waits: bool) -> None:
         self.status = head.status
         self.headers = head.headers
         self._wire = wire
@@ -47,6 +47,7 @@ class Response:
         self._line: Line | None = line
         self._body = body_of(head)
         self._reusable = reusable and head.reusable
+        self._read_s = wire.timeouts.read_s if waits else 0.0  # for a body that is read whole
         self._tempo: Tempo | None = None
         if self._body.ended:
             self._finish()
@@ -58,7 +59,8 @@ class Response:
 
     def fileno(self) -> int:
         """What becomes readable when more of the body comes; -1 where something lies here already, or nothing will come."""
-        return -1 if self._line is None else self._line.fileno()
+        # Nor for chunks: what comes may be a piece of their frame only, and a read would wait for the rest of it.
+        return -1 if self._line is None or self._head.framing is Framing.CHUNKS else self._line.fileno()
 
     def is_there(self) -> bool:
         """Whether `readinto` will not wait, now that this is readable."""
@@ -94,7 +96,7 @@ class Response:
             if left_s <= 0:
                 self.close()
                 raise StoreUnavailableError(f"{self._wire.name} did not bring its answer to an end in time")
-            count = self._read(piece, min(self._wire.timeouts.read_s, left_s))
+            count = self._read(piece, min(self._read_s, left_s))
             if count == 0:
                 break
             taken += piece[:count]
@@ -123,7 +125,7 @@ class Response:
             count = self._body.readinto(self._line, buffer, wait_s)
         except BaseException as error:
             self.close()
-            meaning = troubles.in_body(self._wire.name, error, read_s=self._wire.timeouts.read_s)
+            meaning = troubles.in_body(self._wire.name, error, read_s=wait_s)
             if meaning is None:
                 raise
             raise meaning from error
@@ -147,20 +149,9 @@ class Sent:
     """
 
     __slots__ = (
-        "_body",
-        "_head",
-        "_is_over",
-        "_line",
-        "_method",
-        "_on_kept",
-        "_sent_whole",
-        "_stops",
-        "_taken",
-        "_wait_s",
-        "_weight",
-        "_wire",
-        "began_s",
-    )
+        "_ahead", "_body", "_head", "_is_over", "_is_seen", "_line", "_method", "_on_kept", "_sent_whole", "_stops", "_taken",
+        "_wait_s", "_weight", "_wire", "began_s",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -184,7 +175,11 @@ class Sent:
         self._sent_whole = True
         self._on_kept = False
         self._taken: Head | None = None
+        self._ahead: Ahead | None = None
         self._is_over = False  # nothing more can be taken in
+        self._is_seen = (
+            False  # as `is_there` said: from then on nothing waits, since others of its thread would wait, too
+        )
         self.began_s = time.monotonic()
 
     def transmit(self) -> None:
@@ -210,7 +205,7 @@ class Sent:
             if head.status < 300 and not self._sent_whole:
                 raise StoreUnavailableError(f"{self._wire.name} answered {head.status} before the body was sent")
             line, self._line = self._line, None
-            response = Response(self._wire, line, head, reusable=self._sent_whole)
+            response = Response(self._wire, line, head, reusable=self._sent_whole, waits=not self._is_seen)
             handed_over = True
             return response
         finally:
@@ -231,8 +226,10 @@ class Sent:
         A short body that only tells what became of the request has to be there, too. Raises nothing: `answer` will.
         """
         line = self._line
-        if line is None:
-            return True
+        self._is_seen = line is None or self._sees(line)
+        return self._is_seen
+
+    def _sees(self, line: Line) -> bool:
         self._is_over = not line.take_in()
         try:
             head = self._taken = self._taken or dialogue.take_head(line, self._method)
@@ -240,7 +237,10 @@ class Sent:
             return True
         if head is None or self._is_over:
             return self._is_over
-        return (self._method == "GET" and head.status < 300) or lies_whole(head, line)
+        if self._method == "GET" and head.status < 300:
+            return True
+        self._ahead = self._ahead or Ahead(head)
+        return self._ahead.lies_whole(line)
 
     @property
     def is_asked_anew(self) -> bool:
@@ -296,7 +296,7 @@ class Sent:
         """Send a GET or HEAD once more, on a fresh connection."""
         assert self._line is not None
         self._line.close()
-        self._on_kept = False
+        self._on_kept = self._is_seen = False
         self._transmit_anew()
         try:
             return self._read_head()
@@ -309,7 +309,7 @@ class Sent:
         if taken is not None:
             return taken
         try:
-            return dialogue.read_head(self._line, self._method, self._wait_s)
+            return dialogue.read_head(self._line, self._method, 0.0 if self._is_seen else self._wait_s)
         except TimeoutError as error:
             words = f"{self._wire.name} gave no answer within {self._wait_s:g} s"
             raise StoreUnavailableError(words, retry_after_s=SILENT_RETRY_S) from error

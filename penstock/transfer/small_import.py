@@ -194,7 +194,7 @@ def _read(attempt: Attempt, stream: ObjectStream, counted: PartMeter) -> Steps[b
     view = memoryview(content)
     filled = 0
     while filled < size:
-        if stream.fileno() >= 0:
+        if stream.fileno() >= 0:  # never for chunks: the thread that asked for them aside reads them, too
             yield stream
         count = stream.readinto(view[filled:])
         if count == 0:

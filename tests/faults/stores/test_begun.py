@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import threading
+import time
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import cast
@@ -12,7 +13,7 @@ import fastcrc
 import pytest
 
 from penstock.errors import ObjectNotFoundError, PreconditionFailedError, StoreRefusedError, StoreUnavailableError
-from penstock.stores.base import ObjectStream, Overwrite, PutResult, Started, Store
+from penstock.stores.base import ByteRange, ObjectStream, Overwrite, PutResult, Started, Store
 from tests.faults.stores.conftest import SHORT, Opener
 from tests.faults.stores.test_connections import NOT_FOUND, closes_on_the_second, read
 from tests.fixtures.scriptedserver import Peer, ScriptedServer, answer, error_body, object_answer
@@ -110,12 +111,18 @@ def test_short_of_connections_nothing_is_begun_and_nothing_waits(open_at: Opener
 
 INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHUNKED = b'HTTP/1.1 200 OK\r\netag: "e"\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx: y\r\n\r\n'
+PAGE = b"<html>\r\n\r\n"  # with what stands behind the chunk it ends as all chunks do
+REFUSED = (
+    b"HTTP/1.1 503 Service Unavailable\r\ntransfer-encoding: chunked\r\n\r\n"
+    b"%x;a=b\r\n%s\r\n5\r\n0\r\n\r\n\r\n000\r\n\r\n" % (len(PAGE), PAGE)
+)
 HEARD: dict[str, tuple[str, bytes, int]] = {
     "the head of a body": ("get", object_answer(b"body"), len(object_answer(b""))),
     "an interim head": ("get", INTERIM + object_answer(b"body"), len(INTERIM + object_answer(b""))),
     "an error's body": ("get", NOT_FOUND, len(NOT_FOUND)),
     "a PUT's answer": ("put", STORED, len(STORED)),
     "a PUT's answer in chunks": ("put", CHUNKED, len(CHUNKED)),
+    "a refusal in chunks that look like their end": ("put", REFUSED, len(REFUSED)),
     "no HTTP": ("get", b"SSH-2.0", 1),
 }
 
@@ -152,11 +159,58 @@ def test_an_answer_is_there_with_its_last_byte_and_not_before(open_at: Opener, h
         elif heard == "no HTTP":
             with pytest.raises(StoreUnavailableError, match="it begins with"):
                 begun.result()
+        elif whole is REFUSED:
+            with pytest.raises(StoreUnavailableError, match="503"):
+                begun.result()
         elif method == "get":
             assert body_of(cast("Getting", begun)) == b"body"
         else:
             assert cast("Started[PutResult]", begun).result().etag == "e"
         store.close()
+
+
+FLOOD = b"1;%s\r\nx\r\n" % (b"y" * 4000)
+UNCEASING = {
+    "chunks whose frame fills the buffer": b"transfer-encoding: chunked\r\n\r\n" + FLOOD * 17,
+    "a page as long as the buffer": b"content-length: 100000\r\n\r\n" + bytes(65536),
+    "no chunks": b"transfer-encoding: chunked\r\n\r\n3\r\nabcdef",
+    "no trailers": b"transfer-encoding: chunked\r\n\r\n0\r\nno trailer\r\n",
+}
+
+
+@pytest.mark.parametrize("heard", UNCEASING)
+@pytest.mark.parametrize("status", ["503 Slow Down", "203 Else"])
+def test_the_rest_of_a_refusal_that_was_seen_is_not_waited_for(open_at: Opener, heard: str, status: str) -> None:
+    """Whoever looks after many answers at once would be held up with all of them."""
+
+    def falls_silent(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.1 %s\r\n" % status.encode() + UNCEASING[heard])
+        peer.wait_for_close()
+
+    with ScriptedServer(falls_silent) as server:
+        store = open_at(server.endpoint, timeouts=replace(SHORT, read_s=60.0))
+        begun = sent(store.begin_get("key"))
+        wait_until(begun.is_there, 10, "it is not seen")
+        began_s = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match=status[:3]):
+            begun.result()
+        assert time.monotonic() - began_s < 20
+        store.close()
+
+
+def test_who_reads_chunks_is_not_told_that_a_piece_of_their_frame_is_more_of_the_body(open_at: Opener) -> None:
+    def begins(peer: Peer) -> None:
+        peer.read_request()
+        whole = object_answer(b"", content_range="bytes 0-3/4", transfer_encoding="chunked")
+        peer.send(whole.replace(b"200 OK", b"206 Some").replace(b"content-length: 0\r\n", b""))
+        peer.wait_for_close()
+
+    with (
+        ScriptedServer(begins) as server,
+        open_at(server.endpoint).get("key", byte_range=ByteRange(offset=0, length_bytes=4)) as stream,
+    ):
+        assert stream.fileno() == -1
 
 
 def test_a_closing_is_there_and_told_by_the_result(open_at: Opener) -> None:

@@ -13,8 +13,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from penstock.errors import StoreUnavailableError
+from penstock.stores.body import Ahead, ChunkedBody, EndedEarlyError
+from penstock.stores.head import BrokenAnswerError, Head, parse
 from tests.fixtures.answerjudge import judge, judge_store
-from tests.fixtures.memoryline import Ending, MemoryWire, hear, heard_by_library
+from tests.fixtures.memoryline import Ending, MemoryLine, MemoryWire, hear, heard_by_library
 
 TOKEN = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MADE_UP = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])  # machines may be busy
@@ -268,6 +270,66 @@ def test_a_head_that_can_be_read_in_two_ways_is_not_read(head: str) -> None:
 def test_chunks_that_are_not_told_properly_are_broken_off(body: bytes) -> None:
     with pytest.raises(StoreUnavailableError, match="broke off the body"):
         hear(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + body)
+
+
+CHUNKS = "HTTP/1.1 503 Slow\r\ntransfer-encoding: chunked\r\n"
+LINES = [b"\r\n", b"\r\n\r\n", b"0\r\n", b"0\r\n\r\n", b"1\r\n", b"3;x\r\n", b"a: b\r\n", b"abc", b"\r", b"x"]
+
+
+def filled(content: bytes) -> MemoryLine:
+    line = MemoryLine([content], Ending.SAYS_NOTHING)
+    while line.end < len(content):
+        assert line.make_room()
+        line.fill(0)
+    return line
+
+
+def waits(content: bytes) -> bool:
+    """Whether reading this body waits for more than these bytes."""
+    line, body = filled(content), ChunkedBody()
+    try:
+        while body.readinto(line, memoryview(bytearray(4096)), 60):
+            pass
+    except TimeoutError:
+        return True
+    except (BrokenAnswerError, EndedEarlyError):
+        pass
+    return False
+
+
+def seen_whole_at(content: bytes, head: Head) -> list[int]:
+    """After how many bytes the body was seen to lie there whole, when they came one by one; some room was made meanwhile."""
+    line, ahead = filled(b"head" + content), Ahead(head)
+    line.start, end = 4, line.end
+    found = []
+    for count in range(end - 4 + 1):
+        if count == 3:
+            line.end = end
+            assert line.make_room()
+            end = line.end
+        line.end = line.start + count
+        if ahead.lies_whole(line):
+            found.append(count)
+    return found
+
+
+@MADE_UP
+@given(content=st.lists(st.sampled_from([*LINES, b"</p>"]), max_size=20).map(b"".join).flatmap(chunks))
+@example(content=b"a\r\n<html>\r\n\r\n\r\n0\r\nx: y\r\n\r\n")
+@example(content=b"8\r\n<html>\r\n\r\n0\r\n\r\n")
+def test_chunks_lie_whole_with_their_last_byte_and_not_before(content: bytes) -> None:
+    assert seen_whole_at(content, parse(CHUNKS, "PUT")) == [len(content)]
+
+
+@MADE_UP
+@given(pieces=st.lists(st.sampled_from(LINES) | st.binary(max_size=3), max_size=12))
+@example(pieces=[b"1;", b"x" * 5000])
+@example(pieces=[b"0\r\n", b"a: 1\r\n" * 3000])
+def test_whatever_comes_lies_whole_where_its_reading_does_not_wait(pieces: list[bytes]) -> None:
+    content, head = b"".join(pieces), parse(CHUNKS, "PUT")
+    counts = range(len(content) + 1) if len(content) < 200 else [len(content)]
+    seen = set(seen_whole_at(content, head))
+    assert {count for count in counts if not waits(content[:count])} == seen & set(counts)
 
 
 def test_a_header_told_twice_is_joined() -> None:
