@@ -89,9 +89,10 @@ class Api:
         host = head.headers.get("host", "")
         shape, caller = None, Caller.UNSIGNED
         try:
+            signed = self._signed_first(head, body) if len(body) > self.options.believed_body_max_bytes else None
             request = protocol.parse_request(head, body, self.options)
             shape = protocol.answer_format(request.parameters)
-            operation, key, nonce = self._signed(request)
+            operation, key, nonce = signed or self._signed(request)
             caller = Caller.SIGNED
             reply = await perform(self._desk, operation, principal=key, wire=request.parameters, nonce=nonce)
         except ApiError as error:
@@ -149,6 +150,26 @@ class Api:
         operation = dispatch.find(action, version, desk.options.fidelity)
         key, claim = signature.verify(
             request, desk.registry().access_keys, now_ns=self._now_ns(), clock_skew_s=desk.options.clock_skew_s
+        )
+        return operation, key, Nonce(_call_of(key, claim))
+
+    def _signed_first(self, head: Head, body: bytes) -> tuple[Operation, AccessKey, Nonce] | None:
+        """As `_signed`, of a body that nobody's may not make us decode; None where only decoding can tell. Raises ApiError."""
+        desk = self._desk
+        if not signature.is_v3(head):
+            if len(body) > self.options.older_body_max_bytes:
+                raise protocol.older_body_too_large(self.options)
+            return None
+        query = protocol.read_query(head, self.options)
+        action, version = signature.called(head)
+        operation = dispatch.find(action, version, desk.options.fidelity)
+        key, claim = signature.verify_whole(
+            head,
+            query,
+            body,
+            desk.registry().access_keys,
+            now_ns=self._now_ns(),
+            clock_skew_s=desk.options.clock_skew_s,
         )
         return operation, key, Nonce(_call_of(key, claim))
 

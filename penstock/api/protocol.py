@@ -7,6 +7,7 @@ sent it is `signature`'s question, what it means is `parameters`'; nothing here 
 from __future__ import annotations
 
 import re
+from binascii import unhexlify
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from urllib.parse import unquote_to_bytes
@@ -20,6 +21,9 @@ from penstock.api.options import ApiOptions
 VERSION = "2017-06-26"
 URL_MAX_BYTES = 65_535  # httptools counts positions in a URL in 16 bits; what is longer goes into a form body
 _FORM = "application/x-www-form-urlencoded"
+_LONG_CHARACTERS = 1024
+_COMMON = tuple((f"%{ord(letter):02X}", letter) for letter in """/":,{}[] \\""")  # what JSON and paths are full of
+_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 _XML_HINT = re.compile(rb"(?:^|&)Format=(?i:xml)(?:&|\Z)")
 
 Pairs = Sequence[tuple[str, str]]
@@ -79,6 +83,12 @@ def read_head(method: str, target: bytes, raw: Sequence[tuple[bytes, bytes]], op
 def body_too_large(options: ApiOptions) -> ApiError:
     """The refusal of a body that is, or is going to be, too long."""
     return ApiError("RequestEntityTooLarge", f"The request's body exceeds {options.body_max_bytes} bytes.")
+
+
+def older_body_too_large(options: ApiOptions) -> ApiError:
+    """The refusal of a body that no head signs, and that is too long to be decoded for nobody."""
+    words = f"Without ACS3-HMAC-SHA256 a body has at most {options.older_body_max_bytes} bytes."
+    return ApiError("RequestEntityTooLarge", words)
 
 
 def parse_headers(raw: Iterable[tuple[bytes, bytes]], options: ApiOptions) -> dict[str, str]:
@@ -171,4 +181,15 @@ def _decoded(text: str) -> str:
     # Slashes are what most values need decoded; the general way is ten times as slow. The `%` of another escape is left, and
     # no new escape can come to be: `/` is no hexadecimal digit.
     slashed = text.replace("%2F", "/")
-    return unquote_to_bytes(slashed).decode("utf-8") if "%" in slashed else slashed
+    if "%" not in slashed:
+        return slashed
+    return (_unescaped(slashed) if len(slashed) > _LONG_CHARACTERS else unquote_to_bytes(slashed)).decode("utf-8")
+
+
+def _unescaped(text: str) -> bytes:
+    """As `unquote_to_bytes`, which makes two objects of each escape: half a second of the loop's time for 4 MiB of them."""
+    for escape, letter in _COMMON:  # none is a hexadecimal digit or `%`: no new escape can come to be
+        text = text.replace(escape, letter)
+    if text.count("%") * 4 <= len(text):
+        return unquote_to_bytes(text)  # they stand alone: a call for each would be slower
+    return _ESCAPES.sub(lambda run: unhexlify(run[0].replace(b"%", b"")), text.encode())

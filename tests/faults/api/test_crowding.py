@@ -1,12 +1,17 @@
-"""Can strangers crowd out a caller whose requests are signed, with bodies that they never finish?"""
+"""Can strangers crowd out a caller whose requests are signed, with bodies that they never finish, or that are long to read?"""
 
 from __future__ import annotations
 
 import json
 import socket
+import statistics
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -18,6 +23,9 @@ from tests.fixtures.waiting import wait_until
 
 EACH_BYTES = 45_000
 LONG = b"x" * 65_536
+ESCAPES = b"SubTasks=" + b"%41" * (((4 << 20) - 9) // 3)
+QUICK_S = 0.25  # half the time; while all of it was decoded for everybody: seconds
+CALLS = 30
 IMPOSTOR = AccessKey(access_key_id=OWNER.access_key_id, secret="guessed")
 NOBODY = AccessKey(access_key_id="LTAI-nobody", secret="nothing")
 
@@ -146,3 +154,49 @@ def test_callers_of_ours_share_the_room_among_themselves(tmp_path: Path) -> None
             assert response.headers["x-acs-retry-after"] == "1"
         wait_until(lambda: server.api.bodies.held_bytes == 0, 30, "bodies were not given back")
         assert server.ask_form("CreateDataFlowSubTasks", bulk(server, flow, task, "a")).status == 200
+
+
+def repeated(server: ApiServer, headers: Headers, body: bytes, stop: threading.Event) -> tuple[int, set[bytes]]:
+    """Send this again and again, each time once the last was answered: how often that was, and the answers' first lines."""
+    said = {"host": server.host, **headers, "content-length": str(len(body))}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in said.items())
+    request = f"POST / HTTP/1.1\r\n{lines}\r\n".encode() + body
+    count, answers = 0, set()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as one:
+        while not stop.is_set():
+            one.sendall(request)
+            answers.add(one.recv(65_536).partition(b"\r\n")[0])
+            count += 1
+    return count, answers
+
+
+def older_body(server: ApiServer) -> bytes:
+    """Of somebody who knows the name of a key, and signs by guessing."""
+    signer = server.signer(IMPOSTOR)
+    signed = v1_parameters({}, action="DescribeDataFlows", nonce="n", now_ns=server.now_ns(), signer=signer)
+    start = urlencode(signed).encode() + b"&X="
+    return start + b"%41" * (((4 << 20) - len(start)) // 3)
+
+
+@pytest.mark.parametrize(("kind", "status"), [("plain", b"413"), ("impostor", b"400"), ("older", b"413")])
+def test_whoever_has_long_bodies_decoded_for_nobody_keeps_nobody_waiting(
+    tmp_path: Path, kind: str, status: bytes
+) -> None:
+    with serving(tmp_path) as server, ThreadPoolExecutor(4) as pool:
+        headers = impostor(server) if kind == "impostor" else {}
+        body = older_body(server) if kind == "older" else ESCAPES
+        stop = threading.Event()
+        strangers = [pool.submit(repeated, server, headers, body, stop) for _ in range(4)]
+        took_s = []
+        try:
+            for _ in range(CALLS):
+                began_s = time.perf_counter()
+                assert server.ask("DescribeDataFlows", {"FileSystemId": FILE_SYSTEM}).status == 200
+                took_s.append(time.perf_counter() - began_s)
+        finally:
+            stop.set()
+        for stranger in strangers:
+            count, answers = stranger.result(60)
+            assert count > 1
+            assert {answer.split()[1] for answer in answers} == {status}
+        assert statistics.median(took_s) < QUICK_S, took_s

@@ -197,6 +197,33 @@ def test_the_longest_url_and_what_is_longer_in_a_form(shared: ApiServer) -> None
 
 
 @pytest.mark.rule("RPC-7")
+@pytest.mark.rule("SIG-5")
+@pytest.mark.parametrize(
+    ("size_bytes", "action", "secret", "code"),
+    [
+        (64 << 10, "DescribeDataFlows", "guessed", "IllegalCharacters"),
+        ((64 << 10) + 1, "DescribeDataFlows", "guessed", "SignatureDoesNotMatch"),
+        ((64 << 10) + 1, "DescribeDataFlows", OWNER.secret, "IllegalCharacters"),
+        ((64 << 10) + 1, "DescribeNothing", "guessed", "InvalidApi.NotFound"),
+    ],
+)
+def test_long_bodies_are_decoded_for_those_who_signed_them(
+    shared: ApiServer, size_bytes: int, action: str, secret: str, code: str
+) -> None:
+    body = b"X=%ff".ljust(size_bytes, b"x")
+    signer = shared.signer(replace(OWNER, secret=secret))
+    headers = v3_headers({}, body, action=action, nonce=shared.nonce(), now_ns=shared.now_ns(), signer=signer)
+    assert shared.send("POST", "/", headers, body).code == code
+    assert shared.send("POST", "/", headers, body[:-1] + b"y").code in (code, "SignatureDoesNotMatch")
+
+
+@pytest.mark.rule("RPC-7")
+def test_the_longest_body_of_signature_1_0(shared: ApiServer) -> None:
+    assert shared.ask_older("DescribeDataFlows", IDS | {"X": '"' * 80_000}).status == 200
+    refused(shared.ask_older("DescribeDataFlows", IDS | {"X": '"' * 88_000}), 413, "RequestEntityTooLarge")
+
+
+@pytest.mark.rule("RPC-7")
 @pytest.mark.parametrize("headers", [b"content-length: 100", b"transfer-encoding: chunked"])
 def test_a_body_that_does_not_come(tight: ApiServer, headers: bytes) -> None:
     assert raw(tight, b"POST / HTTP/1.1\r\nhost: x\r\n" + headers + b"\r\n\r\n") == (408, "RequestTimeout", "close")

@@ -118,6 +118,38 @@ def test_escapes_are_undone_once(text: str) -> None:
     assert parse(query=f"a={text}".encode()).parameters == {"a": unquote_plus(text, errors="strict")}
 
 
+PIECES = [
+    "%2F",
+    "%2f",
+    "%25",
+    "%",
+    "%%",
+    "2",
+    "2F",
+    "/",
+    "+",
+    "%3",
+    "%22",
+    "%7B",
+    "%41",
+    "%4a",
+    "%E4%BD%A0",
+    "%ff",
+    "你",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=12).map("".join), st.lists(st.sampled_from(PIECES)))
+def test_long_texts_are_undone_like_short_ones(repeated: str, rest: list[str]) -> None:
+    text = repeated * (2000 // len(repeated)) + "".join(rest)
+    try:
+        meant = unquote_plus(text, errors="strict")
+    except UnicodeDecodeError:
+        assert code_of(body=f"a={text}".encode()) == "IllegalCharacters"
+    else:
+        assert parse(body=f"a={text}".encode()).parameters == {"a": meant}
+
+
 @pytest.mark.rule("RPC-4")
 def test_the_format_of_the_answer() -> None:
     assert [protocol.answer_format(asked) for asked in ({}, {"Format": "JSON"}, {"Format": "xMl"})] == [
