@@ -24,7 +24,7 @@ FIRST, SECOND, EARLIER = (Slice(offset=n * KIB, size_bytes=KIB) for n in range(3
 @pytest.mark.timeout(300)
 def test_a_short_soak_holds(tmp_path: Path) -> None:
     print(f"PENSTOCK_SOAK_SEED={SEED}")
-    verdict = soak(tmp_path, SEED, 6.0, say=print, wave_files=(20, 60))
+    verdict = soak(tmp_path, SEED, 4.0, say=print, wave_files=(10, 40))
     assert verdict.is_good, str(verdict)
     assert verdict.endings["COMPLETE"] > 50
 

@@ -21,12 +21,12 @@ Recorded = Callable[[Way], Recording]
 
 SEED = int(os.environ.get("PENSTOCK_POWER_SEED", "0"))
 TRIED = {
-    Way.IMPORT_SMALL: 24,
-    Way.IMPORT_LARGE: 40,
+    Way.IMPORT_SMALL: 12,
+    Way.IMPORT_LARGE: 20,
     Way.EXPORT_SMALL: 2,
     Way.EXPORT_LARGE: 5,
-    Way.ACCEPTED: 16,
-    Way.SYNC_FAILS: 16,
+    Way.ACCEPTED: 8,
+    Way.SYNC_FAILS: 8,
 }
 """How many disks are tried here; `make power-cuts` tries all. Those of exports need a bucket server each."""
 
