@@ -118,7 +118,8 @@ def _bytes(document: TOMLDocument) -> bytes:
 def replace_file(path: Path, data: bytes) -> None:
     """Puts `data` in the place of the file (0600): a reader sees the old or the new, also after a power cut."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    temporary.unlink(missing_ok=True)  # a dead process's, or a link to somebody's file: never written into
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), 0o600)

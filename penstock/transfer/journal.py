@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -82,13 +83,20 @@ class Journal:
 
     @classmethod
     def reopen(cls, directory: int, name: bytes) -> tuple[Journal, Recorded] | None:
-        """An existing journal and what it says; None if there is none. Raises OSError."""
+        """An existing journal, to go on with, and what it says. Raises OSError.
+
+        None if there is none, or one that is no plain file or has another name too: it may be somebody's, linked to our name.
+        """
         try:
             descriptor = os.open(name, _FLAGS | os.O_NONBLOCK, dir_fd=directory)
         except FileNotFoundError:
             return None
         journal = cls(directory, name, descriptor)
         try:
+            state = posix.look_open(descriptor)
+            if not state.is_regular or state.links > 1:
+                journal.close()
+                return None
             text = _read(descriptor)
             if text and not text.endswith(b"\n"):
                 os.write(descriptor, b"\n")  # ends a torn line, so that the next one stands alone
@@ -138,12 +146,15 @@ class Journal:
 
 
 def read(directory: int, name: bytes) -> Recorded | None:
-    """What the journal `name` says, without keeping it open; None if there is none. Raises OSError."""
-    found = Journal.reopen(directory, name)
-    if found is None:
+    """What the journal `name` says; None if there is none. Nothing is written, whatever has that name. Raises OSError."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    except FileNotFoundError:
         return None
-    found[0].close()
-    return found[1]
+    try:
+        return parse(_read(descriptor)) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    finally:
+        os.close(descriptor)
 
 
 def remove(directory: int, name: bytes) -> bool:

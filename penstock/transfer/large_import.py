@@ -141,7 +141,7 @@ class _LargeImport:
         partial = self._partial = self._place.reopen_partial()
         if partial is None:
             return None
-        found = self._place.reopen_journal()
+        found = None if partial.is_shared() else self._place.reopen_journal()
         if found is not None:
             self._journal, recorded = found
             source = recorded.source

@@ -1,7 +1,7 @@
 """The mark of a root: a small file in it, `.penstock-root`, by which it is known wherever and on whatever it is mounted.
 
 It belongs to the directory and not to whoever registers it: a second service that registers the same directory takes the mark
-that is there. Calls the kernel only, relative to a held directory. No transfer touches it: its name is a reserved one.
+that is there. Calls the kernel and `partial`, relative to a held directory. No transfer touches it: its name is a reserved one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import re
 import stat
 from collections.abc import Callable
 
+from penstock.errors import TransferError
 from penstock.transfer import posix, publish
+from penstock.transfer.partial import PartialFile
 
 MARK_FILE = ".penstock-root"
 UNREADABLE = "unreadable"
@@ -21,7 +23,6 @@ UNREADABLE = "unreadable"
 _NAME = MARK_FILE.encode()
 _UNFINISHED = b".penstock-root.partial"
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_WRITE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _BYTES_MAX = 4096
 _MARK = re.compile(rb"^mark = ([0-9a-f]{32})$", re.MULTILINE)
 _TEXT = """\
@@ -57,24 +58,28 @@ def read_mark(directory: int) -> str:
 def make_mark(directory: int, mark: str) -> str:
     """Mark the open directory, durably; what it carries then, which is the older mark where there is one.
 
-    A death in between leaves the directory without a mark, and a file that the next one takes over. Raises OSError.
+    A death in between leaves the directory without a mark, and a file that the next one removes. Raises OSError.
     """
     there = read_mark(directory)
     if there:
         return there
-    descriptor = os.open(_UNFINISHED, _WRITE_FLAGS, 0o644, dir_fd=directory)
+    partial = _unfinished(directory)
     try:
-        if not posix.try_lock(descriptor):
-            raise OSError(errno.EBUSY, "another process is marking it")
-        inode = os.fstat(descriptor).st_ino
-        if publish.is_inode(directory, _UNFINISHED, inode):  # else another process has just published it
-            os.ftruncate(descriptor, 0)
-            posix.write_all(descriptor, memoryview(_TEXT.format(mark=mark).encode()), 0)
-            os.fchmod(descriptor, 0o644)  # services of other users are to read it too
-            os.fsync(descriptor)
-            if publish.publish_new(directory, _UNFINISHED, _NAME, inode) is None:
-                os.unlink(_UNFINISHED, dir_fd=directory)
+        descriptor, inode = partial.descriptor, partial.state().inode
+        posix.write_all(descriptor, memoryview(_TEXT.format(mark=mark).encode()), 0)
+        os.fchmod(descriptor, 0o644)  # services of other users are to read it too
+        os.fsync(descriptor)
+        if publish.publish_new(directory, _UNFINISHED, _NAME, inode) is None:
+            partial.discard()
     finally:
-        os.close(descriptor)
+        partial.close()
     os.fsync(directory)
     return read_mark(directory)
+
+
+def _unfinished(directory: int) -> PartialFile:
+    """A new file, locked, never one that was there: that may be somebody's, linked to this name. Raises OSError."""
+    try:
+        return PartialFile.create(directory, _UNFINISHED)
+    except TransferError as error:
+        raise OSError(errno.EBUSY, "another process is marking it") from error

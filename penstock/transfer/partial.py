@@ -55,7 +55,10 @@ class PartialFile:
 
     @classmethod
     def reopen(cls, directory: int, name: bytes) -> PartialFile | None:
-        """The one that an earlier attempt left; None if there is none. Raises OSError, TransferError if another holds it."""
+        """The one that an earlier attempt left; None if there is none. Raises OSError, TransferError if another holds it.
+
+        Whoever means to write into it asks `is_shared` first.
+        """
         for _ in range(_RACES_MAX):
             try:
                 descriptor = _opened(directory, name)
@@ -103,6 +106,14 @@ class PartialFile:
         """Whether its name still leads to the very file that is held."""
         there = posix.look_or_none(self._directory, self._name)
         return there is not None and there.inode == os.fstat(self._descriptor).st_ino
+
+    def is_shared(self) -> bool:
+        """Whether it has another name too, or is no plain file: not to be written into, whoever linked it.
+
+        It is somebody's file that was given our name, or ours that was published by a link, or that a backup has linked.
+        """
+        state = self.state()
+        return not state.is_regular or state.links > 1
 
     def state(self) -> FileState:
         """What it looks like now."""

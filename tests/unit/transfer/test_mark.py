@@ -46,7 +46,7 @@ def test_many_at_once_agree(root: int) -> None:
     assert said == {read_mark(root)}
 
 
-def test_what_a_death_left_is_taken_over(root: int, tmp_path: Path) -> None:
+def test_what_a_death_left_is_replaced(root: int, tmp_path: Path) -> None:
     (tmp_path / UNFINISHED).write_text("mark = 12")
     assert make_mark(root, ONE) == ONE
     assert os.listdir(tmp_path) == [".penstock-root"]
