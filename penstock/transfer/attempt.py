@@ -20,6 +20,7 @@ from penstock.transfer.root import Root
 from penstock.transfer.transfer import (
     Checkpoint,
     Hooks,
+    Intent,
     Lane,
     Outcome,
     StopReason,
@@ -61,6 +62,7 @@ class Attempt:
     stopped: StopReason | None = None
     note: str = ""
     has_sent: bool = False  # something that may have changed the store
+    has_begun: bool = False  # a partial file that is kept for the next attempt
     _stoppable: Store | None = None
     _withdraws: bool = False
     _given_up_ns: int | None = None
@@ -155,6 +157,11 @@ class Attempt:
         """Whether an export can have changed nothing in the store so far. (A power cut may forget a first attempt: then an
         object that it published stays, as it does where it was forgotten before a cancel.)"""
         return self.transfer.attempt == 1 and self.transfer.checkpoint is None and not self.has_sent
+
+    @property
+    def may_have_begun(self) -> bool:
+        """Whether helper files of an import may lie beside its target. An earlier attempt could not say so if it was killed."""
+        return self.has_begun or self.transfer.attempt > 1 or self.transfer.intent is Intent.TIDY
 
     @property
     def stoppable(self) -> Store:

@@ -129,6 +129,7 @@ class _LargeImport:
             return resumed
         plan = plan_import(self._info.size_bytes, self._attempt.limits.part_size_bytes)
         self._place.remove_helpers()
+        self._attempt.has_begun = True
         partial = self._partial = PartialFile.create(self._place.directory, self._place.partial_name)
         posix.reserve(partial.descriptor, self._info.size_bytes)
         journal = self._journal = Journal.create(

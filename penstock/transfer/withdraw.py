@@ -8,7 +8,7 @@ from __future__ import annotations
 from penstock.errors import BucketNotFoundError, FailureCode, StoreUnavailableError, TransferError
 from penstock.model import ConflictPolicy, Direction, FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo
-from penstock.transfer import standing, uploads
+from penstock.transfer import names, standing, uploads
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.exporting import check_export_names
 from penstock.transfer.importing import check_import_names, finished_earlier
@@ -17,8 +17,8 @@ from penstock.transfer.objects import checksum_text
 from penstock.transfer.place import Place
 from penstock.transfer.transfer import Outcome, Verdict
 
-_NOWHERE = frozenset({FailureCode.BASE_NOT_FOUND, FailureCode.TARGET_NOT_DIRECTORY, FailureCode.OUTSIDE_FILE_SYSTEM})
-"""Where no directory of the target exists, no helper file of ours can lie beside it."""
+_BARRED = frozenset({FailureCode.TARGET_NOT_DIRECTORY, FailureCode.OUTSIDE_FILE_SYSTEM})
+"""Something else has a directory's name: if anything was begun, that directory may lie elsewhere, with our helper files."""
 _OWN_MAX = 64
 """So many damaged versions of our own are removed at a time."""
 
@@ -56,8 +56,7 @@ def leave_nothing(attempt: Attempt) -> None:
         with Place(attempt.root, attempt.transfer) as place:
             _remove_helpers(place)
     except TransferError as error:
-        if error.code not in _NOWHERE:
-            raise
+        _require_nothing_there(attempt, error)
 
 
 def _was_refused(attempt: Attempt) -> bool:
@@ -80,9 +79,28 @@ def _remove_local(attempt: Attempt) -> Outcome | None:
                 _remove_helpers(place)
             return finished
     except TransferError as error:
-        if error.code not in _NOWHERE:
-            raise
+        _require_nothing_there(attempt, error)
         return None
+
+
+def _require_nothing_there(attempt: Attempt, error: TransferError) -> None:
+    """Raises TransferError, unless that error says that no helper file of ours can lie beside the target.
+
+    A directory that is missing (`Place` takes that for empty, but for the dataflow's own) was never made, or is removed with all
+    that was in it. Whether it was moved away instead nobody can tell, and directories not made yet are too common to wait for.
+    """
+    if error.code is FailureCode.BASE_NOT_FOUND:
+        return
+    if error.code not in _BARRED:
+        raise error
+    if attempt.may_have_begun:
+        own = attempt.transfer.sub_task_id
+        partial, journal = names.partial_name(own).decode(), names.journal_name(own).decode()
+        words = (
+            f"{error}; what was begun may lie in the directory that was there: put it back, or remove {partial} and {journal}"
+            " from it, and then what is in its place"
+        )
+        raise TransferError(error.code, words, waiting_helps=True) from error
 
 
 def _withdraw_remote(attempt: Attempt) -> Outcome | None:

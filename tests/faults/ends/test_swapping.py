@@ -134,4 +134,5 @@ def test_nothing_is_written_outside(gate: Gate, tmp_path: Path) -> None:
     assert sorted(str(path) for path in (tmp_path / "outside").rglob("*")) == before
     assert (tmp_path / "outside/deep/file").read_bytes() == SECRET
     assert seen <= {None, *EXPECTED, FailureCode.TARGET_NOT_DIRECTORY}, seen
+    assert gate.helpers() == []
     assert [name for _, _, names in os.walk(gate.path) for name in names].count("x") == complete

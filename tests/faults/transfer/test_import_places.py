@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from penstock.errors import FailureCode
 from penstock.transfer import posix
 from penstock.transfer.mtime import OWN_NAME, TIME_NOT_KEPT
+from penstock.transfer.place import Place
 from penstock.transfer.transfer import Intent, Lane, StopReason, Verdict
 from tests.faults.transfer.imports import CONTENT, SMALL, check_complete, drain_after
 from tests.fixtures.gate import KIB, Gate, transfer
@@ -97,6 +98,61 @@ def test_what_is_removed_stays_removed(gate: Gate, store: MemoryStore, synced: l
     assert synced == [base, base]  # the journal first, and durably, before its partial file
     gate.move(transfer(attempt=3, intent=intent), store)
     assert synced == [base, base]  # nothing was there: nothing to sync
+
+
+@pytest.mark.parametrize("intent", list(Intent))
+@pytest.mark.parametrize("instead", ["link that leads out", "link in a circle", "file"])
+def test_what_was_begun_is_removed_once_its_directory_is_back(
+    gate: Gate, store: MemoryStore, intent: Intent, instead: str
+) -> None:
+    within, aside = gate.base / "sub", gate.base / "aside"
+    within.mkdir()
+    what = transfer(path="base/sub/data.bin", sub_task_id="subtask-1")
+    gate.move(what, store, hooks=drain_after(gate, 2))
+    helpers = gate.helpers()
+    assert len(helpers) == 2
+    within.rename(aside)
+    if instead == "file":
+        within.write_bytes(b"")
+    else:
+        within.symlink_to("/" if instead == "link that leads out" else "sub")
+    waited = gate.move(replace(what, attempt=2, intent=intent), store)
+    expected = FailureCode.TARGET_NOT_DIRECTORY if instead == "file" else FailureCode.OUTSIDE_FILE_SYSTEM
+    assert (waited.verdict, waited.code) == (Verdict.RETRY, expected)
+    assert all(name in waited.message for name in helpers), (helpers, waited.message)
+    within.unlink()
+    if intent is not Intent.MOVE:
+        gone = gate.move(replace(what, attempt=3, intent=intent), store)
+        assert gone.verdict in {Verdict.CANCELED, Verdict.TIDIED}  # what is missing is not waited for
+    aside.rename(within)
+    again = Intent.WITHDRAW if intent is Intent.MOVE else intent
+    gate.move(replace(what, attempt=4, intent=again), store)
+    assert gate.helpers() == []
+
+
+def test_a_first_attempt_that_is_canceled_waits_for_what_it_has_begun(gate: Gate, store: MemoryStore) -> None:
+    within, aside = gate.base / "sub", gate.base / "aside"
+    within.mkdir()
+    gate.narrow()
+
+    def look(progress: object) -> None:
+        if gate.helpers() and gate.hooks.stop is None:
+            within.rename(aside)
+            within.write_bytes(b"")
+            gate.hooks.stop = StopReason.CANCEL
+
+    gate.hooks.on_progress = look
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Place, "is_astray", lambda place: False)  # as if it were moved right after that look
+        outcome = gate.move(transfer(path="base/sub/data.bin"), store)
+    assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.TARGET_NOT_DIRECTORY)
+
+
+@pytest.mark.parametrize("intent", [Intent.WITHDRAW, Intent.MOVE])
+def test_where_nothing_was_begun_nothing_is_waited_for(gate: Gate, store: MemoryStore, intent: Intent) -> None:
+    (gate.base / "sub").symlink_to("/")
+    outcome = gate.move(transfer(path="base/sub/data.bin", intent=intent), store)
+    assert outcome.verdict is (Verdict.CANCELED if intent is Intent.WITHDRAW else Verdict.FAILED)
 
 
 def read_only(plain: Callable[..., object]) -> Callable[..., object]:
