@@ -306,7 +306,7 @@ def test_without_memory_for_a_grain_it_is_tried_again(
         scarce.setattr(Grains, "_taken", refused)
         outcome = fetch(wide, store) if is_import else send(wide, store)
     assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.IO_ERROR)
-    assert "Cannot allocate memory" in outcome.message
+    assert "has no memory for it now" in outcome.message
     assert wide.helpers() == []
     assert (fetch(wide, store) if is_import else send(wide, store)).verdict is Verdict.COMPLETE
     assert wide.target.read_bytes() == store.content(KEY) == CONTENT
