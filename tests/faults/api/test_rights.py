@@ -130,14 +130,14 @@ def test_a_bucket_that_another_file_system_uses_tells_nothing_of_it(server: ApiS
 
 def test_a_page_does_not_go_on_in_another_file_system(server: ApiServer, world: World) -> None:
     """A token of one listing is none of another's."""
-    for number in range(12):
+    for number in range(24):
         server.make_sub_task(world.flow, world.task, source=f"/p{number}", target=f"/p{number}")
-    page = server.ask("DescribeDataFlowSubTasks", {"FileSystemId": FILE_SYSTEM, "MaxResults": "10"}).body
-    first = server.ask("DescribeDataFlowSubTasks", {"FileSystemId": FILE_SYSTEM, "MaxResults": "10"}, key=NEXT_DOOR)
+    page = server.ask("DescribeDataFlowSubTasks", {"FileSystemId": FILE_SYSTEM, "MaxResults": "20"}).body
+    first = server.ask("DescribeDataFlowSubTasks", {"FileSystemId": FILE_SYSTEM, "MaxResults": "20"}, key=NEXT_DOOR)
     assert first.code == "Forbidden.RAM"
     token = page["NextToken"]
     assert token
-    asked = {"FileSystemId": NEIGHBOUR, "MaxResults": "10", "NextToken": token}
+    asked = {"FileSystemId": NEIGHBOUR, "MaxResults": "20", "NextToken": token}
     response = server.ask("DescribeDataFlowSubTasks", asked, key=NEXT_DOOR)
     assert world.sub_task not in response.text
     assert world.flow not in response.text

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from penstock.catalog.sqlite import SqliteDatabase
 from penstock.catalog.verbs import ClaimLane
 from penstock.engine.messages import Lane
 from penstock.engine.options import NS_PER_S, ClaimOptions, EngineOptions, RetryOptions
@@ -651,7 +652,7 @@ async def test_a_report_from_before_a_power_cut_does_not_end_an_attempt_that_has
     await rig.turn()
     old = rig.executor.transfer(sub_task)
     await rig.book.close()
-    rig.book.path = forgetful
+    rig.book.path, rig.book.database = forgetful, SqliteDatabase(forgetful)
     await rig.book.open()
     await rig.restart()
     rig.executor.die(
