@@ -100,6 +100,7 @@ def parent(pid: int) -> int:
         return 0
 
 
+@pytest.mark.timeout(400)
 def test_a_mover_that_gets_no_memory_loses_nothing_and_goes_on_when_it_does(site: Site) -> None:
     (out, there), (back, here) = site.place(), site.place()
     files = written(out, {f"f{number:02}": 4096 for number in range(20)} | {"one": 40 << 20, "two": 40 << 20})
@@ -108,7 +109,8 @@ def test_a_mover_that_gets_no_memory_loses_nothing_and_goes_on_when_it_does(site
         before = {pid: limit(pid, used(pid)) for pid in movers(site)}
         assert before
         site.move_all(stream, list(files))
-        wait_until(partial(is_over_or_in_trouble, site, stream), PATIENCE_S, "nothing happens")
+        # A mover that has no memory left even to say that it lives is killed after a minute.
+        wait_until(partial(is_over_or_in_trouble, site, stream), 2 * PATIENCE_S, "nothing happens")
         for pid, old in before.items():
             if Path(f"/proc/{pid}").exists():
                 limit(pid, old)
