@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
+from bench.accounts import pss_bytes
 from tests.soak.errands import Finding, Wrong
 from tests.soak.stand import Stand
 
@@ -104,15 +104,11 @@ class Gauges:
 def _sample(kind: str, process_id: int) -> Sample | None:
     try:
         descriptors = len(os.listdir(f"/proc/{process_id}/fd"))
-        for line in Path(f"/proc/{process_id}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return Sample(
-                    at_s=time.monotonic(),
-                    kind=kind,
-                    process_id=process_id,
-                    pss_bytes=int(line.split()[1]) << 10,
-                    descriptors=descriptors,
-                )
     except OSError:  # it has ended meanwhile
-        pass
-    return None
+        return None
+    used_bytes = pss_bytes(process_id)
+    if not used_bytes:
+        return None
+    return Sample(
+        at_s=time.monotonic(), kind=kind, process_id=process_id, pss_bytes=used_bytes, descriptors=descriptors
+    )

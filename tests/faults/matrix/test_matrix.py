@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,36 +21,12 @@ from tests.faults.matrix.cases import (
 )
 from tests.faults.matrix.trial import Trial, tried
 from tests.faults.matrix.world import World
-
-
-class Worlds:
-    """A world for one test after the other; one in which a test failed is not used again."""
-
-    def __init__(self, factory: pytest.TempPathFactory) -> None:
-        self._factory = factory
-        self._world: World | None = None
-
-    @contextmanager
-    def use(self) -> Iterator[World]:
-        """A world in order, for as long as nothing fails in it."""
-        world = self._world = self._world or World(self._factory.mktemp("matrix"))
-        try:
-            yield world
-        except BaseException:
-            print(world.service.log_text())
-            self.end()
-            raise
-
-    def end(self) -> None:
-        """End the present one, if there is any."""
-        world, self._world = self._world, None
-        if world is not None:
-            world.close()
+from tests.faults.matrix.worlds import Worlds
 
 
 @pytest.fixture(scope="session")
 def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
-    made = Worlds(tmp_path_factory)
+    made = Worlds(lambda: World(tmp_path_factory.mktemp("matrix")))
     yield made
     made.end()
 

@@ -7,11 +7,11 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from tests.faults.matrix.world import World
+from tests.faults.matrix.worlds import Worlds
 from tests.faults.races import impatientservice
 
 SERVICE = (sys.executable, "-m", impatientservice.__name__)
@@ -60,34 +60,9 @@ def score(request: pytest.FixtureRequest) -> Iterator[Score]:
     print(f"{request.node.name}: {made}")
 
 
-class Worlds:
-    """A world for one test after the other; one in which a test failed is not used again."""
-
-    def __init__(self, factory: pytest.TempPathFactory) -> None:
-        self._factory = factory
-        self._world: World | None = None
-
-    @contextmanager
-    def use(self) -> Iterator[World]:
-        """A world in order, for as long as nothing fails in it."""
-        world = self._world = self._world or World(self._factory.mktemp("races"), service=SERVICE)
-        try:
-            yield world
-        except BaseException:
-            print(world.service.log_text())
-            self.end()
-            raise
-
-    def end(self) -> None:
-        """End the present one, if there is any."""
-        world, self._world = self._world, None
-        if world is not None:
-            world.close()
-
-
 @pytest.fixture(scope="session")
 def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
     """A service with little patience, beside a bucket server that lives on."""
-    made = Worlds(tmp_path_factory)
+    made = Worlds(lambda: World(tmp_path_factory.mktemp("races"), service=SERVICE))
     yield made
     made.end()

@@ -13,7 +13,8 @@ from penstock.errors import ApiRefusedError
 from penstock.model import ConflictPolicy
 from tests.faults.matrix.smallservice import LARGE_BYTES, SMALL_BYTES
 from tests.faults.matrix.world import BUCKET, PATIENCE_S, Flow, World
-from tests.faults.races.conftest import RACES, Worlds
+from tests.faults.matrix.worlds import Worlds
+from tests.faults.races.conftest import RACES
 from tests.fixtures.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("races-world")

@@ -25,7 +25,8 @@ from tests.e2e.cli.processes import descendants
 from tests.faults.matrix.smallservice import LARGE_BYTES, SMALL_BYTES
 from tests.faults.matrix.trial import HELPERS
 from tests.faults.matrix.world import BUCKET, PATIENCE_S, World
-from tests.faults.races.conftest import RACES, Worlds
+from tests.faults.matrix.worlds import Worlds
+from tests.faults.races.conftest import RACES
 from tests.fixtures.service import try_cli
 from tests.fixtures.waiting import wait_until
 
