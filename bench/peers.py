@@ -193,7 +193,7 @@ def all_peers() -> list[Peer]:
             command=_s5cmd,
             setting="concurrency (large) or numworkers",
             choices=(4, 16, 64),
-            choices_many=(16, 64, 256),
+            choices_many=(4, 16, 64),
             environment=AWS,
             remarks="no checksums; exports unsigned, so that it need not hash bodies with SHA-256 as it must over plain http",
         ),
