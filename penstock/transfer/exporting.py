@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from penstock.errors import FailureCode, TransferError
 from penstock.model import ConflictPolicy, FileDetail, Guarantee
+from penstock.stores.base import ObjectInfo
 from penstock.transfer import names, policy, standing, uploads
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.large_export import export_large
@@ -84,13 +85,10 @@ def _wait_until_quiet(attempt: Attempt, source: SourceFile) -> None:
 
 
 def _finished_earlier(attempt: Attempt) -> Outcome | None:
-    """The outcome, if an earlier attempt published the file before it went away: the object itself tells what it is of.
-
-    The attempt's number does not tell whether there was one: a power cut may have forgotten it.
-    """
+    """The outcome, if an earlier attempt published the file before it went away: the object itself tells what it is of."""
     transfer, record = attempt.transfer, attempt.checkpoint
-    info = head_or_none(attempt, transfer.key)
-    if info is None or not standing.is_mine(attempt, info) or not standing.is_of(info, transfer.condition, record):
+    info = _published_earlier(attempt)
+    if info is None or not standing.is_of(info, transfer.condition, record):
         return None
     uploads.clear(attempt)
     detail = FileDetail(
@@ -103,6 +101,19 @@ def _finished_earlier(attempt: Attempt) -> Outcome | None:
     if info.crc64 is None:
         attempt.add_note(NOT_COMPARED)
     return attempt.published(detail, held)
+
+
+def _published_earlier(attempt: Attempt) -> ObjectInfo | None:
+    """Our own object, also beneath what others have put there since, where versions can tell.
+
+    The attempt's number does not tell for certain whether there was an earlier one (a power cut may have forgotten it), so the
+    key is looked at in any case. Its versions are only asked for where something may have been sent: sources that were never
+    there are many, and not every key may list versions.
+    """
+    if not attempt.left_nothing:
+        return standing.published_earlier(attempt)
+    info = head_or_none(attempt, attempt.transfer.key)
+    return info if info is not None and standing.is_mine(attempt, info) else None
 
 
 def _check_rival(attempt: Attempt) -> None:

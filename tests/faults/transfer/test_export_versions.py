@@ -171,6 +171,39 @@ def test_a_cancel_finds_what_was_published_beneath_what_came_since(gate: Gate, c
     assert list(store.list_versions(prefix=KEY)) == versions
 
 
+@SIZES
+@pytest.mark.parametrize("since", ["overwritten", "deleted"])
+def test_what_was_published_before_the_source_went_away_is_found_beneath_what_came_since(
+    gate: Gate, content: bytes, since: str
+) -> None:
+    store = MemoryStore(abilities=VERSIONED)
+    write(gate, content)
+    records: list[Checkpoint] = []
+    gate.hooks.on_checkpoint = records.append
+    assert gate.move(export(), store, lane=lane_of(content)).verdict is Verdict.COMPLETE
+    gate.target.unlink()
+    if since == "overwritten":
+        store.seed(KEY, b"theirs")
+    else:
+        store.delete(KEY)
+    versions = list(store.list_versions(prefix=KEY))
+    again = export(attempt=2, checkpoint=records[-1] if records else None)
+    outcome = gate.move(again, store, lane=lane_of(content))
+    assert (outcome.verdict, outcome.code, outcome.checkpoint) == (Verdict.COMPLETE, None, None)
+    assert outcome.detail is not None
+    assert outcome.detail.size_bytes == len(content)
+    assert list(store.list_versions(prefix=KEY)) == versions
+    assert store.unfinished() == []
+
+
+def test_a_source_that_never_was_there_has_its_versions_looked_at_by_nobody(gate: Gate) -> None:
+    store = MemoryStore(abilities=VERSIONED)
+    store.seed(KEY, b"theirs")
+    outcome = gate.move(export(), store)
+    assert (outcome.verdict, outcome.code) == (Verdict.FAILED, FailureCode.SOURCE_NOT_FOUND)
+    assert store.calls_of("list_versions") == []
+
+
 def test_a_cancel_removes_only_its_own_damaged_version_beneath_a_foreign_one(gate: Gate) -> None:
     store = MemoryStore(abilities=VERSIONED)
     store.seed(KEY, b"damaged", metadata={"penstock-sub-task": "subtask-1", "penstock-crc64": "1"})
