@@ -89,6 +89,7 @@ def _present(now: Now) -> dict[str, Samples]:
         meters.PACE_IN_FLIGHT.name: _each(buckets, lambda one: one.in_flight),
         meters.PACE_WAITING.name: _each(buckets, lambda one: one.waiting),
         meters.PACE_PAUSE.name: _each(buckets, lambda one: one.pause_s),
+        meters.PACE_PAUSED.name: _each(buckets, lambda one: one.paused_s),
         meters.STORE_REQUESTS.name: dict(_requests(buckets)),
         meters.STORE_LATENCY.name: {
             (one.bucket, method.method): Histogram(list(method.latency_slots), method.latency_s)

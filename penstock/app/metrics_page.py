@@ -1,12 +1,11 @@
 """`GET /metrics` on a listener of its own: gathers what is known now when it is asked, and nothing in between.
 
-Reads the executor's figures, the engine and the catalog's kept counters; `metrics` makes the text. No login: it listens where
-the settings say, and nowhere by default.
+Asks the movers for figures; reads the engine and the catalog's kept counters; `metrics` makes the text. No login: it listens
+where the settings say, and nowhere by default.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from http import HTTPStatus
 
@@ -19,6 +18,7 @@ from penstock.catalog.catalog import Catalog
 from penstock.engine.engine import Engine
 from penstock.engine.local import LocalExecutor
 from penstock.errors import CatalogError
+from penstock.telemetry.footprint import resident_bytes
 
 PATH = "/metrics"
 GRACE_S = 2
@@ -51,16 +51,11 @@ class MetricsPage:
             live=live,
             under_way=len(self._engine.flights),
             movers_up=self._executor.movers_up,
-            movers=self._executor.figures.all(),
+            movers=await self._executor.figures_now(),
             cpu_s=time.process_time(),
-            resident_bytes=_resident_bytes(),
+            resident_bytes=resident_bytes(),
         )
         return render(now, telemetry.numbers)
-
-
-def _resident_bytes() -> int:
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def metrics_server(page: Page) -> Server:

@@ -34,7 +34,7 @@ class FiguresOfMovers:
 
 
 def added(many: Iterable[Figures]) -> Figures:
-    """The sum, bucket by bucket; a rate is unbounded if one of its movers' is."""
+    """The sum, bucket by bucket; a rate is unbounded if one of its movers' is, a pause as long as the longest."""
     cpu_s, resident_bytes = 0.0, 0
     buckets: dict[str, BucketFigures] = {}
     for figures in many:
@@ -59,6 +59,7 @@ def _bucket(one: BucketFigures, other: BucketFigures) -> BucketFigures:
         in_flight=one.in_flight + other.in_flight,
         waiting=one.waiting + other.waiting,
         pause_s=one.pause_s + other.pause_s,
+        paused_s=max(one.paused_s, other.paused_s),
         methods=tuple(methods.values()),
     )
 
@@ -77,7 +78,9 @@ def _method(one: MethodFigures, other: MethodFigures) -> MethodFigures:
 
 def _counted(figures: Figures) -> Figures:
     """Without what a process holds only while it lives. A rate of 0 adds nothing and bounds nothing."""
-    buckets = tuple(replace(one, window=0.0, rate_per_s=0.0, in_flight=0, waiting=0) for one in figures.buckets)
+    buckets = tuple(
+        replace(one, window=0.0, rate_per_s=0.0, in_flight=0, waiting=0, paused_s=0.0) for one in figures.buckets
+    )
     return replace(figures, resident_bytes=0, buckets=buckets)
 
 

@@ -6,6 +6,7 @@ Implements `Executor` with `process`. Knows no catalog; credentials are found by
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from penstock import telemetry
 from penstock.engine.executor import Attempt, Death, Inbox, MoverGoneError, MoverPurpose, MoverRoom
 from penstock.engine.figures import FiguresOfMovers
-from penstock.engine.messages import Control, Hello, Lease, MoverLimits, Places, Report
+from penstock.engine.messages import Control, Figures, Hello, Lease, MoverLimits, Places, Report
 from penstock.engine.moverslock import taken_alone
 from penstock.engine.process import MoverProcess
 from penstock.telemetry import meters
@@ -25,6 +26,10 @@ PINGS = 6
 """How many signs of life a mover may leave out within `silence_s`."""
 STEADY_S = 30.0
 """A mover that lived so long has not failed to start: the next one comes at once."""
+FIGURES_NEW_S = 1.0
+"""Figures told so lately are not asked for again."""
+FIGURES_WAIT_S = 0.5
+"""Who is asked for figures and tells none for so long (it may be stopped) keeps nobody from those of the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,8 @@ class Seat:
         self.process: MoverProcess | None = None
         self.bringing_up: asyncio.Task[None] | None = None
         self.waiting: list[Lease | Control] = []  # for a quarantine mover that is not up yet
+        self.figures_s = -math.inf  # when it last told figures
+        self.figures_asked: asyncio.Future[None] | None = None
         self._name = name
         self._generation = 1
 
@@ -69,7 +76,15 @@ class Seat:
         """Whoever sat here, or was waited for, is gone; the next one has another name."""
         self.process = None
         self.waiting = []
+        self.figures_told(-math.inf)
         self._generation += 1
+
+    def figures_told(self, now_s: float) -> None:
+        """Whoever waits for figures need not wait for this one."""
+        self.figures_s = now_s
+        if self.figures_asked is not None:
+            self.figures_asked.set_result(None)
+            self.figures_asked = None
 
 
 class LocalExecutor:
@@ -82,7 +97,7 @@ class LocalExecutor:
         self._inbox: Inbox | None = None
         self._places = Places()
         self._closing = asyncio.Event()
-        self.figures = FiguresOfMovers()
+        self._figures = FiguresOfMovers()
         self._watching: asyncio.Task[None] | None = None
 
     def vacated(self) -> AbstractAsyncContextManager[None]:
@@ -155,6 +170,13 @@ class LocalExecutor:
             if seat.ready is not None:
                 seat.ready.tell(places)
 
+    async def figures_now(self) -> Figures:
+        """What the movers count, all together, as it is in this second. Of one that does not answer: what it told last."""
+        asked = [answer for seat in self._all() if (answer := self._asked_for_figures(seat)) is not None]
+        if asked:
+            await asyncio.wait(asked, timeout=FIGURES_WAIT_S)
+        return self._figures.all()
+
     async def close(self, *, grace_s: float) -> None:
         """End all movers."""
         self._closing.set()
@@ -193,6 +215,17 @@ class LocalExecutor:
 
     def _seat_of(self, mover: str) -> Seat | None:
         return next((seat for seat in self._all() if seat.mover == mover), None)
+
+    @staticmethod
+    def _asked_for_figures(seat: Seat) -> asyncio.Future[None] | None:
+        """What is done when they have come; None where those that are here are new, or nobody can tell any."""
+        loop = asyncio.get_running_loop()
+        if seat.ready is None or loop.time() - seat.figures_s < FIGURES_NEW_S:
+            return None
+        if seat.figures_asked is None:
+            seat.figures_asked = loop.create_future()
+            seat.ready.tell(Control(figures=True))
+        return seat.figures_asked
 
     def _give_up(self, seat: Seat) -> None:
         """Hand back what waits for a mover that will not come up any more."""
@@ -263,7 +296,8 @@ class LocalExecutor:
 
     def _report(self, seat: Seat, report: Report) -> None:
         if report.figures is not None:
-            self.figures.tell(report.mover, report.figures)
+            self._figures.tell(report.mover, report.figures)
+            seat.figures_told(asyncio.get_running_loop().time())
         if self._inbox is not None:
             self._inbox.report(report)
         if seat.purpose is MoverPurpose.QUARANTINE and seat.process is not None and seat.process.is_idle:
@@ -277,7 +311,7 @@ class LocalExecutor:
 
     def _died(self, seat: Seat, death: Death) -> None:
         seat.vacate()
-        self.figures.died(death.mover)
+        self._figures.died(death.mover)
         if not death.ordered:
             telemetry.numbers.count(meters.MOVERS_DIED)
         lived_s = asyncio.get_running_loop().time() - seat.started_s

@@ -88,6 +88,7 @@ class Control:
     drain: bool = False
     registry_changed: bool = False
     ping: bool = False  # answered by any report, an empty one if there is nothing to say
+    figures: bool = False  # answered by a report that has figures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +128,10 @@ class MethodFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketFigures:
-    """One bucket as one mover sees it: the pace now (`rate_per_s` None: unbounded), and counts since the mover began."""
+    """One bucket as one mover sees it: the pace now (`rate_per_s` None: unbounded), and counts since the mover began.
+
+    `paused_s`: for how long it is left alone still; `pause_s`: all such pauses so far.
+    """
 
     bucket: str
     window: float
@@ -135,12 +139,16 @@ class BucketFigures:
     in_flight: int
     waiting: int
     pause_s: float
+    paused_s: float = 0.0
     methods: tuple[MethodFigures, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """A mover's numbers, sent along every few seconds. CPU seconds of user and system together, memory resident."""
+    """A mover's numbers, sent along every few seconds, and when they are asked for.
+
+    CPU seconds of user and system together, memory resident.
+    """
 
     cpu_s: float
     resident_bytes: int

@@ -122,6 +122,8 @@ class Mover:
             self._drain()
         if control.ping:
             self._outbox.show_life()
+        if control.figures:
+            self._outbox.show_figures()
 
     # ------------------------------------------------------------------------------------------------------------- stopping
 

@@ -32,6 +32,7 @@ from penstock.engine.throttle import Throttle
 from penstock.engine.wire import FrameReader, Message, encode
 from penstock.stores.base import Store
 from penstock.stores.opening import open_store
+from penstock.telemetry.footprint import resident_bytes
 from penstock.transfer import mover as gate
 from penstock.transfer.grains import Grains
 from penstock.transfer.moment import Moments
@@ -158,9 +159,7 @@ def _built(hello: Hello, connection: Connection, board_descriptor: int) -> tuple
         send=connection.send,
         pressed=lambda: len(lines[Lane.SMALL]) > 0,
         clock_s=time.monotonic,
-        figures=lambda: Figures(
-            cpu_s=time.process_time(), resident_bytes=_resident_bytes(), buckets=throttle.figures()
-        ),
+        figures=lambda: Figures(cpu_s=time.process_time(), resident_bytes=resident_bytes(), buckets=throttle.figures()),
     )
     mover = Mover(
         limits=limits,
@@ -174,11 +173,6 @@ def _built(hello: Hello, connection: Connection, board_descriptor: int) -> tuple
         moments=moments,
     )
     return mover, harbour
-
-
-def _resident_bytes() -> int:
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _admitted(throttle: Throttle, lane: Lane, transfer: Transfer) -> bool:

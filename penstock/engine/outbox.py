@@ -8,6 +8,7 @@ Gets messages to the control process through `send`, which may block. Decides no
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 
@@ -43,7 +44,7 @@ class Outbox:
         self._pressed = pressed
         self._clock_s = clock_s
         self._figures = figures
-        self._figures_told_s = -FIGURES_EVERY_S
+        self._figures_told_s = -math.inf
         self._changed = threading.Condition()
         self._sending = threading.Lock()  # before `_changed`, where both are held
         self._outcomes: list[Outcome] = []
@@ -101,6 +102,11 @@ class Outbox:
             self._pinged = True
             self._changed.notify()
 
+    def show_figures(self) -> None:
+        """Tell the figures soon, however new the last ones are."""
+        self._figures_told_s = -math.inf  # before the question can be answered
+        self.show_life()
+
     def step(self) -> bool:
         """Send what there is to say, if there is anything; True when something was sent."""
         with self._sending:
@@ -139,7 +145,10 @@ class Outbox:
             self.step()
 
     def _due_figures(self) -> Figures | None:
-        """Numbers travel with what is said anyway; a ping makes sure of that when there is nothing to say."""
+        """Numbers travel with what is said anyway; a ping makes sure of that when there is nothing to say.
+
+        Whoever wants them of this moment asks: `show_figures`.
+        """
         if self._clock_s() - self._figures_told_s < FIGURES_EVERY_S:
             return None
         self._figures_told_s = self._clock_s()

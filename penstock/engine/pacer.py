@@ -183,6 +183,7 @@ class BucketPacer:
                 in_flight=self._pace.in_flight,
                 waiting=len(self._whole) + len(self._parts),
                 pause_s=self._pace.pause_s,
+                paused_s=self._pace.paused_s(now_s),
                 methods=tuple(
                     MethodFigures(
                         method=method,

@@ -82,6 +82,11 @@ PACE_WAITING = _gauge("penstock_pace_waiting", "Threads that wait to send a requ
 PACE_PAUSE = _counter(
     "penstock_pace_pause_seconds_total", "Pauses that a bucket's refusals asked for, summed over movers.", "bucket"
 )
+PACE_PAUSED = _gauge(
+    "penstock_pace_paused_seconds",
+    "For how long a bucket is left alone still, by the mover that does so longest.",
+    "bucket",
+)
 MOVERS_UP = _gauge("penstock_movers_up", "Mover processes that take work.")
 MOVERS_STARTED = _counter("penstock_movers_started_total", "Mover processes that came up.")
 MOVERS_DIED = _counter("penstock_movers_died_total", "Mover processes that ended unasked.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from penstock.engine.messages import BucketFigures
 from penstock.model import SubTask, SubTaskStatus, TaskAction
 from penstock.telemetry import meters
 from tests.fixtures.emulator import EmulatorServer
+from tests.fixtures.holdproxy import HoldProxy
 from tests.fixtures.plant import MIB, Plant, open_plant
 from tests.fixtures.strictproxy import StrictProxy
 
@@ -37,11 +40,7 @@ async def figures(plant: Plant, passed: int) -> BucketFigures:
     """What the movers tell of the bucket, once they have told of so many requests."""
 
     async def look() -> BucketFigures | None:
-        for mover in plant.executor.movers():
-            seat = plant.executor._seat_of(mover.mover)
-            if seat is not None and seat.process is not None:
-                seat.process.ping(patience=1 << 30)
-        buckets = plant.executor.figures.all().buckets
+        buckets = (await plant.executor.figures_now()).buckets
         return buckets[0] if buckets and sum(one.ok for one in buckets[0].methods) >= passed else None
 
     return await plant.until(look, otherwise="the movers told nothing of the bucket")
@@ -102,3 +101,50 @@ async def test_when_the_store_allows_more_it_is_asked_for_more(tmp_path: Path, e
                 rows = await moved(plant, TaskAction.STREAM_IMPORT, names)
                 assert {row.status for row in rows} == {SubTaskStatus.COMPLETE}
             assert proxy.most_at_once >= 3
+
+
+async def shown(plant: Plant, what: Callable[[BucketFigures], bool]) -> BucketFigures:
+    """The bucket's figures, once they are like this."""
+
+    async def look() -> BucketFigures | None:
+        buckets = (await plant.executor.figures_now()).buckets
+        return buckets[0] if buckets and what(buckets[0]) else None
+
+    return await plant.until(look, otherwise="the figures stand still")
+
+
+async def test_figures_are_of_now_while_a_mover_has_nothing_to_say(
+    tmp_path: Path, emulator: EmulatorServer, proxy: HoldProxy
+) -> None:
+    async with open_plant(tmp_path, emulator, endpoint=proxy.endpoint, silence_s=6000) as plant:
+        plant.put("f", 1000)
+        stream = await plant.stream(TaskAction.STREAM_IMPORT)
+        proxy.hold(down_bytes=0)
+        sub_task = await plant.file(stream, "f")
+        await asyncio.to_thread(proxy.wait_held)
+        await shown(plant, lambda bucket: bucket.in_flight == 1 and not bucket.methods)
+        (pid,) = plant.mover_pids()
+        plant.kill_mover(pid, signal.SIGSTOP)
+        try:
+            await asyncio.gather(*(plant.executor.figures_now() for _ in range(3)))  # answered, though by nobody
+        finally:
+            plant.kill_mover(pid, signal.SIGCONT)
+        proxy.release()
+        assert (await plant.ended(sub_task)).status is SubTaskStatus.COMPLETE
+        told = await shown(plant, lambda bucket: bucket.in_flight == 0)
+        assert sum(one.ok for one in told.methods) > 0
+
+
+async def test_a_pause_that_a_store_asks_for_is_told(tmp_path: Path, emulator: EmulatorServer) -> None:
+    with StrictProxy(emulator.endpoint, at_once=0) as proxy:
+        async with open_plant(tmp_path, emulator, endpoint=proxy.endpoint) as plant:
+            names = [f"f{number}" for number in range(5)]
+            for name in names:
+                plant.put(name, 100)
+            stream = await plant.stream(TaskAction.STREAM_IMPORT)
+            created = [await plant.file(stream, name) for name in names]
+            told = await shown(plant, lambda bucket: bucket.paused_s > 0)
+            assert told.pause_s >= told.paused_s
+            proxy.at_once = None
+            rows = [await plant.ended(one, patience_s=PATIENCE_S) for one in created]
+            assert {row.status for row in rows} == {SubTaskStatus.COMPLETE}

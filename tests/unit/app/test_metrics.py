@@ -19,12 +19,19 @@ from penstock.telemetry.meters import LATENCY_BOUNDS_S, METRICS, Meters, Metric,
 SLOTS = (1, *([0] * (len(LATENCY_BOUNDS_S) - 1)), 2)
 
 
-def of_bucket(ok: int = 3, *, window: float = 4.0, rate_per_s: float | None = None) -> Figures:
+def of_bucket(ok: int = 3, *, window: float = 4.0, rate_per_s: float | None = None, paused_s: float = 0.0) -> Figures:
     method = MethodFigures(
         method="GET", ok=ok, throttled=1, unavailable=0, refused=2, latency_slots=SLOTS, latency_s=70.0
     )
     bucket = BucketFigures(
-        bucket="b", window=window, rate_per_s=rate_per_s, in_flight=2, waiting=1, pause_s=1.5, methods=(method,)
+        bucket="b",
+        window=window,
+        rate_per_s=rate_per_s,
+        in_flight=2,
+        waiting=1,
+        pause_s=1.5,
+        paused_s=paused_s,
+        methods=(method,),
     )
     return Figures(cpu_s=2.0, resident_bytes=100, buckets=(bucket,))
 
@@ -71,7 +78,7 @@ def test_counts_and_moments_arrive() -> None:
     numbers.count(meters.FAILURES, ("NoSpace",))
     numbers.observe(meters.API_LATENCY, 0.004, ("CreateDataFlowSubTask",))
     numbers.observe(meters.API_LATENCY, 99, ("CreateDataFlowSubTask",))
-    families = told(of_bucket(), numbers)
+    families = told(of_bucket(paused_s=2.5), numbers)
     assert value(families, "penstock_subtasks_created_total") == 3
     assert value(families, "penstock_subtasks_failed_total", code="NoSpace") == 1
     assert value(families, "penstock_subtasks", status="CREATED") == 5
@@ -81,19 +88,22 @@ def test_counts_and_moments_arrive() -> None:
     assert value(families, "penstock_store_request_seconds_bucket", bucket="b", method="GET", le="+Inf") == 3
     assert value(families, "penstock_store_request_seconds_sum", bucket="b", method="GET") == 70
     assert value(families, "penstock_pace_requests_per_second", bucket="b") == float("inf")
+    assert value(families, "penstock_pace_paused_seconds", bucket="b") == 2.5
     assert value(families, "penstock_cpu_seconds_total", process="movers") == 2
 
 
 def test_counters_do_not_fall_when_a_mover_dies() -> None:
     figures = FiguresOfMovers()
-    figures.tell("m-1.1", of_bucket(3, rate_per_s=10.0))
-    figures.tell("m-2.1", of_bucket(4, rate_per_s=20.0))
+    figures.tell("m-1.1", of_bucket(3, rate_per_s=10.0, paused_s=9.0))
+    figures.tell("m-2.1", of_bucket(4, rate_per_s=20.0, paused_s=3.0))
     both = figures.all()
+    assert (both.buckets[0].pause_s, both.buckets[0].paused_s) == (3.0, 9.0)
     assert (both.buckets[0].window, both.buckets[0].rate_per_s, both.resident_bytes) == (8.0, 30.0, 200)
     assert both.buckets[0].methods[0].ok == 7
     figures.died("m-1.1")
     figures.died("m-1.1")
     left = figures.all()
+    assert (left.buckets[0].pause_s, left.buckets[0].paused_s) == (3.0, 3.0)
     assert (left.buckets[0].window, left.buckets[0].rate_per_s, left.resident_bytes) == (4.0, 20.0, 100)
     assert (left.buckets[0].methods[0].ok, left.cpu_s) == (7, 4.0)
     figures.tell("m-1.2", of_bucket(1, rate_per_s=None))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from penstock.engine.messages import MoverLimits, Report
+from penstock.engine.messages import Figures, MoverLimits, Report
 from penstock.engine.outbox import Outbox
 from penstock.engine.running import Running
 from penstock.errors import FencedError, StoppedError
@@ -187,4 +187,33 @@ def test_what_comes_of_a_file_that_was_alone_is_sent_by_who_brings_it(desk: Desk
     assert [report.outcomes for report in desk.sent] == [(outcome("s"), outcome("t"))]
     desk.outbox.ended([(desk.running("u"), outcome("u"))])
     assert [report.outcomes for report in desk.sent[1:]] == [(outcome("u"),)]
+    assert not desk.outbox.step()
+
+
+def test_figures_travel_with_what_is_said_now_and_then_and_at_once_when_they_are_asked_for() -> None:
+    desk = Desk()
+    figures = iter(Figures(cpu_s=float(number), resident_bytes=0) for number in range(9))
+    desk.outbox = Outbox(
+        mover="m",
+        limits=LIMITS,
+        send=desk.sent.append,
+        pressed=lambda: False,
+        clock_s=lambda: desk.now_s,
+        figures=lambda: next(figures),
+    )
+
+    def told() -> float | None:
+        assert desk.outbox.step()
+        said = desk.sent[-1].figures
+        return None if said is None else said.cpu_s
+
+    desk.outbox.show_life()
+    assert told() == 0.0
+    desk.outbox.show_life()
+    assert told() is None
+    desk.outbox.show_figures()
+    assert told() == 1.0
+    desk.now_s += 5
+    desk.outbox.show_life()
+    assert told() == 2.0
     assert not desk.outbox.step()
