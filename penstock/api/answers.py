@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
+from enum import Enum, StrEnum
 from http import HTTPStatus
 from xml.sax.saxutils import escape
 
@@ -36,6 +36,14 @@ class Caller(StrEnum):
 
     SIGNED = "signed"
     UNSIGNED = "unsigned"
+
+
+class Then(Enum):
+    """What comes after an answer on its connection: the next one, or its end, with no body where a HEAD asked."""
+
+    NEXT = "next"
+    CLOSE = "close"
+    CLOSE_AFTER_HEAD = "close after head"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,10 +118,8 @@ def content_type(shape: Format) -> str:
     return XML_TYPE if shape is Format.XML else JSON_TYPE
 
 
-def message(
-    answer: Answer, shape: Format, usual: Iterable[tuple[bytes, bytes]], *, last: bool, bodiless: bool
-) -> bytes:
-    """All of the answer as HTTP/1.1 (but its body, to a HEAD). `usual` are the server's own headers; `last`: it closes then."""
+def message(answer: Answer, shape: Format, usual: Iterable[tuple[bytes, bytes]], then: Then) -> bytes:
+    """All of the answer as HTTP/1.1. `usual` are the server's own headers."""
     body = render(answer, shape)
     head = (
         f"{_STATUS_LINES[answer.status]}content-type: {content_type(shape)}\r\ncontent-length: {len(body)}\r\n"
@@ -121,10 +127,10 @@ def message(
     )
     for name, value in answer.headers:
         head += f"{name}: {value}\r\n"
-    if last:
+    if then is not Then.NEXT:
         head += "connection: close\r\n"
     server = b"".join([b"%b: %b\r\n" % header for header in usual])
-    return b"".join((head.encode("ascii"), server, b"\r\n", b"" if bodiless else body))
+    return b"".join((head.encode("ascii"), server, b"\r\n", b"" if then is Then.CLOSE_AFTER_HEAD else body))
 
 
 def render(answer: Answer, shape: Format) -> bytes:

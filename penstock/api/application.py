@@ -1,6 +1,6 @@
 """The API as a whole: from a request that is complete to its answer, which tells nothing of our insides.
 
-One route needs no router. Called by `connection`; calls `protocol`, `signature`, `dispatch`, `perform` and `answers`.
+One route needs no router. Called by `connection`; calls `callers`, `dispatch`, `perform` and `answers`.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import traceback
 from collections.abc import Callable, Mapping
 
 from penstock import telemetry
-from penstock.api import answers, dispatch, protocol, signature
+from penstock.api import answers, dispatch, protocol
 from penstock.api.answers import Answer, Caller, RequestIds
 from penstock.api.bodies import Bodies
+from penstock.api.callers import Callers
 from penstock.api.crowd import Crowd
 from penstock.api.errands import Errands
 from penstock.api.errors import ApiError
 from penstock.api.operation import Desk, Nonce, Operation, Reply
 from penstock.api.options import ApiOptions
 from penstock.api.perform import perform
-from penstock.api.protocol import Format, Head, Request
-from penstock.api.signature import Claim
+from penstock.api.protocol import Format, Head
 from penstock.api.streams import Streams
 from penstock.api.times import zone_named
 from penstock.catalog.catalog import Catalog
@@ -67,9 +67,9 @@ class Api:
     def __init__(self, desk: Desk, *, now_ns: Callable[[], int], entropy: Callable[[int], bytes]) -> None:
         self.options = desk.options
         self.bodies = Bodies(max_bytes=desk.options.bodies_max_bytes)
+        self.callers = Callers(desk, now_ns=now_ns)
         self.crowd = Crowd(max_count=desk.options.connections_max)
         self._desk = desk
-        self._now_ns = now_ns
         self._request_ids = RequestIds(entropy)
         self._strange = Seldom("http.refused", most=_STRANGE_MOST, period_s=_STRANGE_PERIOD_S)
         # Whoever proves no key can be refused at will: that must not leave a key's holder without a line.
@@ -89,36 +89,18 @@ class Api:
         host = head.headers.get("host", "")
         shape, caller = None, Caller.UNSIGNED
         try:
-            signed = self._signed_first(head, body) if len(body) > self.options.believed_body_max_bytes else None
-            request = protocol.parse_request(head, body, self.options)
-            shape = protocol.answer_format(request.parameters)
-            operation, key, nonce = signed or self._signed(request)
+            request, shape, operation, key, nonce = await self.callers.heard(head, body)
             caller = Caller.SIGNED
             reply = await perform(self._desk, operation, principal=key, wire=request.parameters, nonce=nonce)
         except ApiError as error:
             if shape is None:
-                shape = protocol.format_hint(head.query_string)
+                shape = protocol.format_hint(self.options, head.query_string, body)
             if error.code == _REPLAYED:
                 caller = Caller.UNSIGNED
             return self._refused(error, caller, request_id=request_id, host=host), shape
         except Exception as error:  # noqa: BLE001 - a fault of ours becomes an answer
             return self._failed(error, request_id=request_id, host=host), shape or Format.JSON
         return self._done(operation, reply, request_id), shape
-
-    def signed_call(self, head: Head) -> str:
-        """Which call a key of ours has signed by this head, its body unseen; "" where none has. Uses up no nonce."""
-        desk = self._desk
-        try:
-            key, claim = signature.verify_head(
-                head,
-                protocol.read_query(head, self.options),
-                desk.registry().access_keys,
-                now_ns=self._now_ns(),
-                clock_skew_s=self.options.clock_skew_s,
-            )
-        except ApiError:
-            return ""
-        return _call_of(key, claim)
 
     def refusal(self, error: ApiError, *, host: str, peer: str) -> Answer:
         """The answer to what never became a request, of `peer`'s. Anybody can cause that, so it is logged seldom."""
@@ -143,36 +125,6 @@ class Api:
 
     # ------------------------------------------------------------------------------------------------------------ within
 
-    def _signed(self, request: Request) -> tuple[Operation, AccessKey, Nonce]:
-        """What is asked, and by whose key. Raises ApiError."""
-        desk = self._desk
-        action, version = signature.called(request)
-        operation = dispatch.find(action, version, desk.options.fidelity)
-        key, claim = signature.verify(
-            request, desk.registry().access_keys, now_ns=self._now_ns(), clock_skew_s=desk.options.clock_skew_s
-        )
-        return operation, key, Nonce(_call_of(key, claim))
-
-    def _signed_first(self, head: Head, body: bytes) -> tuple[Operation, AccessKey, Nonce] | None:
-        """As `_signed`, of a body that nobody's may not make us decode; None where only decoding can tell. Raises ApiError."""
-        desk = self._desk
-        if not signature.is_v3(head):
-            if len(body) > self.options.older_body_max_bytes:
-                raise protocol.older_body_too_large(self.options)
-            return None
-        query = protocol.read_query(head, self.options)
-        action, version = signature.called(head)
-        operation = dispatch.find(action, version, desk.options.fidelity)
-        key, claim = signature.verify_whole(
-            head,
-            query,
-            body,
-            desk.registry().access_keys,
-            now_ns=self._now_ns(),
-            clock_skew_s=desk.options.clock_skew_s,
-        )
-        return operation, key, Nonce(_call_of(key, claim))
-
     @staticmethod
     def _done(operation: Operation, reply: Reply, request_id: str) -> Answer:
         if reply.headers:
@@ -192,8 +144,3 @@ class Api:
         telemetry.failure("api.failed", error, request_id=request_id, frames=frames)
         fault = ApiError("InternalError", "Something went wrong here; the service's log tells more by this RequestId.")
         return answers.refusal(fault, action="", request_id=request_id, host=host)
-
-
-def _call_of(key: AccessKey, claim: Claim) -> str:
-    """A call's nonce. Two keys may choose the same: neither must be able to use up the other's."""
-    return f"{key.access_key_id}:{claim.nonce}"

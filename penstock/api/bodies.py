@@ -34,9 +34,8 @@ class Bodies:
         self._max_bytes = max_bytes
         self._arrivals: dict[Holder, int] = {}
         self._numbers = itertools.count()
-        self._strangers: dict[
-            Holder, int
-        ] = {}  # bytes of each; plain numbers, for the largest is looked for again and again
+        # Bytes of each. Plain numbers, for the largest is looked for again and again.
+        self._strangers: dict[Holder, int] = {}
         self._known: dict[Holder, int] = {}
         self._calls: dict[Holder, str] = {}  # of those that are known
         self.held_bytes = 0

@@ -17,7 +17,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from penstock.api import protocol
-from penstock.api.answers import Answer, Caller, message
+from penstock.api.answers import Answer, Caller, Then, message
 from penstock.api.application import Api
 from penstock.api.errors import ApiError
 from penstock.api.protocol import Format, Head
@@ -234,7 +234,7 @@ class Connection(asyncio.Protocol):
         self._deaf = self._refused = True
         self._drop_body()
         host = next((value for name, value in self._headers if name.lower() == b"host"), b"")
-        shape = protocol.format_hint(self._target.partition(b"?")[2])
+        shape = protocol.format_hint(self._options, self._target.partition(b"?")[2])
         peer = self._transport.get_extra_info("peername")
         answer = self._api.refusal(error, host=host.decode("latin-1"), peer=str(peer[0]) if peer else "")
         self._headers, self._target = [], b""
@@ -246,7 +246,7 @@ class Connection(asyncio.Protocol):
 
     def signed_call(self) -> str:
         """As `bodies` and `crowd` ask: which call a known key has signed in the head of the body that comes in, if any."""
-        return self._api.signed_call(self._head) if self._head is not None and self._in_message else ""
+        return self._api.callers.signed_call(self._head) if self._head is not None and self._in_message else ""
 
     def make_room(self) -> None:
         """As `bodies` asks."""
@@ -308,10 +308,9 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, whole: _Whole) -> None:
         self._deadline_s = math.inf  # it is ours to be in time now
-        self._answering_bytes = len(
-            whole[1]
-        )  # the task gives them back, also if the connection is lost before it begins
-        self._task = task = self._loop.create_task(self._answer(*whole))
+        head, body = whole
+        self._answering_bytes = len(body)  # the task gives them back, also if the connection is lost before it begins
+        self._task = task = self._loop.create_task(self._answer(head, body))
         self._tasks.add(task)
 
     async def _answer(self, head: Head, body: bytes) -> None:
@@ -356,10 +355,9 @@ class Connection(asyncio.Protocol):
             return
         self._answered = True
         last = self._deaf and not self._queue
+        then = Then.NEXT if not last else Then.CLOSE_AFTER_HEAD if self._bodiless else Then.CLOSE
         # One write: head and body in two cost a system call and a packet more.
-        transport.write(
-            message(answer, shape, self._server.default_headers, last=last, bodiless=last and self._bodiless)
-        )
+        transport.write(message(answer, shape, self._server.default_headers, then))
         self._set_deadline(self._options.head_time_s if self._in_message else self._options.keep_alive_s)
         if not last:
             return

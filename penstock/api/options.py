@@ -36,10 +36,11 @@ class ApiOptions:
     header_max_count: int = 128  # short ones cost more to keep than their bytes
     query_max_bytes: int = 65_535  # a URL has no more (`protocol`)
     body_max_bytes: int = 4 << 20  # a thousand files with paths of 1,023 letters fit
-    older_body_max_bytes: int = (
-        256 << 10
-    )  # of Signature 1.0; an EntryList of 64 KB is 192 KiB when all of it is escaped
+    older_body_max_bytes: int = 256 << 10  # of Signature 1.0; an EntryList of 64 KB has 192 KiB, escaped
     believed_body_max_bytes: int = 64 << 10  # decoded before its signature is judged; a longer one afterwards
+    unnamed_max_bytes: int = 4 << 10  # query and body; of longer ones only what names a key of ours is decoded
+    older_at_once_max_bytes: int = 16 << 10  # the same of Signature 1.0; longer ones are read one after another
+    older_waiting_max: int = 16  # of those
     bodies_max_bytes: int = 64 << 20  # of all connections together; long heads count, too
     framing_max_bytes: int = 256 << 10  # of a chunked body: sizes, extensions, trailers
     body_time_s: float = 10.0

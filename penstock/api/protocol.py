@@ -22,9 +22,10 @@ VERSION = "2017-06-26"
 URL_MAX_BYTES = 65_535  # httptools counts positions in a URL in 16 bits; what is longer goes into a form body
 _FORM = "application/x-www-form-urlencoded"
 _LONG_CHARACTERS = 1024
+_ESCAPE_BYTES = 3
+_GLANCE_BYTES = 1024
 _COMMON = tuple((f"%{ord(letter):02X}", letter) for letter in """/":,{}[] \\""")  # what JSON and paths are full of
 _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
-_XML_HINT = re.compile(rb"(?:^|&)Format=(?i:xml)(?:&|\Z)")
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -131,6 +132,18 @@ def parse_request(head: Head, body: bytes, options: ApiOptions) -> Request:
     return Request(method=head.method, headers=headers, query=query, form=form, parameters=parameters, body=body)
 
 
+def value_in(encoded: bytes, name: str, options: ApiOptions) -> str | None:
+    """What an undecoded query or form gives this parameter; None where it gives none. Decodes nothing that is long."""
+    for piece in encoded.split(b"&", options.parameter_max_count):
+        given, _, value = piece.partition(b"=")
+        try:
+            if len(given) <= _ESCAPE_BYTES * len(name) and _decoded(given.decode("utf-8")) == name:
+                return _decoded(value[:_GLANCE_BYTES].decode("utf-8"))
+        except UnicodeDecodeError:
+            continue
+    return None
+
+
 def answer_format(parameters: Mapping[str, str]) -> Format:
     """Raises ApiError for a Format that is neither JSON nor XML."""
     asked = parameters.get("Format", "")
@@ -142,9 +155,10 @@ def answer_format(parameters: Mapping[str, str]) -> Format:
         raise ApiError("InvalidParameter.Format", "Format is JSON or XML.") from None
 
 
-def format_hint(query_string: bytes) -> Format:
-    """What an undecoded query seems to ask for: the shape of refusals that come before the request can be read."""
-    return Format.XML if _XML_HINT.search(query_string) else Format.JSON
+def format_hint(options: ApiOptions, *encoded: bytes) -> Format:
+    """What an undecoded query, and form, seem to ask for: the shape of refusals that come before the request is read."""
+    asked = {value_in(one, "Format", options) for one in encoded}
+    return Format.XML if any(word and word.lower() == Format.XML for word in asked) else Format.JSON
 
 
 def _split(target: bytes) -> tuple[bytes, bytes]:

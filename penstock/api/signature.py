@@ -18,7 +18,8 @@ from urllib.parse import quote
 import msgspec
 
 from penstock.api.errors import ApiError, missing
-from penstock.api.protocol import Head, Pairs, Request
+from penstock.api.options import ApiOptions
+from penstock.api.protocol import Head, Pairs, Request, value_in
 from penstock.api.times import stamp_s
 from penstock.model import AccessKey
 
@@ -65,6 +66,22 @@ def called(sent: Head | Request) -> tuple[str, str]:
     return action, version
 
 
+def check_name(head: Head, body: bytes, access_keys: Mapping[str, AccessKey], options: ApiOptions) -> None:
+    """Raises ApiError unless the request names a key of ours; whether that signed it, nobody knows yet.
+
+    A glance at what is long to read before it is read: strangers cannot have it decoded.
+    """
+    if is_v3(head):
+        name, _, _ = _authorization(head)
+    elif not _value(head, body, "Signature", options):
+        raise _unsigned()
+    else:
+        name = _value(head, body, "AccessKeyId", options)
+        if not name:
+            raise missing("AccessKeyId")
+    _key_called(name, access_keys)
+
+
 def read_claim(request: Request) -> Claim:
     """Raises ApiError when the request is not signed, or not in a way that is known here."""
     if not is_v3(request):
@@ -108,9 +125,7 @@ def _owner(claim: Claim, access_keys: Mapping[str, AccessKey], *, now_ns: int, c
             "InvalidSecurityToken.MismatchWithAccessKey",
             "Keys of this service are lasting ones: no security token belongs to them. Send none.",
         )
-    key = access_keys.get(claim.access_key_id)
-    if key is None or not key.secret:
-        raise ApiError("InvalidAccessKeyId.NotFound", "There is no such access key; `penstock key add` makes one.")
+    key = _key_called(claim.access_key_id, access_keys)
     if not key.active:
         raise ApiError("InvalidAccessKeyId.Inactive", "This access key is switched off.")
     _check_time(claim.timestamp, now_ns=now_ns, clock_skew_s=clock_skew_s)
@@ -121,6 +136,13 @@ def _owner(claim: Claim, access_keys: Mapping[str, AccessKey], *, now_ns: int, c
         raise ApiError(
             "InvalidParameter.Format", f"SignatureNonce has 1 to {NONCE_MAX_CHARACTERS} printable characters."
         )
+    return key
+
+
+def _key_called(name: str, access_keys: Mapping[str, AccessKey]) -> AccessKey:
+    key = access_keys.get(name)
+    if key is None or not key.secret:
+        raise ApiError("InvalidAccessKeyId.NotFound", "There is no such access key; `penstock key add` makes one.")
     return key
 
 
@@ -146,13 +168,7 @@ def _check_time(timestamp: str, *, now_ns: int, clock_skew_s: int) -> None:
 
 def _claim_v3(sent: Head | Request, query: Pairs, body_sha256: str) -> Claim:
     headers = sent.headers
-    scheme, _, rest = headers["authorization"].partition(" ")
-    if scheme != V3:
-        raise ApiError("InvalidSignatureMethod", f"Of the ACS3 family only {V3} is taken.")
-    fields = dict([field.strip().partition("=")[::2] for field in rest.split(",")])
-    credential, signed, signature = (fields.get(name, "") for name in ("Credential", "SignedHeaders", "Signature"))
-    if not (credential and signed and signature):
-        raise ApiError("IncompleteSignature", "Authorization needs Credential, SignedHeaders and Signature.")
+    credential, signed, signature = _authorization(sent)
     names = _signed_names(signed)
     lacking = [name for name in names if name not in headers]
     if lacking:
@@ -178,6 +194,18 @@ def _claim_v3(sent: Head | Request, query: Pairs, body_sha256: str) -> Claim:
     )
 
 
+def _authorization(sent: Head | Request) -> tuple[str, str, str]:
+    """Credential, SignedHeaders, Signature. Raises ApiError where one is missing."""
+    scheme, _, rest = sent.headers["authorization"].partition(" ")
+    if scheme != V3:
+        raise ApiError("InvalidSignatureMethod", f"Of the ACS3 family only {V3} is taken.")
+    fields = dict([field.strip().partition("=")[::2] for field in rest.split(",")])
+    credential, signed, signature = (fields.get(name, "") for name in ("Credential", "SignedHeaders", "Signature"))
+    if not (credential and signed and signature):
+        raise ApiError("IncompleteSignature", "Authorization needs Credential, SignedHeaders and Signature.")
+    return credential, signed, signature
+
+
 @lru_cache(maxsize=64)
 def _signed_names(signed: str) -> tuple[str, ...]:
     """The headers that SignedHeaders names; a caller sends the same words each time. Raises ApiError."""
@@ -201,7 +229,7 @@ def _claim_v1(request: Request) -> Claim:
     parameters = request.parameters
     signature = parameters.get("Signature", "")
     if not signature:
-        raise ApiError("IncompleteSignature", f"The request is not signed: neither {V3} nor a Signature parameter.")
+        raise _unsigned()
     for name in _V1_PARAMETERS:
         if not parameters.get(name):
             raise missing(name)
@@ -219,6 +247,14 @@ def _claim_v1(request: Request) -> Claim:
         security_token=parameters.get("SecurityToken", ""),
         older=b"&",
     )
+
+
+def _unsigned() -> ApiError:
+    return ApiError("IncompleteSignature", f"The request is not signed: neither {V3} nor a Signature parameter.")
+
+
+def _value(head: Head, body: bytes, name: str, options: ApiOptions) -> str:
+    return value_in(head.query_string, name, options) or value_in(body, name, options) or ""
 
 
 def _canonical(pairs: Collection[tuple[str, str]]) -> str:

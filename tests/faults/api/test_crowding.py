@@ -170,21 +170,38 @@ def repeated(server: ApiServer, headers: Headers, body: bytes, stop: threading.E
     return count, answers
 
 
-def older_body(server: ApiServer) -> bytes:
-    """Of somebody who knows the name of a key, and signs by guessing."""
-    signer = server.signer(IMPOSTOR)
-    signed = v1_parameters({}, action="DescribeDataFlows", nonce="n", now_ns=server.now_ns(), signer=signer)
+def older_body(server: ApiServer, key: AccessKey, size_bytes: int) -> bytes:
+    """Of somebody who knows the name of a key, or makes it up, and signs by guessing."""
+    signed = v1_parameters({}, action="DescribeDataFlows", nonce="n", now_ns=server.now_ns(), signer=server.signer(key))
     start = urlencode(signed).encode() + b"&X="
-    return start + b"%41" * (((4 << 20) - len(start)) // 3)
+    return start + b"%22a" * ((size_bytes - len(start)) // 4)
 
 
-@pytest.mark.parametrize(("kind", "status"), [("plain", b"413"), ("impostor", b"400"), ("older", b"413")])
+BODIES: dict[str, Callable[[ApiServer], bytes]] = {
+    "plain": lambda _: ESCAPES,
+    "impostor": lambda _: ESCAPES,
+    "older, too long": lambda server: older_body(server, IMPOSTOR, 4 << 20),
+    "older": lambda server: older_body(server, IMPOSTOR, 256 << 10),
+    "older, unknown": lambda server: older_body(server, NOBODY, 256 << 10),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("plain", b"413"),
+        ("impostor", b"400"),
+        ("older, too long", b"413"),
+        ("older", b"400"),
+        ("older, unknown", b"404"),
+    ],
+)
 def test_whoever_has_long_bodies_decoded_for_nobody_keeps_nobody_waiting(
     tmp_path: Path, kind: str, status: bytes
 ) -> None:
     with serving(tmp_path) as server, ThreadPoolExecutor(4) as pool:
         headers = impostor(server) if kind == "impostor" else {}
-        body = older_body(server) if kind == "older" else ESCAPES
+        body = BODIES[kind](server)
         stop = threading.Event()
         strangers = [pool.submit(repeated, server, headers, body, stop) for _ in range(4)]
         took_s = []

@@ -26,7 +26,7 @@ from penstock.api.protocol import VERSION
 from penstock.catalog.catalog import Catalog
 from penstock.model import Registry
 from tests.fixtures.apiserver import FILE_SYSTEM, OWNER, SLEEPER, ApiServer, Response, serving, settled
-from tests.fixtures.signing import v3_headers
+from tests.fixtures.signing import v1_parameters, v3_headers
 
 IDS = {"FileSystemId": FILE_SYSTEM}
 TIGHT = ApiOptions(
@@ -215,6 +215,28 @@ def test_long_bodies_are_decoded_for_those_who_signed_them(
     headers = v3_headers({}, body, action=action, nonce=shared.nonce(), now_ns=shared.now_ns(), signer=signer)
     assert shared.send("POST", "/", headers, body).code == code
     assert shared.send("POST", "/", headers, body[:-1] + b"y").code in (code, "SignatureDoesNotMatch")
+
+
+@pytest.mark.rule("SIG-9")
+@pytest.mark.rule("RPC-4")
+@pytest.mark.parametrize(
+    ("access_key_id", "size_bytes", "code"),
+    [
+        (OWNER.access_key_id, 5 << 10, "IllegalCharacters"),
+        (OWNER.access_key_id, 20 << 10, "IllegalCharacters"),
+        ("nobody", 5 << 10, "InvalidAccessKeyId.NotFound"),
+        ("nobody", 200 << 10, "InvalidAccessKeyId.NotFound"),
+        ("", 5 << 10, "MissingAccessKeyId"),
+    ],
+)
+def test_long_forms_of_signature_1_0_are_read_for_those_whose_key_they_name(
+    shared: ApiServer, access_key_id: str, size_bytes: int, code: str
+) -> None:
+    signed = v1_parameters({"AccessKeyId": access_key_id, "Format": "XML"})
+    body = (urlencode(signed) + "&X=%ff").encode().ljust(size_bytes, b"x")
+    answer = shared.send("POST", "/", {"host": shared.host}, body)
+    assert answer.headers["content-type"].startswith("text/xml")
+    assert ElementTree.fromstring(answer.text).findtext("Code") == code
 
 
 @pytest.mark.rule("RPC-7")

@@ -83,6 +83,7 @@ class Echo:
         self.options = OPTIONS
         self.bodies = Bodies(max_bytes=OPTIONS.bodies_max_bytes)
         self.crowd = Crowd(max_count=OPTIONS.connections_max)
+        self.callers = self
         self.gate = asyncio.Event()
         self.gate.set()
         self.under_way = 0

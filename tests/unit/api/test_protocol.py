@@ -150,6 +150,36 @@ def test_long_texts_are_undone_like_short_ones(repeated: str, rest: list[str]) -
         assert parse(body=f"a={text}".encode()).parameters == {"a": meant}
 
 
+@given(
+    st.lists(
+        st.sampled_from(["Name", "%4eame", "Nam", "Names", "%4E%61%6D%65", "%ff"]), min_size=1, max_size=4, unique=True
+    ),
+    st.lists(st.sampled_from(PIECES), max_size=4).map("".join),
+)
+def test_one_value_is_found_without_decoding_the_rest(names: list[str], text: str) -> None:
+    encoded = "&".join(f"{name}={text}" for name in names).encode()
+    found = protocol.value_in(encoded, "Name", OPTIONS)
+    try:
+        whole = parse(body=encoded)
+    except ApiError:
+        return  # given twice, or no UTF-8
+    assert found == whole.parameters.get("Name")
+
+
+def test_what_is_long_is_not_decoded_to_find_one_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[str] = []
+    plain = protocol._decoded
+
+    def decode(text: str) -> str:
+        decoded.append(text)
+        return plain(text)
+
+    monkeypatch.setattr(protocol, "_decoded", decode)
+    long = b"%41" * 100_000
+    assert protocol.value_in(b"X=" + long + b"&" + long + b"=1&Name=" + long, "Name", OPTIONS) != "A"
+    assert sum(map(len, decoded)) < 2000
+
+
 @pytest.mark.rule("RPC-4")
 def test_the_format_of_the_answer() -> None:
     assert [protocol.answer_format(asked) for asked in ({}, {"Format": "JSON"}, {"Format": "xMl"})] == [
