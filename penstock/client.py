@@ -206,7 +206,7 @@ class Client:
         data_flow_id: str,
         task_id: str,
         client_token: str | None = None,
-        dry_run: bool | None = None,
+        dry_run: bool | None = None,  # house: the API's own parameter
     ) -> list[Created]:
         """Move files on a stream, by the bulk door: at most one of `bulk_pages`. What became of each, in order.
 

@@ -7,7 +7,7 @@ for a reason is excused on its own line with `# house: <the reason>`; sizes, doc
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,6 +119,45 @@ def arguments_not_lookups(tree: ast.Module, path: str) -> Iterator[Finding]:
             yield node.lineno, f"{called}(): time, randomness and ids come in as arguments"
 
 
+def flags(tree: ast.Module, path: str) -> Iterator[Finding]:
+    """No public function takes a boolean: at its call nobody sees what True stands for. An enum says it, or two functions do.
+
+    What an object is made of is its fields' business, and a command's flags have names of their own.
+    """
+    if Path(path).parts[1] == "cli":
+        return
+    for function in _doors(tree.body):
+        given = function.args
+        for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs):
+            if argument.annotation is not None and _is_boolean(argument.annotation):
+                yield (
+                    argument.lineno,
+                    f"{function.name}: {argument.arg} is a boolean; an enum, or two functions, say more",
+                )
+
+
+def _doors(body: Sequence[ast.stmt]) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The public functions of a module or class, with the methods of its public classes."""
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from _doors(node.body)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            yield node
+
+
+def _is_boolean(annotation: ast.expr) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "bool" for node in _alternatives(annotation))
+
+
+def _alternatives(annotation: ast.expr) -> Iterator[ast.expr]:
+    """`a | b` as a and b: what a mapping or a callable has inside is not the argument itself."""
+    if isinstance(annotation, ast.BinOp):
+        yield from _alternatives(annotation.left)
+        yield from _alternatives(annotation.right)
+    else:
+        yield annotation
+
+
 def sleeping_tests(tree: ast.Module, path: str) -> Iterator[Finding]:
     """Tests wait on conditions; only the waiting itself, in the fixtures, may pause between two looks."""
     if path.startswith(WAITING_ROOMS):
@@ -159,7 +198,7 @@ def judge(path: str, text: str) -> list[Finding]:
         except SyntaxError as error:
             return [*findings, (error.lineno or 1, "not Python that the oldest supported version can read")]
         if room == "penstock":
-            findings += [*values(tree), *arguments_not_lookups(tree, path)]
+            findings += [*values(tree), *arguments_not_lookups(tree, path), *flags(tree, path)]
         if room == "tests":
             findings += sleeping_tests(tree, path)
         lines = text.splitlines()

@@ -87,8 +87,15 @@ class Outbox:
             self._changed.notify()
         return answer
 
-    def answered(self, sequences: tuple[int, ...], *, durable: bool) -> None:
-        """The control process has answered these questions."""
+    def checkpointed(self, sequences: tuple[int, ...]) -> None:
+        """The records of these questions are durable."""
+        self._answer(sequences, durable=True)
+
+    def refused(self, sequences: tuple[int, ...]) -> None:
+        """The attempts of these questions are fenced off."""
+        self._answer(sequences, durable=False)
+
+    def _answer(self, sequences: tuple[int, ...], *, durable: bool) -> None:
         for sequence in sequences:
             with self._changed:
                 answer = self._answers.pop(sequence, None)

@@ -60,9 +60,9 @@ class Entry:
             self.refuse(key, allowed)
         return value
 
-    def flag(self, key: str, default: bool) -> bool:  # noqa: FBT001 - a default, not a choice of behaviour
-        """true or false."""
-        value = self.values.get(key, default)
+    def is_on(self, key: str) -> bool:
+        """true or false; true where nothing is told."""
+        value = self.values.get(key, True)
         if not isinstance(value, bool):
             self.refuse(key, "true or false")
         return value
@@ -142,8 +142,8 @@ def bucket_of(entry: Entry) -> Bucket:
         endpoint=endpoint,
         region=entry.text("region", "cn-hangzhou", pattern=REGION, allowed='a region like "cn-hangzhou"'),
         addressing_style=AddressingStyle(style),
-        tag_check=entry.flag("tag_check", True),
-        versioning_check=entry.flag("versioning_check", True),
+        tag_check=entry.is_on("tag_check"),
+        versioning_check=entry.is_on("versioning_check"),
         ca_file=entry.text("ca_file", "", allowed="the path of a PEM file"),
         abilities=dict(abilities),
     )
@@ -196,7 +196,7 @@ def access_key_of(entry: Entry) -> AccessKey:
         secret=secret,
         allow=entry.texts("allow", ("*",)),
         file_systems=entry.texts("file_systems", ("*",)),
-        active=entry.flag("active", True),
+        active=entry.is_on("active"),
         description=entry.text("description", "", allowed="text in quotes"),
         created_ns=entry.moment_ns("created"),
     )

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from penstock.errors import FencedError, StoppedError, StoreError
 from penstock.model import FileDetail, Guarantee
 from penstock.stores.base import Store
@@ -255,7 +257,7 @@ class Attempt:
         if words not in self.note:
             self.note = f"{self.note}; {words}" if self.note else words
 
-    def outcome(self, verdict: Verdict, *, guarantee: Guarantee | None = None, tidy: bool = False) -> Outcome:
+    def outcome(self, verdict: Verdict, *, guarantee: Guarantee | None = None) -> Outcome:
         """The end of this attempt with what was learned so far."""
         meter, transfer = self.meter, self.transfer
         if verdict is Verdict.COMPLETE or verdict is Verdict.SKIPPED:
@@ -274,14 +276,17 @@ class Attempt:
             guarantee=guarantee,
             note=self.note,
             checkpoint=self.checkpoint,
-            tidy=tidy,
         )
 
-    def published(self, detail: FileDetail, guarantee: Guarantee, *, tidy: bool = False) -> Outcome:
+    def published(self, detail: FileDetail, guarantee: Guarantee) -> Outcome:
         """The file is at its target, verified and durable."""
         self.meter.learn(detail)
         self.checkpoint = None
-        return self.outcome(Verdict.COMPLETE, guarantee=guarantee, tidy=tidy)
+        return self.outcome(Verdict.COMPLETE, guarantee=guarantee)
+
+    def published_with_journal(self, detail: FileDetail, guarantee: Guarantee) -> Outcome:
+        """The same; its journal is beside it, and goes once this outcome is settled."""
+        return replace(self.published(detail, guarantee), tidy=True)
 
     def skipped(self, detail: FileDetail, guarantee: Guarantee) -> Outcome:
         """The target stays."""

@@ -101,7 +101,7 @@ def _published(attempt: Attempt, publishing: Publishing) -> Outcome:
     # How the rename went was not written down: say no more than is known.
     replaces = attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING
     guarantee = Guarantee.ATOMIC if replaces else Guarantee.BEST_EFFORT
-    return attempt.published(detail, guarantee, tidy=True)
+    return attempt.published_with_journal(detail, guarantee)
 
 
 def _skip(attempt: Attempt, place: Place, info: ObjectInfo) -> Outcome:

@@ -54,7 +54,7 @@ class _LargeExport:
         self._attempt = attempt
         self._source = source
         self._time = of_file(source.state.modify_ns)
-        self._able = standing.keeps_promise(attempt, able=attempt.store.abilities.create_only_complete)
+        self._create_only = standing.kept_now(attempt, standing.of_complete(attempt))
         self._decision = Decision.CREATE
         self._parts: dict[int, Part] = {}
         self._crcs: dict[int, int] = {}
@@ -193,10 +193,10 @@ class _LargeExport:
         attempt = self._attempt
         parts = [self._parts[part.number] for part in plan.parts()]
         tries = 0
-        self._able = standing.keeps_promise(attempt, able=self._able)  # the parts may have taken hours
+        self._create_only = standing.kept_now(attempt, self._create_only)  # the parts may have taken hours
         while True:
             attempt.check_cancel()
-            if self._decision is not Decision.REPLACE and not self._able:
+            if self._decision is not Decision.REPLACE and self._create_only is not Guarantee.ATOMIC:
                 kept = self._keeps(crc)  # the store will not refuse: look once more, right before
                 if kept is not None:
                     return kept
@@ -206,7 +206,7 @@ class _LargeExport:
                     record.key,
                     record.upload_id,
                     parts,
-                    precondition=standing.precondition(self._decision, able=self._able),
+                    precondition=standing.precondition(self._decision, self._create_only),
                 )
             except PreconditionFailedError as error:
                 tries += 1
@@ -234,7 +234,7 @@ class _LargeExport:
         if tries >= self._attempt.limits.part_tries:
             raise self._restless() from error
         if self._decision is Decision.CREATE and standing.may_be_marked(self._attempt):
-            self._able = False
+            self._create_only = Guarantee.BEST_EFFORT
 
     def _may_complete_again(self, error: StoreError, tries: int) -> bool:
         """Not with the same parts if the store lacks one that it acknowledged: the next attempt compares them all."""
@@ -297,7 +297,7 @@ class _LargeExport:
     def _settled(self, version_id: str, told: int | None, crc: int) -> Outcome:
         attempt = self._attempt
         if not versioned.learn(attempt, version_id):
-            self._able = False  # versioning was changed since the bucket was probed: create-only was not honoured
+            self._create_only = Guarantee.BEST_EFFORT  # versioning is not what it was when the bucket was probed
         held = self._guarantee()
         if standing.yields(attempt, version_id, self._time, held):
             return attempt.skipped(self._detail(None), held)
@@ -317,7 +317,7 @@ class _LargeExport:
         return standing.holds(info, modify_ns=state.modify_ns, size_bytes=state.size_bytes, crc64=crc)
 
     def _guarantee(self) -> Guarantee:
-        return standing.guarantee(self._attempt, self._decision, able=self._able)
+        return standing.guarantee(self._attempt, self._decision, self._create_only)
 
     def _detail(self, crc: int | None) -> FileDetail:
         state = self._source.state

@@ -254,7 +254,7 @@ class _LargeImport:
             attempt.add_note(ownership.OWNER_NOT_KEPT)
         if not is_held(detail.modify_time_ns, sealed.modify_ns):
             attempt.add_note(TIME_NOT_KEPT)
-        return attempt.published(detail, guarantee, tidy=True)
+        return attempt.published_with_journal(detail, guarantee)
 
 
 def _bound(

@@ -35,9 +35,7 @@ _JUST_SEND_MAX_BYTES = INLINE_MAX_BYTES  # up to here sending costs no more than
 
 def export_small(attempt: Attempt, source: SourceFile) -> Steps[Outcome]:
     """Move one file that fits one buffer. Raises StoreError, TransferError, StoppedError, FencedError."""
-    if source.state.size_bytes > INLINE_MAX_BYTES or standing.must_ask(
-        attempt, able=attempt.store.abilities.create_only_put
-    ):
+    if source.state.size_bytes > INLINE_MAX_BYTES or standing.must_ask(attempt, standing.of_put(attempt)):
         yield Pause.ASIDE
     return (yield from _SmallExport(attempt, source).run())
 
@@ -49,7 +47,7 @@ class _SmallExport:
         self._attempt = attempt
         self._source = source
         self._time = of_file(source.state.modify_ns)
-        self._able = standing.keeps_promise(attempt, able=attempt.store.abilities.create_only_put)
+        self._create_only = standing.kept_now(attempt, standing.of_put(attempt))
         self._content = bytearray()  # of a small file
         self._is_middling = source.state.size_bytes > INLINE_MAX_BYTES
         self._crc = crc64.EMPTY
@@ -84,7 +82,7 @@ class _SmallExport:
             self._decision = Decision.REPLACE
             return False
         may_just_send = (
-            self._able
+            self._create_only is Guarantee.ATOMIC
             and versioned.is_as_probed(self._attempt) is True
             and policy is ConflictPolicy.SKIP_THE_FILE
             and self._source.state.size_bytes <= _JUST_SEND_MAX_BYTES
@@ -190,7 +188,7 @@ class _SmallExport:
 
     def _asked(self) -> tuple[Mapping[str, str], Precondition]:
         metadata = standing.metadata(self._attempt, self._source.state, self._crc)
-        return metadata, standing.precondition(self._decision, able=self._able)
+        return metadata, standing.precondition(self._decision, self._create_only)
 
     def _after(self, error: StoreError, tries: int) -> Outcome | None:
         """What is to be done about a PUT that failed, for the `tries`-th time; None: send again. Raises the error itself."""
@@ -200,21 +198,21 @@ class _SmallExport:
             if outcome is None and tries >= attempt.limits.part_tries:
                 raise self._restless() from error
             if self._decision is Decision.CREATE and standing.may_be_marked(attempt):
-                self._able = False
+                self._create_only = Guarantee.BEST_EFFORT
             return outcome
         if isinstance(error, IntegrityError):
             return self._bad(error, tries)
         if not attempt.may_try_again(error, tries):
             raise error
         attempt.pause(tries, error, attempt.check_cancel)
-        return None if self._able else self._look_again()
+        return None if self._create_only is Guarantee.ATOMIC else self._look_again()
 
     def _finish(self, result: PutResult) -> Steps[Outcome]:
         attempt = self._attempt
         if result.version_id == "null":
             yield Pause.ASIDE  # what that means has to be asked
         if not versioned.learn(attempt, result.version_id):
-            self._able = False  # versioning was changed since the bucket was probed: create-only was not honoured
+            self._create_only = Guarantee.BEST_EFFORT  # versioning is not what it was when the bucket was probed
         held = self._guarantee(self._decision)
         if standing.may_yield(attempt, held):
             yield Pause.ASIDE
@@ -225,7 +223,7 @@ class _SmallExport:
     def _found(self, mine: ObjectInfo, held: Guarantee) -> Outcome:
         """An object of an earlier try, whole: it counts as moved, unless it lies on a foreign one."""
         if not versioned.learn(self._attempt, mine.version_id):
-            self._able, held = False, Guarantee.BEST_EFFORT
+            self._create_only = held = Guarantee.BEST_EFFORT
         if self._attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING:
             held = Guarantee.ATOMIC
         if standing.yields(self._attempt, mine.version_id, self._time, held):
@@ -310,7 +308,7 @@ class _SmallExport:
         return digest.hexdigest()
 
     def _guarantee(self, decision: Decision) -> Guarantee:
-        return standing.guarantee(self._attempt, decision, able=self._able)
+        return standing.guarantee(self._attempt, decision, self._create_only)
 
     def _detail(self, crc: int | None) -> FileDetail:
         state = self._source.state

@@ -94,29 +94,43 @@ def metadata(attempt: Attempt, source: FileState, crc64: int | None) -> Mapping[
     return written
 
 
-def precondition(decision: Decision, *, able: bool) -> Precondition:
-    """CreateOnly where the name must be free and the store can promise that."""
-    return CreateOnly() if decision is Decision.CREATE and able else Overwrite()
+def of_put(attempt: Attempt) -> Guarantee:
+    """How firmly the store keeps a PUT that may only create, as it was seen to do."""
+    return Guarantee.ATOMIC if attempt.store.abilities.create_only_put else Guarantee.BEST_EFFORT
 
 
-def guarantee(attempt: Attempt, decision: Decision, *, able: bool) -> Guarantee:
+def of_complete(attempt: Attempt) -> Guarantee:
+    """How firmly it keeps a Complete that may only create."""
+    return Guarantee.ATOMIC if attempt.store.abilities.create_only_complete else Guarantee.BEST_EFFORT
+
+
+def kept_now(attempt: Attempt, create_only: Guarantee) -> Guarantee:
+    """How firmly create-only is kept on this bucket now: as it was seen, as long as versioning is as it was then."""
+    if _is_doubtful(attempt, create_only) and versioned.is_as_probed(attempt) is False:
+        return Guarantee.BEST_EFFORT
+    return create_only
+
+
+def must_ask(attempt: Attempt, create_only: Guarantee) -> bool:
+    """Whether `kept_now` will ask the store."""
+    return _is_doubtful(attempt, create_only) and not versioned.is_known(attempt)
+
+
+def _is_doubtful(attempt: Attempt, create_only: Guarantee) -> bool:
+    replaces = attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING
+    return create_only is Guarantee.ATOMIC and not replaces
+
+
+def precondition(decision: Decision, create_only: Guarantee) -> Precondition:
+    """CreateOnly where the name must be free and the store keeps that."""
+    return CreateOnly() if decision is Decision.CREATE and create_only is Guarantee.ATOMIC else Overwrite()
+
+
+def guarantee(attempt: Attempt, decision: Decision, create_only: Guarantee) -> Guarantee:
     """How firmly the policy holds while others write at the same moment."""
     if attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING:
         return Guarantee.ATOMIC
-    return Guarantee.ATOMIC if decision is Decision.CREATE and able else Guarantee.BEST_EFFORT
-
-
-def keeps_promise(attempt: Attempt, *, able: bool) -> bool:
-    """Whether create-only holds on this bucket now: the store was seen to honour it, and versioning is as it was then."""
-    if not able or attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING:
-        return able
-    return versioned.is_as_probed(attempt) is not False
-
-
-def must_ask(attempt: Attempt, *, able: bool) -> bool:
-    """Whether `keeps_promise` will ask the store."""
-    matters = able and attempt.transfer.conflict_policy is not ConflictPolicy.OVERWRITE_EXISTING
-    return matters and not versioned.is_known(attempt)
+    return create_only if decision is Decision.CREATE else Guarantee.BEST_EFFORT
 
 
 def may_be_marked(attempt: Attempt) -> bool:

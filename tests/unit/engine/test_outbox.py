@@ -136,7 +136,7 @@ def test_a_checkpoint_returns_when_it_is_durable(desk: Desk, asking: Asking) -> 
     (request,) = desk.sent[-1].checkpoints
     assert (request.sub_task_id, request.attempt, request.record) == ("s", 1, RECORD)
     assert ended == []
-    desk.outbox.answered((request.sequence,), durable=True)
+    desk.outbox.checkpointed((request.sequence,))
     thread.join(5)
     assert ended == [None]
     assert running.record == RECORD
@@ -144,7 +144,7 @@ def test_a_checkpoint_returns_when_it_is_durable(desk: Desk, asking: Asking) -> 
 
 def test_a_refused_checkpoint_fences_the_attempt(desk: Desk, asking: Asking) -> None:
     running, thread, ended = asking
-    desk.outbox.answered((desk.sent[-1].checkpoints[0].sequence,), durable=False)
+    desk.outbox.refused((desk.sent[-1].checkpoints[0].sequence,))
     thread.join(5)
     assert isinstance(ended[0], FencedError)
     assert running.stop_reason() is StopReason.FENCED
