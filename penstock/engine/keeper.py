@@ -66,9 +66,7 @@ class Keeper:
                 changed = await duty.work()
         except Exception as error:  # noqa: BLE001  (a duty's error must not keep the others from being done)
             telemetry.failure("keeper.duty_failed", error, duty=duty.name)
-            telemetry.counters.add(f"keeper.{duty.name}_failed")
         else:
-            telemetry.counters.add(f"keeper.{duty.name}")
             if changed:
                 telemetry.event(f"keeper.{duty.name}", level=telemetry.Level.DEBUG, changed=changed)
         finally:

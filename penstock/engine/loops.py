@@ -69,7 +69,6 @@ class Loop:
                 pause_s = 0.0
                 troubles += 1
                 telemetry.failure("engine.step_failed", error, step=self._name, in_a_row=troubles)
-                telemetry.counters.add("engine.step_failed")
                 await self._wait(self._stopping, self._trouble_wait_s[min(troubles, len(self._trouble_wait_s)) - 1])
             if pause_s > 0 and not self._stopping.is_set():
                 await self._wait(self._woken, pause_s)

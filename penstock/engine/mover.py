@@ -101,8 +101,8 @@ class Mover:
                 self._given += 1
                 running = Running(transfer, number=self._given, desk=self._outbox, clock_s=self._clock_s)
                 if running.attempt in self._running:
-                    telemetry.counters.add("mover.given_twice")
-                elif self._draining:
+                    continue
+                if self._draining:
                     returned.append(running)
                 else:
                     self._running[running.attempt] = running
@@ -112,8 +112,8 @@ class Mover:
 
     def obey(self, control: Control) -> None:
         """Do what the control process says, at once."""
-        self._outbox.answered(control.checkpointed, durable=True)
-        self._outbox.answered(control.refused, durable=False)
+        self._outbox.checkpointed(control.checkpointed)
+        self._outbox.refused(control.refused)
         for attempt in control.canceled:
             self._cancel(attempt)
         self._stop(control.fenced, StopReason.FENCED)

@@ -124,7 +124,7 @@ class Settler:
     # ----------------------------------------------------------------------------------------------- the executor's inbox
 
     def report(self, report: Report) -> None:
-        """Take a mover's report. What speaks of no present flight (late, doubled) is counted and has no effect."""
+        """Take a mover's report. What speaks of no present flight (late, doubled) has no effect."""
         now_ns = self._now_ns()
         if report.figures is not None:
             self._outages.heard(report.mover, report.figures.buckets)
@@ -171,7 +171,6 @@ class Settler:
         attempt = (outcome.sub_task_id, outcome.attempt)
         flight = self._flights.find(attempt)
         if flight is None or flight.mover != mover:
-            telemetry.counters.add("reports.late")
             return 0
         self._flights.end(attempt)
         self._recorder.forget(attempt)

@@ -55,7 +55,6 @@ def put_result(headers: Mapping[str, str], prefix: str, *, etag: str) -> PutResu
         etag=bare_etag(etag),
         version_id=_version_id(headers, prefix),
         crc64=crc64_of(headers),
-        request_id=headers.get(f"{prefix}request-id", ""),
     )
 
 

@@ -201,7 +201,6 @@ class PutResult(Struct, frozen=True, kw_only=True):
     etag: str
     version_id: str = ""
     crc64: int | None = None
-    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,15 +32,6 @@ def load_credentials(path: Path, bucket_name: str) -> Credentials:
         raise _unreadable(path, bucket_name, error) from error
 
 
-def load_all_credentials(path: Path) -> dict[str, Credentials]:
-    """Every kept key pair by its bucket's name. Raises PermissionDeniedError as `load_credentials` does."""
-    stamp = _stamp(path, "")
-    try:
-        return {name: _kept(path, stamp, name) for name in _buckets(path, stamp, "")}
-    except OSError as error:
-        raise _unreadable(path, "", error) from error
-
-
 def _stamp(path: Path, bucket_name: str) -> Stamp:
     """What tells whether the file is still the one that was read."""
     try:

@@ -21,8 +21,9 @@ from penstock.stores.documents import Document
 from penstock.stores.message import Body, length_of
 from penstock.stores.pacer import Pacer, Weight
 from penstock.stores.refusals import ERROR_MAX_BYTES, Asked, delay_s, refusal
+from penstock.stores.response import Response
 from penstock.stores.stops import Stops
-from penstock.stores.wire import Response, Sent, Wire
+from penstock.stores.wire import Sent, Wire
 
 NOTHING_SHA256 = hashlib.sha256().hexdigest()
 

@@ -40,9 +40,9 @@ from penstock.stores.base import (
 )
 from penstock.stores.exchange import Exchange
 from penstock.stores.pending import Pending
+from penstock.stores.response import Response
 from penstock.stores.stops import Stops
 from penstock.stores.stream import Stream
-from penstock.stores.wire import Response
 
 PAGE_MAX = 1000
 COMPLETE_PATIENCE_S = 300.0

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from penstock.stores.exchange import Begun
-from penstock.stores.wire import Response
+from penstock.stores.response import Response
 
 Answer = TypeVar("Answer")
 

@@ -12,7 +12,7 @@ from typing import Self
 from penstock.errors import StoreError, StoreUnavailableError
 from penstock.stores.base import ObjectInfo
 from penstock.stores.exchange import Exchange
-from penstock.stores.wire import Response
+from penstock.stores.response import Response
 
 
 class Stream:

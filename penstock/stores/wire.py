@@ -1,6 +1,6 @@
 """HTTP/1.1 to one host over kept-alive connections: requests out of buffers, answers into buffers.
 
-Calls `pool`, `line`, `dialogue`, `body` and `request_ids`. Never follows a redirect, never asks for a content encoding, never
+Calls `pool`, `line`, `dialogue`, `response` and `request_ids`. Never follows a redirect, never asks for a content encoding, never
 signs, never tries a request twice, save on a kept-alive connection that turned out to be closed already, or out of step.
 Every step has its time limit, and whatever goes wrong is a StoreUnavailableError.
 """
@@ -10,134 +10,25 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
 
 from penstock.errors import StoreUnavailableError
 from penstock.stores import dialogue, troubles
-from penstock.stores.body import Ahead, body_of
+from penstock.stores.body import Ahead
 from penstock.stores.dialogue import StaleError, StuckError
-from penstock.stores.head import BrokenAnswerError, Framing, Head
-from penstock.stores.line import READ_MAX_BYTES, HaltedError, Line, connect
+from penstock.stores.head import BrokenAnswerError, Head
+from penstock.stores.line import HaltedError, Line, connect
 from penstock.stores.message import Body, BodyError, batches, head_of, length_of
 from penstock.stores.pacer import Pacer, Weight
 from penstock.stores.pool import Pool
 from penstock.stores.request_ids import RequestIds, request_id_of
+from penstock.stores.response import Response
 from penstock.stores.stops import Reluctant, Stops
-from penstock.stores.tempo import Tempo
 from penstock.stores.timeouts import SILENT_RETRY_S, Timeouts
 
-_UNTIMED = Tempo(Timeouts())
 REPEATABLE = frozenset({"GET", "HEAD"})
 _TELLING = frozenset({"PUT", "POST"})  # what became of these only their answers tell
 BLOCK_S = 0.5
 """One read blocks in the kernel for so long at most, then looks whether it is to go on."""
-
-
-class Response:
-    """The answer to one request. Its connection goes back to the pool once the body was read to its end, else it is closed."""
-
-    __slots__ = ("_body", "_head", "_line", "_read_s", "_reusable", "_tempo", "_wire", "headers", "status")
-
-    def __init__(self, wire: Wire, line: Line, head: Head, *, reusable: bool, waits: bool) -> None:
-        self.status = head.status
-        self.headers = head.headers
-        self._wire = wire
-        self._head = head
-        self._line: Line | None = line
-        self._body = body_of(head)
-        self._reusable = reusable and head.reusable
-        self._read_s = wire.timeouts.read_s if waits else 0.0  # for a body that is read whole
-        self._tempo: Tempo | None = None
-        if self._body.ended:
-            self._finish()
-
-    @property
-    def length_bytes(self) -> int | None:
-        """Length of the body; None when the peer did not tell it beforehand."""
-        return None if self._head.framing in {Framing.CHUNKS, Framing.CLOSE} else self._head.length_bytes
-
-    def fileno(self) -> int:
-        """What becomes readable when more of the body comes; -1 where something lies here already, or nothing will come."""
-        # Nor for chunks: what comes may be a piece of their frame only, and a read would wait for the rest of it.
-        return -1 if self._line is None or self._head.framing is Framing.CHUNKS else self._line.fileno()
-
-    def is_there(self) -> bool:
-        """Whether `readinto` will not wait, now that this is readable."""
-        return self._line is None or self._line.has_come()
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Read what is there into `buffer`; 0 at the end of the body. Raises StoreUnavailableError when it ends early."""
-        if self._tempo is None:
-            self._tempo = _UNTIMED  # the first read, mostly the only one
-            return self._read(buffer, self._wire.timeouts.read_s)
-        if self._tempo is _UNTIMED:
-            self._tempo = Tempo(self._wire.timeouts)
-        began_s = time.monotonic()
-        count = self._read(buffer, self._wire.timeouts.read_s)
-        if self._tempo.is_too_slow(count, time.monotonic() - began_s) and self._line is not None:
-            self.close()
-            least = f"{self._wire.timeouts.slow_bytes} bytes in {self._wire.timeouts.slow_s:g} s"
-            raise StoreUnavailableError(f"{self._wire.name} sent less of the body than {least}")
-        return count
-
-    def read_bounded(self, max_bytes: int) -> bytes:
-        """The whole body if it has at most `max_bytes`, else its beginning and the connection is closed.
-
-        Raises StoreUnavailableError, also when it is not whole within `Timeouts.document_s`.
-        """
-        if self._line is None:
-            return b""
-        deadline_s = time.monotonic() + self._wire.timeouts.document_s
-        taken = bytearray()
-        piece = memoryview(bytearray(min(max_bytes + 1, self.length_bytes or READ_MAX_BYTES, READ_MAX_BYTES)))
-        while len(taken) <= max_bytes:
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                self.close()
-                raise StoreUnavailableError(f"{self._wire.name} did not bring its answer to an end in time")
-            count = self._read(piece, min(self._read_s, left_s))
-            if count == 0:
-                break
-            taken += piece[:count]
-        if len(taken) > max_bytes:
-            self.close()
-        return bytes(taken[:max_bytes])
-
-    def close(self) -> None:
-        """Give up the rest of the body. Idempotent."""
-        self._reusable = False
-        self._finish()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._line is not None:
-            self.close()
-
-    def _read(self, buffer: memoryview, wait_s: float) -> int:
-        if self._line is None or len(buffer) == 0:
-            return 0
-        try:
-            count = self._body.readinto(self._line, buffer, wait_s)
-        except BaseException as error:
-            self.close()
-            meaning = troubles.in_body(self._wire.name, error, read_s=wait_s)
-            if meaning is None:
-                raise
-            raise meaning from error
-        if self._body.ended:
-            self._finish()
-        return count
-
-    def _finish(self) -> None:
-        line, self._line = self._line, None
-        if line is not None:
-            # A byte too many would be taken for the beginning of the next answer.
-            self._wire.take_back(line, keep=self._reusable and line.is_drained)
 
 
 class Sent:
@@ -177,9 +68,7 @@ class Sent:
         self._taken: Head | None = None
         self._ahead: Ahead | None = None
         self._is_over = False  # nothing more can be taken in
-        self._is_seen = (
-            False  # as `is_there` said: from then on nothing waits, since others of its thread would wait, too
-        )
+        self._is_seen = False  # by `is_there`: then nothing waits, for others of its thread would wait, too
         self.began_s = time.monotonic()
 
     def transmit(self) -> None:
@@ -262,7 +151,7 @@ class Sent:
         """Give the request up and close its connection. Idempotent; does nothing once the answer was read."""
         line, self._line = self._line, None
         if line is not None:
-            self._wire.take_back(line, keep=False)
+            self._wire.drop(line)
 
     def _own(self) -> Head:
         """The head of this request's answer, for certain: on a fresh connection there is no other."""
@@ -429,11 +318,14 @@ class Wire:
         """Close unused connections now, and those in use when they come back."""
         self._pool.close()
 
-    def take_back(self, line: Line, *, keep: bool) -> None:
-        """For `Sent` and `Response` only: the connection's place is free again, and the connection if `keep`."""
-        if not keep:
-            line.close()
-        self._pool.give_back(line.weight, line if keep else None)
+    def take_back(self, line: Line) -> None:
+        """For `Response` only: the connection may be used again, and its place is free."""
+        self._pool.give_back(line.weight, line)
+
+    def drop(self, line: Line) -> None:
+        """For `Sent` and `Response` only: the connection is closed, and its place is free."""
+        line.close()
+        self._pool.give_back(line.weight)
 
     def kept(self) -> Line | None:
         """For `Sent` only: a connection that was used before and may be used again."""

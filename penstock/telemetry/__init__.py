@@ -1,4 +1,4 @@
-"""Events and counters: one line of `key=value` pairs on the log's stream for each thing that an operator may want to know.
+"""Events: one line of `key=value` pairs on the log's stream for each thing that an operator may want to know.
 
 Lives on the standard `logging` logger `penstock`; `configure` gives it a stream. Calls nobody. Never prints what is in a field
 whose name says that it is a secret, and never raises because of what it is given.
@@ -9,10 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-import threading
 import time
-from collections import Counter
-from collections.abc import Mapping
 from enum import IntEnum
 from typing import TextIO
 
@@ -82,27 +79,6 @@ def _shown(key: str, value: object) -> str:
         text = text[:VALUE_LENGTH_MAX] + "..."
     return text if _PLAIN_VALUE.fullmatch(text) else json.dumps(text)
 
-
-class Counters:
-    """Named numbers that only grow; may be added to from any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._numbers: Counter[str] = Counter()
-
-    def add(self, name: str, amount: int = 1) -> None:
-        """Let `name` grow by `amount` (not negative)."""
-        with self._lock:
-            self._numbers[name] += amount
-
-    def read(self) -> Mapping[str, int]:
-        """All numbers now, as a copy."""
-        with self._lock:
-            return dict(self._numbers)
-
-
-counters = Counters()
-"""The counters of this process."""
 
 numbers = Meters()
 """What this process counts and measures for `/metrics`; the table of metrics is in `meters`."""

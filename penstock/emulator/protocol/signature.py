@@ -117,22 +117,6 @@ V1_SUBRESOURCES = frozenset(
         "x-oss-write-get-object-response",
     ]
 )
-# Query parameters that carry a signature and ask for nothing.
-SIGNING_PARAMETERS = frozenset(
-    [
-        "OSSAccessKeyId",
-        "Expires",
-        "Signature",
-        "security-token",
-        "x-oss-signature-version",
-        "x-oss-credential",
-        "x-oss-date",
-        "x-oss-expires",
-        "x-oss-signature",
-        "x-oss-additional-headers",
-        "x-oss-security-token",
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

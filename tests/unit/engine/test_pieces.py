@@ -97,10 +97,3 @@ def test_events_are_single_lines_and_hold_no_secrets() -> None:
     assert lines[1].endswith('WARNING room.failed error=ValueError message="two\\nlines" duty=x')
     assert "hush" not in stream.getvalue()
     assert len(lines[2]) < 2200
-
-
-def test_counters_only_grow() -> None:
-    counters = telemetry.Counters()
-    counters.add("a")
-    counters.add("a", 4)
-    assert counters.read() == {"a": 5}

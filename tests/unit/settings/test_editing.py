@@ -14,7 +14,7 @@ from penstock.settings.editing import add_access_key, add_bucket, add_file_syste
 from penstock.settings.home import Home
 from penstock.settings.naming import new_access_key, new_file_system_id
 from penstock.settings.reading import load_registry, load_settings
-from penstock.stores.credentials import load_all_credentials, load_credentials
+from penstock.stores.credentials import load_credentials
 
 MINE = Bucket(
     name="mine",
@@ -117,7 +117,7 @@ def test_many_additions_at_once_all_arrive(home: Home) -> None:
 
 def test_credentials_follow_the_file(home: Home) -> None:
     add_bucket(home, MINE, PAIR)
-    assert load_all_credentials(home.secrets_file) == {"mine": PAIR}
+    assert load_credentials(home.secrets_file, "mine") == PAIR
     home.secrets_file.write_text('[bucket.mine]\naccess_key_id = "new"\naccess_key_secret = "newer"\n')
     assert load_credentials(home.secrets_file, "mine").access_key_id == "new"
 
