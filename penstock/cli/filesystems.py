@@ -10,8 +10,9 @@ import click
 
 from penstock.app.recognising import Recognised
 from penstock.app.registering import NewFileSystem, confirm_file_system, register_file_system
+from penstock.app.surveying import survey
 from penstock.cli.arguments import HOME
-from penstock.cli.output import moment, note, print_json, print_table
+from penstock.cli.output import moment, note, print_json, print_table, warn
 from penstock.model import FileSystem
 from penstock.settings.reading import load_registry, open_home
 
@@ -34,7 +35,8 @@ def add(*, home: Path, path: Path, file_system_id: str, version: str, descriptio
 
     PATH must exist. Nothing outside of it is ever touched. It is marked with a small file, .penstock-root, so that nothing is
     written under the mount point while what is there now is gone; where it cannot be marked, it is known by what is mounted
-    there. A running service sees it within a second.
+    there. What its file system can do is tried out with a helper file, and what it cannot is said. A running service sees it
+    within a second.
     """
     seen = register_file_system(
         open_home(home),
@@ -64,6 +66,13 @@ def _tell(seen: Recognised, what: str) -> None:
     note(f"{found.root}{where} {what}")
     if not found.mark:
         note(f"it cannot be marked ({seen.not_marked}): it is known by what is mounted there, and by nothing else")
+    surveyed = survey(found)
+    if surveyed.untried:
+        note(f"what its file system can do could not be tried out: {surveyed.untried}")
+        return
+    note(f"its file system has: {', '.join(surveyed.can)}")
+    for missed in surveyed.lacks:
+        warn(missed)
 
 
 @filesystem.command(name="list")

@@ -11,7 +11,6 @@ import stat
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
 from penstock import failpoints
@@ -250,50 +249,6 @@ class Root:
 def default_opener() -> posix.Opener:
     """openat2 where the kernel has it, else the walk."""
     return posix.open_beneath if posix.has_openat2() else posix.walk_beneath
-
-
-def probe_root(root: Root) -> Mapping[str, str | bool | int]:
-    """Find out by trying what the file system can do; the helper files are removed again. Raises OSError.
-
-    Keys: rename_no_replace, hard_links, file_locks, fallocate, directory_fsync, statx, openat2 (bool), mount_type,
-    mount_source (str), name_max_bytes (int).
-    """
-    directory = root.descriptor
-    names = [f".penstock-probe-{os.getpid()}-{letter}".encode() for letter in "abc"]
-    _remove(directory, names)
-    descriptor = os.open(names[0], os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory)
-    try:
-        return {
-            "hard_links": _works(lambda: os.link(names[0], names[1], src_dir_fd=directory, dst_dir_fd=directory)),
-            "rename_no_replace": _works(lambda: posix.rename_without_replacing(directory, names[0], names[2])),
-            "file_locks": _works(lambda: posix.must_lock(descriptor)),
-            "fallocate": posix.reserve(descriptor, 4096),
-            "directory_fsync": _works(lambda: os.fsync(directory)),
-            "statx": posix.has_statx(),
-            "openat2": posix.has_openat2(),
-            "mount_type": root.mount.kind if root.mount else "",
-            "mount_source": root.mount.source if root.mount else "",
-            "name_max_bytes": os.fpathconf(directory, "PC_NAME_MAX"),
-        }
-    finally:
-        os.close(descriptor)
-        _remove(directory, names)
-
-
-def _remove(directory: int, names: list[bytes]) -> None:
-    for name in names:
-        try:
-            os.unlink(name, dir_fd=directory)
-        except FileNotFoundError:
-            continue
-
-
-def _works(call: Callable[[], object]) -> bool:
-    try:
-        call()
-    except OSError:
-        return False
-    return True
 
 
 def _open_root(file_system: FileSystem) -> int:

@@ -12,7 +12,8 @@ from penstock.model import FileSystem
 from penstock.transfer import posix
 from penstock.transfer.mark import make_mark
 from penstock.transfer.mounts import describe_mount
-from penstock.transfer.root import Root, probe_root
+from penstock.transfer.probing import probe_root
+from penstock.transfer.root import Root
 from tests.fixtures.gate import Gate
 
 
@@ -215,10 +216,11 @@ def test_levels_are_made_durable_once(gate: Gate, monkeypatch: pytest.MonkeyPatc
 
 def test_probing_tells_and_leaves_nothing(gate: Gate) -> None:
     found = probe_root(gate.root)
-    assert found["hard_links"] is True
-    assert found["file_locks"] is True
-    assert found["name_max_bytes"] == 255
-    assert set(found) >= {"rename_no_replace", "statx", "openat2", "fallocate", "directory_fsync", "mount_type"}
+    assert found.hard_links
+    assert found.file_locks
+    assert found.directory_fsync
+    assert found.name_max_bytes == 255
+    assert found.openat2 is posix.has_openat2()
     assert gate.helpers() == []
 
 
