@@ -214,6 +214,6 @@ def test_whoever_has_long_bodies_decoded_for_nobody_keeps_nobody_waiting(
             stop.set()
         for stranger in strangers:
             count, answers = stranger.result(60)
-            assert count > 1
+            assert count >= (1 if kind == "older" else 2)  # those are read in turns, with rests
             assert {answer.split()[1] for answer in answers} == {status}
         assert statistics.median(took_s) < QUICK_S, took_s
