@@ -95,6 +95,7 @@ soak: $(TOOLS) ## all of it at once, at load, for SOAK_MINUTES=30, with a verdic
 
 power-cuts: $(TOOLS) ## cut the power wherever it may hurt, lose what was not synced, and go on; needs strace
 	@$(BIN)/python -m tests.faults.power
+	@PENSTOCK_POWER_WHOLE=1 $(BIN)/python -m pytest -q --timeout 900 tests/faults/power
 
 state-machine: $(TOOLS) ## drive the catalog and its model by MACHINE_EXAMPLES=3000 new examples; MACHINE_SEED=... plays them again
 	@PENSTOCK_MACHINE_EXAMPLES=$(MACHINE_EXAMPLES) PENSTOCK_MACHINE_STEPS=$(MACHINE_STEPS) \

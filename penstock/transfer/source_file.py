@@ -97,12 +97,17 @@ class SourceFile:
     def check_unchanged(self) -> None:
         """Look at the open file, and at what the path leads to: both must be as at first.
 
-        Raises TransferError (SourceChanged, waiting helps).
+        Raises TransferError (SourceChanged, or InputOutputError where nothing can be seen; waiting helps).
         """
         try:
             is_same = self._is_same_here() if self._root.is_local(self.state.device) else self._is_same_afresh()
-        except (OSError, TransferError):
-            is_same = False  # gone, or replaced by something that is refused
+        except TransferError:
+            is_same = False  # replaced by something that is refused
+        except OSError as error:
+            refused = self.refusal(error)
+            if refused.code is FailureCode.IO_ERROR:
+                raise refused from error
+            is_same = False  # gone, or replaced likewise
         if not is_same:
             raise self.changed()
 

@@ -1,4 +1,4 @@
-"""What happens to a soak: one trouble after the other, by chance that a seed repeats; each is counted."""
+"""What happens to a soak's processes and store: one trouble after the other, by chance that a seed repeats; each is counted."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tests.soak.stand import Stand
 USUAL_CHANCE = 0.03
 NTH_MAX = 4
 REST_S = (2.0, 12.0)
+GIVEN_UP_S = (62.0, 80.0)  # a mover that has given no sign of life for a minute is killed
 NOT_NOW = {*SILENT, "ListParts answers 501", "no such upload", "another's answer"}
 """Silence comes in another way. A HEAD that describes another key, without a flaw, cannot be seen through: SKIP believes it."""
 FITTING = [fault for name, fault in FAULTS.items() if name not in NOT_NOW]
@@ -41,7 +42,8 @@ class Troubles:
             self._kill_mover: 4,
             self._kill_service: 3,
             self._restart_service: 1,
-            self._pause_mover: 2,
+            self._pause_mover: 4,
+            self._forsake_mover: 1,
             self._pause_service: 1,
             self._kill_store: 2,
             self._outage: 2,
@@ -98,6 +100,12 @@ class Troubles:
             self._counted("SIGSTOP and SIGCONT of a mover")
             with self._stopped(self._dice.choice(movers)):
                 self.ended.wait(self._dice.uniform(1.0, 20.0))
+
+    def _forsake_mover(self) -> None:
+        if movers := self._stand.movers():
+            self._counted("SIGSTOP of a mover until it is given up")
+            with self._stopped(self._dice.choice(movers)):
+                self.ended.wait(self._dice.uniform(*GIVEN_UP_S))
 
     def _pause_service(self) -> None:
         self._counted("SIGSTOP and SIGCONT of the service")

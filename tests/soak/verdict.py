@@ -15,11 +15,12 @@ SHOWN_MAX = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """All that a soak found out."""
+    """All that a soak found out. `no_disks` is why no disk was troubled, empty where some were."""
 
     seed: int
     minutes: float
     endings: Counter[str]
+    kinds: Counter[str]
     moved_bytes: int
     waves: int
     troubles: Counter[str]
@@ -27,6 +28,7 @@ class Verdict:
     lives: int
     findings: Sequence[Finding]
     trends: Sequence[Trend]
+    no_disks: str
 
     @property
     def is_good(self) -> bool:
@@ -40,10 +42,12 @@ class Verdict:
             ("seed", f"{self.seed}"),
             ("sub-tasks ended", f"{self.endings.total():,} in {self.waves:,} waves"),
             *((f"of them {status}", f"{count:,}") for status, count in sorted(self.endings.items())),
+            *((name, f"{count:,}") for name, count in sorted(self.kinds.items())),
             ("bytes moved", f"{self.moved_bytes / (1 << 30):.2f} GiB"),
             *((name, f"{count:,}") for name, count in sorted(self.troubles.items())),
             ("lies and broken answers of the store", f"{self.lies:,}"),
             ("lives of the service", f"{self.lives:,}"),
+            *((("disks", f"NOT TRIED, this machine lets us mount nothing: {self.no_disks}"),) if self.no_disks else ()),
             *((f"**{wrong}**", f"**{found.get(wrong, 0)}**") for wrong in Wrong),
             *((f"{trend.kind}, while nothing died", _level(trend)) for trend in self.trends),
         ]

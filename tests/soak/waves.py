@@ -17,36 +17,63 @@ import fastcrc
 
 from penstock.client import FileToMove, Parameter, bulk_entry
 from penstock.errors import ApiRefusedError, ObjectNotFoundError
+from penstock.model import ConflictPolicy
 from penstock.stores.base import Overwrite, Store
+from penstock.transfer.mtime import metadata_of, of_object
 from tests.fixtures.waiting import wait_until
-from tests.soak.errands import Block, Errand, Fate, Finding, Wrong, chosen, judge
+from tests.soak.errands import (
+    MIB,
+    MIDDLING,
+    MODIFIED_NS,
+    Block,
+    Errand,
+    Fate,
+    Finding,
+    Found,
+    Past,
+    Wrong,
+    chosen,
+    judge,
+)
+from tests.soak.restless import RestlessFile, RestlessObject
 from tests.soak.stand import Caller, Stand
 
-REPLACEMENTS = 20
+CHANGES = 20
 STUCK_S = 900.0
+LOOSE_BYTES_MAX = 40 * MIB
+"""Of the sources of one wave on the loose disk, so that it is never full but on purpose."""
+
 LIVE = frozenset({"CREATED", "RUNNING", "CANCELING"})
-POLICIES = ("OVERWRITE_EXISTING", "SKIP_THE_FILE")
 FOREIGN_UPLOAD = "foreign/upload"
 ACTIONS = {"export": "StreamExport", "import": "StreamImport"}
 
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What came of all waves so far; `told` is guarded by its lock."""
+    """What came of all waves so far, and of which kinds their files were; guarded by its lock."""
 
     endings: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
     moved_bytes: int = 0
     waves: int = 0
     findings: list[Finding] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, endings: Mapping[str, int], moved_bytes: int, findings: Sequence[Finding]) -> None:
+    def add(
+        self, endings: Mapping[str, int], kinds: Mapping[str, int], moved_bytes: int, findings: Sequence[Finding]
+    ) -> None:
         """One wave more."""
         with self.lock:
             self.endings.update(endings)
+            self.kinds.update(kinds)
             self.moved_bytes += moved_bytes
             self.findings += findings
             self.waves += 1
+
+    def found(self, finding: Finding) -> None:
+        """Something beside the waves."""
+        with self.lock:
+            self.findings.append(finding)
 
 
 class Wave:
@@ -57,12 +84,16 @@ class Wave:
         self._block = block
         self._dice = dice
         self.name = name
-        self.flow = dice.choice(sorted(stand.flows))
+        self.flow = stand.flows[dice.choice(sorted(stand.flows))]
         self.direction = dice.choice(sorted(ACTIONS))
-        self.policy = dice.choice(POLICIES)
+        self.policy = dice.choice(list(ConflictPolicy))
         self._by_bulk = dice.random() < 0.5
-        self.errands = [chosen(block, dice, f"{number:04}.bin") for number in range(files)]
-        self._tree = stand.root / self.flow / name
+        self.errands = _bounded(
+            [chosen(block, dice, f"{number:04}.bin") for number in range(files)],
+            LOOSE_BYTES_MAX if self.flow.is_loose else None,
+        )
+        self._pasts = {errand.name: Past(block.cut(errand.first)) for errand in self.errands}
+        self._tree = self.flow.files / name
         self._task = ""
         self._caller = Caller(stand)
         self._ids: dict[str, Errand] = {}
@@ -71,22 +102,38 @@ class Wave:
         """From the first byte to the last judgement. `ended`: asked to come to an end, so that nothing more is replaced."""
         (self._tree / "in").mkdir(parents=True)
         (self._tree / "out").mkdir()
-        self._stand.truly(self.flow, self._prepare)
+        self._stand.truly(self.flow.name, self._prepare)
         self._open()
         self._ask()
         items = self._wait(ended)
-        findings = self._stand.truly(self.flow, lambda store: self._judge(store, items))
-        self._stand.truly(self.flow, self._clear)
+        findings = self._stand.truly(self.flow.name, lambda store: self._judge(store, items))
+        self._stand.truly(self.flow.name, self._clear)
         self._caller.close()
-        findings += [Finding(wrong=Wrong.UNTRUE, words=f"{self}: {fault}") for fault in self._caller.history.faults()]
+        faults = [*self._caller.history.faults(), *self._caller.defects]
+        findings += [Finding(wrong=Wrong.UNTRUE, words=f"{self}: {fault}") for fault in faults]
         done = [item for item in items.values() if item["Status"] == "COMPLETE"]
         endings = Counter(f"{item['Status']}" for item in items.values())
-        tally.add(endings, sum(item["ProgressStats"]["ActualBytes"] for item in done), findings)
+        moved_bytes = sum(item["ProgressStats"]["ActualBytes"] for item in done)
+        tally.add(endings, Counter(self._kinds(items)), moved_bytes, findings)
         return findings
 
     def __str__(self) -> str:
         door = "bulk door" if self._by_bulk else "single calls"
-        return f"{self.name}: {len(self.errands)} files, {self.direction}, {self.flow}, {self.policy}, {door}"
+        return f"{self.name}: {len(self.errands)} files, {self.direction}, {self.flow.name}, {self.policy}, {door}"
+
+    def _kinds(self, items: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        """Of which kinds each of the sub-tasks was."""
+        for sub_task in items.keys() & self._ids.keys():
+            errand = self._ids[sub_task]
+            yield f"under {self.policy}"
+            if errand.fate is not Fate.PLAIN:
+                yield f"{errand.fate}"
+            if errand.unrest is not None:
+                yield f"{errand.fate}: {errand.unrest}"
+            if errand.first.size_bytes > MIDDLING[1]:
+                yield f"{self.direction}s of more than 8 MiB"
+            elif errand.first.size_bytes > MIDDLING[0]:
+                yield f"{self.direction}s of 64 KiB to 8 MiB"
 
     # -------------------------------------------------------------------------------------------------------- beforehand
 
@@ -99,15 +146,17 @@ class Wave:
 
     def _put_source(self, store: Store, errand: Errand, content: bytes) -> None:
         if self.direction == "export":
-            _replace(self._tree / "out" / errand.name, content)
+            with self._stand.room(self.flow):
+                _replace(self._tree / "out" / errand.name, content, modify_ns=MODIFIED_NS)
         else:
-            _put(store, self._source_key(errand), content)
+            _put(store, self._source_key(errand), content, modify_ns=MODIFIED_NS)
 
     def _put_target(self, store: Store, errand: Errand, content: bytes) -> None:
         if self.direction == "export":
-            _put(store, self._target_key(errand), content)
+            _put(store, self._target_key(errand), content, modify_ns=errand.earlier_ns)
         else:
-            _replace(self._tree / "in" / errand.name, content)
+            with self._stand.room(self.flow):
+                _replace(self._tree / "in" / errand.name, content, modify_ns=errand.earlier_ns)
 
     def _source_key(self, errand: Errand) -> str:
         return f"{self.name}/source/{errand.name}"
@@ -134,7 +183,7 @@ class Wave:
         self._task = str(answer["TaskId"])
 
     def _flow(self) -> dict[str, Parameter]:
-        return {"FileSystemId": self._stand.init["file_system_id"], "DataFlowId": self._stand.flows[self.flow]}
+        return {"FileSystemId": self.flow.file_system_id, "DataFlowId": self.flow.data_flow_id}
 
     def _stream(self) -> dict[str, Parameter]:
         return {**self._flow(), "DataFlowTaskId": self._task}
@@ -174,9 +223,8 @@ class Wave:
         def are_final() -> bool:
             is_over = meddling.step()
             items.clear()
-            items.update(
-                {item["DataFlowSubTaskId"]: item for item in self._caller.walk({"DataFlowTaskIds": self._task})}
-            )
+            seen = self._caller.walk(self.flow.file_system_id, {"DataFlowTaskIds": self._task})
+            items.update({item["DataFlowSubTaskId"]: item for item in seen})
             return is_over and bool(items) and not any(item["Status"] in LIVE for item in items.values())
 
         with suppress(TimeoutError):  # the judge says so
@@ -192,18 +240,34 @@ class Wave:
         with suppress(ApiRefusedError):  # it has ended, or a call without an answer was heard
             self._caller.call("CancelDataFlowSubTask", {**self._stream(), "DataFlowSubTaskId": sub_task})
 
-    def replace_sources(self, *, by_second: bool) -> None:
-        """Give all restless sources their other bytes."""
-        restless = [errand for errand in self.errands if errand.second is not None]
-        if not restless:
-            return
+    def restless_files(self) -> list[RestlessFile]:
+        """Sources of an export that are changed while they are moved."""
+        return [
+            RestlessFile(self._block, one, self._pasts[one.name], self._tree / "out" / one.name, _replace)
+            for one in self.errands
+            if one.unrest is not None and self.direction == "export"
+        ]
+
+    def restless_objects(self) -> list[RestlessObject]:
+        """Sources of an import that are changed while they are moved."""
+        return [
+            RestlessObject(self._block, one, self._pasts[one.name], self._source_key(one), _put)
+            for one in self.errands
+            if one.unrest is not None and self.direction == "import"
+        ]
+
+    def change(self, number: int, files: Sequence[RestlessFile], objects: Sequence[RestlessObject]) -> None:
+        """Make the next change to each of them."""
+        for file in files:
+            with self._stand.room(self.flow):
+                file.step(number)
 
         def put(store: Store) -> None:
-            for errand in restless:
-                assert errand.second is not None
-                self._put_source(store, errand, self._block.cut(errand.second if by_second else errand.first))
+            for one in objects:
+                one.step(number, store)
 
-        self._stand.truly(self.flow, put)
+        if objects:
+            self._stand.truly(self.flow.name, put)
 
     # ------------------------------------------------------------------------------------------------------------- the end
 
@@ -220,8 +284,8 @@ class Wave:
                 findings.append(Finding(wrong=Wrong.STUCK, words=words))
             else:
                 found = self._found(store, errand)
-                skips = self.policy == "SKIP_THE_FILE"
-                finding = judge(self._block, errand, item, found, skips=skips)
+                past = self._pasts[errand.name]
+                finding = judge(self._block, errand, item, found, policy=self.policy, past=past)
                 if finding is not None:
                     words = f"{self}: {sub_task} {finding.words}; {self._remains(store, errand)}"
                     findings.append(Finding(wrong=finding.wrong, words=words))
@@ -230,10 +294,11 @@ class Wave:
             findings.append(Finding(wrong=Wrong.UNTRUE, words=words))
         return findings
 
-    def _found(self, store: Store, errand: Errand) -> bytes | None:
+    def _found(self, store: Store, errand: Errand) -> Found | None:
         try:
             if self.direction == "import":
-                return (self._tree / "in" / errand.name).read_bytes()
+                path = self._tree / "in" / errand.name
+                return Found(content=path.read_bytes(), modify_ns=path.stat().st_mtime_ns)
             return read_object(store, self._target_key(errand))
         except (FileNotFoundError, ObjectNotFoundError):
             return None
@@ -268,7 +333,8 @@ class _Meddling:
         self._ended = ended
         self._begun_s = time.monotonic()
         self._to_cancel = wave.canceled()
-        self._replaced = 0
+        self._files, self._objects = wave.restless_files(), wave.restless_objects()
+        self._changes = 0
 
     def step(self) -> bool:
         """Whether nothing more is to be cancelled."""
@@ -276,9 +342,9 @@ class _Meddling:
         for sub_task in [one for one, after_s in self._to_cancel.items() if passed_s >= after_s]:
             del self._to_cancel[sub_task]
             self._wave.cancel(sub_task)
-        if self._replaced < REPLACEMENTS and not self._ended.is_set():
-            self._replaced += 1
-            self._wave.replace_sources(by_second=self._replaced % 2 == 1)
+        if self._changes < CHANGES and not self._ended.is_set():
+            self._changes += 1
+            self._wave.change(self._changes, self._files, self._objects)
         return not self._to_cancel
 
 
@@ -287,32 +353,46 @@ def _file(errand: Errand) -> FileToMove:
     return FileToMove(source=errand.name, target=errand.name, size_bytes=wrong_size)
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _bounded(errands: Sequence[Errand], bytes_max: int | None) -> list[Errand]:
+    """The first ones, of so many bytes together."""
+    kept: list[Errand] = []
+    total = 0
+    for errand in errands:
+        total += errand.first.size_bytes
+        if bytes_max is None or total <= bytes_max:
+            kept.append(errand)
+    return kept
+
+
+def _replace(path: Path, content: bytes, modify_ns: int | None = None) -> None:
     """As a careful program would: readers see the old file or the new one."""
     beside = path.with_name(f"{path.name}.new")
     beside.write_bytes(content)
+    if modify_ns is not None:
+        os.utime(beside, ns=(modify_ns, modify_ns))
     os.rename(beside, path)
 
 
-def _put(store: Store, key: str, content: bytes) -> None:
-    store.put(key, [content], crc64=int(fastcrc.crc64.xz(content)), metadata={}, precondition=Overwrite())
+def _put(store: Store, key: str, content: bytes, modify_ns: int | None = None) -> None:
+    metadata = {} if modify_ns is None else metadata_of(modify_ns)
+    store.put(key, [content], crc64=int(fastcrc.crc64.xz(content)), metadata=metadata, precondition=Overwrite())
 
 
-def read_object(store: Store, key: str) -> bytes:
+def read_object(store: Store, key: str) -> Found:
     """An object, whole. Raises ObjectNotFoundError."""
     with store.get(key) as stream:
         content = bytearray(stream.length_bytes)
         view, got = memoryview(content), 0
         while got < len(content) and (count := stream.readinto(view[got:])) > 0:
             got += count
-        return bytes(content[:got])
+        return Found(content=bytes(content[:got]), modify_ns=of_object(stream.info).ns)
 
 
 @contextmanager
 def foreign_things(stand: Stand) -> Iterator[list[Finding]]:
     """Things of somebody else that look like ours; the list tells, after the block, which of them were touched."""
     findings: list[Finding] = []
-    partial = stand.root / "straight" / ".penstock-0123456789abcdef.partial"
+    partial = stand.root / "rough" / ".penstock-0123456789abcdef.partial"
     partial.write_bytes(b"another program's")
 
     def put(store: Store) -> tuple[str, str]:
@@ -327,6 +407,6 @@ def foreign_things(stand: Stand) -> Iterator[list[Finding]]:
         findings.append(Finding(wrong=Wrong.FOREIGN, words=f"{partial} was removed or changed"))
     if [etag] != stand.truly("rough", lambda store: [one.etag for one in store.list_parts(FOREIGN_UPLOAD, upload)]):
         findings.append(Finding(wrong=Wrong.FOREIGN, words=f"the upload of {FOREIGN_UPLOAD} was removed or changed"))
-    if stand.truly("rough", lambda store: read_object(store, "foreign/object")) != b"another's":
+    if stand.truly("rough", lambda store: read_object(store, "foreign/object")).content != b"another's":
         findings.append(Finding(wrong=Wrong.FOREIGN, words="foreign/object was changed"))
     partial.unlink(missing_ok=True)

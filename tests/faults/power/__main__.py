@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.faults.power import strace
 from tests.faults.power.recording import Recording, Way, record
 from tests.faults.power.recovery import Recoverer, recoverer
+from tests.faults.power.rules import complaints
 
 
 async def every(recording: Recording, path: Path) -> tuple[Counter[str], list[str]]:
@@ -69,7 +70,9 @@ def all_of(ways: Sequence[Way], place: Path) -> bool:
         begun = time.monotonic()
         recording = record(way, place / way)
         tried, wrong = asyncio.run(every(recording, place / f"{way}-disk"))
-        is_wrong |= bool(wrong)
+        broken = complaints(recording.operations, recording.facts)
+        print("\n".join(broken), end="\n" if broken else "", flush=True)
+        is_wrong |= bool(wrong or broken)
         print(f"{way}: {tried['states']} disks, {tried['overtaken']} of them changed by others too, {len(wrong)} wrong,"
               f" {time.monotonic() - begun:.0f} s", flush=True)  # fmt: skip
     return is_wrong

@@ -7,8 +7,10 @@ server writes counts as another machine's, which loses nothing.
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
+import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -20,11 +22,14 @@ from typing import Any
 
 import alibabacloud_oss_v2 as oss
 
+from penstock import failpoints
 from penstock.client import Client, ClientOptions
 from penstock.errors import ApiRefusedError
+from penstock.failpoints import Point
 from penstock.settings.home import Home
 from penstock.stores.credentials import load_credentials
-from tests.faults.matrix.smallservice import LARGE_BYTES, SMALL_BYTES
+from tests.faults.matrix.smallservice import KIB, LARGE_BYTES, LIMITS, MIDDLING_BYTES, SMALL_BYTES
+from tests.faults.matrix.world import Traps
 from tests.faults.power import strace, tracedservice
 from tests.faults.power.disk import Change, Disk, changes_of
 from tests.faults.power.operations import Kind, Operation, read
@@ -35,6 +40,8 @@ from tests.fixtures.waiting import wait_until
 ROOM = Path(__file__).parents[3]
 SERVICE = (sys.executable, str(Path(tracedservice.__file__)))
 PATIENCE_S = 60.0
+HALFWAY_PASSING = 3
+MODULE_OF_A_MOVER = b"penstock.engine.mover_process"
 FAILS = "fdatasync:error=EIO:when=6"  # of each thread; the catalog's writer is the only one that syncs so often
 HELPERS = ".penstock-????????????????.*"
 """Partial files and journals; the mark of the root has another name."""
@@ -50,10 +57,30 @@ class Way(StrEnum):
     EXPORT_LARGE = "export-large"
     ACCEPTED = "accepted"  # a crowd, of which the catalog's log is copied several times meanwhile
     SYNC_FAILS = "sync-fails"  # the same, and once the log cannot be synced: who asked just then has to ask again
+    IMPORT_MIDDLING = "import-middling"  # a grain at a time, past the page cache and through it
+    CANCEL_IMPORT = "cancel-import"  # a large one, canceled in its midst
+    CANCEL_EXPORT = "cancel-export"
 
     @property
     def is_import(self) -> bool:
-        return not self.value.startswith("export")
+        """Whether files come in."""
+        return not self.value.endswith(("export", "export-small", "export-large"))
+
+    @property
+    def is_canceled(self) -> bool:
+        """Whether its file is canceled, and ends so."""
+        return self in HALFWAY
+
+
+HALFWAY: Mapping[Way, Point] = {Way.CANCEL_IMPORT: "partial.written", Way.CANCEL_EXPORT: "part.sent"}
+"""Where a mover is held until its file has been canceled."""
+
+IS_WHOLE = os.environ.get("PENSTOCK_POWER_WHOLE") == "1"
+"""Whether tests are to take the time for everything; `make power-cuts` sees to that."""
+
+LONG = frozenset({Way.IMPORT_MIDDLING, Way.CANCEL_IMPORT, Way.CANCEL_EXPORT})
+WAYS = [way for way in Way if IS_WHOLE or way not in LONG]
+"""Those that tests record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +94,7 @@ class File:
     @property
     def is_large(self) -> bool:
         """Whether it is moved in parts."""
-        return self.size_bytes > SMALL_BYTES
+        return self.size_bytes > LIMITS.small_file_max_bytes
 
     @property
     def body(self) -> bytes:
@@ -77,13 +104,14 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What was asked for, and the address where answers were sent from."""
+    """What was asked for, and the address where answers were sent from; `cancel` is the request id of a cancel's answer."""
 
     way: Way
     files: tuple[File, ...]
     init: Mapping[str, str]
     api: str
     shore: str
+    cancel: str = ""
 
 
 def body_of(path: str, size_bytes: int) -> bytes:
@@ -153,11 +181,11 @@ def record(way: Way, directory: Path) -> Recording:
     home = directory / "world" / "home"
     home.parent.mkdir(parents=True)
     init = init_home(home)
-    work = _Work(way, home, init)
+    work = _Work(way, home, init, Traps(directory / "traps"))
     work.make_tree()
     is_failing = way is Way.SYNC_FAILS
     if is_failing:  # so that nothing but the catalog's writer syncs that often below strace
-        _served(home, (), work.prepare)
+        _served(home, (), work.prepare, traps=work.traps)
     shutil.copytree(directory / "world", directory / "before", ignore=shutil.ignore_patterns("*-shm"))
     trace = directory / "trace"
     facts: list[Facts] = []
@@ -167,15 +195,18 @@ def record(way: Way, directory: Path) -> Recording:
             work.prepare(service)
         facts.append(work.go(service))
 
-    service = _served(home, strace.recording(trace, fails=FAILS if is_failing else ""), go)
+    service = _served(home, strace.recording(trace, fails=FAILS if is_failing else ""), go, traps=work.traps)
     strace.wait_ended(trace, service.pid)
     (directory / "facts").write_text(json.dumps(asdict(facts[0])))
     return Recording(directory)
 
 
-def _served(home: Path, tracer: Sequence[str], work: Callable[[RunningService], None]) -> RunningService:
+def _served(
+    home: Path, tracer: Sequence[str], work: Callable[[RunningService], None], *, traps: Traps
+) -> RunningService:
     """A service, which has ended; `work` was done meanwhile."""
-    service = start_service(home, environment={"PYTHONPATH": str(ROOM)}, command=(*tracer, *SERVICE))
+    named = {"PYTHONPATH": str(ROOM), failpoints.VARIABLE: str(traps.directory)}
+    service = start_service(home, environment=named, command=(*tracer, *SERVICE))
     try:
         work(service)
     finally:
@@ -186,8 +217,9 @@ def _served(home: Path, tracer: Sequence[str], work: Callable[[RunningService], 
 class _Work:
     """What a way asks of a service."""
 
-    def __init__(self, way: Way, home: Path, init: Mapping[str, str]) -> None:
+    def __init__(self, way: Way, home: Path, init: Mapping[str, str], traps: Traps) -> None:
         self._way = way
+        self.traps = traps
         self._home = Home(path=home)
         self._init = init
         self._root = Path(init["root"])
@@ -198,6 +230,7 @@ class _Work:
             Way.IMPORT_SMALL: small,
             Way.EXPORT_SMALL: small,
             Way.ACCEPTED: tuple((f"many/{number}", 100) for number in range(12)),
+            Way.IMPORT_MIDDLING: (("there/a", 100 * KIB), ("new/deep/b", MIDDLING_BYTES)),
             Way.SYNC_FAILS: tuple((f"many/{number}", 100) for number in range(8)),
         }.get(way, large)
 
@@ -261,21 +294,39 @@ class _Work:
             )
 
     def go(self, service: RunningService) -> Facts:
-        """Ask for the files, and wait until all is done."""
+        """Ask for the files, cancel them where that is the way, and wait until all is done."""
         files: list[File] = []
+        cancel = ""
+        end = "CANCELED" if self._way.is_canceled else "COMPLETE"
         with self._client(service) as client:
+            if self._way.is_canceled:
+                self.traps.lay_stop(HALFWAY[self._way], HALFWAY_PASSING)
             for path, size_bytes in self._wanted:
                 files.append(File(path=path, sub_task_id=self._asked(client, path), size_bytes=size_bytes))
-            wait_until(lambda: self._kept_statuses() == {"COMPLETE"}, PATIENCE_S, "not all was moved")
+            if self._way.is_canceled:
+                cancel = self._cancel(service, client, files[0])
+            wait_until(lambda: self._kept_statuses() == {end}, PATIENCE_S, f"not all is {end}")
             wait_until(lambda: not list(self._root.rglob(HELPERS)), PATIENCE_S, "helper files did not go")
-            assert self._statuses(client) == {"COMPLETE"}
+            assert self._statuses(client) == {end}
         return Facts(
             way=self._way,
             files=tuple(files),
             init=self._init,
             api=service.api.rpartition("/")[2],
             shore=service.oss.rpartition("/")[2],
+            cancel=cancel,
         )
+
+    def _cancel(self, service: RunningService, client: Client, file: File) -> str:
+        """Cancel it while its mover stands still, and let that go on; the request id of the answer."""
+        point = HALFWAY[self._way]
+        wait_until(lambda: self.traps.is_sprung(point), PATIENCE_S, f"nobody came to {point}")
+        answer = client.call("CancelDataFlowSubTask", {**self._flow, "DataFlowSubTaskId": file.sub_task_id})
+        for children in Path(f"/proc/{service.pid}/task").glob("*/children"):
+            for child in children.read_text().split():
+                if MODULE_OF_A_MOVER in Path(f"/proc/{child}/cmdline").read_bytes():
+                    os.kill(int(child), signal.SIGCONT)
+        return str(answer["RequestId"])
 
     def _asked(self, client: Client, path: str) -> str:
         """Its id. Asked once more, with the same token, where the catalog could not take it."""

@@ -11,7 +11,7 @@ import re
 import shutil
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
@@ -130,13 +130,26 @@ class Recoverer:
                 if one.begin <= state.line and file.sub_task_id.encode() in one.data
             ]
             assert not said or file.sub_task_id in known, f"{file.path} was accepted, and is forgotten"
-            if any(_tells_complete(answer, file) for answer in said):
-                assert known[file.sub_task_id] == "COMPLETE", f"{file.path} was said to be COMPLETE"
+            for end in ("COMPLETE", "CANCELED"):
+                if any(_tells(answer, file, end) for answer in said):
+                    assert known[file.sub_task_id] == end, f"{file.path} was said to be {end}"
+            self._check_cancel(state, file, home, known)
             if known.get(file.sub_task_id) == "COMPLETE" and self._recording.facts.way.is_import:
                 target = home.path / "filesystem" / file.path
                 assert target.is_file(), f"{file.path} is COMPLETE, and not there"
                 assert target.read_bytes() == file.body, f"{file.path} is COMPLETE, and torn"
         return home
+
+    def _check_cancel(self, state: State, file: File, home: Home, known: Mapping[str, str]) -> None:
+        """A cancel that was accepted is not forgotten; of what is CANCELED nothing is left, for nobody will look again."""
+        facts = self._recording.facts
+        if not facts.way.is_canceled:
+            return
+        status = known.get(file.sub_task_id)
+        is_heard = any(facts.cancel.encode() in one.data for one in self._recording.answers if one.begin <= state.line)
+        assert not is_heard or status in {"CANCELING", "CANCELED"}, f"{file.path}: its cancel is forgotten"
+        if status == "CANCELED" and facts.way.is_import:
+            assert _helpers(home) == [], f"{file.path} is CANCELED, and something is left"
 
     def _replaced(self, home: Home) -> frozenset[str]:
         found: set[str] = set()
@@ -191,16 +204,19 @@ class Recoverer:
         ended = _statuses(home)
         known = {file.sub_task_id: file for file in self._recording.facts.files}
         assert set(ended) <= set(known), "sub-tasks that nobody asked for"
-        assert set(ended.values()) <= {"COMPLETE"}, _messages(home)
-        moved = [known[one] for one in ended]
-        if self._recording.facts.way.is_import:
+        way = self._recording.facts.way
+        assert set(ended.values()) <= ({"COMPLETE", "CANCELED"} if way.is_canceled else {"COMPLETE"}), _messages(home)
+        moved = [known[one] for one, status in ended.items() if status == "COMPLETE"]
+        if way.is_import:
             for file in moved:
                 wanted = THEIRS if file.path in replaced else file.body
                 assert (home.path / "filesystem" / file.path).read_bytes() == wanted, f"{file.path} is wrong"
+            for one in ended.keys() - {file.sub_task_id for file in moved}:
+                assert not (home.path / "filesystem" / known[one].path).exists(), f"{known[one].path} is CANCELED"
         else:
             self._judge_bucket(home, shore, moved)
 
-    def _judge_bucket(self, home: Home, shore: Shore, moved: Iterable[File]) -> None:
+    def _judge_bucket(self, home: Home, shore: Shore, moved: Sequence[File]) -> None:
         registry: Registry = embed(load_registry(home), endpoint=shore.endpoint, region=shore.region)
         with closing(self._open_bucket(replace(registry.buckets[self._bucket], endpoint=shore.endpoint))) as store:
             for file in moved:
@@ -211,6 +227,9 @@ class Recoverer:
                         got += count
                 assert bytes(body) == file.body, f"{file.path} is wrong in the bucket"
             assert [one.key for one in store.list_uploads(prefix="")] == [], "uploads are left"
+            if self._recording.facts.way.is_canceled:
+                there = [one.key for one in store.list_objects(prefix="").objects]
+                assert there == [file.path for file in moved], "the object of what is CANCELED"
 
 
 @asynccontextmanager
@@ -237,9 +256,9 @@ def _messages(home: Home) -> list[tuple[str, ...]]:
         return list(catalog.execute("SELECT source, status, error_code, error_message FROM sub_tasks"))
 
 
-def _tells_complete(answer: bytes, file: File) -> bool:
+def _tells(answer: bytes, file: File, status: str) -> bool:
     told = re.search(rb'"DataFlowSubTaskId":"%s".*?"Status":"(\w+)"' % re.escape(file.sub_task_id.encode()), answer)
-    return told is not None and told[1] == b"COMPLETE"
+    return told is not None and told[1] == status.encode()
 
 
 def _helpers(home: Home) -> list[str]:

@@ -41,7 +41,9 @@ class Order:
         for file in self._facts.files:
             yield from self._accepted(file)
             yield from self._told(file)
-            if self._facts.way.is_import:
+            if self._facts.way.is_canceled:
+                yield from self._canceled(file)
+            elif self._facts.way.is_import:
                 yield from self._published(file)
             elif file.is_large:
                 yield from self._uploaded(file)
@@ -58,18 +60,40 @@ class Order:
             yield f"{file.path}: accepted before the log was durable, at {heard.begin}"
 
     def _told(self, file: File) -> Iterator[str]:
-        """COMPLETE is in the log, durably, before anybody hears of it, and before the journal goes."""
+        """Its end is in the log, durably, before anybody hears of it, and COMPLETE before the journal goes."""
         identity = re.escape(file.sub_task_id.encode())
-        complete = identity + rb".{0,40}COMPLETE"
-        said = re.compile(rb'"DataFlowSubTaskId":"%s"[^{}]*"Status":"COMPLETE"' % identity, re.DOTALL)
+        end = "CANCELED" if self._facts.way.is_canceled else "COMPLETE"
+        kept = identity + rb".{0,40}" + end.encode()
+        said = re.compile(rb'"DataFlowSubTaskId":"%s"[^{}]*"Status":"%s"' % (identity, end.encode()), re.DOTALL)
         heard = _first(self._answers, lambda one: said.search(one.data) is not None)
         if heard is None:
-            yield f"{file.path}: nobody was told that it is COMPLETE"
-        elif not self._is_kept(complete, heard):
-            yield f"{file.path}: said to be COMPLETE before the log was durable, at {heard.begin}"
+            yield f"{file.path}: nobody was told that it is {end}"
+        elif not self._is_kept(kept, heard):
+            yield f"{file.path}: said to be {end} before the log was durable, at {heard.begin}"
         gone = self._journal_gone(file)
-        if gone is not None and not self._is_kept(complete, gone):
+        if gone is not None and not self._is_kept(kept, gone):
             yield f"{file.path}: the journal went before COMPLETE was durable, at {gone.begin}"
+
+    def _canceled(self, file: File) -> Iterator[str]:
+        """A cancel is in the log, durably, before its caller hears of it. Then the journal goes, then the partial file, each
+        durably, and only then CANCELED is written down: nobody looks for them any more."""
+        identity = re.escape(file.sub_task_id.encode())
+        heard = _first(self._answers, lambda one: self._facts.cancel.encode() in one.data)
+        if heard is None or not self._is_kept(identity + rb".{0,40}CANCELING", heard):
+            yield f"{file.path}: its cancel was accepted before the log was durable"
+        if not self._facts.way.is_import:
+            return
+        said = re.compile(identity + rb".{0,40}CANCELED", re.DOTALL)
+        written = _first(self._log, lambda one: one.kind is Kind.WRITE and said.search(one.data) is not None)
+        removed = [one for one in self._tree if one.kind is Kind.UNLINK and one.name.endswith((".journal", ".partial"))]
+        if written is None or [one.path.rpartition(".")[2] for one in removed] != ["journal", "partial"]:
+            yield f"{file.path}: removed were {[one.name for one in removed]}, and what is CANCELED stands nowhere"
+            return
+        journal, partial = removed
+        if not self._synced(journal.parent, journal.end, partial.begin):
+            yield f"{file.path}: the partial file went before the journal was durably gone, at {partial.begin}"
+        if not self._synced(partial.parent, partial.end, written.begin):
+            yield f"{file.path}: CANCELED before all was durably gone, at {written.begin}"
 
     def _copied(self) -> Iterator[str]:
         """The log is durable before it is copied into the database, and the copy before the log is begun anew or removed."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.power.operations import Kind, Operation, UnreadError, read
-from tests.faults.power.recording import Recording, Way
+from tests.faults.power.recording import WAYS, Recording, Way
 from tests.faults.power.rules import SYNCS, complaints
 
 pytestmark = pytest.mark.xdist_group("power")
@@ -28,6 +28,7 @@ NOT_NEEDED = {
 HEARD = {"accepted before", "said to be COMPLETE"}
 NAMED = {"got its name before all", "before its name", "the directory new", "the directory deep"}
 PROMISED = {"promised before all", "before the promise", "names of its helper files", "the journal went before"}
+WITHDRAWN = {"accepted before", "said to be CANCELED", "cancel was accepted before"}
 SEEN_BY = {
     Way.IMPORT_SMALL: HEARD | NAMED,
     Way.IMPORT_LARGE: HEARD | NAMED | PROMISED,
@@ -35,6 +36,9 @@ SEEN_BY = {
     Way.EXPORT_LARGE: HEARD | {"before the intent", "before the upload's id"},
     Way.ACCEPTED: {"accepted before", "copied before", "begun anew before"},
     Way.SYNC_FAILS: HEARD,
+    Way.IMPORT_MIDDLING: HEARD | NAMED,
+    Way.CANCEL_IMPORT: WITHDRAWN | {"went before the journal", "before all was durably gone"},
+    Way.CANCEL_EXPORT: WITHDRAWN,
 }
 """Words of the rules that apply to each."""
 
@@ -53,13 +57,13 @@ def syncs_of(recording: Recording) -> list[Operation]:
     ]
 
 
-@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("way", WAYS)
 def test_nothing_relies_on_what_is_not_durable(recorded: Recorded, way: Way) -> None:
     recording = recorded(way)
     assert complaints(recording.operations, recording.facts) == []
 
 
-@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("way", WAYS)
 def test_a_sync_that_is_taken_away_is_missed(recorded: Recorded, way: Way) -> None:
     """Of every sync some rule complains, but where it is known what else it is for; and every rule of those of some file."""
     recording = recorded(way)
