@@ -12,8 +12,8 @@ DAY_S = 86_400
 class RetryOptions:
     """When a file that could not be moved is tried again, and when that ends. Waits are jittered to 50..150 %.
 
-    An outage (store or file system away, or asking for patience) is nothing that a file can help: it is waited out for as long
-    as `deadline_s` allows. `attempts_max` bounds everything else.
+    An outage (store or file system away, full, or asking for patience) is nothing that a file can help: it is waited out for as
+    long as `deadline_s` allows. `attempts_max` bounds everything else.
     """
 
     attempts_max: int = 8

@@ -23,6 +23,7 @@ OUTAGES = frozenset(
         FailureCode.STORE_THROTTLED,
         FailureCode.FILE_SYSTEM_UNAVAILABLE,
         FailureCode.READ_ONLY,
+        FailureCode.NO_SPACE,
     }
 )
 """Troubles of the surroundings, which pass: they cost a file none of its attempts."""
@@ -192,9 +193,11 @@ def _rung(order: Order, reason: Reason, outcome: Outcome | None) -> int:
     """Which of the waits is next. Outages are not counted, so there the attempt's own number leads up the ladder.
 
     An attempt that got further than all before it has found the store well: the ladder begins anew, so that a file of many hours
-    is not slowed down more and more by short troubles that lie hours apart.
+    is not slowed down more and more by short troubles that lie hours apart. One that ran out of space has found nothing well, and
+    what it got is gone again.
     """
-    if outcome is not None and outcome.bytes_done > order.amounts.bytes_done:
+    is_further = outcome is not None and outcome.bytes_done > order.amounts.bytes_done
+    if is_further and reason.code is not FailureCode.NO_SPACE:
         return 1
     return order.transfer.attempt if reason.code in OUTAGES else order.failures + 1
 

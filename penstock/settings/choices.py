@@ -152,8 +152,8 @@ class Settings:
     mover_large_files: int = _whole(8, "How many large files each of them moves at once.", least=1, most=64)
     attempts_max: int = _whole(
         8,
-        "How many times a file is tried before its sub-task is FAILED. An outage (the store or the file system is away, or asks\n"
-        "to slow down) is waited out beyond that: only attempts_deadline_h ends it.",
+        "How many times a file is tried before its sub-task is FAILED. An outage (the store or the file system is away, full,\n"
+        "or asks to slow down) is waited out beyond that: only attempts_deadline_h ends it.",
         least=1,
         most=1000,
     )

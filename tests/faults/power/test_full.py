@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,20 @@ class Stand:
         wait_until(lambda: self.told(sub_task_id)["Status"] in FINAL, PATIENCE_S, "it did not end")
         return self.told(sub_task_id)
 
+    def tried(self, sub_task_id: str, times: int, words: str) -> None:
+        """Wait until it was tried so often; it is RUNNING then, and says why."""
+        catalog = self.home.path / "catalog.db"
+
+        def often() -> bool:
+            with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as found:
+                ((attempts,),) = found.execute("SELECT attempt FROM sub_tasks WHERE sub_task_id = ?", (sub_task_id,))
+            assert self.told(sub_task_id)["Status"] in {"CREATED", "RUNNING"}
+            return int(attempts) > times and bool(self.told(sub_task_id)["ErrorMsg"])
+
+        wait_until(often, PATIENCE_S, "it is not tried again")
+        item = self.told(sub_task_id)
+        assert (item["Status"], item["ErrorMsg"]) == ("RUNNING", words)
+
     def put(self, path: str, size_bytes: int) -> None:
         """Its bytes into the bucket."""
         key = load_credentials(self.home.secrets_file, self.init["bucket"])
@@ -118,43 +133,68 @@ def served(home: Path, small: SmallDisk, init: dict[str, str], file_system_id: s
 # ------------------------------------------------------------------------------------------------------------- the files
 
 
+FULL = "the file system is full: free some space"
+WAITING = 40
+FEW = 2  # attempts: a full disk costs none of them
+
+
 @pytest.mark.parametrize("kind", Kind)
-def test_a_full_file_system_fails_its_files_clearly_and_holds_up_no_others(tmp_path: Path, kind: Kind) -> None:
-    """Files that fit go on; what does not fit says so, leaves nothing, and is moved when there is room."""
+def test_a_full_file_system_is_waited_for_and_holds_up_no_others(tmp_path: Path, kind: Kind) -> None:
+    """Files that fit go on, and those of other file systems; what does not fit says so, keeps nothing, and is moved when there is
+    room."""
     with disk(tmp_path, 6 * MIB, kind) as small:
         home = tmp_path / "home"
         init = init_home(home)
         settings = home / "penstock.toml"
-        settings.write_text(settings.read_text().replace("attempts_max = 8", "attempts_max = 4"))
+        settings.write_text(settings.read_text().replace("attempts_max = 8", f"attempts_max = {FEW}"))
         added = subprocess.run(
             [*small.enter, *COMMAND, "filesystem", "add", str(home), str(small.inside)],
             env=environment(), capture_output=True, check=True, text=True,
         )  # fmt: skip
         with served(home, small, init, added.stdout.strip(), home) as stand:
             stream = stand.stream("StreamImport")
-            for path, size_bytes in (("large", LARGE_BYTES), ("new/small", SMALL_BYTES), ("other", SMALL_BYTES)):
+            many = [f"many/{number}" for number in range(WAITING)]
+            sizes = {"large": LARGE_BYTES, **dict.fromkeys(["new/small", "other", "elsewhere", *many], SMALL_BYTES)}
+            for path, size_bytes in sizes.items():
                 stand.put(path, size_bytes)
             (small.path / "other").write_bytes(b"old")
             small.fill(but_bytes=300 * KIB)
-            failed = stand.ended(stand.ask(stream, "large"))
-            assert (failed["Status"], failed["ErrorMsg"]) == (
-                "FAILED",
-                "NoSpace: /large: the file system is full: free some space (the last of 4 attempts)",
-            )
+            waiting = {"large": stand.ask(stream, "large")}
+            stand.tried(waiting["large"], FEW + 2, f"NoSpace: /large: {FULL}")
             assert stand.ended(stand.ask(stream, "new/small"))["Status"] == "COMPLETE"
             small.fill()
-            failed = stand.ended(stand.ask(stream, "other"))
-            assert (failed["Status"], failed["ErrorMsg"]) == (
-                "FAILED",
-                "NoSpace: /other: the file system is full: free some space (the last of 4 attempts)",
-            )
+            waiting |= {path: stand.ask(stream, path) for path in ("other", *many)}
+            for path, sub_task_id in waiting.items():
+                stand.tried(sub_task_id, FEW + 2, f"NoSpace: /{path}: {FULL}")
+            elsewhere = replace(stand, file_system_id=init["file_system_id"])
+            done = elsewhere.ended(elsewhere.ask(elsewhere.stream("StreamImport"), "elsewhere"))
+            assert (done["Status"], done["ErrorMsg"]) == ("COMPLETE", "")
             assert (small.path / "other").read_bytes() == b"old"
-            assert list(small.path.rglob(HELPERS)) == []
-            waiting = stand.ask(stream, "large")
-            wait_until(lambda: stand.told(waiting)["Status"] == "RUNNING", PATIENCE_S, "it was not begun")
             small.empty()
-            assert stand.ended(waiting)["Status"] == "COMPLETE"
-            assert (small.path / "large").read_bytes() == body_of("large", LARGE_BYTES)
+            for path, sub_task_id in waiting.items():
+                done = stand.ended(sub_task_id)
+                assert (done["Status"], done["ErrorMsg"]) == ("COMPLETE", "")
+                assert (small.path / path).read_bytes() == body_of(path, sizes[path])
+            assert list(small.path.rglob(HELPERS)) == []
+
+
+def test_what_is_waited_for_in_vain_ends_and_says_why(tmp_path: Path) -> None:
+    with disk(tmp_path, 6 * MIB) as small:
+        home = tmp_path / "home"
+        init = init_home(home)
+        settings = home / "penstock.toml"
+        settings.write_text(settings.read_text().replace("attempts_deadline_h = 24", "attempts_deadline_h = 0.001"))
+        added = subprocess.run(
+            [*small.enter, *COMMAND, "filesystem", "add", str(home), str(small.inside)],
+            env=environment(), capture_output=True, check=True, text=True,
+        )  # fmt: skip
+        with served(home, small, init, added.stdout.strip(), home) as stand:
+            stand.put("large", LARGE_BYTES)
+            small.fill()
+            failed = stand.ended(stand.ask(stand.stream("StreamImport"), "large"))
+            assert failed["Status"] == "FAILED"
+            assert failed["ErrorMsg"].startswith("DeadlineExceeded: not done within 0.001 hours")
+            assert f"NoSpace: /large: {FULL}" in failed["ErrorMsg"]
             assert list(small.path.rglob(HELPERS)) == []
 
 

@@ -163,6 +163,11 @@ def test_an_attempt_that_got_further_begins_the_waits_anew() -> None:
         assert further.due_ns == NOW_NS + NS_PER_S
         still = settle(Verdict.RETRY, end, bytes_total=100, bytes_done=40, detail=DETAIL, **trouble)
         assert still.due_ns >= NOW_NS + 300 * NS_PER_S
+    full: dict[str, Any] = {"code": FailureCode.NO_SPACE, "message": "the quota is used up"}
+    fuller = settle(Verdict.RETRY, end, bytes_total=100, bytes_done=41, detail=DETAIL, **full)
+    assert (
+        fuller.due_ns >= NOW_NS + 300 * NS_PER_S
+    )  # else all that fits would be fetched again and again, without a pause
 
 
 @given(failures=st.integers(1, 1000), jitter=st.floats(0, 1, exclude_max=True))
