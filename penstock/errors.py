@@ -156,6 +156,7 @@ class FailureCode(StrEnum):
     BASE_NOT_FOUND = "FileSystemPathNotFound"
     OUTSIDE_FILE_SYSTEM = "OutsideFileSystem"
     RESERVED_NAME = "ReservedName"
+    HELPER_NAME_TAKEN = "HelperNameTaken"
     NAME_TOO_LONG = "NameTooLong"
     FILE_TOO_LARGE = "FileTooLarge"
     PERMISSION_DENIED = "PermissionDenied"

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from penstock import failpoints
-from penstock.transfer import crc64, posix
+from penstock.transfer import crc64, posix, strangers
 
 FORMAT = 1
 _READ_MAX_BYTES = 16 << 20  # 10,000 parts take about 0.6 MB
@@ -87,9 +87,8 @@ class Journal:
 
         None if there is none, or one that is no plain file or has another name too: it may be somebody's, linked to our name.
         """
-        try:
-            descriptor = os.open(name, _FLAGS | os.O_NONBLOCK, dir_fd=directory)
-        except FileNotFoundError:
+        descriptor = _opened(directory, name, _FLAGS)
+        if descriptor is None:
             return None
         journal = cls(directory, name, descriptor)
         try:
@@ -147,9 +146,8 @@ class Journal:
 
 def read(directory: int, name: bytes) -> Recorded | None:
     """What the journal `name` says; None if there is none. Nothing is written, whatever has that name. Raises OSError."""
-    try:
-        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
-    except FileNotFoundError:
+    descriptor = _opened(directory, name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if descriptor is None:
         return None
     try:
         return parse(_read(descriptor)) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
@@ -158,7 +156,10 @@ def read(directory: int, name: bytes) -> Recorded | None:
 
 
 def remove(directory: int, name: bytes) -> bool:
-    """Remove a journal; False if there is none. Raises OSError."""
+    """Remove a journal; False if there is none. What is neither a file nor a link is not ours, and stays. Raises OSError."""
+    found = posix.look_or_none(directory, name)
+    if found is not None and strangers.is_stranger(found):
+        return False
     failpoints.passing("journal.remove")
     is_removed = posix.unlink_if_there(directory, name)
     failpoints.passing("journal.removed")
@@ -184,6 +185,17 @@ def parse(text: bytes) -> Recorded:
         except (TypeError, ValueError, KeyError):
             continue  # written by another version of Penstock
     return Recorded(source=source, parts=parts, publishing=publishing)
+
+
+def _opened(directory: int, name: bytes, flags: int) -> int | None:
+    """None where there is nothing, or what cannot be ours: a link (not followed), a directory, a device. Raises OSError."""
+    found = posix.look_or_none(directory, name)
+    if found is None or not found.is_regular:
+        return None
+    try:
+        return os.open(name, flags | os.O_NONBLOCK, dir_fd=directory)
+    except FileNotFoundError:
+        return None
 
 
 def _sound(line: bytes) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from penstock import failpoints
 from penstock.errors import FailureCode, TransferError
-from penstock.transfer import pagecache, posix
+from penstock.transfer import pagecache, posix, strangers
 from penstock.transfer.ownership import AS_SERVICE, Ownership
 from penstock.transfer.posix import FileState
 
@@ -57,9 +57,12 @@ class PartialFile:
     def reopen(cls, directory: int, name: bytes) -> PartialFile | None:
         """The one that an earlier attempt left; None if there is none. Raises OSError, TransferError if another holds it.
 
-        Whoever means to write into it asks `is_shared` first.
+        Whoever means to write into it asks `is_shared` first. What is neither a file nor a link is not opened: FileExistsError.
         """
         for _ in range(_RACES_MAX):
+            there = posix.look_or_none(directory, name)
+            if there is not None and strangers.is_stranger(there):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fsdecode(name))
             try:
                 descriptor = _opened(directory, name)
             except FileNotFoundError:

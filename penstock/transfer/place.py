@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from penstock.errors import FailureCode, TransferError
-from penstock.transfer import journal, names, policy
+from penstock.transfer import journal, names, policy, strangers
 from penstock.transfer.directories import Directory
 from penstock.transfer.journal import Journal, Recorded
 from penstock.transfer.partial import PartialFile
@@ -74,8 +74,13 @@ class Place:
         return self._held is not None and self._root.is_local(self._held.identity[0])
 
     def refusal(self, error: OSError) -> TransferError:
-        """What the kernel refused, as a sentence about the target."""
-        return from_os(error, side=Side.TARGET, path=self._path)
+        """What the kernel refused, as a sentence about the target, or about what lies in the place of a helper file."""
+        parent = self._path.rpartition("/")[0]
+        helpers = {name: f"{parent}/{name.decode()}".lstrip("/") for name in (self.partial_name, self.journal_name)}
+        words = None if self._held is None else strangers.words_for(self._held.descriptor, error, helpers)
+        if words is None:
+            return from_os(error, side=Side.TARGET, path=self._path)
+        return TransferError(FailureCode.HELPER_NAME_TAKEN, f"/{self._path}: {words}", waiting_helps=True)
 
     def target(self) -> FileState | None:
         """What has the target's name now; links are not followed. Refuses directories and devices."""
@@ -132,8 +137,16 @@ class Place:
         return Journal.reopen(self.directory, self.journal_name) if self._held is not None else None
 
     def reopen_partial(self) -> PartialFile | None:
-        """The partial file an earlier attempt left, locked. Raises OSError, TransferError if another mover holds it."""
-        return PartialFile.reopen(self.directory, self.partial_name) if self._held is not None else None
+        """The partial file an earlier attempt left, locked; None where something strange has its name: that is left alone.
+
+        Raises OSError, TransferError if another mover holds it.
+        """
+        if self._held is None:
+            return None
+        found = look_or_none(self._held.descriptor, self.partial_name)
+        if found is None or strangers.is_stranger(found):
+            return None
+        return PartialFile.reopen(self._held.descriptor, self.partial_name)
 
     def require_in_place(self) -> None:
         """The path must still lead to the directory that is held: it may have been moved or removed while bytes moved.
@@ -165,6 +178,8 @@ class Place:
 
     def remove_helpers(self) -> None:
         """Remove journal and partial file, durably; the journal goes first: without its partial file it means "published".
+
+        What is neither a file nor a link cannot be ours, and stays.
 
         Raises OSError, TransferError if another mover holds the partial file.
         """
