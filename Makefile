@@ -22,6 +22,7 @@ CHAOS_FILES ?= 2000
 CHAOS_SEED ?= 0
 RACES ?= 10000
 RACES_SEED ?= 0
+WAYS ?=
 SOAK_MINUTES ?= 30
 SOAK_SEED ?= 0
 MACHINE_EXAMPLES ?= 3000
@@ -79,8 +80,8 @@ fuzz: $(FUZZER) ## hunt for answers that the store client misreads, FUZZ_S=60 se
 	    $(BIN)/python -m tests.fuzz.fuzz_answers \
 	        $(or $(FUZZ_ARGS),"$$grown" tests/fuzz/corpus -max_total_time=$(FUZZ_S) -dict=tests/fuzz/answers.dict -timeout=10)
 
-kill-matrix: $(TOOLS) ## die by SIGKILL at every failpoint, wherever it is passed, and write docs/crash-matrix.md
-	@$(BIN)/python -m tests.faults.matrix docs/crash-matrix.md
+kill-matrix: $(TOOLS) ## die by SIGKILL at every failpoint, write docs/crash-matrix.md (WAYS='"import large"': its table only)
+	@$(BIN)/python -m tests.faults.matrix docs/crash-matrix.md $(WAYS)
 
 chaos: $(TOOLS) ## move CHAOS_FILES=2000 files through a store in trouble; CHAOS_SEED=... plays one again
 	@PENSTOCK_CHAOS_FILES=$(CHAOS_FILES) PENSTOCK_CHAOS_SERVED=$$(( $(CHAOS_FILES) / 10 + 1 )) PENSTOCK_CHAOS_SEED=$(CHAOS_SEED) \

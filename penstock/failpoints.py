@@ -2,13 +2,15 @@
 
 Code says `failpoints.passing("rename")`, which does nothing (some 20 ns) unless a directory of traps was handed to the service
 by a private environment variable. A trap is a file in it, `rename.3`: who passes that point for the third time dies there by
-SIGKILL, or stands still by SIGSTOP. Calls the kernel only; decides nothing about the files that move.
+SIGKILL, or stands still by SIGSTOP. Its first line says which, and a line is added for each passing, that names the function.
+Calls the kernel only; decides nothing about the files that move.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,8 @@ VARIABLE = "PENSTOCK_FAILPOINTS"
 
 PASSES_MAX = 32
 """The largest number that a trap can have."""
+
+_TRAP_MAX_BYTES = 1 << 16
 
 STOP = "stop"
 """What stands in a trap that stops a process, as a file system that hangs does, instead of killing it."""
@@ -58,6 +62,7 @@ MoverPoint = Literal[
     "part.send", "part.sent",
     "upload.complete", "upload.completed",
     "upload.abort", "upload.aborted",
+    "version.delete", "version.deleted",  # of our own, which is damaged or lies on one that was to stay
 ]  # fmt: skip
 """Passed by a mover."""
 
@@ -107,15 +112,32 @@ class _Traps:
         Counted by renaming, so that of many processes and threads exactly one gets to 0, and a process that is started anew
         goes on. The file that is left, with a 0, says that it happened.
         """
+        passed = sys._getframe(1)  # noqa: SLF001  (whoever passes, without having to say so)
+        place = f"{passed.f_globals['__name__']}:{passed.f_code.co_qualname}"
         for left in range(1, PASSES_MAX + 1):
             trap, sprung = self._directory / f"{point}.{left}", self._directory / f"{point}.{left - 1}"
             try:
                 os.rename(trap, sprung)
             except FileNotFoundError:
                 continue
+            words = _told(sprung, place)
             if left == 1:
-                _sprung(sprung.read_text().split())
+                _sprung(words)
             return
+
+
+def _told(trap: Path, place: str) -> list[str]:
+    """The trap's words, once it is told where it was passed. Whoever passes next may have renamed it by now: then it is not."""
+    try:
+        descriptor = os.open(trap, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return []
+    try:
+        os.write(descriptor, f"\n{place}".encode())
+        words, _, _ = os.pread(descriptor, _TRAP_MAX_BYTES, 0).decode().partition("\n")
+        return words.split()
+    finally:
+        os.close(descriptor)
 
 
 def _sprung(words: list[str]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import signal
 import socket
@@ -28,8 +29,11 @@ from penstock.emulator.storage.buckets import Versioning
 from penstock.errors import PenstockError, SettingsError
 
 KEEP_ALIVE_S = 75
-GRACE_S = 10
+GRACE_S = 10.0
+LAST_WORDS_S = 1.0
 BACKLOG = 512
+
+log = logging.getLogger("uvicorn.error")  # the server's own: whoever wants its log wants this, too
 
 
 def create_app(
@@ -129,7 +133,11 @@ def _telling_once(app: Starlette) -> Callable[..., Awaitable[None]]:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it is ready, and ends quietly on SIGTERM and SIGINT instead of dying of them once more."""
+    """Tells when it is ready, and ends quietly on SIGTERM and SIGINT instead of dying of them once more.
+
+    Whoever is still being answered after a while is hung up on. (The library would cancel what answers, and log a traceback for
+    each.)
+    """
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -139,6 +147,26 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        hanging_up = asyncio.get_running_loop().call_later(GRACE_S, self._hang_up)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            hanging_up.cancel()
+        if self.server_state.tasks:  # it was told twice to end: nobody waited for them
+            self._hang_up()
+            await asyncio.wait(self.server_state.tasks, timeout=LAST_WORDS_S)
+
+    def _hang_up(self) -> None:
+        """What answers sees that nobody is there any more, and ends."""
+        connections = list(self.server_state.connections)
+        if connections:
+            log.warning("stopped: %d connections were cut before all was answered", len(connections))
+        for connection in connections:
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -156,7 +184,7 @@ class _Server(uvicorn.Server):
 def serve(app: Starlette, *, sock: socket.socket, on_ready: Callable[[], None]) -> None:
     """Serve `app` on the listening (or bound) `sock` until SIGTERM or SIGINT; `on_ready` is called once it answers.
 
-    Requests under way get 10 seconds. Raises what starting raised (see `create_app`).
+    Requests under way get 10 seconds, then their connections are cut. Raises what starting raised (see `create_app`).
     """
     config = uvicorn.Config(
         _telling_once(app),
@@ -169,7 +197,6 @@ def serve(app: Starlette, *, sock: socket.socket, on_ready: Callable[[], None]) 
         log_config=None,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=GRACE_S,
     )
     server = _Server(config, on_ready)
     try:

@@ -98,7 +98,7 @@ class Journal:
                 return None
             text = _read(descriptor)
             if text and not text.endswith(b"\n"):
-                os.write(descriptor, b"\n")  # ends a torn line, so that the next one stands alone
+                journal._write(b"\n")  # ends a torn line, so that the next one stands alone
             return journal, parse(text)
         except BaseException:
             journal.close()
@@ -136,11 +136,14 @@ class Journal:
 
     def _append(self, record: Mapping[str, Any]) -> None:
         payload = json.dumps(record, separators=(",", ":")).encode()
-        line = memoryview(b"%016x %s\n" % (crc64.update(payload), payload))
+        self._write(b"%016x %s\n" % (crc64.update(payload), payload))
+
+    def _write(self, line: bytes) -> None:
+        left = memoryview(line)
         failpoints.passing("journal.write")
         with self._lock:
-            while line:
-                line = line[os.write(self._descriptor, line) :]
+            while left:
+                left = left[os.write(self._descriptor, left) :]
         failpoints.passing("journal.written")
 
 

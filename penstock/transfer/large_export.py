@@ -118,6 +118,7 @@ class _LargeExport:
         self._source.check_unchanged()
         crc = self._combined(plan)
         if not self._holds(info, crc):
+            standing.remove_damaged(attempt, info, self._source.state)
             return None
         uploads.clear(attempt)
         return self._found(info, crc)
@@ -282,7 +283,7 @@ class _LargeExport:
             if version_id in {"", "null"}:
                 self._leaves_bad = True
                 return None
-            attempt.persist(lambda: attempt.stoppable.delete(key, version_id=version_id), check=attempt.check_fence)
+            versioned.remove(attempt, version_id)
             raise TransferError(
                 FailureCode.CHECKSUM_MISMATCH,
                 f"{key!r} was sent with crc64 {crc}, the store put together {told}; that version was deleted",

@@ -70,7 +70,7 @@ class PartialFile:
             except OSError as error:
                 if error.errno != errno.ELOOP:
                     raise
-                os.unlink(name, dir_fd=directory)  # a link under our own reserved name: not ours, never followed
+                _remove(directory, name)  # a link under our own reserved name: not ours, never followed
                 continue
             found = cls(directory, name, descriptor)
             if not posix.try_lock(descriptor):
@@ -167,11 +167,8 @@ class PartialFile:
 
     def discard(self) -> bool:
         """Remove it and let go; False if its name was gone. Raises OSError if it cannot be removed."""
-        failpoints.passing("partial.remove")
         try:
-            is_removed = posix.unlink_if_there(self._directory, self._name)
-            failpoints.passing("partial.removed")
-            return is_removed
+            return _remove(self._directory, self._name)
         finally:
             self.close()
 
@@ -195,6 +192,14 @@ def _opened(directory: int, name: bytes) -> int:
         return os.open(name, _FLAGS, dir_fd=directory)
     except PermissionError:
         return posix.open_own(directory, name, _FLAGS)
+
+
+def _remove(directory: int, name: bytes) -> bool:
+    """False if it was gone. Raises OSError."""
+    failpoints.passing("partial.remove")
+    is_removed = posix.unlink_if_there(directory, name)
+    failpoints.passing("partial.removed")
+    return is_removed
 
 
 def _held() -> TransferError:

@@ -67,8 +67,10 @@ class _SmallExport:
             mine = standing.published_earlier(attempt)
         self._read()
         attempt.check_cancel()
-        if mine is not None and self._holds(mine):
-            return self._found(mine, Guarantee.BEST_EFFORT)
+        if mine is not None:
+            if self._holds(mine):
+                return self._found(mine, Guarantee.BEST_EFFORT)
+            standing.remove_damaged(attempt, mine, self._source.state)
         return (yield from self._put())
 
     def _must_look(self) -> bool:
@@ -259,8 +261,7 @@ class _SmallExport:
             if info.crc64 is not None and self._holds(info):  # what its metadata say of it proves nothing now
                 return self._found(info, self._guarantee(self._decision))
             if standing.can_delete_exactly(info):
-                version_id = info.version_id
-                attempt.persist(lambda: attempt.stoppable.delete(key, version_id=version_id), check=attempt.check_fence)
+                versioned.remove(attempt, info.version_id)
                 is_left = False
         if tries < attempt.limits.part_tries:
             if is_left:

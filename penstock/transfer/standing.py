@@ -156,5 +156,16 @@ def can_delete_exactly(info: ObjectInfo) -> bool:
     return is_pinned(info)
 
 
+def remove_damaged(attempt: Attempt, info: ObjectInfo, source: FileState) -> None:
+    """Delete our object, which does not hold the file's bytes, if it is of this very file: an earlier attempt was killed before
+    it could mend that. Where no version names it exactly, it is overwritten by what comes now. Raises StoreError, FencedError.
+
+    One of another time or size was whole when it was sent: the file has been changed since.
+    """
+    is_of_file = (of_object(info).ns, info.size_bytes) == (source.modify_ns, source.size_bytes)
+    if is_of_file and can_delete_exactly(info):
+        versioned.remove(attempt, info.version_id)
+
+
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None

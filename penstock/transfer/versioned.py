@@ -7,10 +7,10 @@ promise of creating only is worth nothing until the bucket is probed again. Neve
 from __future__ import annotations
 
 import threading
-from functools import partial
 from itertools import islice, takewhile
 from weakref import WeakKeyDictionary
 
+from penstock import failpoints
 from penstock.errors import NotSupportedError, ObjectNotFoundError, StoreError
 from penstock.stores.base import ObjectInfo, Store, Version, Versioning
 from penstock.transfer.attempt import Attempt
@@ -95,11 +95,20 @@ def yields_to_foreign(attempt: Attempt, version_id: str, source: ModifyTime) -> 
             return False
         for own in mine:
             if own != "null":  # that one may have been overwritten since: it names no bytes for good
-                attempt.persist(
-                    partial(attempt.stoppable.delete, version.key, version_id=own), check=attempt.check_fence
-                )
+                remove(attempt, own)
         return True
     return False
+
+
+def remove(attempt: Attempt, version_id: str) -> None:
+    """Delete exactly that version of our key, which is our own. Raises StoreError, FencedError."""
+
+    def delete() -> None:
+        failpoints.passing("version.delete")
+        attempt.stoppable.delete(attempt.transfer.key, version_id=version_id)
+        failpoints.passing("version.deleted")
+
+    attempt.persist(delete, check=attempt.check_fence)
 
 
 def earlier(attempt: Attempt) -> ObjectInfo | None:

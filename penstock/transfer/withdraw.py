@@ -8,7 +8,7 @@ from __future__ import annotations
 from penstock.errors import BucketNotFoundError, FailureCode, StoreUnavailableError, TransferError
 from penstock.model import ConflictPolicy, Direction, FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo
-from penstock.transfer import names, standing, uploads
+from penstock.transfer import names, standing, uploads, versioned
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.exporting import check_export_names
 from penstock.transfer.importing import check_import_names, finished_earlier
@@ -142,7 +142,7 @@ def _remove_damaged(attempt: Attempt, info: ObjectInfo) -> None:
     """Raises TransferError (BadObjectLeft) where deleting our object might hit another one that has just replaced it."""
     if not standing.can_delete_exactly(info):
         raise _damaged(attempt, info.key)
-    attempt.persist(lambda: attempt.stoppable.delete(info.key, version_id=info.version_id), check=attempt.check_fence)
+    versioned.remove(attempt, info.version_id)
 
 
 def _damaged(attempt: Attempt, key: str) -> TransferError:

@@ -16,7 +16,7 @@ from penstock.stores.base import Overwrite, Store
 from penstock.stores.opening import open_store
 from tests.e2e.cli.processes import alive, descendants
 from tests.e2e.sdk import Flow, make_client, open_flow
-from tests.faults.matrix.trial import HELPERS
+from tests.faults.matrix.file import HELPERS
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.service import RunningService, init_home, run_cli, start_service
 from tests.fixtures.silentproxy import SilentProxy

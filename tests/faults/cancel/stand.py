@@ -25,7 +25,7 @@ from penstock.stores.base import Overwrite, Store
 from penstock.stores.opening import open_store
 from penstock.transfer import names
 from tests.faults.matrix import smallservice
-from tests.faults.matrix.trial import HELPERS
+from tests.faults.matrix.file import HELPERS
 from tests.fixtures.chaosproxy import ChaosProxy
 from tests.fixtures.service import RunningService, init_home, run_cli, start_service
 

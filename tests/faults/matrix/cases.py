@@ -2,50 +2,131 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from penstock.failpoints import CONTROL_POINTS, Point
+from penstock.failpoints import CONTROL_POINTS, POINTS, Point
+from penstock.model import ConflictPolicy
 
 BY_THE_CLOCK: frozenset[Point] = frozenset({"claim", "nonces.commit", "nonces.committed"})
 """Points that are passed again and again while nothing happens, or whenever somebody asks: the first time is as good as any."""
+
+
+class Size(StrEnum):
+    """How a file moves."""
+
+    SMALL = "small"
+    MIDDLING = "middling"  # by one request as well, but never whole in memory
+    LARGE = "large"
+
+
+class Fate(StrEnum):
+    """What happens to a file on its way."""
+
+    MOVED = ""
+    BESIDE = "beside another"  # which is under way: an engine with nothing to do claims what comes at once
+    CANCELED = "canceled"  # in the middle
+    FAILED = "failed"  # in the middle: a directory takes the target's name, or the source is removed
+    DAMAGED = "damaged"  # by the network, the first time that it is sent
+    WITHDRAWN = "damaged and canceled"  # when it is in the bucket, and before anybody knows in which state
+    OVERTAKEN = "overtaken"  # somebody else's object, which stays, comes between the look at the key and the sending
 
 
 class Way(StrEnum):
     """Which file is on its way, and what is to become of it."""
 
     IMPORT_SMALL = "import small"
-    IMPORT_MIDDLING = "import middling"  # by one request as well, but never whole in memory
+    IMPORT_MIDDLING = "import middling"
     IMPORT_LARGE = "import large"
     EXPORT_SMALL = "export small"
     EXPORT_MIDDLING = "export middling"
     EXPORT_LARGE = "export large"
-    IMPORT_BESIDE = (
-        "import small beside another"  # which is under way: an engine with nothing to do claims what comes at once
-    )
-    IMPORT_CANCELED = "import canceled"  # large, in the middle
-    EXPORT_CANCELED = "export canceled"
+    IMPORT_BESIDE = "import small beside another"
+    IMPORT_SMALL_CANCELED = "import small canceled"
+    IMPORT_MIDDLING_CANCELED = "import middling canceled"
+    IMPORT_CANCELED = "import large canceled"
+    EXPORT_SMALL_CANCELED = "export small canceled"
+    EXPORT_MIDDLING_CANCELED = "export middling canceled"
+    EXPORT_CANCELED = "export large canceled"
+    IMPORT_SMALL_FAILED = "import small failed"
+    IMPORT_MIDDLING_FAILED = "import middling failed"
+    IMPORT_FAILED = "import large failed"
+    EXPORT_FAILED = "export large failed"
+    EXPORT_DAMAGED = "export small damaged"
+    EXPORT_WITHDRAWN = "export small damaged and canceled"
+    EXPORT_OVERTAKEN = "export middling overtaken"
 
     @property
     def is_import(self) -> bool:
-        return self.value.startswith("import")
+        return self.value.startswith("import ")
 
     @property
-    def is_middling(self) -> bool:
-        return self.value.endswith(" middling")
+    def size(self) -> Size:
+        return Size(self.value.split(" ", 2)[1])
+
+    @property
+    def fate(self) -> Fate:
+        return Fate(self.value.partition(f" {self.size}")[2].strip())
 
     @property
     def is_whole(self) -> bool:
         """Whether it is moved by one request."""
-        return " small" in self.value or self.is_middling
+        return self.size is not Size.LARGE
 
-    @property
-    def is_canceled(self) -> bool:
-        return self.value.endswith("canceled")
 
-    @property
-    def is_beside(self) -> bool:
-        return self is Way.IMPORT_BESIDE
+class Bucket(StrEnum):
+    """The buckets of a world, by their names."""
+
+    VERSIONED = "matrix"
+    PLAIN = "matrix-plain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What else makes a difference to a file's way."""
+
+    policy: ConflictPolicy
+    bucket: Bucket
+
+    def __str__(self) -> str:
+        return f"{self.policy}, {'versioned' if self.bucket is Bucket.VERSIONED else 'plain'}"
+
+
+OVERWRITE = Terms(policy=ConflictPolicy.OVERWRITE_EXISTING, bucket=Bucket.VERSIONED)
+SKIP = Terms(policy=ConflictPolicy.SKIP_THE_FILE, bucket=Bucket.PLAIN)
+LATEST = Terms(policy=ConflictPolicy.KEEP_LATEST, bucket=Bucket.VERSIONED)
+OVERWRITE_PLAIN = Terms(policy=ConflictPolicy.OVERWRITE_EXISTING, bucket=Bucket.PLAIN)
+SKIP_VERSIONED = Terms(policy=ConflictPolicy.SKIP_THE_FILE, bucket=Bucket.VERSIONED)
+LATEST_PLAIN = Terms(policy=ConflictPolicy.KEEP_LATEST, bucket=Bucket.PLAIN)
+LETTERS: Mapping[str, Terms] = {
+    "a": OVERWRITE,
+    "b": SKIP,
+    "c": LATEST,
+    "d": OVERWRITE_PLAIN,
+    "e": SKIP_VERSIONED,
+    "f": LATEST_PLAIN,
+}
+"""As the tables call them. Under KEEP_LATEST an older file stands at the target, under SKIP_THE_FILE and OVERWRITE none."""
+
+
+def terms_of(way: Way) -> tuple[Terms, ...]:
+    """Those that deaths on this way are shared among."""
+    match way.fate:
+        case Fate.MOVED if way.is_import:
+            return (OVERWRITE, SKIP, LATEST, OVERWRITE_PLAIN)
+        case Fate.MOVED:
+            return (OVERWRITE, SKIP, LATEST, OVERWRITE_PLAIN, SKIP_VERSIONED, LATEST_PLAIN)
+        case Fate.BESIDE:
+            return (OVERWRITE,)
+        case Fate.DAMAGED:
+            return (OVERWRITE, OVERWRITE_PLAIN)
+        case Fate.WITHDRAWN:
+            return (OVERWRITE,)  # on a plain bucket a damaged object is left to whoever canceled, and named
+        case Fate.OVERTAKEN:
+            return (SKIP_VERSIONED, LATEST)  # only versions tell who came between
+        case _:
+            return (OVERWRITE, SKIP)
 
 
 class Death(StrEnum):
@@ -56,128 +137,114 @@ class Death(StrEnum):
     BOTH = "both"  # a mover at its point, and the control process with it
 
 
+class Which(StrEnum):
+    """Which of its passings."""
+
+    ONCE = "once"
+    FIRST = "first"
+    MIDDLE = "middle"
+    LAST = "last"
+
+    @classmethod
+    def among(cls, count: int) -> tuple[Which, ...]:
+        """Those that are worth dying at, of so many."""
+        if count <= 1:
+            return (cls.ONCE,) * count
+        return (cls.FIRST, cls.MIDDLE, cls.LAST) if count > 2 else (cls.FIRST, cls.LAST)
+
+    def of(self, count: int) -> int:
+        """Its number, of so many; one that is passed less often is passed for the last time."""
+        wanted = {Which.ONCE: 1, Which.FIRST: 1, Which.MIDDLE: (count + 1) // 2, Which.LAST: count}
+        return wanted[self]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A death at the `passing`-th passing of `point`."""
 
     way: Way
+    terms: Terms = OVERWRITE
     point: Point
     passing: int = 1
     death: Death
+    which: Which = Which.ONCE
 
     def __str__(self) -> str:
-        return f"{self.way}-{self.point}-{self.passing}-{self.death}".replace(" ", "-")
+        letter = next(letter for letter, terms in LETTERS.items() if terms == self.terms)
+        return f"{self.way}-{letter}-{self.point}-{self.passing}-{self.death}".replace(" ", "-")
 
 
-def case(way: Way, point: Point, passing: int = 1, *, alone: bool = False) -> Case:
+def case(way: Way, point: Point, passing: int = 1, *, alone: bool = False, terms: Terms = OVERWRITE) -> Case:
     """By whose point it is, and whether a mover dies alone."""
-    death = Death.CONTROL if point in CONTROL_POINTS else Death.MOVER if alone else Death.BOTH
-    return Case(way=way, point=point, passing=passing, death=death)
+    return Case(way=way, terms=terms, point=point, passing=passing, death=_deaths(point)[0 if alone else -1])
 
 
-EVERY_POINT_ONCE = (
-    case(Way.IMPORT_SMALL, "ledger.commit"),
-    case(Way.EXPORT_LARGE, "ledger.committed"),
-    case(Way.IMPORT_SMALL, "nonces.commit"),
-    case(Way.EXPORT_SMALL, "nonces.committed"),
-    case(Way.EXPORT_SMALL, "claim"),
-    case(Way.IMPORT_LARGE, "claimed"),
-    case(Way.EXPORT_LARGE, "leased", 2),
-    case(Way.EXPORT_LARGE, "checkpoint.keep", 2),
-    case(Way.EXPORT_LARGE, "checkpoint.kept"),
-    case(Way.EXPORT_SMALL, "settle"),
-    case(Way.IMPORT_LARGE, "settled", 2),
-    case(Way.EXPORT_CANCELED, "cancel.tell"),
-    case(Way.IMPORT_CANCELED, "cancel.told"),
-    case(Way.IMPORT_SMALL, "request.send"),
-    case(Way.EXPORT_SMALL, "request.sent", alone=True),
-    case(Way.EXPORT_SMALL, "request.answered"),
-    case(Way.IMPORT_SMALL, "outcome.tell"),
-    case(Way.EXPORT_LARGE, "outcome.told", 2, alone=True),
-    case(Way.IMPORT_SMALL, "directory.make", 2),
-    case(Way.IMPORT_SMALL, "directory.made"),
-    case(Way.IMPORT_SMALL, "directory.sync", 3),
-    case(Way.IMPORT_LARGE, "directory.synced", 3),
-    case(Way.IMPORT_SMALL, "partial.create"),
-    case(Way.IMPORT_LARGE, "partial.created"),
-    case(Way.IMPORT_LARGE, "partial.write", 7),
-    case(Way.IMPORT_LARGE, "partial.written", 9, alone=True),
-    case(Way.IMPORT_LARGE, "partial.flush"),
-    case(Way.IMPORT_LARGE, "partial.flushed"),
-    case(Way.IMPORT_SMALL, "partial.sync"),
-    case(Way.IMPORT_SMALL, "partial.synced", alone=True),
-    case(Way.IMPORT_CANCELED, "partial.remove"),
-    case(Way.IMPORT_CANCELED, "partial.removed"),
-    case(Way.IMPORT_LARGE, "journal.create"),
-    case(Way.IMPORT_LARGE, "journal.created"),
-    case(Way.IMPORT_LARGE, "journal.write", 4),
-    case(Way.IMPORT_LARGE, "journal.written", 5, alone=True),
-    case(Way.IMPORT_LARGE, "journal.sync"),
-    case(Way.IMPORT_LARGE, "journal.synced", 2),
-    case(Way.IMPORT_CANCELED, "journal.remove"),
-    case(Way.IMPORT_LARGE, "journal.removed", 3),
-    case(Way.IMPORT_LARGE, "promise"),
-    case(Way.IMPORT_LARGE, "promised"),
-    case(Way.IMPORT_LARGE, "rename", alone=True),
-    case(Way.IMPORT_LARGE, "renamed"),
-    case(Way.EXPORT_LARGE, "upload.intend"),
-    case(Way.EXPORT_LARGE, "upload.intended"),
-    case(Way.EXPORT_LARGE, "upload.initiate", alone=True),
-    case(Way.EXPORT_LARGE, "upload.initiated"),
-    case(Way.EXPORT_LARGE, "upload.name", alone=True),
-    case(Way.EXPORT_LARGE, "upload.named"),
-    case(Way.EXPORT_LARGE, "part.send", 4),
-    case(Way.EXPORT_LARGE, "part.sent", 3, alone=True),
-    case(Way.EXPORT_LARGE, "upload.complete"),
-    case(Way.EXPORT_LARGE, "upload.completed"),
-    case(Way.EXPORT_CANCELED, "upload.abort", alone=True),
-    case(Way.EXPORT_CANCELED, "upload.aborted"),
-)
-"""Each point at least once, in a place where its death is worst; `make kill-matrix` tries all of them everywhere."""
+def _deaths(point: Point) -> tuple[Death, ...]:
+    return (Death.CONTROL,) if point in CONTROL_POINTS else (Death.MOVER, Death.BOTH)
 
-IN_THE_MIDDLE = (
-    case(Way.IMPORT_MIDDLING, "directory.made"),
-    case(Way.IMPORT_MIDDLING, "partial.created", alone=True),
-    case(Way.IMPORT_MIDDLING, "partial.write", 3),
-    case(Way.IMPORT_MIDDLING, "partial.written", 4, alone=True),
-    case(Way.IMPORT_MIDDLING, "partial.synced"),
-    case(Way.IMPORT_MIDDLING, "renamed", alone=True),
-    case(Way.EXPORT_MIDDLING, "request.sent"),
-    case(Way.EXPORT_MIDDLING, "request.answered", alone=True),
-)
-"""Of a file that passes through memory a grain at a time, where it is not all there yet, and around its publishing."""
 
 TO_THE_MOVER: frozenset[Point] = frozenset({"ledger.commit", "ledger.committed", "claim", "claimed", "leased"})
 """From being created to a mover's hands: what is else beside another file that is under way; the rest is as it is without."""
 
-UNCLAIMED: tuple[Point, ...] = ("ledger.committed", "claim")
-"""Where, the first time, a file that came beside another one is created and committed, but not claimed yet."""
+AS_SMALL: frozenset[Point] = TO_THE_MOVER | {
+    *("nonces.commit", "nonces.committed"),
+    *("directory.make", "directory.made", "directory.sync", "directory.synced"),
+}
+"""What is for middling files as it is for small ones."""
 
-CREATED_ONLY = tuple(case(Way.IMPORT_BESIDE, point) for point in UNCLAIMED)
-"""The catalog has the sub-task, and nobody works on it."""
-
-WITHOUT_REPLACING = (
-    case(Way.IMPORT_SMALL, "renamed"),
-    case(Way.IMPORT_LARGE, "renamed"),
-    case(Way.EXPORT_SMALL, "request.answered"),
-    case(Way.EXPORT_LARGE, "upload.completed"),
+ENDINGS: frozenset[Point] = frozenset(
+    {
+        *("settle", "settled", "cancel.tell", "cancel.told", "outcome.tell", "outcome.told"),
+        *("partial.remove", "partial.removed", "journal.remove", "journal.removed"),
+        *("directory.sync", "directory.synced"),
+        *("promised", "upload.abort", "upload.aborted", "version.delete", "version.deleted"),
+    }
 )
-"""Where the name is taken already by what the dead one has published, and must be known for its own."""
+"""What happens when a file does not end as it should; until then it goes the way of others."""
 
-TWICE = (
-    (case(Way.IMPORT_LARGE, "partial.written", 5), case(Way.IMPORT_LARGE, "journal.write", alone=True)),
-    (case(Way.IMPORT_LARGE, "promised"), case(Way.IMPORT_LARGE, "promised", alone=True)),
-    (case(Way.IMPORT_LARGE, "renamed"), case(Way.IMPORT_LARGE, "settle")),
-    (case(Way.EXPORT_LARGE, "upload.initiated"), case(Way.EXPORT_LARGE, "upload.abort", alone=True)),
-    (case(Way.EXPORT_LARGE, "part.sent", 2), case(Way.EXPORT_LARGE, "part.sent", alone=True)),
-    (case(Way.EXPORT_LARGE, "upload.completed"), case(Way.EXPORT_LARGE, "outcome.tell", alone=True)),
-)
-"""Who goes on where somebody died, dies as well."""
+REQUESTS: frozenset[Point] = frozenset({"request.send", "request.sent", "request.answered"})
 
-PUBLISHED = (
-    case(Way.IMPORT_LARGE, "renamed"),
-    case(Way.IMPORT_LARGE, "outcome.told", 2),
-    case(Way.EXPORT_SMALL, "request.answered"),
-    case(Way.EXPORT_LARGE, "upload.completed"),
+AROUND_PUBLISHING: frozenset[Point] = frozenset(
+    {
+        *("promised", "rename", "renamed"),
+        *("request.answered", "upload.complete", "upload.completed"),
+        *("outcome.tell", "settle"),
+    }
 )
-"""The file is where it should be and the catalog does not know. (A small import keeps no journal: it is moved once more.)"""
+"""Where the conflict policy and the versions of a bucket make the difference: all terms are tried there."""
+
+
+def is_worth_it(way: Way, point: Point) -> bool:
+    """Whether a death there shows on this way what it does not on another."""
+    if way.fate is Fate.BESIDE:
+        return point in TO_THE_MOVER
+    if way.fate is Fate.MOVED:
+        return way.size is not Size.MIDDLING or point not in AS_SMALL
+    return point in ENDINGS or (point in REQUESTS and way.is_whole and not way.is_import)
+
+
+def cases_of(way: Way, passings: Mapping[Terms, Mapping[Point, int]]) -> Iterator[Case]:
+    """Every death that is worth dying on this way; `passings` tells how often each point is passed, by terms.
+
+    The deaths are dealt out to the terms in turn, so that neither comes with one of the others only; around publishing all
+    terms get one.
+    """
+    dealt: dict[Case, None] = {}
+    for number, point in enumerate(points for points in _passed(passings) if is_worth_it(way, points)):
+        where = [terms for terms in passings if passings[terms].get(point)]
+        all_which = Which.among(max(passings[terms][point] for terms in where))
+        if way.fate not in {Fate.MOVED, Fate.BESIDE}:
+            all_which = tuple(which for which in all_which if which is not Which.MIDDLE)
+        cells = [(which, death) for which in all_which for death in _deaths(point)]
+        chosen = [(where[(number + turn) % len(where)], *cell) for turn, cell in enumerate(cells)]
+        if way.fate is Fate.MOVED and way.size is not Size.MIDDLING and point in AROUND_PUBLISHING:
+            chosen += [(terms, all_which[-1], _deaths(point)[-1]) for terms in where]
+        for terms, which, death in chosen:
+            passing = which.of(passings[terms][point])
+            dealt[Case(way=way, terms=terms, point=point, passing=passing, death=death, which=which)] = None
+    yield from dealt
+
+
+def _passed(passings: Mapping[Terms, Mapping[Point, int]]) -> Iterator[Point]:
+    seen = {point for counts in passings.values() for point in counts}
+    yield from (point for point in POINTS if point in seen)

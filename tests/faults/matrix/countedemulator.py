@@ -1,6 +1,7 @@
 """The emulator, with a log of how many bytes of bodies each request carried: one JSON line a request, when it has ended.
 
-Run by its path with the emulator's own arguments; the log lies beside its directory.
+It also damages one body on its way in, where that was asked for. Run by its path with the emulator's own arguments; the log lies
+beside its directory, and so does the file that says which body.
 """
 
 from __future__ import annotations
@@ -41,20 +42,31 @@ def requests_of(root: Path) -> list[Request]:
     return [Request(**json.loads(line)) for line in log_of(root).read_text().splitlines()]
 
 
+def damage_of(root: Path) -> Path:
+    """Where the path is written whose next PUT is to be damaged."""
+    return root.with_name(f"{root.name}.damage")
+
+
 class Counted:
     """An ASGI application whose requests are counted."""
 
-    def __init__(self, app: Callable[..., Awaitable[None]], log: Path) -> None:
+    def __init__(self, app: Callable[..., Awaitable[None]], root: Path) -> None:
         self._app = app
-        self._log = log.open("a", buffering=1)
+        self._log = log_of(root).open("a", buffering=1)
+        self._damage = damage_of(root)
 
     async def __call__(self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Any) -> None:
         received = sent = 0
+        damages = self._damages(scope)
 
         async def receiving() -> Message:
-            nonlocal received
+            nonlocal received, damages
             message = await receive()
-            received += len(message.get("body", b""))
+            body = message.get("body", b"")
+            received += len(body)
+            if body and damages:
+                damages = False
+                return {**message, "body": bytes([body[0] ^ 1]) + body[1:]}
             return message
 
         async def sending(message: Message) -> None:
@@ -71,11 +83,18 @@ class Counted:
             )
             self._log.write(json.dumps(asdict(told)) + "\n")
 
+    def _damages(self, scope: Message) -> bool:
+        """Whether this body is to be damaged; asked once."""
+        if scope["method"] != "PUT" or not self._damage.exists() or self._damage.read_text() != scope["path"]:
+            return False
+        self._damage.unlink()
+        return True
+
 
 def counted_app(*, root: Path, **more: Any) -> Starlette:
     """The emulator's application, counted."""
     app = create_app(root=root, **more)
-    app.router.default = Counted(app.router.default, log_of(root))
+    app.router.default = Counted(app.router.default, root)
     return app
 
 

@@ -18,7 +18,7 @@ from penstock.transfer.transfer import TransferLimits
 KIB = 1024
 SMALL_BYTES = 5000
 GRAIN_BYTES = 32 * KIB
-MIDDLING_BYTES = 150 * KIB + 77
+MIDDLING_BYTES = 150 * KIB + 77  # from here on past the page cache, where the file system offers that
 PART_BYTES = 128 * KIB
 PARTS = 6
 LARGE_BYTES = (PARTS - 1) * PART_BYTES + 77

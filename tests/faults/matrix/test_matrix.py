@@ -9,16 +9,9 @@ from pathlib import Path
 import pytest
 
 from penstock.failpoints import POINTS
-from penstock.model import ConflictPolicy
-from tests.faults.matrix.cases import (
-    CREATED_ONLY,
-    EVERY_POINT_ONCE,
-    IN_THE_MIDDLE,
-    PUBLISHED,
-    TWICE,
-    WITHOUT_REPLACING,
-    Case,
-)
+from tests.faults.matrix import sites
+from tests.faults.matrix.cases import Case
+from tests.faults.matrix.chosen import ALL_PLACES, CREATED_ONLY, ENDING_BADLY, PUBLISHED, TWICE, WORST
 from tests.faults.matrix.trial import Trial, tried
 from tests.faults.matrix.world import World
 from tests.faults.matrix.worlds import Worlds
@@ -31,16 +24,19 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
     made.end()
 
 
-@pytest.mark.parametrize("case", EVERY_POINT_ONCE, ids=str)
+pytestmark = pytest.mark.xdist_group("matrix-world")
+
+
+@pytest.mark.parametrize("case", WORST, ids=str)
 def test_killed_there_nothing_is_lost_or_left(worlds: Worlds, case: Case) -> None:
     with worlds.use() as world:
-        Trial(world, case.way).run(case)
+        Trial(world, case.way, case.terms).run(case)
 
 
-@pytest.mark.parametrize("case", IN_THE_MIDDLE, ids=str)
-def test_killed_while_only_a_grain_is_in_memory_nothing_is_lost_or_left(worlds: Worlds, case: Case) -> None:
+@pytest.mark.parametrize("case", ENDING_BADLY, ids=str)
+def test_killed_while_it_is_cleaned_up_nothing_is_left(worlds: Worlds, case: Case) -> None:
     with worlds.use() as world:
-        Trial(world, case.way).run(case)
+        Trial(world, case.way, case.terms).run(case)
 
 
 @pytest.mark.parametrize("case", CREATED_ONLY, ids=str)
@@ -49,26 +45,23 @@ def test_killed_between_commit_and_claim_it_is_claimed_by_the_next(worlds: World
         assert tried(world, case) is not None, "the service never died between the two"
 
 
-@pytest.mark.parametrize("case", WITHOUT_REPLACING, ids=str)
-def test_killed_after_publishing_what_is_there_is_known_for_its_own(worlds: Worlds, case: Case) -> None:
-    with worlds.use() as world:
-        Trial(world, case.way, ConflictPolicy.SKIP_THE_FILE).run(case)
-
-
 @pytest.mark.parametrize(("case", "again"), TWICE, ids=str)
 def test_killed_again_while_it_goes_on(worlds: Worlds, case: Case, again: Case) -> None:
     with worlds.use() as world:
-        Trial(world, case.way).run_twice(case, again)
+        Trial(world, case.way, case.terms).run_twice(case, again)
 
 
 @pytest.mark.parametrize("case", PUBLISHED, ids=str)
 def test_what_others_change_after_it_was_published_stays(worlds: Worlds, case: Case) -> None:
     with worlds.use() as world:
-        Trial(world, case.way).run_overtaken(case, b"theirs")
+        Trial(world, case.way, case.terms).run_overtaken(case, b"theirs")
 
 
-def test_no_failpoint_is_left_out() -> None:
-    assert {case.point for case in EVERY_POINT_ONCE} == set(POINTS)
+def test_every_failpoint_in_the_code_is_passed_by_some_file(worlds: Worlds) -> None:
+    with worlds.use() as world:
+        seen = {passed for way in ALL_PLACES for passed in Trial(world, way).places()}
+    assert {point for point, _ in seen} == set(POINTS)
+    assert sites.unseen(seen, world.root) == []
 
 
 def test_the_table_shows_a_death_at_every_failpoint() -> None:

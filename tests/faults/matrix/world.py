@@ -1,10 +1,12 @@
-"""One bucket that lives on and one HOME whose service is killed and started again, with traps to be killed by."""
+"""Two buckets that live on and one HOME whose service is killed and started again, with traps to be killed by."""
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sqlite3
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -18,15 +20,21 @@ from penstock.client import Client, ClientOptions
 from penstock.errors import ApiUnreachableError
 from penstock.failpoints import Point
 from penstock.model import ConflictPolicy
+from penstock.settings.home import Home
+from penstock.settings.writing import change_settings, drop_entry
 from tests.faults.matrix import countedemulator, smallservice
-from tests.faults.matrix.countedemulator import Request, requests_of
+from tests.faults.matrix.cases import Bucket
+from tests.faults.matrix.countedemulator import Request, damage_of, requests_of
 from tests.fixtures.emulator import start_emulator
 from tests.fixtures.holdproxy import HoldProxy
+from tests.fixtures.ledger import recount
 from tests.fixtures.service import init_home, run_cli, start_service
 
 PATIENCE_S = 40.0
 SERVICE = (sys.executable, "-P", str(Path(smallservice.__file__)))
-BUCKET = "matrix"
+BUCKET = Bucket.VERSIONED
+GROUNDS = {Bucket.VERSIONED: "/", Bucket.PLAIN: "/plain/"}
+VERSIONING = {Bucket.VERSIONED: "Enabled", Bucket.PLAIN: ""}
 
 Flow = Mapping[str, str]
 
@@ -36,6 +44,7 @@ class Traps:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._laid: dict[Point, int] = {}
         directory.mkdir()
 
     def lay(self, point: Point, passing: int, *, together_with: int | None = None) -> None:
@@ -48,6 +57,7 @@ class Traps:
 
     def _lay(self, point: Point, passing: int, words: str) -> None:
         (self.directory / f"{point}.0").unlink(missing_ok=True)
+        self._laid[point] = passing
         made = self.directory.with_name("made")  # outside: whoever is started now refuses what is no trap
         made.write_text(words)
         made.rename(self.directory / f"{point}.{passing}")
@@ -57,17 +67,36 @@ class Traps:
         for point in points:
             self.lay(point, passing)
 
+    def count(self, point: Point) -> None:
+        """Have passings of `point` counted, if there is no trap that does already."""
+        if point not in self._laid:
+            self.lay(point, failpoints.PASSES_MAX)
+
     def is_sprung(self, point: Point) -> bool:
         """Whether somebody died there."""
         return (self.directory / f"{point}.0").exists()
 
+    def was_passed(self, point: Point) -> bool:
+        """Whether somebody passed there since the trap was laid."""
+        return self.left(point) < self._laid[point]
+
     def left(self, point: Point) -> int:
         """How many passings are missing; raises ValueError where no trap was laid."""
-        (found,) = (int(name.suffix[1:]) for name in self.directory.iterdir() if name.stem == point)
-        return found
+        return int(self._found(point).suffix[1:])
+
+    def places(self, point: Point) -> list[str]:
+        """The functions in which it was passed since the trap was laid, in that order."""
+        return self._found(point).read_text().split("\n")[1:]
+
+    def _found(self, point: Point) -> Path:
+        """Raises ValueError where no trap was laid. One that is being renamed right now may be listed under both names."""
+        return min(
+            (name for name in self.directory.iterdir() if name.stem == point), key=lambda name: int(name.suffix[1:])
+        )
 
     def clear(self) -> None:
         """Take all away."""
+        self._laid.clear()
         for name in self.directory.iterdir():
             name.unlink()
 
@@ -78,7 +107,8 @@ class World:
     def __init__(self, path: Path, *, service: Sequence[str] = SERVICE) -> None:
         self._command = service
         self._emulator = start_emulator(path / "far" / "emulator", program=(countedemulator.__file__,))
-        self._emulator.bucket(versioning="Enabled", name=BUCKET)
+        for bucket, versioning in VERSIONING.items():
+            self._emulator.bucket(versioning=versioning, name=bucket)
         self.proxy = HoldProxy(self._emulator.endpoint)
         self.home = path / "home"
         self._init = init_home(self.home)
@@ -87,13 +117,19 @@ class World:
             "OSS_ACCESS_KEY_SECRET": self._emulator.access_key_secret,
         }
         where = ("--endpoint", self.proxy.endpoint, "--region", self._emulator.region)
-        run_cli("bucket", "add", str(self.home), BUCKET, "--kind", "oss", *where, environment=keys)
+        for bucket in Bucket:
+            run_cli("bucket", "add", str(self.home), bucket, "--kind", "oss", *where, environment=keys)
+        embedded = self._init["bucket"]  # whoever is started again and again needs no bucket server of its own
+        change_settings(Home(path=self.home), lambda settings: drop_entry(settings, "bucket", embedded))
         self.root = Path(self._init["root"])
+        for bucket in Bucket:
+            self.ground(bucket).mkdir(exist_ok=True)
         self.traps = Traps(path / "traps")
         self._catalog = self.home / "catalog.db"
         self.bucket = self._bucket_client()
         self.meanwhile = _nothing
-        self._flows: dict[tuple[str, ConflictPolicy], Flow] = {}
+        self._flows: dict[Bucket, str] = {}
+        self._streams: dict[tuple[str, ConflictPolicy, Bucket], Flow] = {}
         self.start()
 
     def start(self) -> None:
@@ -107,6 +143,10 @@ class World:
                 access_key_secret=self._init["access_key_secret"],
             )
         )
+
+    def ground(self, bucket: Bucket) -> Path:
+        """The directory of the dataflow with that bucket."""
+        return self.root / GROUNDS[bucket].strip("/")
 
     def close(self) -> None:
         """End all processes."""
@@ -126,18 +166,33 @@ class World:
         config.region, config.endpoint = self._emulator.region, self._emulator.endpoint
         return oss.Client(config)
 
+    def put(self, key: str, body: bytes, *, bucket: Bucket = BUCKET, metadata: Mapping[str, str] | None = None) -> None:
+        """Put an object, past Penstock."""
+        self.bucket.put_object(
+            oss.PutObjectRequest(
+                bucket=bucket, key=key, body=body, metadata=None if metadata is None else dict(metadata)
+            )
+        )
+
+    def damage(self, key: str, *, bucket: Bucket) -> None:
+        """Have the body that is put there next arrive with another byte."""
+        damage_of(self._emulator.root).write_text(f"/{bucket}/{key}")
+
     def uploads(self) -> list[str]:
         """Keys of multipart uploads that nobody has ended."""
-        listing = self.bucket.list_multipart_uploads(oss.ListMultipartUploadsRequest(bucket=BUCKET))
-        return [str(upload.key) for upload in listing.uploads or []]
+        listings = [
+            self.bucket.list_multipart_uploads(oss.ListMultipartUploadsRequest(bucket=bucket)) for bucket in Bucket
+        ]
+        return [str(upload.key) for listing in listings for upload in listing.uploads or []]
 
-    def versions(self, key: str) -> list[int]:
-        """The crc64 of every version of exactly this key."""
-        listing = self.bucket.list_object_versions(oss.ListObjectVersionsRequest(bucket=BUCKET, prefix=key))
+    def versions(self, key: str, *, bucket: Bucket = BUCKET) -> list[int]:
+        """The crc64 of every version of exactly this key, newest first."""
+        listing = self.bucket.list_object_versions(oss.ListObjectVersionsRequest(bucket=bucket, prefix=key))
+        assert not listing.delete_marker, "nothing is deleted but versions"
         return [
             int(
                 self.bucket.head_object(
-                    oss.HeadObjectRequest(bucket=BUCKET, key=key, version_id=version.version_id)
+                    oss.HeadObjectRequest(bucket=bucket, key=key, version_id=version.version_id)
                 ).hash_crc64
             )
             for version in listing.version or []
@@ -153,6 +208,17 @@ class World:
         """What the catalog says of the sub-task with this target, whether a service is up or not; "" where there is none."""
         row = self._row("SELECT status FROM sub_tasks WHERE target = ?", target)
         return str(row[0]) if row else ""
+
+    def check_counters(self) -> None:
+        """Compare every counter with the rows that it counts, as the service sees them at one moment."""
+        recount(self._catalog)
+
+    def _check_dead_counters(self) -> None:
+        """The same while nobody is up, in a copy: whoever is started next finds what the dead one has left."""
+        with tempfile.TemporaryDirectory(dir=self.home.parent) as path:
+            for name in self.home.glob(f"{self._catalog.name}*"):
+                shutil.copy(name, path)
+            recount(Path(path) / self._catalog.name)
 
     def attempts_of(self, sub_task_id: str) -> int:
         """How often a sub-task was claimed, likewise."""
@@ -182,6 +248,9 @@ class World:
             return False
         assert self.service.ended() == -signal.SIGKILL, self.service.log_text()
         self._client.close()
+        if self.proxy.held:
+            self.proxy.cut()  # what is held back is of the dead: later on it would be taken for what the living have done
+        self._check_dead_counters()
         meanwhile, self.meanwhile = self.meanwhile, _nothing
         meanwhile()
         self.start()
@@ -196,27 +265,29 @@ class World:
             except ApiUnreachableError:
                 self.service.process.wait(PATIENCE_S)
 
-    def flow(self, action: str, policy: ConflictPolicy) -> Flow:
+    def flow(self, action: str, policy: ConflictPolicy, bucket: Bucket = BUCKET) -> Flow:
         """Parameters that name a stream; made when it is first asked for."""
-        found = self._flows.get((action, policy))
+        found = self._streams.get((action, policy, bucket))
         if found is None:
-            found = self._flows[action, policy] = self._open(action, policy)
+            found = self._streams[action, policy, bucket] = self._open(action, policy, bucket)
         return found
 
-    def _open(self, action: str, policy: ConflictPolicy) -> Flow:
-        flow = self.ask(
-            "CreateDataFlow", FileSystemPath="/", SourceStorage=f"oss://{BUCKET}", SourceStoragePath=f"/{action}/"
-        )
+    def _open(self, action: str, policy: ConflictPolicy, bucket: Bucket) -> Flow:
+        if bucket not in self._flows:  # one without versions takes no second one
+            near = {"FileSystemPath": GROUNDS[bucket]}
+            made = self.ask("CreateDataFlow", **near, SourceStorage=f"oss://{bucket}", SourceStoragePath="/")
+            self._flows[bucket] = made["DataFlowId"]
+        far = f"/{action}/"
         task = self.ask(
             "CreateDataFlowTask",
-            DataFlowId=flow["DataFlowId"],
+            DataFlowId=self._flows[bucket],
             TaskAction=action,
             DataType="MetaAndData",
             ConflictPolicy=policy.value,
-            Directory="/",
-            DstDirectory="/",
+            Directory=far if action == "StreamImport" else "/",
+            DstDirectory="/" if action == "StreamImport" else far,
         )
-        return {"DataFlowId": flow["DataFlowId"], "DataFlowTaskId": task["TaskId"]}
+        return {"DataFlowId": self._flows[bucket], "DataFlowTaskId": task["TaskId"]}
 
 
 def _nothing() -> None:

@@ -160,10 +160,38 @@ def test_a_part_stored_badly_is_sent_again(gate: Gate, store: MemoryStore) -> No
     assert len(store.calls_of("put_part")) == 7
 
 
-@pytest.mark.parametrize("abilities", [None, VERSIONED], ids=["plain", "versioned"])
-def test_a_large_object_put_together_badly_does_not_stay(gate: Gate, abilities: Abilities | None) -> None:
-    store = MemoryStore(abilities=abilities)
-    write(gate)
+class Killed(BaseException):
+    """Nothing of ours comes after it."""
+
+
+def die(*args: object, **kwargs: object) -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize("policy", [ConflictPolicy.OVERWRITE_EXISTING, ConflictPolicy.SKIP_THE_FILE], ids=str)
+@pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
+def test_a_bad_version_goes_though_the_mover_was_killed_before_it_could_delete_it(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch, content: bytes, policy: ConflictPolicy
+) -> None:
+    store = MemoryStore(abilities=VERSIONED)
+    write(gate, content)
+    if content is SMALL:
+        store.script(Fault("put", action=Damage(3)))
+    else:
+        spoil_once(store)
+    monkeypatch.setattr(store, "delete", die)
+    with pytest.raises(Killed):
+        gate.move(export(conflict_policy=policy), store, lane=lane_of(content))
+    monkeypatch.undo()
+    assert len(list(store.list_versions(prefix=KEY))) == 1
+    record = gate.hooks.checkpoints[-1] if gate.hooks.checkpoints else None
+    again = export(attempt=2, checkpoint=record, conflict_policy=policy)
+    check_complete(gate.move(again, store, lane=lane_of(content)), store, content)
+    assert len(list(store.list_versions(prefix=KEY))) == 1
+
+
+def spoil_once(store: MemoryStore) -> None:
+    """Have it put the parts of the next object together with another byte."""
     plain = store.complete
     spoiled: list[str] = []
 
@@ -175,6 +203,13 @@ def test_a_large_object_put_together_badly_does_not_stay(gate: Gate, abilities: 
         return plain(key, upload_id, parts, **rest)  # type: ignore[arg-type]
 
     store.complete = spoil  # type: ignore[method-assign, assignment]
+
+
+@pytest.mark.parametrize("abilities", [None, VERSIONED], ids=["plain", "versioned"])
+def test_a_large_object_put_together_badly_does_not_stay(gate: Gate, abilities: Abilities | None) -> None:
+    store = MemoryStore(abilities=abilities)
+    write(gate)
+    spoil_once(store)
     outcome = gate.move(export(), store)
     if abilities is None:
         check_complete(outcome, store)

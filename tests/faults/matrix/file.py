@@ -1,0 +1,135 @@
+"""One file of a trial: its bytes, where it comes from and goes to, its sub-task, and what is left of it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from penstock.errors import ApiRefusedError
+from penstock.model import ConflictPolicy
+from penstock.transfer.mtime import metadata_of
+from tests.faults.matrix.cases import Fate, Size, Terms, Way
+from tests.faults.matrix.smallservice import LARGE_BYTES, MIDDLING_BYTES, SMALL_BYTES
+from tests.faults.matrix.world import PATIENCE_S, World
+from tests.fixtures.waiting import wait_until
+
+FINAL = frozenset({"COMPLETE", "FAILED", "CANCELED", "EXPIRED"})
+HELPERS = ".penstock-????????????????.*"  # the mark of the root has another name
+OLDER = b"what was there before"
+OLDER_NS = 1_500_000_000_000_000_000
+_numbers = itertools.count(1)
+
+
+class File:
+    """On its way by `way` under `terms`. All that waits starts the service again whenever it was killed."""
+
+    def __init__(self, world: World, way: Way, terms: Terms) -> None:
+        self.world = world
+        self.way = way
+        self.terms = terms
+        self.name = f"f{next(_numbers)}"
+        self.body = random.Random(self.name).randbytes(_size_of(way))
+        action = "StreamImport" if way.is_import else "StreamExport"
+        self.key = f"{action}/{self.name}/deep/file"
+        self.path = world.ground(terms.bucket) / self.name / "deep" / "file"
+        self.target = f"/{self.name}/deep/file"
+        self._flow = world.flow(action, terms.policy, terms.bucket)
+        self._sub_task = ""
+        self._foreign_bytes = 0
+        self.other = File(world, Way.IMPORT_SMALL, terms) if way.fate is Fate.BESIDE else None
+
+    @property
+    def has_older(self) -> bool:
+        """Whether another file stands at the target before."""
+        return self.terms.policy is ConflictPolicy.KEEP_LATEST and self.way.fate is Fate.MOVED
+
+    def make(self) -> None:
+        """The source, and what stands at the target before."""
+        if self.way.is_import:
+            self.put(self.body)
+        else:
+            self.path.parent.mkdir(parents=True)
+            self.path.write_bytes(self.body)
+        if not self.has_older:
+            return
+        if self.way.is_import:
+            self.path.parent.mkdir(parents=True)
+            self.path.write_bytes(OLDER)
+            os.utime(self.path, ns=(OLDER_NS, OLDER_NS))
+        else:
+            self.put(OLDER, metadata_of(OLDER_NS))
+
+    def put(self, body: bytes, metadata: Mapping[str, str] | None = None) -> None:
+        """Put an object at its key, past Penstock."""
+        self._foreign_bytes += 0 if self.way.is_import else len(body)
+        self.world.put(self.key, body, bucket=self.terms.bucket, metadata=metadata)
+
+    def versions(self) -> list[int]:
+        """The crc64 of every version at its key, newest first."""
+        return self.world.versions(self.key, bucket=self.terms.bucket)
+
+    def submit(self) -> None:
+        """Ask for it."""
+        answer = self.world.ask(
+            "CreateDataFlowSubTask",
+            **self._flow,
+            SrcFilePath=self.target,
+            DstFilePath=self.target,
+            ClientToken=self.name,
+        )
+        self._sub_task = answer["DataFlowSubTaskId"]
+
+    def cancel(self) -> None:
+        """Cancel it."""
+        try:
+            self.world.ask("CancelDataFlowSubTask", **self._flow, DataFlowSubTaskId=self._sub_task)
+        except ApiRefusedError as error:  # asked a second time, because the service died of the first
+            if error.code != "OperationDenied.InvalidState":
+                raise
+
+    def described(self) -> Mapping[str, Any]:
+        """What the API answers about it."""
+        wanted = [{"Key": "DataFlowSubTaskIds", "Value": self._sub_task}]
+        answer = self.world.ask("DescribeDataFlowSubTasks", Filters=wanted)
+        (item,) = answer["DataFlowSubTask"]["DataFlowSubTask"]
+        return dict(item)
+
+    def has_settled(self) -> bool:
+        """Whether it has ended."""
+        return self.described()["Status"] in FINAL
+
+    def final(self) -> str:
+        """Its last status, once it has ended."""
+        self.wait(self.has_settled, "the file did not end")
+        return str(self.described()["Status"])
+
+    def wait(self, look: Callable[[], bool], otherwise: str, *, patience_s: float = PATIENCE_S) -> None:
+        """Look again and again, and start the service again whenever it is killed."""
+        wait_until(lambda: not self.world.revive() and look(), patience_s, otherwise)
+
+    def left_behind(self) -> list[str]:
+        """Partial files, journals and unfinished uploads, of whatever file."""
+        return [str(path) for path in self.world.root.rglob(HELPERS)] + self.world.uploads()
+
+    def moved_bytes(self) -> int:
+        """Bytes of this very file that went over the network, in parts where it is large."""
+        path = f"/{self.terms.bucket}/{self.key}"
+        mine = [one for one in self.world.requests() if one.path == path and one.method != "POST"]
+        mine = [one for one in mine if self.way.is_whole or one.part]
+        moved_bytes = sum(one.sent_bytes if self.way.is_import else one.received_bytes for one in mine)
+        return moved_bytes - (self._foreign_bytes if self.way.is_whole else 0)
+
+
+def _size_of(way: Way) -> int:
+    match way.size:
+        case Size.SMALL:
+            return SMALL_BYTES
+        case Size.MIDDLING if way.fate is Fate.MOVED:
+            return MIDDLING_BYTES
+        case Size.MIDDLING:
+            return MIDDLING_BYTES - 1  # through the page cache
+        case Size.LARGE:
+            return LARGE_BYTES

@@ -1,0 +1,71 @@
+"""What a trial's end is judged by: the tree, the bucket, the API's answers, and what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastcrc import crc64
+
+from tests.faults.matrix.cases import Bucket, Fate
+from tests.faults.matrix.courses import THEIRS
+from tests.faults.matrix.file import OLDER, File
+from tests.faults.matrix.smallservice import PART_BYTES, PARTS_IN_FLIGHT
+
+ENDS: Mapping[Fate, frozenset[str]] = {
+    Fate.CANCELED: frozenset({"CANCELED", "COMPLETE"}),
+    Fate.WITHDRAWN: frozenset({"CANCELED", "COMPLETE"}),
+    Fate.FAILED: frozenset({"FAILED"}),
+}
+"""Which last statuses may be; of all others COMPLETE only."""
+
+
+def judged(file: File, status: str, *, deaths: int) -> int:
+    """How many bytes were moved more than once. Raises AssertionError for whatever must not be."""
+    file.wait(lambda: not file.left_behind(), "helper files or uploads did not go")
+    item, fate = file.described(), file.way.fate
+    assert item["Status"] == status, "a final status changed"
+    assert status in ENDS.get(fate, {"COMPLETE"}), item
+    assert (item["ErrorMsg"] != "") == (status == "FAILED"), item
+    if fate is Fate.OVERTAKEN:
+        assert file.versions() == [crc64.xz(THEIRS)]
+    elif status == "COMPLETE":
+        _check_complete(file, item)
+    elif status == "CANCELED":
+        _check_absent(file)
+    else:
+        _check_failed(file, item)
+    again_bytes = file.moved_bytes() - len(file.body)
+    if status == "COMPLETE" and fate is not Fate.CANCELED:
+        sent = deaths + (fate in {Fate.DAMAGED, Fate.WITHDRAWN})  # what was damaged was sent in vain
+        bound = len(file.body) if file.way.is_whole else PARTS_IN_FLIGHT * PART_BYTES
+        assert 0 <= again_bytes <= sent * bound, f"{again_bytes} bytes were sent again, of {len(file.body)}"
+    return max(0, again_bytes)
+
+
+def _check_complete(file: File, item: Mapping[str, Any]) -> None:
+    assert item["FileDetail"]["Checksum"] == f"crc64:{crc64.xz(file.body)}", item
+    assert item["FileDetail"]["Size"] == len(file.body), item
+    stats = item["ProgressStats"]
+    assert stats["BytesDone"] == stats["BytesTotal"] == len(file.body), item
+    assert item["Progress"] == 10000, item
+    assert file.path.read_bytes() == file.body
+    older = [crc64.xz(OLDER)] if file.has_older and not file.way.is_import else []
+    kept = older if file.terms.bucket is Bucket.VERSIONED else []
+    assert file.versions() == [crc64.xz(file.body), *kept]
+
+
+def _check_absent(file: File) -> None:
+    if file.way.is_import:
+        assert not file.path.exists()
+    else:
+        assert file.versions() == []
+
+
+def _check_failed(file: File, item: Mapping[str, Any]) -> None:
+    if file.way.is_import:
+        assert item["ErrorMsg"].startswith("TargetIsDirectory: "), item
+        assert list(file.path.iterdir()) == []
+    else:
+        assert item["ErrorMsg"].startswith("SourceNotFound: "), item
+        assert file.versions() == []

@@ -1,0 +1,60 @@
+"""Does the emulator end in order, and without a traceback, while somebody is still being answered?"""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.emulator import STOP_S, EmulatorServer, start_emulator
+from tests.protocol.emulator.test_wire import dial, head_of
+from tests.protocol.emulator.wire import send
+
+HASTE = (
+    "import sys; from penstock.emulator import __main__ as program, application;"
+    " application.GRACE_S = 0.2; sys.exit(program.main(sys.argv[1:]))"
+)
+UnderWay = Callable[[EmulatorServer], socket.socket]
+MORE_THAN_SOCKETS_HOLD_BYTES = 32 << 20
+
+
+def unread_answer(server: EmulatorServer) -> socket.socket:
+    """A connection on which an answer is under way, of which only the beginning is read."""
+    bucket = server.bucket()
+    assert send(server, "PUT", bucket, "big", body=bytes(MORE_THAN_SOCKETS_HOLD_BYTES)).status == 200
+    asking = dial(server)
+    asking.sendall(head_of(server, "GET", bucket, "big", {}))
+    assert asking.recv(12) == b"HTTP/1.1 200"
+    return asking
+
+
+def unsent_body(server: EmulatorServer) -> socket.socket:
+    """A connection on which a body is awaited that does not come."""
+    sending = dial(server)
+    sending.sendall(
+        head_of(server, "PUT", server.bucket(), "big", {"content-length": "1000", "expect": "100-continue"})
+    )
+    assert sending.recv(12) == b"HTTP/1.1 100"
+    return sending
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGINT]], ids=["once", "twice"])
+@pytest.mark.parametrize("under_way", [unread_answer, unsent_body])
+def test_whoever_is_still_answered_is_hung_up_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], under_way: UnderWay, signals: list[signal.Signals]
+) -> None:
+    server = start_emulator(tmp_path / "root", program=("-c", HASTE))
+    try:
+        with under_way(server):
+            for number in signals:
+                server.process.send_signal(number)
+            assert server.process.wait(STOP_S) == 0
+    finally:
+        server.stop()
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == 1, said
+    assert "connections were cut" in said[0]
+    assert not (server.root / "index.sqlite3-wal").exists()
