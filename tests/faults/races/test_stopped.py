@@ -22,8 +22,8 @@ from fastcrc import crc64
 from penstock.failpoints import Point
 from penstock.model import ConflictPolicy
 from tests.e2e.cli.processes import descendants
-from tests.faults.matrix.smallservice import LARGE_BYTES, SMALL_BYTES
 from tests.faults.matrix.file import HELPERS
+from tests.faults.matrix.smallservice import LARGE_BYTES, SMALL_BYTES
 from tests.faults.matrix.world import BUCKET, PATIENCE_S, World
 from tests.faults.matrix.worlds import Worlds
 from tests.faults.races.conftest import RACES
