@@ -52,7 +52,7 @@ dead service left it, too), and how many bytes of the file went over the network
   while it is in the middle, or loses its source. A damaged one arrives with another byte the first time that it is
   sent; if it is canceled too, that happens before the answer comes which would tell. An overtaken one finds
   that somebody else's object, which is to stay, came to its key while it was being sent: its own version is deleted again. Of all
-  these only deaths from there on are tried.
+  these only deaths from there on are tried. (A small or middling export that fails has begun nothing, and leaves nothing.)
 - The letter says under which conflict policy, and on which kind of bucket:
 {TOLD}.
   Under KEEP_LATEST an older file is replaced. Deaths are dealt out to these in turn; around publishing each is tried.

@@ -36,8 +36,8 @@ ELSEWHERE = {
     "penstock.transfer.publish:_publish_by_link": LINKS,
     "penstock.transfer.publish:publish_new": RENAMES,
     "penstock.transfer.publish:publish_over": RENAMES,
-    "penstock.transfer.root:_remove": SET_UP,
-    "penstock.transfer.root:probe_root": SET_UP,
+    "penstock.transfer.probing:_remove": SET_UP,
+    "penstock.transfer.probing:probe_root": SET_UP,
     "penstock.transfer.small_export:_SmallExport._put_and_wait": REQUESTS,
     "penstock.transfer.small_export:_SmallExport._sent": REQUESTS,
 }
