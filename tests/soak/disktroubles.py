@@ -18,7 +18,7 @@ FLAPS_MAX = 4
 
 
 class DiskTroubles:
-    """`run` until `ended`; while `level` is set nothing happens. `findings` tell of what was written where it must not be."""
+    """`run` until `ended`; once `level` is set nothing happens any more. `findings` tell of what was written beneath a mount."""
 
     def __init__(
         self, stand: Stand, seed: int, say: Callable[[str], None], *, level: threading.Event, ended: threading.Event
@@ -57,7 +57,7 @@ class DiskTroubles:
         self._say(name)
 
     def _meanwhile(self, least_s: float, most_s: float) -> None:
-        self._ended.wait(self._dice.uniform(least_s, most_s))
+        self._level.wait(self._dice.uniform(least_s, most_s))
 
     # --------------------------------------------------------------------------------------------------- what may happen
 

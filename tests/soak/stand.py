@@ -132,17 +132,19 @@ class Stand:
         self.chaos = ChaosProxy(self.emulator.endpoint)
         self.silences = {"lies": SilentProxy(self.chaos.endpoint), "none": SilentProxy(self.emulator.endpoint)}
         self.init = init_home(self.home)
-        self.root = Path(self.init["root"])
-        loose_id = self.init["file_system_id"]
-        if self.loose is not None:
-            loose_id = run_cli("filesystem", "add", str(self.home), str(self.loose.root)).strip()
+        self.root = self.directory / "steady"  # not in HOME, whose disk may be full
+        self.root.mkdir()
+        ids = {place: self._add_file_system(place) for place in (self.root, self.loose and self.loose.root) if place}
         names = [name for name in flows if self.loose or name not in ON_THE_LOOSE_DISK]
         self.buckets = {name: self._add_bucket(name) for name in names}
         self._lock = threading.Lock()
         self._room = threading.Lock()
         self.service: RunningService = start_service(self.home)
         self.lives = 1
-        self.flows = {name: self._open_flow(name, loose_id) for name in names}
+        self.flows = {name: self._open_flow(name, ids) for name in names}
+
+    def _add_file_system(self, place: Path) -> str:
+        return run_cli("filesystem", "add", str(self.home), str(place)).strip()
 
     def _add_bucket(self, name: str) -> str:
         bucket = self.emulator.bucket(versioning=VERSIONING[name])
@@ -155,11 +157,11 @@ class Stand:
         run_cli("bucket", "add", str(self.home), bucket, "--kind", "oss", *where, environment=keys)
         return bucket
 
-    def _open_flow(self, name: str, loose_id: str) -> Flow:
-        is_loose = self.loose is not None and name in ON_THE_LOOSE_DISK
-        files = self.loose.files if self.loose is not None and is_loose else self.root
+    def _open_flow(self, name: str, ids: Mapping[Path, str]) -> Flow:
+        files, file_system_id, is_loose = self.root, ids[self.root], False
+        if self.loose is not None and name in ON_THE_LOOSE_DISK:
+            files, file_system_id, is_loose = self.loose.files, ids[self.loose.root], True
         (files / name).mkdir()
-        file_system_id = loose_id if is_loose else self.init["file_system_id"]
         asked = {
             "FileSystemId": file_system_id,
             "FileSystemPath": f"/{name}/",

@@ -27,7 +27,7 @@ REFUSING = [
 
 
 class Troubles:
-    """`run` until `ended`; while `level` is set nothing dies, so that memory can be judged."""
+    """`run` until `ended`; once `level` is set, before that, nothing dies any more, so that memory can be judged."""
 
     def __init__(self, stand: Stand, seed: int, say: Callable[[str], None]) -> None:
         self._stand = stand
@@ -99,18 +99,18 @@ class Troubles:
         if movers := self._stand.movers():
             self._counted("SIGSTOP and SIGCONT of a mover")
             with self._stopped(self._dice.choice(movers)):
-                self.ended.wait(self._dice.uniform(1.0, 20.0))
+                self.level.wait(self._dice.uniform(1.0, 20.0))
 
     def _forsake_mover(self) -> None:
         if movers := self._stand.movers():
             self._counted("SIGSTOP of a mover until it is given up")
             with self._stopped(self._dice.choice(movers)):
-                self.ended.wait(self._dice.uniform(*GIVEN_UP_S))
+                self.level.wait(self._dice.uniform(*GIVEN_UP_S))
 
     def _pause_service(self) -> None:
         self._counted("SIGSTOP and SIGCONT of the service")
         with self._stopped(self._stand.service.pid):
-            self.ended.wait(self._dice.uniform(1.0, 10.0))
+            self.level.wait(self._dice.uniform(1.0, 10.0))
 
     @contextlib.contextmanager
     def _stopped(self, process_id: int) -> Iterator[None]:
@@ -129,18 +129,18 @@ class Troubles:
     def _outage(self) -> None:
         self._counted("the store refuses everything")
         self._lies(1.0, only=True)
-        self.ended.wait(self._dice.uniform(2.0, 10.0))
+        self.level.wait(self._dice.uniform(2.0, 10.0))
         self.quiet()
 
     def _storm(self) -> None:
         self._counted("the store lies in every third answer")
         self._lies(0.33)
-        self.ended.wait(self._dice.uniform(5.0, 20.0))
+        self.level.wait(self._dice.uniform(5.0, 20.0))
         self.quiet()
 
     def _silence(self) -> None:
         self._counted("a store falls silent")
         proxy = self._stand.silences[self._dice.choice(sorted(self._stand.silences))]
         proxy.fall_silent()
-        self.ended.wait(self._dice.uniform(2.0, 15.0))
+        self.level.wait(self._dice.uniform(2.0, 15.0))
         proxy.speak()
