@@ -19,7 +19,7 @@ import pytest
 
 from penstock.errors import FailureCode
 from penstock.transfer.names import journal_name, partial_name
-from tests.faults.power.recording import ROOM
+from tests.faults.power.recording import IS_WHOLE, ROOM
 from tests.fixtures.gate import transfer
 
 pytestmark = pytest.mark.xdist_group("power")
@@ -74,6 +74,8 @@ CASES = (
     Case(kind="small", call="fsync", error="EIO", name=DIRECTORY, nth=1, first=("retry", "new")),
     Case(kind="new-small", call="mkdirat", error="ENOSPC", name="new", first=("retry", "none")),
     Case(kind="new-small", call="fsync", error="EIO", name=DIRECTORY, first=("retry", "none")),
+    Case(kind="middling", call="pwrite64", error="ENOSPC", nth=2),
+    Case(kind="middling", call="fsync", error="EIO"),
     Case(kind="large", call="openat", error="ENOSPC"),
     Case(kind="large", call="fallocate", error="ENOSPC"),
     Case(kind="large", call="fallocate", error="EOPNOTSUPP", first=("complete", "new")),
@@ -101,6 +103,17 @@ CASES = (
         nth=2,
         first=("retry", "new"),
         left=frozenset({JOURNAL}),
+    ),
+    *(
+        Case(kind="middling", call=call, error=error)
+        for call, error in (
+            ("openat", "EIO"),
+            ("pwrite64", "EIO"),
+            ("fsync", "ENOSPC"),
+            ("close", "EIO"),
+            ("renameat", "EIO"),
+        )
+        if IS_WHOLE
     ),
 )
 
