@@ -168,7 +168,7 @@ def _claimed(answered: Sequence[Row], task: Row) -> list[Claimed]:
     for (
         _, sub_task_id, source, target, status, attempt, condition_modify_ns, condition_size, bytes_total, bytes_done,
         actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, started_ns,
-        ended_ns, lane, rival, checkpoint, tidy, failures,
+        ended_ns, lane, rival, checkpoint, tidy, failures, begun,
     ) in answered:  # fmt: skip
         if condition_modify_ns is None and condition_size is None:
             condition = _NO_CONDITION
@@ -182,7 +182,11 @@ def _claimed(answered: Sequence[Row], task: Row) -> list[Claimed]:
             bytes_total, bytes_done, actual_bytes, moving_ns, detail, error_code, error_message, started_ns or None,
             ended_ns or None,
         )  # fmt: skip
-        made.append(Claimed(held, _LANES[lane], action, policy, path, storage, rival, checkpoint, bool(tidy), failures))
+        made.append(
+            Claimed(
+                held, _LANES[lane], action, policy, path, storage, rival, checkpoint, bool(tidy), failures, bool(begun)
+            )
+        )
     return made
 
 
@@ -198,8 +202,10 @@ def rescue(session: Session, now_ns: int, owner: str | None) -> int:
 
 
 def rescue_all(session: Session) -> int:
-    """Void every lease; how many sub-tasks that frees. Nothing waits longer than it can have been asked to."""
-    session.run("claims.hasten", latest_ns=session.now_ns + WAIT_MAX_NS, due_ns=session.now_ns)
+    """Void every lease; how many sub-tasks that frees. Nothing waits longer than it can have been asked to, and what is to be
+    cleared not at all."""
+    if session.run("claims.hasten", latest_ns=session.now_ns + WAIT_MAX_NS, due_ns=session.now_ns):
+        session.ring()
     return _release(session, [row["owner"] for row in session.rows("claims.owners")])
 
 

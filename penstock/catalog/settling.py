@@ -183,6 +183,7 @@ def _go_again(session: Session, settlement: Settlement, row: Row, tally: Tally) 
         guarantee=settlement.guarantee or row["guarantee"],
         note=settlement.note or row["note"],
         checkpoint=settlement.checkpoint or row["checkpoint"],
+        begun=int(settlement.begun or row["begun"]),
         bytes_total=bytes_total,
         bytes_done=bytes_done,
         actual_bytes=actual_bytes,

@@ -229,6 +229,7 @@ class Claimed(NamedTuple):
     checkpoint: str  # JSON of transfer.Checkpoint, "" when there is none: the catalog does not look inside
     tidy: bool
     failures: int  # attempts that have ended in RETRY (or a mover's death while begun), for attempts_max
+    begun: bool  # an attempt has left helper files, or ended without a word on it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,7 +277,7 @@ class Settling(StrEnum):
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of one attempt as the catalog keeps it; counts only where `attempt` is still the row's.
+    """The end of one attempt as the catalog keeps it; counts only where `attempt` is still the row's. `begun` as in Claimed.
 
     A Struct, because there are thousands a second and a frozen dataclass takes ten times as long to make.
     """
@@ -297,6 +298,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     guarantee: str = ""
     note: str = ""
     checkpoint: str = ""
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -241,7 +241,7 @@ class Mover:
             ):
                 outcome = yield from self._move(transfer, root=root, store=store, hooks=running, lane=lane)
         except (StoppedError, FencedError):
-            return replace(not_begun(transfer), checkpoint=running.record)
+            return replace(not_begun(transfer), checkpoint=running.record, begun=True)
         except TransferError as error:
             verdict = Verdict.RETRY if error.waiting_helps else Verdict.FAILED
             return _trouble(running, verdict, error.code, str(error), error.retry_after_s)
@@ -254,11 +254,11 @@ class Mover:
         except MemoryError as error:
             telemetry.failure("mover.no_memory", error, sub_task_id=transfer.sub_task_id, at=_origin(error))
             words = "the mover gets no memory now: free some, or raise its limit"
-            return _trouble(running, Verdict.RETRY, FailureCode.IO_ERROR, words, None)
+            return replace(_trouble(running, Verdict.RETRY, FailureCode.IO_ERROR, words, None), begun=True)
         except Exception as error:  # noqa: BLE001  (told with its traceback, and an outcome that is tried again)
             telemetry.failure("mover.unexpected", error, sub_task_id=transfer.sub_task_id, at=_origin(error))
             words = f"unexpected {type(error).__name__}: {error}"
-            return _trouble(running, Verdict.RETRY, FailureCode.INTERNAL, words, None)
+            return replace(_trouble(running, Verdict.RETRY, FailureCode.INTERNAL, words, None), begun=True)
         if outcome.code is FailureCode.FILE_SYSTEM_UNAVAILABLE:
             self._harbour.doubt_root(transfer.file_system_id)
         return outcome

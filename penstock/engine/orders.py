@@ -122,6 +122,7 @@ def order_of(claimed: Claimed, registry: Registry, options: RetryOptions, *, now
         condition=row.condition,
         checkpoint=checkpoint,
         first_attempt_ns=row.started_ns or now_ns,
+        begun=claimed.begun,
     )
     return Order(
         transfer=transfer,

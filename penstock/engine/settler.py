@@ -6,6 +6,7 @@ take now is kept and tried again, so it is never lost while this process lives. 
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
@@ -157,9 +158,9 @@ class Settler:
             self._recorder.forget(flight.attempt)
             if flight.attempt in death.begun and not death.ordered:
                 chance = Chance(now_ns=self._now_ns(), jitter=self._jitter())
-                self._pending.append(mover_died(_ending(flight), self._options, chance, words=death.reason))
+                self._pending.append(mover_died(_ending_untold(flight), self._options, chance, words=death.reason))
             else:
-                self._pending.append(returned(_ending(flight)))
+                self._pending.append(returned(_ending_untold(flight)))
         self._wake()
         self._room()
 
@@ -235,3 +236,8 @@ def _ending(flight: Flight) -> Ending:
             detail=progress.detail,
         )
     return Ending(order=flight.order, canceling=flight.canceling, amounts=amounts, checkpoint=flight.checkpoint)
+
+
+def _ending_untold(flight: Flight) -> Ending:
+    """Also of what had not begun, by what is known here: it may have begun right before the end."""
+    return dataclasses.replace(_ending(flight), is_untold=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from penstock.catalog.verbs import Settlement, Settling
 from penstock.engine.checkpoints import written
 from penstock.engine.options import NS_PER_S, RetryOptions, to_ns
@@ -31,12 +33,16 @@ OUTAGES = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """What is known when an attempt ends: its order, whether it is being canceled by now, the newest numbers and record."""
+    """What is known when an attempt ends: its order, whether it is being canceled by now, the newest numbers and record.
+
+    `is_untold`: its mover was gone before it could say how it ended, or whether it had begun.
+    """
 
     order: Order
     canceling: bool
     amounts: Amounts
     checkpoint: Checkpoint | None
+    is_untold: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +65,9 @@ def settlement_of(outcome: Outcome, ending: Ending, options: RetryOptions, chanc
         case Verdict.LARGE:
             return _settlement(ending, Settling.LARGE, outcome=outcome)
         case Verdict.CANCELED if ending.order.farewell is not None and not ending.canceling:
-            return _settlement(ending, Settling.FAILED, reason=ending.order.farewell)
+            return replace(_settlement(ending, Settling.FAILED, reason=ending.order.farewell), tidy=outcome.tidy)
         case Verdict.CANCELED:
-            return _settlement(ending, Settling.CANCELED)
+            return replace(_settlement(ending, Settling.CANCELED), tidy=outcome.tidy)
         case Verdict.FAILED:
             return _failed(outcome, ending, options, chance)
         case Verdict.RETRY:
@@ -246,4 +252,5 @@ def _settlement(
         guarantee=(outcome.guarantee or "") if outcome is not None else "",
         note=outcome.note if outcome is not None else "",
         checkpoint=written(kept),
+        begun=ending.is_untold if outcome is None else outcome.begun,
     )

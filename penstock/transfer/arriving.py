@@ -50,6 +50,9 @@ def let_go(attempt: Attempt, place: Place, partial: PartialFile) -> None:
     try:
         if not attempt.is_fenced and partial.discard():
             place.sync()
+    except OSError:
+        attempt.has_begun = True
+        raise
     finally:
         partial.close()
 

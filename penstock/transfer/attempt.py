@@ -64,7 +64,7 @@ class Attempt:
     stopped: StopReason | None = None
     note: str = ""
     has_sent: bool = False  # something that may have changed the store
-    has_begun: bool = False  # a partial file that is kept for the next attempt
+    has_begun: bool = False  # helper files of an import, which are kept for the next attempt
     _stoppable: Store | None = None
     _withdraws: bool = False
     _given_up_ns: int | None = None
@@ -162,8 +162,8 @@ class Attempt:
 
     @property
     def may_have_begun(self) -> bool:
-        """Whether helper files of an import may lie beside its target. An earlier attempt could not say so if it was killed."""
-        return self.has_begun or self.transfer.attempt > 1 or self.transfer.intent is Intent.TIDY
+        """Whether helper files of an import may lie beside its target."""
+        return self.has_begun or self.transfer.begun or self.transfer.intent is Intent.TIDY
 
     @property
     def stoppable(self) -> Store:
@@ -276,6 +276,7 @@ class Attempt:
             guarantee=guarantee,
             note=self.note,
             checkpoint=self.checkpoint,
+            begun=self.has_begun,
         )
 
     def published(self, detail: FileDetail, guarantee: Guarantee) -> Outcome:

@@ -110,6 +110,7 @@ class _LargeImport:
                 is_changed |= self._partial.discard()
             if is_changed:
                 self._place.sync()
+            self._attempt.has_begun = False
         except OSError as error:
             raise self._place.refusal(error) from error
 
@@ -142,6 +143,7 @@ class _LargeImport:
         partial = self._partial = self._place.reopen_partial()
         if partial is None:
             return None
+        self._attempt.has_begun = True
         found = None if partial.is_shared() else self._place.reopen_journal()
         if found is not None:
             self._journal, recorded = found

@@ -112,14 +112,14 @@ def _stopped(attempt: Attempt, error: Exception) -> Callable[[], Outcome]:
 def _fail(attempt: Attempt, error: TransferError) -> Outcome:
     """FAILED is final, so nothing may be left behind; while that cannot be done yet, it is tried again."""
     try:
-        withdrawal.leave_nothing(attempt)
+        may_come_back = withdrawal.leave_nothing(attempt)
     except (StoreError, TransferError, OSError) as caught:
         left = _known(attempt, caught)
         words = f"{error}; what was begun could not be removed: {left}"
         is_mendable = left.waiting_helps or left.code is FailureCode.PERMISSION_DENIED
         verdict = Verdict.RETRY if is_mendable else Verdict.FAILED
         return replace(attempt.outcome(verdict), code=error.code, message=words, retry_after_s=left.retry_after_s)
-    return _described(attempt.outcome(Verdict.FAILED), error)
+    return _described(replace(attempt.outcome(Verdict.FAILED), tidy=may_come_back), error)
 
 
 _ENDINGS: dict[Intent, Callable[[Attempt], Outcome]] = {

@@ -59,6 +59,11 @@ class Place:
             self._root.require_base(self._base)  # the rest is made when there is something to put into it
 
     @property
+    def is_there(self) -> bool:
+        """Whether the directory exists."""
+        return self._held is not None
+
+    @property
     def directory(self) -> int:
         """The directory's descriptor, -1 while it does not exist."""
         return -1 if self._held is None else self._held.descriptor

@@ -53,7 +53,8 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     `path` is relative to the file system's root, `key` is the object's key; neither begins with `/`. `base` is the dataflow's
     FileSystemPath, relative likewise ("" is the root itself): it must exist, what lies below it may be made on import.
     `rival` is the other way to read an ambiguous source (a path for an export, a key for an import; "" when there is none): if
-    both readings exist the attempt fails as AmbiguousSource. `first_attempt_ns` is when the first attempt began.
+    both readings exist the attempt fails as AmbiguousSource. `first_attempt_ns` is when the first attempt began. `begun`: an earlier
+    attempt has left helper files of an import, or could not say so.
     """
 
     sub_task_id: str
@@ -71,6 +72,7 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     condition: Condition
     checkpoint: Checkpoint | None
     first_attempt_ns: int
+    begun: bool = False
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -115,7 +117,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     note: str = ""
     checkpoint: Checkpoint | None = None  # what must stay known for the next attempt
     retry_after_s: float | None = None
-    tidy: bool = False  # a journal was kept beside the target: send a TIDY once this outcome is settled
+    tidy: bool = False  # helper files were kept, or may come back: send a TIDY once this outcome is settled
+    begun: bool = False  # helper files are kept for the next attempt
 
 
 class StopReason(StrEnum):

@@ -5,6 +5,8 @@ Also TIDY, and the cleaning up after a failure that is final. Calls `place`, `up
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from penstock.errors import BucketNotFoundError, FailureCode, StoreUnavailableError, TransferError
 from penstock.model import ConflictPolicy, Direction, FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo
@@ -24,39 +26,44 @@ _OWN_MAX = 64
 
 
 def withdraw(attempt: Attempt) -> Outcome:
-    """CANCELED with nothing left behind, or COMPLETE. Raises StoreError, TransferError (the reason why not yet), FencedError."""
+    """CANCELED with nothing left behind, or COMPLETE. Raises StoreError, TransferError (the reason why not yet), FencedError.
+
+    `tidy` asks to look there once more: what was begun went away together with its directory.
+    """
     attempt.begin_withdrawal()
     if _was_refused(attempt):
         return attempt.outcome(Verdict.CANCELED)
     if attempt.transfer.direction is Direction.IMPORT:
-        finished = _remove_local(attempt)
-    elif attempt.left_nothing:
-        finished = None
-    else:
-        finished = _withdraw_remote(attempt)
+        return _withdraw_local(attempt)
+    finished = None if attempt.left_nothing else _withdraw_remote(attempt)
     return finished or attempt.outcome(Verdict.CANCELED)
 
 
 def tidy(attempt: Attempt) -> Outcome:
-    """The outcome is settled: remove what was kept for recovery only. Raises as `withdraw`."""
-    leave_nothing(attempt)
+    """The outcome is settled: remove what was kept for recovery only. Raises as `withdraw`, also while it may come back."""
+    if leave_nothing(attempt):
+        raise _gone_along(attempt)
     return attempt.outcome(Verdict.TIDIED)
 
 
-def leave_nothing(attempt: Attempt) -> None:
-    """Remove partial file and journal, or the unfinished upload; never anything published. Raises as `withdraw`."""
+def leave_nothing(attempt: Attempt) -> bool:
+    """Remove partial file and journal, or the unfinished upload; never anything published. Raises as `withdraw`.
+
+    True where they may be back later, with the directory that is missing now.
+    """
     attempt.begin_withdrawal()
     if _was_refused(attempt):
-        return
+        return False
     if attempt.transfer.direction is Direction.EXPORT:
         _clear_upload(attempt)
-        return
+        return False
     attempt.root.check()
     try:
         with Place(attempt.root, attempt.transfer) as place:
             _remove_helpers(place)
+            return not place.is_there and attempt.may_have_begun
     except TransferError as error:
-        _require_nothing_there(attempt, error)
+        return _may_come_back(attempt, error)
 
 
 def _was_refused(attempt: Attempt) -> bool:
@@ -69,28 +76,30 @@ def _was_refused(attempt: Attempt) -> bool:
     return False
 
 
-def _remove_local(attempt: Attempt) -> Outcome | None:
-    """The outcome, if the file was published before the withdrawal."""
+def _withdraw_local(attempt: Attempt) -> Outcome:
+    """COMPLETE, if the file was published before the withdrawal."""
     attempt.root.check()
     try:
         with Place(attempt.root, attempt.transfer) as place:
             finished = finished_earlier(attempt, place)
-            if finished is None:
-                _remove_helpers(place)
-            return finished
+            if finished is not None:
+                return finished
+            _remove_helpers(place)
+            may_come_back = not place.is_there and attempt.may_have_begun
     except TransferError as error:
-        _require_nothing_there(attempt, error)
-        return None
+        may_come_back = _may_come_back(attempt, error)
+    return replace(attempt.outcome(Verdict.CANCELED), tidy=may_come_back)
 
 
-def _require_nothing_there(attempt: Attempt, error: TransferError) -> None:
-    """Raises TransferError, unless that error says that no helper file of ours can lie beside the target.
+def _may_come_back(attempt: Attempt, error: TransferError) -> bool:
+    """Raises TransferError, unless that error says that no helper file of ours lies beside the target now.
 
     A directory that is missing (`Place` takes that for empty, but for the dataflow's own) was never made, or is removed with all
-    that was in it. Whether it was moved away instead nobody can tell, and directories not made yet are too common to wait for.
+    that was in it: nobody waits for that. Or it was moved away, which nobody can tell, and is back one day with what was begun:
+    True where that may be.
     """
     if error.code is FailureCode.BASE_NOT_FOUND:
-        return
+        return attempt.may_have_begun
     if error.code not in _BARRED:
         raise error
     if attempt.may_have_begun:
@@ -101,6 +110,13 @@ def _require_nothing_there(attempt: Attempt, error: TransferError) -> None:
             " from it, and then what is in its place"
         )
         raise TransferError(error.code, words, waiting_helps=True) from error
+    return False
+
+
+def _gone_along(attempt: Attempt) -> TransferError:
+    """As code one that waits longer and longer."""
+    words = f"/{attempt.transfer.path}: its directory is missing, and may come back with helper files in it"
+    return TransferError(FailureCode.FILE_SYSTEM_UNAVAILABLE, words, waiting_helps=True)
 
 
 def _withdraw_remote(attempt: Attempt) -> Outcome | None:

@@ -60,7 +60,7 @@ UPDATE sub_tasks
  WHERE number IN (SELECT number FROM claimable)
 RETURNING number, sub_task_id, source, target, status, attempt, condition_modify_ns, condition_size, bytes_total, bytes_done,
     actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, started_ns, ended_ns,
-    lane, rival, checkpoint, tidy, failures;
+    lane, rival, checkpoint, tidy, failures, begun;
 
 -- wake: what waits for a time because its bucket had not answered; why is told no more, but for what is to be withdrawn
 UPDATE sub_tasks
@@ -76,8 +76,9 @@ UPDATE sub_tasks
 INSERT INTO leases (owner, until_ns) VALUES (:owner, :until_ns)
 ON CONFLICT (owner) DO UPDATE SET until_ns = excluded.until_ns;
 
--- hasten: what would be due too late is due now
-UPDATE sub_tasks SET due_ns = :due_ns WHERE queue <> '' AND due_ns > 0 AND due_ns > :latest_ns;
+-- hasten: what would be due too late is due now, and so is what is to be cleared: who starts looks at that once
+UPDATE sub_tasks SET due_ns = :due_ns
+ WHERE queue <> '' AND due_ns > 0 AND due_ns > CASE WHEN queue = 'clear' THEN CAST(:due_ns AS BIGINT) ELSE CAST(:latest_ns AS BIGINT) END;
 
 -- overdue: owners whose lease has ended
 SELECT owner FROM leases WHERE until_ns < :now_ns ORDER BY owner;
@@ -95,9 +96,9 @@ UPDATE sub_tasks SET error_code = :error_code, error_message = :error_message
  WHERE number = :number AND attempt = :attempt AND owner <> ''
    AND (error_message = '' OR error_code = :waiting) AND status IN ({when sub_task.withdraw});
 
--- release: what an owner held can be claimed again
+-- release: what an owner held can be claimed again; what had become of it nobody has said
 UPDATE sub_tasks
-   SET owner = '', due_ns = 0,
+   SET owner = '', due_ns = 0, begun = 1,
        queue = CASE WHEN status IN ({before sub_task.fail}) THEN lane || '-again' ELSE 'clear' END
  WHERE owner <> '' AND owner = :owner;
 

@@ -5,7 +5,7 @@ SELECT sub_task_id, number, attempt, status, data_flow_number, task_number, byte
 -- known: leased sub-tasks among these with all that an attempt may leave standing
 SELECT sub_task_id, number, attempt, status, data_flow_number, task_number, bytes_total, lane, progress_attempt, bytes_done,
     actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, guarantee, note,
-    checkpoint
+    checkpoint, begun
   FROM sub_tasks WHERE number IN ({list numbers}) AND owner <> '' {for_update};
 
 -- end: final statuses with all that came of them
@@ -31,7 +31,7 @@ UPDATE sub_tasks
        bytes_total = :bytes_total, bytes_done = :bytes_done, actual_bytes = :actual_bytes, moving_ns = :moving_ns,
        detail_modify_ns = :detail_modify_ns, detail_size = :detail_size, detail_checksum = :detail_checksum,
        error_code = :error_code, error_message = :error_message, guarantee = :guarantee, note = :note,
-       checkpoint = :checkpoint
+       checkpoint = :checkpoint, begun = :begun
  WHERE number = :number AND attempt = :attempt AND owner <> '' AND status = :before;
 
 -- tidied: nothing is kept for recovery any more

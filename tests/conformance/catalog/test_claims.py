@@ -382,6 +382,22 @@ async def test_a_pause_that_was_written_before_the_clock_was_put_back_ends_with_
     assert await claimed_ids(book, task) == [claimed.sub_task.sub_task_id]
 
 
+@pytest.mark.parametrize("settling", [Settling.COMPLETE, Settling.CANCELED])
+async def test_a_start_looks_at_once_at_what_is_to_be_cleared(book: Book, settling: Settling) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    sub_task = await book.file(flow, task)
+    claimed = await book.claim_one(task)
+    await book.cancel(flow, task, sub_task)
+    await book.settle(claimed, settling, tidy=True)
+    await book.settle(await book.claim_one(task), Settling.RETRY, due_ns=book.clock.ns + 900 * SECOND_NS)
+    assert await claimed_ids(book, task) == []
+    assert await book.catalog.doorbell.wait(0)
+    await book.catalog.rescue_all()
+    assert await book.catalog.doorbell.wait(0)
+    assert await claimed_ids(book, task) == [sub_task]
+
+
 async def test_a_start_shortens_no_other_pause(book: Book) -> None:
     flow = await book.flow()
     task = await book.stream(flow)

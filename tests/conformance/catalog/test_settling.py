@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from penstock.catalog.verbs import Claimed, ProgressUpdate, Settlement, Settling
+from penstock.catalog.verbs import Claimed, ClaimLane, ProgressUpdate, Settlement, Settling
 from penstock.errors import FencedError
 from penstock.model import FileDetail, SubTaskStatus, TaskCounters
 from tests.fixtures.ledger import SECOND_NS, Book, settlement
@@ -183,6 +183,26 @@ async def test_a_checkpoint_is_there_for_the_next_attempt_also_after_a_restart(b
     await book.settle(last, **FIGURES)
     with pytest.raises(FencedError):
         await book.catalog.checkpoint(sub_task, last.sub_task.attempt, "too late")
+
+
+@pytest.mark.parametrize("settling", [Settling.RETRY, Settling.WAITING, Settling.RETURNED, Settling.LARGE])
+async def test_that_something_was_begun_is_never_forgotten(book: Book, settling: Settling) -> None:
+    _, task, claimed = await running(book)
+    assert not claimed.begun
+    lane = ClaimLane.LARGE if settling is Settling.LARGE else ClaimLane.SMALL
+    for begun, known in ((False, False), (True, True), (False, True)):
+        await book.settle(claimed, settling, begun=begun)
+        claimed = await book.claim_one(task, lane)
+        assert claimed.begun is known
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+async def test_of_what_nobody_has_told_the_end_it_may_have_begun(book: Book, cancels: bool) -> None:
+    flow, task, claimed = await running(book)
+    if cancels:
+        await book.cancel(flow, task, claimed.sub_task.sub_task_id)
+    await book.catalog.rescue_all()
+    assert (await book.claim_one(task)).begun
 
 
 async def test_a_checkpoint_is_kept_while_canceling(book: Book) -> None:

@@ -12,7 +12,7 @@ import pytest
 from penstock.catalog.verbs import ClaimLane, DataFlowQuery, Health, Settling
 from penstock.errors import CatalogError, DataFlowNotFoundError, DependencyViolationError, InvalidStateError
 from penstock.model import DataFlow, DataFlowStatus, SubTaskStatus, TaskAction, TaskStatus
-from tests.fixtures.ledger import FS, SECOND_NS, Book
+from tests.fixtures.ledger import FS, SECOND_NS, Book, make_older
 
 pytestmark = pytest.mark.anyio
 
@@ -288,7 +288,7 @@ async def test_a_catalog_of_before_the_setting_is_brought_along(book: Book) -> N
         for table in ("data_flows", "tasks"):
             older.execute(f"DROP INDEX {table}_due")
             older.execute(f"ALTER TABLE {table} DROP COLUMN due_ns")
-        older.execute("DROP TABLE last_number")
+        make_older(older)
         older.execute("DELETE FROM schema_versions WHERE version >= 3")
     book.bounds = replace(book.bounds, transition_delay_s=DELAY_S)
     await book.open()

@@ -116,18 +116,78 @@ def test_what_was_begun_is_removed_once_its_directory_is_back(
         within.write_bytes(b"")
     else:
         within.symlink_to("/" if instead == "link that leads out" else "sub")
-    waited = gate.move(replace(what, attempt=2, intent=intent), store)
+    waited = gate.move(replace(what, attempt=2, intent=intent, begun=True), store)
     expected = FailureCode.TARGET_NOT_DIRECTORY if instead == "file" else FailureCode.OUTSIDE_FILE_SYSTEM
     assert (waited.verdict, waited.code) == (Verdict.RETRY, expected)
     assert all(name in waited.message for name in helpers), (helpers, waited.message)
     within.unlink()
-    if intent is not Intent.MOVE:
-        gone = gate.move(replace(what, attempt=3, intent=intent), store)
-        assert gone.verdict in {Verdict.CANCELED, Verdict.TIDIED}  # what is missing is not waited for
     aside.rename(within)
     again = Intent.WITHDRAW if intent is Intent.MOVE else intent
     gate.move(replace(what, attempt=4, intent=again), store)
     assert gate.helpers() == []
+
+
+@pytest.mark.parametrize("missing", ["base/sub", "base"])
+def test_a_directory_that_is_moved_away_is_looked_at_once_more(gate: Gate, store: MemoryStore, missing: str) -> None:
+    """Who cancels is not kept waiting for it; but it is not forgotten either what was begun in it."""
+    (gate.base / "sub").mkdir()
+    what = transfer(path="base/sub/data.bin")
+    drained = gate.move(what, store, hooks=drain_after(gate, 2))
+    assert drained.begun
+    moved, aside = gate.path / missing, gate.path / "aside"
+    moved.rename(aside)
+    withdrawn = gate.move(replace(what, attempt=2, intent=Intent.WITHDRAW, begun=True), store)
+    assert (withdrawn.verdict, withdrawn.tidy) == (Verdict.CANCELED, True)
+    waits = gate.move(replace(what, attempt=3, intent=Intent.TIDY, begun=True), store)
+    assert (waits.verdict, waits.code) == (Verdict.RETRY, FailureCode.FILE_SYSTEM_UNAVAILABLE)
+    assert "is missing, and may come back" in waits.message
+    aside.rename(moved)
+    assert len(gate.helpers()) == 2
+    tidied = gate.move(replace(what, attempt=4, intent=Intent.TIDY, begun=True), store)
+    assert (tidied.verdict, gate.helpers()) == (Verdict.TIDIED, [])
+
+
+def test_a_failure_in_a_directory_that_is_moved_away_is_looked_at_once_more(gate: Gate, store: MemoryStore) -> None:
+    (gate.base / "sub").mkdir()
+    what = transfer(path="base/sub/data.bin")
+    gate.move(what, store, hooks=drain_after(gate, 2))
+    (gate.base / "sub").rename(gate.path / "aside")
+    store.delete("in/data.bin", version_id="")
+    failed = gate.move(replace(what, attempt=2, begun=True), store)
+    assert (failed.verdict, failed.code, failed.tidy) == (Verdict.FAILED, FailureCode.SOURCE_NOT_FOUND, True)
+
+
+@pytest.mark.parametrize("path", ["base/sub/data.bin", "gone/data.bin"])
+def test_a_directory_in_which_nothing_was_begun_is_not_waited_for(gate: Gate, store: MemoryStore, path: str) -> None:
+    for begins in (True, False):
+        what = transfer(path=path, base=path.partition("/")[0], attempt=5, intent=Intent.WITHDRAW, begun=begins)
+        withdrawn = gate.move(what, store)
+        assert (withdrawn.verdict, withdrawn.tidy, withdrawn.begun) == (Verdict.CANCELED, begins, False)
+
+
+def test_what_is_discarded_is_not_looked_for(gate: Gate, store: MemoryStore) -> None:
+    """A mover that holds the directory while it is moved removes its files itself, and knows that."""
+    (gate.base / "sub").mkdir()
+
+    def go() -> None:
+        (gate.base / "sub").rename(gate.path / "aside")
+        gate.hooks.stop = StopReason.CANCEL
+
+    store.script(Fault("get", nth=2, action=Meanwhile(go)))
+    withdrawn = gate.move(transfer(path="base/sub/data.bin"), store)
+    assert (withdrawn.verdict, withdrawn.tidy, gate.helpers()) == (Verdict.CANCELED, False, [])
+
+
+def test_what_could_not_be_removed_is_told(gate: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.seed("in/data.bin", SMALL)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(posix, "unlink_if_there", refuse)
+    monkeypatch.setattr(os, "fsync", refuse)
+    failed = gate.move(transfer(), store, lane=Lane.SMALL)
+    assert (failed.verdict, failed.begun, len(gate.helpers())) == (Verdict.RETRY, True, 1)
 
 
 def test_a_first_attempt_that_is_canceled_waits_for_what_it_has_begun(gate: Gate, store: MemoryStore) -> None:

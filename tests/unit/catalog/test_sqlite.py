@@ -13,13 +13,14 @@ import msgspec
 import pytest
 
 from penstock import telemetry
+from penstock.catalog import schema_versions
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.database import BrokenConnectionError, Connection, Durability
 from penstock.catalog.rows import digest
 from penstock.catalog.sqlite import SqliteConnection, SqliteDatabase
 from penstock.catalog.verbs import SubTaskQuery
 from penstock.errors import CatalogUnavailableError
-from tests.fixtures.ledger import FS, Book, recount
+from tests.fixtures.ledger import FS, Book, recount, make_older
 
 pytestmark = pytest.mark.anyio
 
@@ -121,9 +122,10 @@ async def test_an_older_ledgers_paths_are_found_as_before(tmp_path: Path, caplog
     assert "catalog.migrat" not in caplog.text, "a new catalog is no news"
     await book.open()
     said = [record.getMessage() for record in caplog.records if record.getMessage().startswith("catalog.migrat")]
+    newest = f"to_schema={schema_versions.files(schema_versions.LEDGER)[-1][0]}"
     assert [line.split()[:2] for line in said] == [
-        ["catalog.migrating", "to_schema=6"],
-        ["catalog.migrated", "to_schema=6"],
+        ["catalog.migrating", newest],
+        ["catalog.migrated", newest],
     ]
     for path in paths:
         for query in (SubTaskQuery(file_system_id=FS, sources=[path]), SubTaskQuery(file_system_id=FS, targets=[path])):
@@ -141,7 +143,7 @@ def _make_older(path: Path) -> None:
     ledger = sqlite3.connect(path)
     ledger.create_function("digest", 1, digest)
     ledger.execute("UPDATE sub_tasks SET source_digest = digest(source), target_digest = digest(target)")
-    ledger.execute("DROP TABLE last_number")
+    make_older(ledger)
     ledger.execute("DELETE FROM schema_versions WHERE version > 4")
     ledger.commit()
     ledger.close()

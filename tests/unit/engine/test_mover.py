@@ -238,6 +238,7 @@ def test_whatever_happens_becomes_an_outcome(
     bench.take(transfer(sub_task_id="a"))
     (outcome,) = bench.ended(1)
     assert (outcome.verdict, outcome.code) == (verdict, code)
+    assert outcome.begun is not isinstance(error, (StoreUnavailableError, TransferError))  # else nobody knows how far it came
     bench.act = lambda running, _: done(running)
     bench.take(transfer(sub_task_id="b"))
     assert bench.ended(2)[1].verdict is Verdict.COMPLETE

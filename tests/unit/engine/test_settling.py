@@ -118,6 +118,27 @@ def test_verdicts_become_settlings(verdict: Verdict, expected: Settling) -> None
     assert got.skipped is (verdict is Verdict.SKIPPED)
 
 
+@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.parametrize("verdict", [Verdict.RETRY, Verdict.RETURNED])
+def test_what_lies_there_still_is_kept_in_mind(verdict: Verdict, begun: bool) -> None:
+    assert settle(verdict, ending(), begun=begun).begun is begun
+
+
+def test_who_cannot_say_may_have_begun() -> None:
+    untold = replace(ending(), is_untold=True)
+    assert mover_died(untold, OPTIONS, CHANCE, words="killed by SIGKILL").begun
+    assert returned(untold).begun
+    assert not returned(ending()).begun
+
+
+@pytest.mark.parametrize("farewell", [None, FAREWELL])
+@pytest.mark.parametrize("tidy", [True, False])
+def test_where_helper_files_may_come_back_the_end_is_to_be_tidied(farewell: Reason | None, tidy: bool) -> None:
+    end = ending(intent=Intent.WITHDRAW, canceling=farewell is None, farewell=farewell)
+    got = settle(Verdict.CANCELED, end, tidy=tidy)
+    assert (got.settling, got.tidy) == (Settling.CANCELED if farewell is None else Settling.FAILED, tidy)
+
+
 def test_permanent_errors_fail_at_once_with_their_reason() -> None:
     got = settle(Verdict.FAILED, ending(), code=FailureCode.SOURCE_NOT_FOUND, message="there is no /a")
     assert (got.settling, got.error_code, got.error_message) == (Settling.FAILED, "SourceNotFound", "there is no /a")

@@ -62,6 +62,7 @@ class End:
             guarantee="atomic" if self.tidy else "",
             note="not compared" if self.skipped else "",
             checkpoint="{}" if self.tidy else "",
+            begun=self.told,
         )
 
 
@@ -138,6 +139,7 @@ class Engine(Stand):
             self.both(self.catalog.rescue(now_ns=self.ns), self.rescued(self.work.overdue()))
         else:
             self.ahead = None  # nobody can have claimed by what was left there
+            self.work.hasten()
             self.both(self.catalog.rescue_all(), self.rescued(list(self.ledger.leases)))
 
     def rescued(self, owners: Sequence[str]) -> Callable[[int], None]:

@@ -92,6 +92,7 @@ class File:
     lane: ClaimLane = ClaimLane.SMALL
     again: bool = False  # it stands before what is new
     tidy: bool = False
+    begun: bool = False
     skipped: bool = False
     bytes_total: int = 0
     bytes_done: int = 0

@@ -110,8 +110,14 @@ class Work:
         misconfigured = self.ledger.flows[file.flow_id].status == DataFlowStatus.MISCONFIGURED
         if running and misconfigured and not file.error_message:
             file.error_code, file.error_message = "StoreUnavailable", WAITS
-        file.owner, file.due_ns = "", 0
+        file.owner, file.due_ns, file.begun = "", 0, True
         file.again = file.again or running
+
+    def hasten(self) -> None:
+        """What is to be cleared waits no longer."""
+        for file in self.ledger.files.values():
+            if self.standing(file) == CLEAR:
+                file.due_ns = min(file.due_ns, self.ledger.now_ns)
 
     def wake(self, bucket: str) -> int:
         """Make due what waits because a bucket had not answered; how many."""
@@ -219,6 +225,7 @@ class Work:
         file.guarantee = settlement.guarantee or file.guarantee
         file.note = settlement.note or file.note
         file.checkpoint = settlement.checkpoint or file.checkpoint
+        file.begun = settlement.begun or file.begun
 
     def _figures(self, file: File, settlement: Settlement, *, anyhow: bool) -> None:
         """An attempt that does not know the size leaves what was known before."""
@@ -265,4 +272,5 @@ def _as_claimed(ledger: Ledger, file: File) -> Claimed:
         checkpoint=file.checkpoint,
         tidy=file.tidy,
         failures=file.failures,
+        begun=file.begun,
     )
