@@ -25,6 +25,7 @@ import uvloop
 from penstock import failpoints, telemetry
 from penstock.api.application import create_api
 from penstock.app.addresses import Addresses, publish_addresses, withdraw_addresses
+from penstock.app.boot import boot_id
 from penstock.app.clock import SteadyClock
 from penstock.app.embedded import listen, url_of
 from penstock.app.emulator_process import EmulatorProcess
@@ -118,6 +119,7 @@ class _Service:
                 SqliteDatabase(self._home.catalog_file, log_bytes_ready=LOG_BYTES_READY),
                 now_ns=self._clock.now_ns,
                 entropy=os.urandom,
+                boot_id=boot_id(os.urandom),
                 bounds=catalog_bounds(self._settings),
             )
             stack.push_async_callback(catalog.close)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -50,7 +51,7 @@ from penstock.catalog.verbs import (
     TaskQuery,
 )
 from penstock.catalog.writer import Ahead, Refused, Verb, Writer
-from penstock.errors import NonceUsedError
+from penstock.errors import CatalogUnavailableError, NonceUsedError
 from penstock.model import DataFlow, SubTask, Task
 from penstock.telemetry import meters
 
@@ -98,14 +99,23 @@ class Catalog:
         *,
         now_ns: Callable[[], int],
         entropy: Callable[[int], bytes],
+        boot_id: str,
         bounds: CatalogBounds = CatalogBounds(),  # noqa: B008  it is frozen
     ) -> Catalog:
-        """Open (and bring to the newest schema) what `database` names. `entropy(n)` gives n bytes of chance."""
+        """Open (and bring to the newest schema) what `database` names. `entropy(n)` gives n bytes of chance.
+
+        `boot_id` is another one in each life of the machine: that tells the end of a process from a power cut.
+        """
         loop = asyncio.get_running_loop()
-        return cls(await asyncio.to_thread(open_hands, database, now_ns, entropy, bounds, loop), SpareNonces(now_ns))
+        hands = await asyncio.to_thread(
+            open_hands, database, now_ns=now_ns, entropy=entropy, boot_id=boot_id, bounds=bounds, loop=loop
+        )
+        return cls(hands, SpareNonces(now_ns))
 
     async def close(self) -> None:
         """Finish what is queued and close the database."""
+        with suppress(CatalogUnavailableError):  # then it was not left in all order, and the next opening sees that
+            await self._work(lambda session: session.run("openings.close"))
         await self._hands.close()
 
     # ------------------------------------------------------------------------------------------------ the API writes
@@ -175,7 +185,10 @@ class Catalog:
     async def cancel_sub_task(
         self, call: Call, file_system_id: str, data_flow_id: str, task_id: str, sub_task_id: str
     ) -> None:
-        """CREATED -> CANCELED, RUNNING -> CANCELING, else InvalidStateError. In every state of dataflow and task."""
+        """CREATED -> CANCELED, RUNNING -> CANCELING, else InvalidStateError. In every state of dataflow and task.
+
+        CREATED -> CANCELING where a power cut may have forgotten that it was begun.
+        """
         await self._step(call, subtasks.cancel, file_system_id, data_flow_id, task_id, sub_task_id)
 
     async def use_nonce(self, nonce: str) -> None:
@@ -254,7 +267,8 @@ class Catalog:
 
         Not synced: a power cut may forget a claim and whatever came of it that nothing durable followed; the same `attempt` is
         then given once more. That harms nobody, since whoever worked on it was on this machine and is gone with it, and what
-        it left elsewhere is known by the sub-task's id (docs/decisions/0009). Every synced commit makes all earlier ones durable.
+        it left elsewhere is known by the sub-task's id (docs/decisions/0009), and looked for: what may have been forgotten
+        counts as begun. Every synced commit makes all earlier ones durable.
         """
         return await self._work(
             lambda session: self._ring.claim(session, demands, owner, lease_until_ns), _UNSYNCED_WORK

@@ -96,6 +96,12 @@ TRANSITIONS: Mapping[Noun, tuple[Step, ...]] = {
         Step(name="claim", before=(_SUB.CREATED,), after=_SUB.RUNNING, cause="claimed by a mover"),
         Step(name="drop", before=(_SUB.CREATED,), after=_SUB.CANCELED, cause="CancelDataFlowSubTask"),
         Step(name="cancel", before=(_SUB.RUNNING,), after=_SUB.CANCELING, cause="CancelDataFlowSubTask"),
+        Step(
+            name="doubt",
+            before=(_SUB.CREATED,),
+            after=_SUB.CANCELING,
+            cause="CancelDataFlowSubTask, a power cut may have forgotten that it was RUNNING",
+        ),
         Step(name="expire", before=(_SUB.CREATED,), after=_SUB.EXPIRED, cause="not started in time"),
         Step(
             name="complete",

@@ -190,13 +190,16 @@ def _why_not(session: Session, file_system_id: str, data_flow_id: str, task_id: 
 
 
 def cancel(session: Session, file_system_id: str, data_flow_id: str, task_id: str, sub_task_id: str) -> None:
-    """End a waiting sub-task at once; have a running one withdrawn."""
+    """End a waiting sub-task at once; have a running one withdrawn, or one that a power cut may have forgotten to be."""
     row = visible(session, file_system_id, data_flow_id, task_id, sub_task_id)
     tally = Tally()
     if session.run("sub_tasks.drop", number=row["number"], now_ns=session.now_ns):
         tally.moved_on(row["data_flow_number"], row["task_number"], row["status"], step(Noun.SUB_TASK, "drop").after)
         if row["turn"] == _FIRST:
             step_up(session, [row["line"]])
+    elif session.run("sub_tasks.doubt", number=row["number"], now_ns=session.now_ns):
+        tally.moved_on(row["data_flow_number"], row["task_number"], row["status"], step(Noun.SUB_TASK, "doubt").after)
+        session.ring()
     elif session.run("sub_tasks.cancel", number=row["number"]):
         tally.moved_on(
             row["data_flow_number"], row["task_number"], SubTaskStatus.RUNNING, step(Noun.SUB_TASK, "cancel").after

@@ -30,6 +30,7 @@ def expire(session: Session, older_than_ns: int, limit: int) -> int:
                 )
                 if row["turn"] == 1:
                     lines.append(row["line"])
+                    session.ring()  # it may have to be cleared
         if left <= 0:
             break
     tally.write(session)

@@ -229,7 +229,7 @@ class Claimed(NamedTuple):
     checkpoint: str  # JSON of transfer.Checkpoint, "" when there is none: the catalog does not look inside
     tidy: bool
     failures: int  # attempts that have ended in RETRY (or a mover's death while begun), for attempts_max
-    begun: bool  # an attempt has left helper files, or ended without a word on it
+    begun: bool  # an attempt has left helper files, or ended without a word on it, or may have been forgotten by a power cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

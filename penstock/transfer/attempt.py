@@ -156,9 +156,9 @@ class Attempt:
 
     @property
     def left_nothing(self) -> bool:
-        """Whether an export can have changed nothing in the store so far. (A power cut may forget a first attempt: then an
-        object that it published stays, as it does where it was forgotten before a cancel.)"""
-        return self.transfer.attempt == 1 and self.transfer.checkpoint is None and not self.has_sent
+        """Whether an export can have changed nothing in the store so far."""
+        is_first = self.transfer.attempt == 1 and not self.transfer.begun  # a power cut may have forgotten one before
+        return is_first and self.transfer.checkpoint is None and not self.has_sent
 
     @property
     def may_have_begun(self) -> bool:

@@ -53,8 +53,8 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     `path` is relative to the file system's root, `key` is the object's key; neither begins with `/`. `base` is the dataflow's
     FileSystemPath, relative likewise ("" is the root itself): it must exist, what lies below it may be made on import.
     `rival` is the other way to read an ambiguous source (a path for an export, a key for an import; "" when there is none): if
-    both readings exist the attempt fails as AmbiguousSource. `first_attempt_ns` is when the first attempt began. `begun`: an earlier
-    attempt has left helper files of an import, or could not say so.
+    both readings exist the attempt fails as AmbiguousSource. `first_attempt_ns` is when the first attempt began. `begun`:
+    an earlier attempt has left helper files of an import, or could not say so, or was forgotten by a power cut.
     """
 
     sub_task_id: str

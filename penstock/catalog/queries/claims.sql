@@ -53,8 +53,9 @@ WITH claimable AS MATERIALIZED (
 )
 UPDATE sub_tasks
    SET status = CASE WHEN status IN ({before sub_task.claim}) THEN {after sub_task.claim} ELSE status END,
-       started_ns = CASE WHEN started_ns = 0 THEN :now_ns ELSE started_ns END,
+       started_ns = CASE WHEN status IN ({before sub_task.claim}) THEN :now_ns ELSE started_ns END,
        attempt = attempt + 1, owner = :owner, queue = '',
+       begun = CASE WHEN attempt = 0 AND number <= (SELECT in_doubt FROM openings) THEN 1 ELSE begun END,
        error_code = CASE WHEN error_message = :waited THEN '' ELSE error_code END,
        error_message = CASE WHEN error_message = :waited THEN '' ELSE error_message END
  WHERE number IN (SELECT number FROM claimable)

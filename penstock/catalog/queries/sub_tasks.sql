@@ -30,9 +30,14 @@ SELECT * FROM sub_tasks
 -- by_numbers: sub-tasks, in any order
 SELECT * FROM sub_tasks WHERE number IN ({list numbers});
 
--- drop: a waiting sub-task is cancelled at once
+-- drop: a waiting sub-task is cancelled at once, unless a power cut may have forgotten that it was begun
 UPDATE sub_tasks SET status = {after sub_task.drop}, queue = '', turn = 0, ended_ns = :now_ns
- WHERE number = :number AND status IN ({before sub_task.drop});
+ WHERE number = :number AND status IN ({before sub_task.drop})
+   AND (turn = 2 OR number > (SELECT in_doubt FROM openings));
+
+-- doubt: such a one is to be withdrawn
+UPDATE sub_tasks SET status = {after sub_task.doubt}, queue = 'clear', started_ns = :now_ns
+ WHERE number = :number AND status IN ({before sub_task.doubt});
 
 -- cancel: a running sub-task is to be withdrawn; one that nobody holds can be claimed for that now
 UPDATE sub_tasks SET status = {after sub_task.cancel}, queue = CASE WHEN owner = '' THEN 'clear' ELSE '' END, due_ns = 0
@@ -42,8 +47,11 @@ UPDATE sub_tasks SET status = {after sub_task.cancel}, queue = CASE WHEN owner =
 SELECT number, task_number, line, turn, created_ns, stopped_before_ns FROM sub_tasks
  WHERE data_flow_number = :data_flow_number AND status = {when sub_task.waiting} ORDER BY number LIMIT :limit;
 
--- expire: it has waited too long
-UPDATE sub_tasks SET status = {after sub_task.expire}, queue = '', turn = 0, ended_ns = :now_ns
+-- expire: it has waited too long; what may have been begun, and forgotten, is to be cleared
+UPDATE sub_tasks
+   SET status = {after sub_task.expire}, turn = 0, ended_ns = :now_ns,
+       tidy = CASE WHEN turn = 1 AND number <= (SELECT in_doubt FROM openings) THEN 1 ELSE 0 END,
+       queue = CASE WHEN turn = 1 AND number <= (SELECT in_doubt FROM openings) THEN 'clear' ELSE '' END
  WHERE number = :number AND status IN ({before sub_task.expire});
 
 -- page_of_data_flow: numbers of a dataflow's sub-tasks, newest first

@@ -75,6 +75,14 @@ FAULTS = {
         right="settling.settle(session, settlements)) if",
         wrong="settling.settle(session, settlements), _UNSYNCED_WORK) if",
     ),
+    "what was forgotten is canceled unlooked at": Fault(
+        right="AND (turn = 2 OR number > (SELECT in_doubt FROM openings))", wrong=""
+    ),
+    "what was forgotten was never begun": Fault(
+        right="begun = CASE WHEN attempt = 0 AND number <= (SELECT in_doubt FROM openings) THEN 1 ELSE begun END",
+        wrong="begun = begun",
+    ),
+    "of whom nothing was heard has not begun": Fault(right="due_ns = 0, begun = 1,", wrong="due_ns = 0,"),
     "a checkpoint is not synced": Fault(
         module=catalog,
         right="settling.checkpoint(session, sub_task_id, attempt, record))",

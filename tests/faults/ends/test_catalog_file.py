@@ -34,6 +34,7 @@ class HastyBook(Book):
             SqliteDatabase(self.path, busy_wait_s=BUSY_S),
             now_ns=self.clock,
             entropy=self.chance.randbytes,
+            boot_id="boot",
             bounds=CatalogBounds(),
         )
         return self

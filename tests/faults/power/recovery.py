@@ -19,6 +19,7 @@ from pathlib import Path
 from penstock.app.registry import embed
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.sqlite import SqliteDatabase
+from penstock.catalog.verbs import Call
 from penstock.engine.engine import Engine
 from penstock.engine.local import LocalExecutorOptions
 from penstock.engine.messages import MoverLimits
@@ -29,6 +30,7 @@ from penstock.settings.reading import load_registry
 from penstock.stores.base import Store
 from penstock.stores.credentials import load_credentials
 from penstock.stores.opening import open_store
+from penstock.transfer import names
 from tests.faults.matrix.smallservice import LIMITS
 from tests.faults.power.keptmovers import KeptMovers
 from tests.faults.power.recording import FINAL, HELPERS, File, Recording
@@ -39,6 +41,7 @@ from tests.fixtures.waiting import seen_until
 
 PATIENCE_S = 20.0
 THEIRS = b"what somebody else wrote"
+LATER = "the machine's life after the power cut"
 OPTIONS = EngineOptions(retry=RetryOptions(waits_s=(0.05, 0.1, 0.2, 0.5), tidy_wait_s=0.05))
 MOVER_LIMITS = MoverLimits(small_files=8, small_threads=4, large_files=2, sweep_threads=1, transfer=LIMITS)
 
@@ -77,6 +80,42 @@ class Recoverer:
         await self.movers.end()
         if self._shared is not None:
             self._shared.stop()
+
+    async def cancel(self, state: State, *, boot_id: str = LATER) -> bool:
+        """Go on after that power cut, and cancel everything first. AssertionError, TimeoutError say what must not be.
+
+        Whether something had been begun of which the catalog knows nothing is the answer; if not nothing is done.
+        """
+        home = self.check_promises(state)
+        waiting = [one for one in self._recording.facts.files if _statuses(home).get(one.sub_task_id) == "CREATED"]
+        if not waiting:
+            return False
+        shore = self._shared or self._start_shore(home.emulator)
+        try:
+            if not any(self._is_begun(file, home, shore) for file in waiting):
+                return False
+            await self._serve(home, shore, boot_id=boot_id, cancels=True)
+            self._judge_canceled(home, shore)
+        finally:
+            if shore is not self._shared:
+                shore.stop()
+        return True
+
+    def _is_begun(self, file: File, home: Home, shore: Shore) -> bool:
+        """Whether there is anything of it, where it is to be or on its way there."""
+        if not self._recording.facts.way.is_import:
+            with closing(self._truth(home, shore)) as store:
+                return any(one.key == file.path for one in store.list_objects(prefix=file.path).objects)
+        target = home.path / "filesystem" / file.path
+        return (target.parent / names.partial_name(file.sub_task_id).decode()).exists()
+
+    def _judge_canceled(self, home: Home, shore: Shore) -> None:
+        recount(home.catalog_file)
+        ended = _statuses(home)
+        assert set(ended.values()) <= {"COMPLETE", "CANCELED"}, _messages(home)
+        for file in self._recording.facts.files:
+            if ended.get(file.sub_task_id) == "CANCELED":
+                assert not self._is_begun(file, home, shore), f"{file.path} is CANCELED, and there"
 
     async def run(self, state: State, *, overtaken: bool = False) -> bool:
         """Go on after that power cut. AssertionError says what must not be.
@@ -163,13 +202,18 @@ class Recoverer:
 
     # ----------------------------------------------------------------------------------------------------------- going on
 
-    async def _serve(self, home: Home, shore: Shore) -> None:
+    async def _serve(self, home: Home, shore: Shore, *, boot_id: str = LATER, cancels: bool = False) -> None:
         """Until all files have ended and nothing is left behind."""
         registry = embed(load_registry(home), endpoint=shore.endpoint, region=shore.region)
         catalog = await Catalog.open(
-            SqliteDatabase(home.catalog_file), now_ns=time.time_ns, entropy=random.Random(str(home.path)).randbytes
+            SqliteDatabase(home.catalog_file),
+            now_ns=time.time_ns,
+            entropy=random.Random(str(home.path)).randbytes,
+            boot_id=boot_id,
         )
         try:
+            if cancels:
+                await _cancel_all(catalog, home)
             engine = Engine(
                 catalog=catalog,
                 executor=self.movers,
@@ -194,6 +238,10 @@ class Recoverer:
         finally:
             await catalog.close()
 
+    def _truth(self, home: Home, shore: Shore) -> Store:
+        registry: Registry = embed(load_registry(home), endpoint=shore.endpoint, region=shore.region)
+        return self._open_bucket(replace(registry.buckets[self._bucket], endpoint=shore.endpoint))
+
     def _open_bucket(self, bucket: Bucket) -> Store:
         return open_store(bucket, load_credentials(self._secrets, bucket.name))
 
@@ -217,8 +265,7 @@ class Recoverer:
             self._judge_bucket(home, shore, moved)
 
     def _judge_bucket(self, home: Home, shore: Shore, moved: Sequence[File]) -> None:
-        registry: Registry = embed(load_registry(home), endpoint=shore.endpoint, region=shore.region)
-        with closing(self._open_bucket(replace(registry.buckets[self._bucket], endpoint=shore.endpoint))) as store:
+        with closing(self._truth(home, shore)) as store:
             for file in moved:
                 with store.get(file.path) as stream:
                     body = bytearray(stream.length_bytes)
@@ -241,6 +288,20 @@ async def recoverer(recording: Recording, path: Path) -> AsyncIterator[Recoverer
             yield made
         finally:
             await made.end()
+
+
+async def _cancel_all(catalog: Catalog, home: Home) -> None:
+    """Of what is live."""
+    found = (
+        "SELECT file_system_id, data_flow_id, task_id, sub_task_id FROM sub_tasks"
+        " JOIN tasks ON tasks.number = sub_tasks.task_number"
+        " JOIN data_flows ON data_flows.number = sub_tasks.data_flow_number"
+        " WHERE sub_tasks.status IN ('CREATED', 'RUNNING')"
+    )
+    with closing(sqlite3.connect(home.catalog_file)) as ledger:
+        live = ledger.execute(found).fetchall()
+    for ids in live:
+        await catalog.cancel_sub_task(Call(access_key_id="key", action="Cancel"), *ids)
 
 
 def _statuses(home: Home) -> Mapping[str, str]:

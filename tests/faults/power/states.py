@@ -68,6 +68,12 @@ class States:
                 found[self.disk(state).digest()] = state
         return sorted(found.values(), key=lambda state: state.line)
 
+    def forgetful(self) -> Iterator[State]:
+        """At each moment the disk that lacks what the catalog has not synced, and nothing else."""
+        for line in self._moments:
+            if any(self._is_of_catalog(number) for number in self.pending(line)):
+                yield next(state for state in self._at(line) if state.how == "tree kept")
+
     def some(self, count: int, chance: random.Random) -> list[State]:
         """So many of them, at moments spread over the whole record."""
         step = len(self._moments) / count

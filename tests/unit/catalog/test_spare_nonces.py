@@ -38,7 +38,9 @@ async def fill(catalog: Catalog) -> int:
 
 async def test_while_the_disk_is_full_reads_go_on_and_are_not_replayed(tmp_path: Path) -> None:
     book = Book(tmp_path / "catalog.db")
-    catalog = await Catalog.open(FullDatabase(book.path), now_ns=book.clock, entropy=random.Random(1).randbytes)
+    catalog = await Catalog.open(
+        FullDatabase(book.path), now_ns=book.clock, entropy=random.Random(1).randbytes, boot_id="boot"
+    )
     book.catalog = catalog
     spare = await fill(catalog)
     assert spare > 0

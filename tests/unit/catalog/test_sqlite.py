@@ -20,7 +20,7 @@ from penstock.catalog.rows import digest
 from penstock.catalog.sqlite import SqliteConnection, SqliteDatabase
 from penstock.catalog.verbs import SubTaskQuery
 from penstock.errors import CatalogUnavailableError
-from tests.fixtures.ledger import FS, Book, recount, make_older
+from tests.fixtures.ledger import FS, Book, make_older, recount
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +37,7 @@ class TightDatabase(SqliteDatabase):
 
 
 async def open_catalog(database: SqliteDatabase) -> Catalog:
-    return await Catalog.open(database, now_ns=time.time_ns, entropy=os.urandom)
+    return await Catalog.open(database, now_ns=time.time_ns, entropy=os.urandom, boot_id="boot")
 
 
 async def test_a_full_disk_accepts_nothing_says_so_and_recovers(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ FORBIDDEN = re.compile(
     r"REPLACE|GREATEST|LEAST|printf|instr|NULLS)\b",
     re.IGNORECASE,
 )
-SMALL_TABLES = {"data_flows", "leases", "nonce_turn", "last_number", "file_systems", "buckets"}
+SMALL_TABLES = {"data_flows", "leases", "nonce_turn", "last_number", "openings", "file_systems", "buckets"}
 """Tables of tens of rows: read whole without harm."""
 
 

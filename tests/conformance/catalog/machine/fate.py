@@ -100,9 +100,12 @@ class Fate(Stand):
             return
         least = self.disk.synced if how.startswith("power") else self.disk.last.number
         least = min(least, self.heard_before) if how.endswith("unheard") else least
+        self.boots += how.startswith("power")
         self.crash([number for number in self.saved if number >= least], place, torn)
         if how.startswith("power"):
             self.read_nonces.clear()
+            self.ledger.doubt()
+            self.saved[self.disk.last.number] = self.ledger.saved()
 
     def crash(self, kept: list[int], place: int, torn: float) -> None:
         """End with one of these commits as the last, go on with what is on the disk then, and with the model of that moment."""

@@ -93,6 +93,7 @@ class File:
     again: bool = False  # it stands before what is new
     tidy: bool = False
     begun: bool = False
+    in_doubt: bool = False  # a power cut may have forgotten a claim of it
     skipped: bool = False
     bytes_total: int = 0
     bytes_done: int = 0
@@ -193,6 +194,15 @@ class Ledger:
         """The CREATED ones of a dataflow, oldest first."""
         created = CONDITIONS["sub_task.waiting"]
         return [file for file in self.files.values() if file.flow_id == flow_id and file.status in created]
+
+    def first(self, target_name: str) -> File | None:
+        """Whose turn it is at a target: the oldest live one's."""
+        return next((file for file in self.files.values() if file.is_live and file.new.target_name == target_name), None)
+
+    def doubt(self) -> None:
+        """Power was cut: nobody knows any more what was claimed."""
+        for file in self.files.values():
+            file.in_doubt = True
 
     def open_tasks(self, flow_id: str) -> int:
         live = {TaskStatus.PENDING, TaskStatus.EXECUTING}
@@ -324,8 +334,12 @@ class Ledger:
 
     def cancel_file(self, fs: str, flow_id: str, task_id: str, sub_task_id: str) -> None:
         file = self.file(fs, flow_id, task_id, sub_task_id)
-        if self.move(Noun.SUB_TASK, file, "drop"):
-            file.ended_ns = self.now_ns
+        doubtful = file.in_doubt and self.first(file.new.target_name) is file
+        if self.move(Noun.SUB_TASK, file, "doubt" if doubtful else "drop"):
+            if doubtful:
+                file.started_ns = self.now_ns
+            else:
+                file.ended_ns = self.now_ns
         elif self.move(Noun.SUB_TASK, file, "cancel"):
             file.due_ns = 0
         else:
@@ -336,6 +350,7 @@ class Ledger:
     def expire(self, older_than_ns: int, limit: int) -> int:
         """End what has waited too long, pauses of its dataflow not counted, oldest first."""
         left = limit
+        firsts = [file for file in self.files.values() if self.first(file.new.target_name) is file]
         for flow in self.flows.values():
             pause_ns = self.now_ns - flow.since_ns if flow.since_ns else 0
             overdue = [
@@ -345,8 +360,9 @@ class Ledger:
             if not any(overdue[:1]):
                 continue  # where the oldest may still wait so may the others, even if a clock went back meanwhile
             for file, is_overdue in zip(self.waiting(flow.flow_id), overdue, strict=False):
+                doubtful = file.in_doubt and file in firsts
                 if is_overdue and self.move(Noun.SUB_TASK, file, "expire"):
-                    file.ended_ns, left = self.now_ns, left - 1
+                    file.ended_ns, file.tidy, left = self.now_ns, doubtful, left - 1
         return limit - left
 
     def prune(self, sub_tasks_before_ns: int, limit: int) -> int:

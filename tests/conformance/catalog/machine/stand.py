@@ -59,6 +59,7 @@ class Stand(RuleBasedStateMachine):
         self.read_nonces: set[str] = set()
         self.ahead: Ahead[Claims] | None = None
         self.ahead_owner = ""
+        self.boots = 1
         self.demands: list[Demand] = []
         self.claimable: set[str] = set()  # what could be claimed before this rule did anything
         self.due_ns: int | None = None
@@ -72,7 +73,13 @@ class Stand(RuleBasedStateMachine):
 
     def open(self) -> None:
         """Open what is on the disk."""
-        opening = Catalog.open(self.disk.database, now_ns=lambda: self.ns, entropy=self.chance.randbytes, bounds=BOUNDS)
+        opening = Catalog.open(
+            self.disk.database,
+            now_ns=lambda: self.ns,
+            entropy=self.chance.randbytes,
+            boot_id=f"boot {self.boots}",
+            bounds=BOUNDS,
+        )
         self.catalog = self.do(opening)
         self.ahead = None
 

@@ -45,14 +45,9 @@ class Work:
             return CLEAR if file.tidy else None
         if file.status == SubTaskStatus.CANCELING:
             return CLEAR
-        if self.first(file.new.target_name) is not file:
+        if self.ledger.first(file.new.target_name) is not file:
             return None
         return AGAIN if file.again else NEW
-
-    def first(self, target_name: str) -> File | None:
-        """Whose turn it is at a target: the oldest live one's."""
-        files = self.ledger.files.values()
-        return next((file for file in files if file.is_live and file.new.target_name == target_name), None)
 
     def claimable(self, lane: ClaimLane) -> dict[str, list[File]]:
         """What can be claimed now in a lane, by task, in the order of service."""
@@ -76,10 +71,11 @@ class Work:
         place = {name: number for number, name in enumerate(self.ledger.files)}
         chosen.sort(key=lambda file: (self.standing(file) or 0, place[file.sub_task_id]))
         for file in chosen:
-            self.ledger.move(Noun.SUB_TASK, file, "claim")
+            if self.ledger.move(Noun.SUB_TASK, file, "claim"):
+                file.started_ns = self.ledger.now_ns
+            file.begun = file.begun or (file.in_doubt and file.attempt == 0)
             file.attempt += 1
             file.owner = owner
-            file.started_ns = self.ledger.now_ns if file.started_ns is None else file.started_ns
             if file.error_message == WAITS:
                 file.error_code = file.error_message = ""
         return chosen
