@@ -115,7 +115,7 @@ class Catalog:
     async def close(self) -> None:
         """Finish what is queued and close the database."""
         with suppress(CatalogUnavailableError):  # then it was not left in all order, and the next opening sees that
-            await self._work(lambda session: session.run("openings.close"))
+            await self._work(lambda session: session.run("openings.close", now_ns=session.now_ns))
         await self._hands.close()
 
     # ------------------------------------------------------------------------------------------------ the API writes

@@ -35,7 +35,7 @@ _WAITS_FOR_SOURCE = (
     "the dataflow is Misconfigured: its bucket, or the bucket's tag cpfs-dataflow=true, is gone; put it back"
 )
 WAIT_MAX_NS = 2 * 3_600_000_000_000
-"""No pause before a next attempt is longer: what is due later was written before the clock was put back."""
+"""No pause before a next attempt is longer: what is due later was written when the clock was wrong."""
 
 _BEFORE_ALL = -2  # below every number, and below NO_NUMBER
 _LANES = {lane.value: lane for lane in ClaimLane}
@@ -191,8 +191,9 @@ def _claimed(answered: Sequence[Row], task: Row) -> list[Claimed]:
 
 
 def renew(session: Session, owner: str, lease_until_ns: int) -> None:
-    """Everything that `owner` holds is leased until then."""
+    """Everything that `owner` holds is leased until then. It is noted how late it is."""
     session.run("claims.promise", owner=owner, until_ns=lease_until_ns)
+    session.run("openings.see", now_ns=session.now_ns)
 
 
 def rescue(session: Session, now_ns: int, owner: str | None) -> int:
@@ -202,11 +203,23 @@ def rescue(session: Session, now_ns: int, owner: str | None) -> int:
 
 
 def rescue_all(session: Session) -> int:
-    """Void every lease; how many sub-tasks that frees. Nothing waits longer than it can have been asked to, and what is to be
-    cleared not at all."""
+    """Void every lease; how many sub-tasks that frees. Nothing waits longer than it was asked to, should the clock have been put
+    back meanwhile, and what is to be cleared not at all."""
+    _follow_clock(session)
     if session.run("claims.hasten", latest_ns=session.now_ns + WAIT_MAX_NS, due_ns=session.now_ns):
         session.ring()
     return _release(session, [row["owner"] for row in session.rows("claims.owners")])
+
+
+def _follow_clock(session: Session) -> None:
+    """Where the clock was put back before this start, let all that waits for a moment be due so much earlier."""
+    back_ns = session.rows("openings.last")[0]["seen_ns"] - session.now_ns
+    if back_ns <= 0:
+        return
+    for statement in ("claims.put_back", "data_flows.put_back", "tasks.put_back"):
+        if session.run(statement, back_ns=back_ns, now_ns=session.now_ns):
+            session.ring()
+    session.run("openings.see", now_ns=session.now_ns)
 
 
 def _release(session: Session, owners: Sequence[str]) -> int:

@@ -77,6 +77,10 @@ UPDATE sub_tasks
 INSERT INTO leases (owner, until_ns) VALUES (:owner, :until_ns)
 ON CONFLICT (owner) DO UPDATE SET until_ns = excluded.until_ns;
 
+-- put_back: pauses stay as long as they were when the clock was put back
+UPDATE sub_tasks SET due_ns = CASE WHEN due_ns - :back_ns > :now_ns THEN due_ns - :back_ns ELSE :now_ns END
+ WHERE queue <> '' AND due_ns > 0 AND due_ns > :now_ns;
+
 -- hasten: what would be due too late is due now, and so is what is to be cleared: who starts looks at that once
 UPDATE sub_tasks SET due_ns = :due_ns
  WHERE queue <> '' AND due_ns > 0 AND due_ns > CASE WHEN queue = 'clear' THEN CAST(:due_ns AS BIGINT) ELSE CAST(:latest_ns AS BIGINT) END;

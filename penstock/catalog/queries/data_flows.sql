@@ -89,6 +89,10 @@ SELECT number, file_system_id, bucket FROM data_flows WHERE due_ns > 0 AND due_n
 -- next_transition: when the first transition of a dataflow is over
 SELECT MIN(due_ns) AS due_ns FROM data_flows WHERE due_ns > 0;
 
+-- put_back: a delay stays as long as it was when the clock was put back
+UPDATE data_flows SET due_ns = CASE WHEN due_ns - :back_ns > :now_ns THEN due_ns - :back_ns ELSE :now_ns END
+ WHERE due_ns > 0 AND due_ns > :now_ns;
+
 -- become_misconfigured: it was so before it was modified, and it waits for its bucket still
 UPDATE data_flows SET status = {after data_flow.become_misconfigured}, updated_ns = :now_ns, due_ns = 0
  WHERE number = :number AND error_message <> '' AND status IN ({before data_flow.become_misconfigured});

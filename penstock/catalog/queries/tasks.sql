@@ -28,6 +28,10 @@ SELECT number FROM tasks WHERE due_ns > 0 AND due_ns <= :now_ns ORDER BY due_ns 
 -- next_transition: when the first transition of a task is over
 SELECT MIN(due_ns) AS due_ns FROM tasks WHERE due_ns > 0;
 
+-- put_back: a delay stays as long as it was when the clock was put back
+UPDATE tasks SET due_ns = CASE WHEN due_ns - :back_ns > :now_ns THEN due_ns - :back_ns ELSE :now_ns END
+ WHERE due_ns > 0 AND due_ns > :now_ns;
+
 -- become_executing: a stream is open
 UPDATE tasks SET status = {after task.become_executing}, started_ns = :now_ns, due_ns = 0
  WHERE number = :number AND due_ns > 0 AND status IN ({before task.become_executing});

@@ -382,6 +382,32 @@ async def test_a_pause_that_was_written_before_the_clock_was_put_back_ends_with_
     assert await claimed_ids(book, task) == [claimed.sub_task.sub_task_id]
 
 
+@pytest.mark.parametrize("back_s", [5, 600, 3600, 86_400])
+@pytest.mark.parametrize("closes", [True, False])
+async def test_a_pause_is_as_long_as_it_was_though_the_clock_was_put_back_before_the_start(
+    book: Book, back_s: int, closes: bool
+) -> None:
+    """Also where it was not closed: then it is known as of the last renewal of leases."""
+    flow = await book.flow()
+    task = await book.stream(flow)
+    await book.file(flow, task)
+    claimed = await book.claim_one(task)
+    await book.settle(claimed, Settling.RETRY, due_ns=book.clock.ns + 900 * SECOND_NS)
+    book.clock.pass_s(100)
+    if closes:
+        await book.close()
+    else:
+        await book.catalog.renew("mover", book.clock.ns)
+    book.clock.pass_s(-back_s)
+    if closes:
+        await book.open()
+    for _ in range(2):
+        await book.catalog.rescue_all()
+        assert await book.next_due_ns() == book.clock.ns + 800 * SECOND_NS
+    book.clock.pass_s(800)
+    assert await claimed_ids(book, task) == [claimed.sub_task.sub_task_id]
+
+
 @pytest.mark.parametrize("settling", [Settling.COMPLETE, Settling.CANCELED])
 async def test_a_start_looks_at_once_at_what_is_to_be_cleared(book: Book, settling: Settling) -> None:
     flow = await book.flow()

@@ -126,6 +126,20 @@ async def test_each_change_lasts_as_long_as_the_delay(
     assert ended.description == ("new words" if verb is modify else "")
 
 
+async def test_a_delay_stays_as_long_though_the_clock_was_put_back_before_the_start(slow: Book) -> None:
+    flow = await running_flow(slow)
+    stream = await slow.stream(flow)
+    other = await slow.flow("/other/")
+    await slow.close()
+    slow.clock.pass_s(-3600)
+    await slow.open()
+    await slow.catalog.rescue_all()
+    assert await slow.catalog.next_transition_ns() == slow.clock.ns + DELAY_S * SECOND_NS
+    assert await pass_s(slow, DELAY_S) == 2
+    assert await status(slow, other) is STATUS.RUNNING
+    assert (await slow.catalog.task(FS, flow, stream)).status is TaskStatus.EXECUTING
+
+
 async def test_a_new_one_is_starting_and_then_runs(slow: Book) -> None:
     flow = await slow.flow()
     assert await status(slow, flow) is STATUS.STARTING

@@ -132,6 +132,7 @@ class Engine(Stand):
         if how == "renew":
             until_ns = self.ns + LEASE_S * SECOND_NS
             real = self.catalog.renew(owner, until_ns)
+            self.ledger.seen_ns = self.ns
             self.both(real, lambda _: self.ledger.leases.update({owner: until_ns}), lasts=False)
         elif how == "one":
             self.both(self.catalog.rescue(now_ns=self.ns, owner=owner), self.rescued([owner]))

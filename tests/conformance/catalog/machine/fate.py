@@ -96,6 +96,7 @@ class Fate(Stand):
         self.begun = self.ticks
         if how == "restart":
             self.close()
+            self.ledger.seen_ns = self.ns
             self.open()
             return
         least = self.disk.synced if how.startswith("power") else self.disk.last.number

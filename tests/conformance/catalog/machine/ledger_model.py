@@ -141,6 +141,7 @@ class Ledger:
         self.tokens: dict[str, Token] = {}
         self.nonces: dict[str, int] = {}  # used up, and when
         self.leases: dict[str, int] = {}
+        self.seen_ns = 0  # when leases were renewed last, or the catalog was closed
 
     def saved(self) -> bytes:
         """All of it as it is now."""
@@ -197,7 +198,9 @@ class Ledger:
 
     def first(self, target_name: str) -> File | None:
         """Whose turn it is at a target: the oldest live one's."""
-        return next((file for file in self.files.values() if file.is_live and file.new.target_name == target_name), None)
+        return next(
+            (file for file in self.files.values() if file.is_live and file.new.target_name == target_name), None
+        )
 
     def doubt(self) -> None:
         """Power was cut: nobody knows any more what was claimed."""

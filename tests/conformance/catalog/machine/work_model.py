@@ -110,10 +110,15 @@ class Work:
         file.again = file.again or running
 
     def hasten(self) -> None:
-        """What is to be cleared waits no longer."""
+        """What is to be cleared waits no longer, and nothing waits longer because the clock was put back."""
+        now_ns = self.ledger.now_ns
+        back_ns = max(0, self.ledger.seen_ns - now_ns)
         for file in self.ledger.files.values():
+            if self.standing(file) is not None and file.due_ns > now_ns:
+                file.due_ns = max(now_ns, file.due_ns - back_ns)
             if self.standing(file) == CLEAR:
-                file.due_ns = min(file.due_ns, self.ledger.now_ns)
+                file.due_ns = min(file.due_ns, now_ns)
+        self.ledger.seen_ns = min(self.ledger.seen_ns, now_ns)
 
     def wake(self, bucket: str) -> int:
         """Make due what waits because a bucket had not answered; how many."""
