@@ -168,7 +168,7 @@ def _claimed(answered: Sequence[Row], task: Row) -> list[Claimed]:
     for (
         _, sub_task_id, source, target, status, attempt, condition_modify_ns, condition_size, bytes_total, bytes_done,
         actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, started_ns,
-        ended_ns, lane, rival, checkpoint, tidy, failures, begun,
+        ended_ns, lane, rival, checkpoint, tidy, failures, begun, canceled_ns,
     ) in answered:  # fmt: skip
         if condition_modify_ns is None and condition_size is None:
             condition = _NO_CONDITION
@@ -184,9 +184,10 @@ def _claimed(answered: Sequence[Row], task: Row) -> list[Claimed]:
         )  # fmt: skip
         made.append(
             Claimed(
-                held, _LANES[lane], action, policy, path, storage, rival, checkpoint, bool(tidy), failures, bool(begun)
+                held, _LANES[lane], action, policy, path, storage, rival, checkpoint, bool(tidy), failures, bool(begun),
+                canceled_ns,
             )
-        )
+        )  # fmt: skip
     return made
 
 

@@ -111,6 +111,12 @@ TRANSITIONS: Mapping[Noun, tuple[Step, ...]] = {
         ),
         Step(name="fail", before=(_SUB.RUNNING,), after=_SUB.FAILED, cause="cannot be moved"),
         Step(name="withdraw", before=(_SUB.CANCELING,), after=_SUB.CANCELED, cause="nothing is left behind"),
+        Step(
+            name="abandon",
+            before=(_SUB.CANCELING,),
+            after=_SUB.FAILED,
+            cause="its file system has barred the withdrawal for too long",
+        ),
     ),
 }
 
@@ -140,6 +146,7 @@ SETTLING_STEPS: Mapping[Settling, tuple[str, ...]] = {
     Settling.COMPLETE: ("complete",),
     Settling.FAILED: ("fail",),
     Settling.CANCELED: ("withdraw",),
+    Settling.ABANDONED: ("abandon",),
 }
 
 

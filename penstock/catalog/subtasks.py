@@ -200,7 +200,7 @@ def cancel(session: Session, file_system_id: str, data_flow_id: str, task_id: st
     elif session.run("sub_tasks.doubt", number=row["number"], now_ns=session.now_ns):
         tally.moved_on(row["data_flow_number"], row["task_number"], row["status"], step(Noun.SUB_TASK, "doubt").after)
         session.ring()
-    elif session.run("sub_tasks.cancel", number=row["number"]):
+    elif session.run("sub_tasks.cancel", number=row["number"], now_ns=session.now_ns):
         tally.moved_on(
             row["data_flow_number"], row["task_number"], SubTaskStatus.RUNNING, step(Noun.SUB_TASK, "cancel").after
         )

@@ -230,6 +230,7 @@ class Claimed(NamedTuple):
     tidy: bool
     failures: int  # attempts that have ended in RETRY (or a mover's death while begun), for attempts_max
     begun: bool  # an attempt has left helper files, or ended without a word on it, or may have been forgotten by a power cut
+    canceled_ns: int  # when its cancel was asked for; 0: never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +270,7 @@ class Settling(StrEnum):
     COMPLETE = "complete"  # RUNNING|CANCELING -> COMPLETE (publishing won the race)
     FAILED = "failed"  # RUNNING -> FAILED
     CANCELED = "canceled"  # CANCELING -> CANCELED
+    ABANDONED = "abandoned"  # CANCELING -> FAILED: not withdrawn in time; the reason says what may be left
     RETRY = "retry"  # stays RUNNING (or CANCELING), claimable again from `due_ns`; failures + 1; the reason is shown as ErrorMsg
     WAITING = "waiting"  # as RETRY, but for a trouble that is not the file's: costs nothing
     RETURNED = "returned"  # stays as it is, claimable at once; costs nothing

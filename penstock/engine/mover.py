@@ -243,6 +243,8 @@ class Mover:
         except (StoppedError, FencedError):
             return replace(not_begun(transfer), checkpoint=running.record, begun=True)
         except TransferError as error:
+            if transfer.intent is Intent.WITHDRAW and transfer.direction is Direction.IMPORT and not transfer.begun:
+                return replace(not_begun(transfer), verdict=Verdict.CANCELED)  # nothing of it is in any file system
             verdict = Verdict.RETRY if error.waiting_helps else Verdict.FAILED
             return _trouble(running, verdict, error.code, str(error), error.retry_after_s)
         except PermissionDeniedError as error:

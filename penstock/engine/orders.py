@@ -66,6 +66,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     farewell: Reason | None
     amounts: Amounts
     ended_ns: int | None  # when it became final, for tidying
+    canceled_ns: int  # when its cancel was asked for, as this attempt was claimed; 0: not yet
 
     @property
     def ways(self) -> tuple[str, str, str]:
@@ -135,6 +136,7 @@ def order_of(claimed: Claimed, registry: Registry, options: RetryOptions, *, now
         farewell=farewell,
         amounts=amounts_of(claimed),
         ended_ns=row.ended_ns,
+        canceled_ns=claimed.canceled_ns,
     )
 
 

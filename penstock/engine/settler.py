@@ -28,11 +28,17 @@ from penstock.engine.recorder import Recorder
 from penstock.engine.rooms import Rooms
 from penstock.engine.settling import Chance, Ending, completed, mover_died, refused, returned, settlement_of
 from penstock.errors import FailureCode
+from penstock.model import SubTaskStatus
 from penstock.telemetry import meters
 from penstock.transfer.transfer import Outcome, Progress, Verdict
 
 BATCH_MAX = 1000
-_ENDS = frozenset({Settling.COMPLETE, Settling.FAILED, Settling.CANCELED})
+_ENDS = {
+    Settling.COMPLETE: SubTaskStatus.COMPLETE,
+    Settling.FAILED: SubTaskStatus.FAILED,
+    Settling.ABANDONED: SubTaskStatus.FAILED,
+    Settling.CANCELED: SubTaskStatus.CANCELED,
+}
 BUCKET_TROUBLES = frozenset({FailureCode.BUCKET_ACCESS_DENIED, FailureCode.BUCKET_NOT_FOUND})
 
 
@@ -216,9 +222,10 @@ class Settler:
 
 
 def _count(settling: Settling, error_code: str, number: int) -> None:
-    if settling in _ENDS:
-        telemetry.numbers.count(meters.SUB_TASKS_ENDED, (settling.name,), number)
-        if settling is Settling.FAILED:
+    status = _ENDS.get(settling)
+    if status is not None:
+        telemetry.numbers.count(meters.SUB_TASKS_ENDED, (status.value,), number)
+        if status is SubTaskStatus.FAILED:
             telemetry.numbers.count(meters.FAILURES, (error_code,), number)
     elif settling is not Settling.TIDIED:
         telemetry.numbers.count(meters.ATTEMPTS_AGAIN, (settling.name.lower(), error_code), number)

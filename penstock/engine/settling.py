@@ -16,7 +16,8 @@ from penstock.engine.checkpoints import written
 from penstock.engine.options import NS_PER_S, RetryOptions, to_ns
 from penstock.engine.orders import MEANWHILE, Amounts, Order, Reason, Refusal
 from penstock.errors import FailureCode
-from penstock.model import SubTaskStatus
+from penstock.model import Direction, SubTaskStatus
+from penstock.transfer import names
 from penstock.transfer.transfer import Checkpoint, Intent, Outcome, Verdict
 
 OUTAGES = frozenset(
@@ -179,6 +180,9 @@ def _retry(
         due_ns = chance.now_ns + to_ns(max(pause_s, options.tidy_wait_s))
         return _settlement(ending, Settling.TIDIED if too_long else Settling.RETRY, due_ns=due_ns)
     if ending.canceling:
+        abandoned = _abandoned(reason, ending, options, chance)
+        if abandoned is not None:
+            return replace(_settlement(ending, Settling.ABANDONED, reason=abandoned, outcome=outcome), tidy=True)
         pause_s = min(pause_s, options.canceling_wait_max_s)
         due_ns = chance.now_ns + to_ns(pause_s)
         return _settlement(ending, Settling.RETRY, reason=reason, outcome=outcome, due_ns=due_ns)
@@ -217,6 +221,25 @@ def _given_up(reason: Reason, failures: int, due_ns: int, ending: Ending, option
         words = f"not done within {hours:g} hours; the last attempt ended with {reason.code}: {reason.message}"
         return Reason(code=FailureCode.DEADLINE_EXCEEDED, message=words)
     return None
+
+
+def _abandoned(reason: Reason, ending: Ending, options: RetryOptions, chance: Chance) -> Reason | None:
+    """Why an import is not withdrawn any more that its file system has barred for too long; None while it is tried again.
+
+    An export's is tried for ever: what it has left costs money, and its bucket is asked for by a name that nobody can take.
+    """
+    order, transfer = ending.order, ending.order.transfer
+    if transfer.intent is not Intent.WITHDRAW or transfer.direction is not Direction.IMPORT or not order.canceled_ns:
+        return None
+    if chance.now_ns - order.canceled_ns <= to_ns(options.deadline_s):
+        return None
+    hours = options.deadline_s / 3600
+    words = (
+        f"it was canceled, and could not be withdrawn within {hours:g} hours ({reason.code}: {reason.message});"
+        f" {names.helper_files(transfer.sub_task_id)} may be left in what was the directory of /{transfer.path}: remove them;"
+        " whether it had been published was not to be seen"
+    )
+    return Reason(code=FailureCode.DEADLINE_EXCEEDED, message=words)
 
 
 def _left_behind(farewell: Reason, reason: Reason) -> Reason:

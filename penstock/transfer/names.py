@@ -26,6 +26,11 @@ def journal_name(sub_task_id: str) -> bytes:
     return f"{RESERVED_PREFIX}{_digest(sub_task_id)}.journal".encode()
 
 
+def helper_files(sub_task_id: str) -> str:
+    """Both of these, for people."""
+    return f"{partial_name(sub_task_id).decode()} and {journal_name(sub_task_id).decode()}"
+
+
 def split(path: str) -> tuple[bytes, bytes]:
     """A checked path as (parent, name), in the file system's bytes; the parent of a top-level name is `.`."""
     parent, _, name = path.rpartition("/")

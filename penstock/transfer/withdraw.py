@@ -5,6 +5,8 @@ Also TIDY, and the cleaning up after a failure that is final. Calls `place`, `up
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from msgspec.structs import replace
 
 from penstock.errors import BucketNotFoundError, FailureCode, StoreUnavailableError, TransferError
@@ -57,13 +59,11 @@ def leave_nothing(attempt: Attempt) -> bool:
     if attempt.transfer.direction is Direction.EXPORT:
         _clear_upload(attempt)
         return False
-    attempt.root.check()
-    try:
-        with Place(attempt.root, attempt.transfer) as place:
+    with ExitStack() as held:
+        place, may_come_back = _opened(attempt, held)
+        if place is not None:
             _remove_helpers(place)
-            return not place.is_there and attempt.may_have_begun
-    except TransferError as error:
-        return _may_come_back(attempt, error)
+        return may_come_back
 
 
 def _was_refused(attempt: Attempt) -> bool:
@@ -78,39 +78,45 @@ def _was_refused(attempt: Attempt) -> bool:
 
 def _withdraw_local(attempt: Attempt) -> Outcome:
     """COMPLETE, if the file was published before the withdrawal."""
-    attempt.root.check()
-    try:
-        with Place(attempt.root, attempt.transfer) as place:
+    with ExitStack() as held:
+        place, may_come_back = _opened(attempt, held)
+        if place is not None:
             finished = finished_earlier(attempt, place)
             if finished is not None:
                 return finished
             _remove_helpers(place)
-            may_come_back = not place.is_there and attempt.may_have_begun
-    except TransferError as error:
-        may_come_back = _may_come_back(attempt, error)
     return replace(attempt.outcome(Verdict.CANCELED), tidy=may_come_back)
 
 
+def _opened(attempt: Attempt, held: ExitStack) -> tuple[Place | None, bool]:
+    """The directory, as long as it is held, and whether what was begun may come back with it; None where nobody has to look."""
+    try:
+        attempt.root.check()
+        place = held.enter_context(Place(attempt.root, attempt.transfer))
+    except TransferError as error:
+        return None, _may_come_back(attempt, error)
+    return place, not place.is_there and attempt.may_have_begun
+
+
 def _may_come_back(attempt: Attempt, error: TransferError) -> bool:
-    """Raises TransferError, unless that error says that no helper file of ours lies beside the target now.
+    """The directory cannot be had. Raises TransferError, unless no helper file of ours lies in it: that very error says so, or
+    nothing was begun. Then nobody waits for a file system that is away.
 
     A directory that is missing (`Place` takes that for empty, but for the dataflow's own) was never made, or is removed with all
     that was in it: nobody waits for that. Or it was moved away, which nobody can tell, and is back one day with what was begun:
     True where that may be.
     """
+    if not attempt.may_have_begun:
+        return False
     if error.code is FailureCode.BASE_NOT_FOUND:
-        return attempt.may_have_begun
+        return True
     if error.code not in _BARRED:
         raise error
-    if attempt.may_have_begun:
-        own = attempt.transfer.sub_task_id
-        partial, journal = names.partial_name(own).decode(), names.journal_name(own).decode()
-        words = (
-            f"{error}; what was begun may lie in the directory that was there: put it back, or remove {partial} and {journal}"
-            " from it, and then what is in its place"
-        )
-        raise TransferError(error.code, words, waiting_helps=True) from error
-    return False
+    words = (
+        f"{error}; what was begun may lie in the directory that was there: put it back, or remove"
+        f" {names.helper_files(attempt.transfer.sub_task_id)} from it, and then what is in its place"
+    )
+    raise TransferError(error.code, words, waiting_helps=True) from error
 
 
 def _gone_along(attempt: Attempt) -> TransferError:

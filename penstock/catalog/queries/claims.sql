@@ -61,7 +61,7 @@ UPDATE sub_tasks
  WHERE number IN (SELECT number FROM claimable)
 RETURNING number, sub_task_id, source, target, status, attempt, condition_modify_ns, condition_size, bytes_total, bytes_done,
     actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, started_ns, ended_ns,
-    lane, rival, checkpoint, tidy, failures, begun;
+    lane, rival, checkpoint, tidy, failures, begun, canceled_ns;
 
 -- wake: what waits for a time because its bucket had not answered; why is told no more, but for what is to be withdrawn
 UPDATE sub_tasks

@@ -36,11 +36,12 @@ UPDATE sub_tasks SET status = {after sub_task.drop}, queue = '', turn = 0, ended
    AND (turn = 2 OR number > (SELECT in_doubt FROM openings));
 
 -- doubt: such a one is to be withdrawn
-UPDATE sub_tasks SET status = {after sub_task.doubt}, queue = 'clear', started_ns = :now_ns
+UPDATE sub_tasks SET status = {after sub_task.doubt}, queue = 'clear', started_ns = :now_ns, canceled_ns = :now_ns
  WHERE number = :number AND status IN ({before sub_task.doubt});
 
 -- cancel: a running sub-task is to be withdrawn; one that nobody holds can be claimed for that now
-UPDATE sub_tasks SET status = {after sub_task.cancel}, queue = CASE WHEN owner = '' THEN 'clear' ELSE '' END, due_ns = 0
+UPDATE sub_tasks
+   SET status = {after sub_task.cancel}, queue = CASE WHEN owner = '' THEN 'clear' ELSE '' END, due_ns = 0, canceled_ns = :now_ns
  WHERE number = :number AND status IN ({before sub_task.cancel});
 
 -- oldest_waiting: a dataflow's waiting sub-tasks in creation order

@@ -196,6 +196,25 @@ async def test_that_something_was_begun_is_never_forgotten(book: Book, settling:
         assert claimed.begun is known
 
 
+async def test_a_withdrawal_that_is_given_up_is_failed_and_says_why(book: Book) -> None:
+    flow, task, claimed = await running(book)
+    sub_task = claimed.sub_task.sub_task_id
+    assert claimed.canceled_ns == 0
+    book.clock.pass_s(5)
+    await book.cancel(flow, task, sub_task)
+    canceled_ns = book.clock.ns
+    book.clock.pass_s(5)
+    await book.settle(claimed, Settling.RETURNED)
+    again = await book.claim_one(task)
+    assert again.canceled_ns == canceled_ns
+    words = {"error_code": "DeadlineExceeded", "error_message": "a.partial may be left"}
+    assert await book.settle(again, Settling.ABANDONED, tidy=True, **words)
+    ended = await book.sub_task(sub_task)
+    assert (ended.status, ended.error_code, ended.error_message) == (SubTaskStatus.FAILED, *words.values())
+    assert (await book.counters(flow, task)).failed == 1
+    assert (await book.claim_one(task)).tidy
+
+
 @pytest.mark.parametrize("cancels", [False, True])
 async def test_of_what_nobody_has_told_the_end_it_may_have_begun(book: Book, cancels: bool) -> None:
     flow, task, claimed = await running(book)

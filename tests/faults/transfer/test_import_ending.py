@@ -91,8 +91,11 @@ def test_withdrawing_what_was_never_begun_is_canceled(gate: Gate, store: MemoryS
 def test_a_root_that_is_gone_keeps_a_cancel_waiting(gate: Gate, store: MemoryStore) -> None:
     gate.path.rename(gate.path.with_name("away"))
     for intent in Intent:
-        outcome = gate.move(transfer(intent=intent), store)
+        outcome = gate.move(transfer(intent=intent, attempt=2, begun=True), store)
         assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.FILE_SYSTEM_UNAVAILABLE)
+    for attempt in (1, 7):
+        outcome = gate.move(transfer(intent=Intent.WITHDRAW, attempt=attempt), store)
+        assert outcome.verdict is Verdict.CANCELED  # nothing was begun, so nobody has to look
     gate.path.with_name("away").rename(gate.path)
 
 

@@ -81,7 +81,7 @@ def test_an_attempt_ends_only_along_the_table(settling: Settling, status: SubTas
     assert (after is not None) == (
         (settling is Settling.COMPLETE and status in {"RUNNING", "CANCELING"})
         or (settling is Settling.FAILED and status == "RUNNING")
-        or (settling is Settling.CANCELED and status == "CANCELING")
+        or (settling in {Settling.CANCELED, Settling.ABANDONED} and status == "CANCELING")
     )
 
 

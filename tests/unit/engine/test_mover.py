@@ -238,7 +238,8 @@ def test_whatever_happens_becomes_an_outcome(
     bench.take(transfer(sub_task_id="a"))
     (outcome,) = bench.ended(1)
     assert (outcome.verdict, outcome.code) == (verdict, code)
-    assert outcome.begun is not isinstance(error, (StoreUnavailableError, TransferError))  # else nobody knows how far it came
+    knows_how_far_it_came = isinstance(error, (StoreUnavailableError, TransferError))
+    assert outcome.begun is not knows_how_far_it_came
     bench.act = lambda running, _: done(running)
     bench.take(transfer(sub_task_id="b"))
     assert bench.ended(2)[1].verdict is Verdict.COMPLETE
@@ -266,6 +267,18 @@ def test_what_is_not_registered_here_yet_is_tried_again(
     bench.take(transfer(sub_task_id="a", **changes))
     (outcome,) = bench.ended(1)
     assert (outcome.verdict, outcome.code) == (Verdict.RETRY, code)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.parametrize("intent", [Intent.WITHDRAW, Intent.TIDY])
+def test_what_was_never_begun_is_canceled_though_its_file_system_is_away(
+    bench: Bench, intent: Intent, begun: bool
+) -> None:
+    bench.root.rmdir()
+    bench.take(transfer(sub_task_id="a", intent=intent, begun=begun), lane=Lane.SWEEP)
+    (outcome,) = bench.ended(1)
+    nothing = intent is Intent.WITHDRAW and not begun
+    assert outcome.verdict is (Verdict.CANCELED if nothing else Verdict.RETRY)
 
 
 def test_credentials_that_are_missing_can_be_mended(bench: Bench) -> None:

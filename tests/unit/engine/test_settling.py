@@ -16,7 +16,7 @@ from penstock.engine.options import NS_PER_S, RetryOptions
 from penstock.engine.orders import Amounts, Order, Reason
 from penstock.engine.settling import OUTAGES, Chance, Ending, mover_died, returned, settlement_of, wait_s
 from penstock.errors import FailureCode
-from penstock.model import FileDetail, Guarantee
+from penstock.model import Direction, FileDetail, Guarantee
 from penstock.transfer.transfer import Checkpoint, Intent, Outcome, Verdict
 from tests.fixtures.gate import transfer
 
@@ -37,10 +37,13 @@ def ending(
     intent: Intent = Intent.MOVE,
     age_s: float = 1,
     ended_s_ago: float | None = None,
+    canceled_s_ago: float | None = None,
+    direction: Direction = Direction.IMPORT,
     amounts: Amounts = Amounts(),  # noqa: B008  it is frozen
     checkpoint: Checkpoint | None = None,
 ) -> Ending:
     moved = transfer(
+        direction,
         intent=intent,
         first_attempt_ns=NOW_NS - int(age_s * NS_PER_S),
         attempt=failures + 1 if attempt is None else attempt,
@@ -56,6 +59,7 @@ def ending(
         farewell=farewell,
         amounts=amounts,
         ended_ns=None if ended_s_ago is None else NOW_NS - int(ended_s_ago * NS_PER_S),
+        canceled_ns=0 if canceled_s_ago is None else NOW_NS - int(canceled_s_ago * NS_PER_S),
     )
     return Ending(order=order, canceling=canceling, amounts=amounts, checkpoint=checkpoint)
 
@@ -129,6 +133,44 @@ def test_who_cannot_say_may_have_begun() -> None:
     assert mover_died(untold, OPTIONS, CHANCE, words="killed by SIGKILL").begun
     assert returned(untold).begun
     assert not returned(ending()).begun
+
+
+BARRED: dict[str, Any] = {"code": FailureCode.TARGET_NOT_DIRECTORY, "message": "/base is a file"}
+DAY_S = OPTIONS.deadline_s
+
+
+@pytest.mark.parametrize("verdict", [Verdict.RETRY, Verdict.FAILED])
+def test_a_cancel_that_is_barred_for_too_long_ends_and_says_what_may_be_left(verdict: Verdict) -> None:
+    for seconds, expected in ((DAY_S - 1, Settling.RETRY), (DAY_S + 1, Settling.ABANDONED)):
+        end = ending(canceling=True, intent=Intent.WITHDRAW, canceled_s_ago=seconds)
+        got = settle(verdict, end, **BARRED)
+        assert got.settling is expected
+    assert (got.error_code, got.tidy) == ("DeadlineExceeded", True)
+    told = (
+        "within 24 hours (TargetParentIsNotDirectory: /base is a file)",
+        ".partial",
+        ".journal",
+        "/base/data.bin",
+        "published",
+    )
+    assert all(words in got.error_message for words in told), got.error_message
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        ending(canceling=True, intent=Intent.MOVE, canceled_s_ago=2 * DAY_S),  # not looked at yet
+        ending(canceling=True, intent=Intent.WITHDRAW),  # it came while it was withdrawn for a failure
+        ending(canceling=True, intent=Intent.WITHDRAW, canceled_s_ago=2 * DAY_S, direction=Direction.EXPORT),
+    ],
+)
+def test_other_cancels_end_when_they_are_true(end: Ending) -> None:
+    assert settle(Verdict.RETRY, end, **OUTAGE).settling is Settling.RETRY
+
+
+def test_a_cancel_whose_movers_die_for_too_long_ends() -> None:
+    end = ending(canceling=True, intent=Intent.WITHDRAW, canceled_s_ago=DAY_S + 1)
+    assert mover_died(end, OPTIONS, CHANCE, words="killed by SIGKILL").settling is Settling.ABANDONED
 
 
 @pytest.mark.parametrize("farewell", [None, FAREWELL])

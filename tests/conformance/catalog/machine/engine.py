@@ -39,7 +39,7 @@ class End:
 
     def of(self, sub_task_id: str, attempt: int, now_ns: int) -> Settlement:
         """As the catalog is told."""
-        failed = self.settling in {Settling.RETRY, Settling.WAITING, Settling.FAILED}
+        failed = self.settling in {Settling.RETRY, Settling.WAITING, Settling.FAILED, Settling.ABANDONED}
         done = self.size if self.settling is Settling.COMPLETE else self.size // 2
         return Settlement(
             sub_task_id=sub_task_id,

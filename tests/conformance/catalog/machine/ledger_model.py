@@ -93,6 +93,7 @@ class File:
     again: bool = False  # it stands before what is new
     tidy: bool = False
     begun: bool = False
+    canceled_ns: int = 0
     in_doubt: bool = False  # a power cut may have forgotten a claim of it
     skipped: bool = False
     bytes_total: int = 0
@@ -340,11 +341,11 @@ class Ledger:
         doubtful = file.in_doubt and self.first(file.new.target_name) is file
         if self.move(Noun.SUB_TASK, file, "doubt" if doubtful else "drop"):
             if doubtful:
-                file.started_ns = self.now_ns
+                file.started_ns = file.canceled_ns = self.now_ns
             else:
                 file.ended_ns = self.now_ns
         elif self.move(Noun.SUB_TASK, file, "cancel"):
-            file.due_ns = 0
+            file.due_ns, file.canceled_ns = 0, self.now_ns
         else:
             raise InvalidStateError(file.status)
 

@@ -196,6 +196,7 @@ class Work:
         steps = {
             Settling.COMPLETE: ("complete",),
             Settling.FAILED: ("fail",),  # it may have left something, which a withdrawal has to find
+            Settling.ABANDONED: ("abandon",),
             Settling.CANCELED: ("withdraw",),  # where nobody has asked for that it goes again
         }
         return any(self.ledger.move(Noun.SUB_TASK, file, name) for name in steps.get(settling, ()))
@@ -274,4 +275,5 @@ def _as_claimed(ledger: Ledger, file: File) -> Claimed:
         tidy=file.tidy,
         failures=file.failures,
         begun=file.begun,
+        canceled_ns=file.canceled_ns,
     )
