@@ -62,6 +62,8 @@ class Ring:
         standing: dict[str, list[int]] = defaultdict(list)
         for queue, data_flow_number in session.rows("claims.queues"):
             standing[queue].append(data_flow_number)
+        if self._after:  # dataflows come and go
+            self._after = {place: task for place, task in self._after.items() if place[1] in standing.get(place[0], ())}
         tally = Tally()
         grants = [self._grant(session, demand, standing, owner, tally) for demand in demands]
         if any(rows for grant in grants for rows in grant.claimed):

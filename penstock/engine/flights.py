@@ -120,6 +120,8 @@ class Flights:
         if tasks[flight.task_id] <= 0:
             del tasks[flight.task_id]
         self._by_owner[flight.owner] -= 1
+        if self._by_owner[flight.owner] <= 0:
+            del self._by_owner[flight.owner]
         return flight
 
     def by_task(self, lane: ClaimLane) -> Mapping[str, int]:
@@ -140,7 +142,7 @@ class Flights:
 
     def owners(self) -> frozenset[str]:
         """Owners with flights under way."""
-        return frozenset(owner for owner, count in self._by_owner.items() if count > 0)
+        return frozenset(self._by_owner)
 
     def count_at(self, mover: str, lane: Lane) -> int:
         """How many places of `lane` are taken at `mover`; sweeps take small places."""

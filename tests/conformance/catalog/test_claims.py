@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from penstock.catalog.verbs import ClaimLane, Health, Settling
+from penstock.catalog import claims
+from penstock.catalog.verbs import ClaimLane, Demand, Health, Settling
 from penstock.errors import InvalidStateError
 from penstock.model import SubTaskStatus
 from tests.fixtures.ledger import FS, SECOND_NS, Book, settlement
@@ -380,6 +381,19 @@ async def test_a_pause_that_was_written_before_the_clock_was_put_back_ends_with_
     book.clock.pass_s(-86_400)
     await book.catalog.rescue_all()
     assert await claimed_ids(book, task) == [claimed.sub_task.sub_task_id]
+
+
+async def test_of_dataflows_that_come_and_go_nothing_is_remembered(book: Book) -> None:
+    ring = claims.Ring()
+    demand = Demand(lane=ClaimLane.SMALL, ready_max=1, share=lambda ready: [(task, 1) for task in ready])
+    for number in range(5):
+        flow = await book.flow(f"/{number}/", f"bucket-{number}")
+        tasks = [await book.stream(flow) for _ in range(2)]
+        for task in tasks:
+            await book.file(flow, task, f"{number}-{task}")
+        for _ in range(5):
+            await book.catalog._work(lambda session: ring.claim(session, [demand], "mover", book.clock.ns))
+    assert vars(ring)["_after"] == {}
 
 
 @pytest.mark.parametrize("back_s", [5, 600, 3600, 86_400])
