@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# Machines may be busy: how long an example takes says nothing. What is needed to play one again is printed.
+settings.register_profile("house", deadline=None, print_blob=True)
+settings.load_profile("house")
 
 pytest_plugins = ["tests.fixtures.ceph", "tests.fixtures.emulator", "tests.fixtures.moto"]
 

@@ -67,6 +67,10 @@ class Connection(Protocol):
         """Start a transaction that sees one snapshot and writes nothing."""
         ...
 
+    def confirm(self) -> None:
+        """Right before a commit: raises BrokenConnectionError where it would be lost with files that were taken away."""
+        ...
+
     def commit(self) -> None:
         """End the transaction; with SYNCED the work is on stable storage when this returns."""
         ...

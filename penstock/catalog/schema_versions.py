@@ -59,6 +59,7 @@ def migrate(connection: Connection, dialect: Dialect, versions: range) -> None:
     except BaseException:
         connection.rollback()
         raise
+    connection.confirm()
     connection.commit()
     if told:
         telemetry.event("catalog.migrated", to_schema=max(lacking), took_s=round(time.monotonic() - began_s, 3))

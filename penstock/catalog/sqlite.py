@@ -57,7 +57,7 @@ Identity = tuple[int, int] | None
 class SqliteConnection:
     """One sqlite3 connection in autocommit mode, so that transactions are only those asked for.
 
-    `guard` is called before each commit: it raises where what is committed would be lost with a file that has been removed.
+    `guard` is called by `confirm`: it raises where what is committed would be lost with a file that has been removed.
     """
 
     def __init__(self, path: Path, *, busy_wait_s: float, guard: Callable[[], None] = lambda: None) -> None:
@@ -104,14 +104,17 @@ class SqliteConnection:
         """Start a transaction on one snapshot."""
         self._execute("BEGIN")
 
-    def commit(self) -> None:
-        """End the transaction. Any failure means that the connection must be replaced: a failed fsync is believed."""
+    def confirm(self) -> None:
+        """As `Connection` says. Two looks at the file system, each of which lets go of the interpreter."""
         self._guard()
         found = _identity(self._log_path)
         if self._log_identity is not None and found != self._log_identity:
             self._save_log()
             raise _replaced(self._log_path)
         self._log_identity = found
+
+    def commit(self) -> None:
+        """End the transaction. Any failure means that the connection must be replaced: a failed fsync is believed."""
         try:
             self._raw.execute("COMMIT")
         except sqlite3.Error as error:

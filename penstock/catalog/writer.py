@@ -214,6 +214,7 @@ class Writer:
         if News.WORK in session.news and (ahead := self._taken_ahead()) is not None:
             batch.append(ahead)  # from here on it fares as all the others
             answers += self._perform(session, [ahead])
+        connection.confirm()  # still in this turn: with the loop at work each look at the disk would wait for the interpreter
         return connection, session.news, answers
 
     def _commit(self, connection: Connection, count: int) -> None:

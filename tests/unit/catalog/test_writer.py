@@ -52,6 +52,9 @@ class FakeConnection:
     def begin_read(self) -> None:
         self.disk.did("read")
 
+    def confirm(self) -> None:
+        self.disk.did("confirm")
+
     def commit(self) -> None:
         self.disk.committing()
         self.disk.did("commit")
@@ -167,7 +170,7 @@ async def test_nobody_hears_before_the_commit(bench: Bench) -> None:
 
     await bench.writer.submit(bench.verb(look), None)
     assert heard == [0]
-    assert bench.disk.log[-1] == "commit"
+    assert bench.disk.log[-2:] == ["confirm", "commit"]
 
 
 async def test_a_refusal_undoes_and_reaches_its_caller_alone(bench: Bench) -> None:
@@ -190,7 +193,7 @@ async def test_a_refusal_undoes_and_reaches_its_caller_alone(bench: Bench) -> No
     assert bench.rung >= 1
 
 
-@pytest.mark.parametrize("fails", ["begin", "savepoint", "release", "commit"])
+@pytest.mark.parametrize("fails", ["begin", "savepoint", "release", "confirm", "commit"])
 async def test_when_the_disk_refuses_everybody_hears_it_and_the_connection_is_replaced(
     bench: Bench, fails: str
 ) -> None:
