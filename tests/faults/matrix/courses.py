@@ -133,8 +133,13 @@ _BEGUN: Mapping[tuple[bool, Size], int] = {(True, Size.MIDDLING): 1, (True, Size
 
 def _cancel(file: File, *, until: Callable[[], bool]) -> None:
     """Cancel it, and return when that is so, or the service was killed and started again."""
-    file.cancel()
-    wait_until(lambda: file.world.revive() or until(), PATIENCE_S, "nobody noticed the cancel")
+    asked = file.world.service.pid
+    file.cancel()  # it may be started again within that, too
+    wait_until(
+        lambda: file.world.revive() or file.world.service.pid != asked or until(),
+        PATIENCE_S,
+        "nobody noticed the cancel",
+    )
 
 
 def _told(file: File) -> Callable[[], bool]:

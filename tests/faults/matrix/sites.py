@@ -9,6 +9,7 @@ import ast
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import penstock
@@ -80,6 +81,7 @@ class Change:
     behind: bool
 
 
+@cache
 def passings() -> frozenset[Passing]:
     """All of Penstock's."""
     return frozenset(
@@ -105,6 +107,7 @@ def unseen(seen: Iterable[tuple[str, str]], directory: Path) -> list[str]:
     ]
 
 
+@cache
 def changes() -> tuple[Change, ...]:
     """All calls that change something, in the rooms that a file passes on its way."""
     return tuple(
