@@ -29,7 +29,7 @@ def import_file(attempt: Attempt) -> Steps[Outcome]:
     attempt.check_stop()
     if attempt.transfer.attempt > 1 or attempt.lane is Lane.LARGE or attempt.transfer.rival:
         yield Pause.ASIDE
-    with Place(attempt.root, attempt.transfer) as place:
+    with Place(attempt.root, attempt.transfer, attempt.add_note) as place:
         if attempt.transfer.attempt > 1 or attempt.lane is Lane.LARGE:
             earlier = finished_earlier(attempt, place)
             if earlier is not None:
@@ -68,18 +68,8 @@ def finished_earlier(attempt: Attempt, place: Place) -> Outcome | None:
     """
     try:
         recorded = place.read_journal()
-        if recorded is None or recorded.publishing is None:
+        if recorded is None or recorded.publishing is None or not place.has_published(recorded):
             return None
-        partial = place.reopen_partial()
-        if partial is not None:
-            try:
-                # Published by a hard link, and the partial name was still to be removed?
-                target = place.target()
-                if target is None or target.inode != partial.state().inode:
-                    return None
-                partial.discard()
-            finally:
-                partial.close()
         place.sync()
     except OSError as error:
         raise place.refusal(error) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import threading
 from collections.abc import Callable, Mapping
@@ -17,9 +18,14 @@ from typing import Any
 
 from penstock import failpoints
 from penstock.transfer import crc64, posix, strangers
+from penstock.transfer.identity import Identity
 
 FORMAT = 1
 _READ_MAX_BYTES = 16 << 20  # 10,000 parts take about 0.6 MB
+_BEGINS = re.compile(
+    rb"[0-9a-f]{0,16}\0*|[0-9a-f]{16} \0*|[0-9a-f]{16} \{"
+)  # where a power cut left less: nothing, or zeros
+_BEGINS_BYTES = 18
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -49,11 +55,19 @@ class Publishing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What a journal says. `parts` maps part numbers to CRC-64 values."""
+    """What a journal says. `parts` maps part numbers to CRC-64 values. `partial`: None where an earlier version wrote it."""
 
     source: SourceIdentity | None = None
+    partial: Identity | None = None
     parts: Mapping[int, int] = field(default_factory=dict)
     publishing: Publishing | None = None
+
+    @property
+    def ours(self) -> Identity | None:
+        """Which file the partial file is, as far as it tells."""
+        if self.partial is not None or self.publishing is None:
+            return self.partial
+        return Identity(inode=self.publishing.inode)
 
 
 class Journal:
@@ -66,18 +80,23 @@ class Journal:
         self._lock = threading.Lock()
 
     @classmethod
-    def create(cls, directory: int, name: bytes, source: SourceIdentity) -> Journal:
-        """A new journal in place of any older one, durable but for its name. Raises OSError: then there is none."""
+    def create(cls, directory: int, name: bytes, source: SourceIdentity, partial: Identity) -> Journal:
+        """A new journal in place of any older one, durable but for its name. Raises OSError: then there is none.
+
+        `partial` is the file that it is of: what else may have the partial file's name one day is not ours.
+        """
         remove(directory, name)
         failpoints.passing("journal.create")
         journal = cls(directory, name, os.open(name, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory))
         failpoints.passing("journal.created")
         try:
-            journal._append({"format": FORMAT, "source": asdict(source)})
+            journal._append({"format": FORMAT, "source": asdict(source), "partial": asdict(partial)})
             journal._sync(os.fsync)
         except BaseException:
-            journal.close()
-            journal.remove()
+            try:
+                journal.remove()
+            finally:
+                journal.close()
             raise
         return journal
 
@@ -85,7 +104,8 @@ class Journal:
     def reopen(cls, directory: int, name: bytes) -> tuple[Journal, Recorded] | None:
         """An existing journal, to go on with, and what it says. Raises OSError.
 
-        None if there is none, or one that is no plain file or has another name too: it may be somebody's, linked to our name.
+        None if there is none, or what may be somebody's: it is no plain file, it has another name too, or its first line is none
+        of ours. (A torn first line tells nothing either.) Nothing is written into that.
         """
         descriptor = _opened(directory, name, _FLAGS)
         if descriptor is None:
@@ -97,12 +117,16 @@ class Journal:
                 journal.close()
                 return None
             text = _read(descriptor)
-            if text and not text.endswith(b"\n"):
+            recorded = parse(text)
+            if recorded.source is None:
+                journal.close()
+                return None
+            if not text.endswith(b"\n"):
                 journal._write(b"\n")  # ends a torn line, so that the next one stands alone
-            return journal, parse(text)
         except BaseException:
             journal.close()
             raise
+        return journal, recorded
 
     def record_part(self, number: int, crc: int) -> None:
         """Say that a part's bytes were written. Raises OSError."""
@@ -115,13 +139,20 @@ class Journal:
         self._sync(os.fsync)
         failpoints.passing("promised")
 
+    def take_back(self) -> None:
+        """The promise does not hold: the file that was to be published is gone. On stable storage on return. Raises OSError."""
+        self._append({"publishing": None})
+        self._sync(os.fsync)
+
     def sync(self) -> None:
         """Put what was recorded on stable storage. Raises OSError."""
         self._sync(os.fdatasync)
 
     def remove(self) -> bool:
-        """Take the name away, False if it was gone; the journal stays open until `close`. Raises OSError."""
-        return remove(self._directory, self._name)
+        """Take the name away, False if it was gone or leads elsewhere; the journal stays open until `close`. Raises OSError."""
+        there = posix.look_or_none(self._directory, self._name)
+        is_ours = there is not None and there.inode == os.fstat(self._descriptor).st_ino
+        return is_ours and remove(self._directory, self._name)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -158,6 +189,17 @@ def read(directory: int, name: bytes) -> Recorded | None:
         os.close(descriptor)
 
 
+def is_foreign(directory: int, name: bytes) -> bool:
+    """Whether the plain file of that name begins as no journal does, however it was torn. Raises OSError."""
+    descriptor = _opened(directory, name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if descriptor is None:
+        return False
+    try:
+        return not _BEGINS.fullmatch(os.pread(descriptor, _BEGINS_BYTES, 0))
+    finally:
+        os.close(descriptor)
+
+
 def remove(directory: int, name: bytes) -> bool:
     """Remove a journal; False if there is none. What is neither a file nor a link is not ours, and stays. Raises OSError."""
     found = posix.look_or_none(directory, name)
@@ -172,6 +214,7 @@ def remove(directory: int, name: bytes) -> bool:
 def parse(text: bytes) -> Recorded:
     """What sound lines say; the last word on a part counts. Unsound lines are passed over."""
     source: SourceIdentity | None = None
+    partial: Identity | None = None
     publishing: Publishing | None = None
     parts: dict[int, int] = {}
     for line in text.split(b"\n"):
@@ -180,14 +223,16 @@ def parse(text: bytes) -> Recorded:
             continue
         try:
             if "source" in record and record.get("format") == FORMAT:
-                source = SourceIdentity(**record["source"])
+                told = record.get("partial")
+                source, partial = SourceIdentity(**record["source"]), None if told is None else Identity(**told)
             elif "publishing" in record:
-                publishing = Publishing(**record["publishing"])
+                promised = record["publishing"]
+                publishing = None if promised is None else Publishing(**promised)
             elif "part" in record:
                 parts[int(record["part"])] = int(record["crc64"])
         except (TypeError, ValueError, KeyError):
             continue  # written by another version of Penstock
-    return Recorded(source=source, parts=parts, publishing=publishing)
+    return Recorded(source=source, partial=partial, parts=parts, publishing=publishing)
 
 
 def _opened(directory: int, name: bytes, flags: int) -> int | None:

@@ -22,6 +22,7 @@ from penstock.stores.base import ByteRange, ObjectInfo
 from penstock.transfer import crc64, objects, ownership, pagecache, posix
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.flusher import Flusher
+from penstock.transfer.identity import Identity
 from penstock.transfer.journal import Journal, Publishing, Recorded, SourceIdentity
 from penstock.transfer.landing import land, wanted
 from penstock.transfer.meter import PartMeter
@@ -35,6 +36,7 @@ from penstock.transfer.policy import Decision
 from penstock.transfer.steps import run_through
 from penstock.transfer.transfer import Outcome
 
+_SPOILT = frozenset({FailureCode.SOURCE_CHANGED, FailureCode.HELPER_NAME_TAKEN})
 _CHANGED = (PreconditionFailedError, RangeNotSatisfiableError, ObjectNotFoundError)
 
 
@@ -59,7 +61,7 @@ def import_large(attempt: Attempt, place: Place, info: ObjectInfo) -> Outcome:
         work.discard()
         raise
     except (StoreError, TransferError, StoppedError) as error:
-        is_spoilt = isinstance(error, TransferError) and error.code is FailureCode.SOURCE_CHANGED
+        is_spoilt = isinstance(error, TransferError) and error.code in _SPOILT
         if is_spoilt or place.is_astray():
             work.discard()
         raise
@@ -77,6 +79,7 @@ class _LargeImport:
         self._partial: PartialFile | None = None
         self._journal: Journal | None = None
         self._recorded = Recorded()
+        self._ours: Identity | None = None  # which file the partial file is
         self._crcs: dict[int, int] = {}
         self._is_promised = False
         self._is_published = False
@@ -101,6 +104,8 @@ class _LargeImport:
         if self._is_published or self._attempt.is_fenced:
             return
         try:
+            if self._ours is not None:
+                self._place.disown(self._ours, self._take_back)
             is_changed = False
             if self._journal is not None:
                 is_changed = self._journal.remove()  # first: a journal without its partial file means "published"
@@ -113,6 +118,10 @@ class _LargeImport:
             self._attempt.has_begun = False
         except OSError as error:
             raise self._place.refusal(error) from error
+
+    def _take_back(self) -> None:
+        if self._is_promised and self._journal is not None:
+            self._journal.take_back()
 
     def close(self) -> None:
         """Let go of both files and of the lock."""
@@ -132,24 +141,25 @@ class _LargeImport:
         self._place.remove_helpers()
         self._attempt.has_begun = True
         partial = self._partial = PartialFile.create(self._place.directory, self._place.partial_name)
+        self._ours = Identity.of(partial.state())
         posix.reserve(partial.descriptor, self._info.size_bytes)
-        journal = self._journal = Journal.create(
-            self._place.directory, self._place.journal_name, _identity(self._info, plan.part_size_bytes)
-        )
+        source = _identity(self._info, plan.part_size_bytes)
+        journal = self._journal = Journal.create(self._place.directory, self._place.journal_name, source, self._ours)
         self._place.sync()
         return partial, journal, plan
 
     def _resume(self) -> tuple[PartialFile, Journal, Plan] | None:
-        partial = self._partial = self._place.reopen_partial()
+        partial = self._partial = self._place.reopen_partial(self._place.read_journal())
         if partial is None:
             return None
         self._attempt.has_begun = True
         found = None if partial.is_shared() else self._place.reopen_journal()
         if found is not None:
             self._journal, recorded = found
-            source = recorded.source
-            if source is not None and source == _identity(self._info, source.part_size_bytes):
-                self._recorded = recorded
+            source, ours = recorded.source, recorded.partial
+            is_ours = ours is not None and ours.is_of(partial.state())
+            if is_ours and source is not None and source == _identity(self._info, source.part_size_bytes):
+                self._recorded, self._ours = recorded, ours
                 plan = Plan(size_bytes=source.size_bytes, part_size_bytes=source.part_size_bytes)
                 return partial, self._journal, plan
             self._journal.close()
@@ -246,6 +256,9 @@ class _LargeImport:
                 time_kept=int(is_held(detail.modify_time_ns, sealed.modify_ns)),
             )
         )
+        if not partial.is_named():
+            words = "its partial file was removed or replaced by somebody else; it is begun anew"
+            raise TransferError(FailureCode.HELPER_NAME_TAKEN, f"/{attempt.transfer.path}: {words}", waiting_helps=True)
         guarantee = run_through(land(attempt, place, sealed, of_object(self._info)))
         if guarantee is None:
             self.discard()

@@ -31,6 +31,14 @@ def helper_files(sub_task_id: str) -> str:
     return f"{partial_name(sub_task_id).decode()} and {journal_name(sub_task_id).decode()}"
 
 
+def kept_name(sub_task_id: str, number: int) -> bytes:
+    """The name for somebody's file that lay in the place of one of these; none of ours, so that it is listed as any other.
+
+    `number` tells several apart, from 0 on.
+    """
+    return f"kept-by-penstock-{_digest(sub_task_id)}{f'-{number + 1}' if number else ''}".encode()
+
+
 def split(path: str) -> tuple[bytes, bytes]:
     """A checked path as (parent, name), in the file system's bytes; the parent of a top-level name is `.`."""
     parent, _, name = path.rpartition("/")

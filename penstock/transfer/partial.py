@@ -105,10 +105,14 @@ class PartialFile:
         """Its name in the directory."""
         return self._name
 
+    @property
+    def _held(self) -> int:
+        return self._descriptor if self._descriptor >= 0 else self._lock_descriptor
+
     def is_named(self) -> bool:
         """Whether its name still leads to the very file that is held."""
         there = posix.look_or_none(self._directory, self._name)
-        return there is not None and there.inode == os.fstat(self._descriptor).st_ino
+        return there is not None and there.inode == os.fstat(self._held).st_ino
 
     def is_shared(self) -> bool:
         """Whether it has another name too, or is no plain file: not to be written into, whoever linked it.
@@ -120,7 +124,7 @@ class PartialFile:
 
     def state(self) -> FileState:
         """What it looks like now."""
-        return posix.look_open(self._descriptor if self._descriptor >= 0 else self._lock_descriptor)
+        return posix.look_open(self._held)
 
     def seal(self, modify_ns: int, ownership: Ownership = AS_SERVICE) -> FileState:
         """`dress`, `settle` and `confirm` in one. Raises OSError."""
@@ -166,9 +170,9 @@ class PartialFile:
         pagecache.drop_behind(self._lock_descriptor, 0, 0)
 
     def discard(self) -> bool:
-        """Remove it and let go; False if its name was gone. Raises OSError if it cannot be removed."""
+        """Remove it and let go; False if its name was gone, or another file's. Raises OSError if it cannot be removed."""
         try:
-            return _remove(self._directory, self._name)
+            return self.is_named() and _remove(self._directory, self._name)
         finally:
             self.close()
 

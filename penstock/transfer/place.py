@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from types import TracebackType
 from typing import Self
 
 from penstock.errors import FailureCode, TransferError
 from penstock.transfer import journal, names, policy, strangers
 from penstock.transfer.directories import Directory
+from penstock.transfer.identity import Identity
 from penstock.transfer.journal import Journal, Recorded
 from penstock.transfer.partial import PartialFile
 from penstock.transfer.posix import FileState, look_or_none, try_lock
@@ -27,10 +28,14 @@ _LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDE
 
 
 class Place:
-    """A context: the directory is closed at its end. Every method raises TransferError for what the kernel refuses."""
+    """A context: the directory is closed at its end. Every method raises TransferError for what the kernel refuses.
 
-    def __init__(self, root: Root, transfer: Transfer) -> None:
+    `note` is told what became of somebody's file that lay in the place of a helper file.
+    """
+
+    def __init__(self, root: Root, transfer: Transfer, note: Callable[[str], None]) -> None:
         self._root = root
+        self._note = note
         self._path = transfer.path
         self._base = transfer.base
         self._held: Directory | None = None
@@ -80,12 +85,15 @@ class Place:
 
     def refusal(self, error: OSError) -> TransferError:
         """What the kernel refused, as a sentence about the target, or about what lies in the place of a helper file."""
-        parent = self._path.rpartition("/")[0]
-        helpers = {name: f"{parent}/{name.decode()}".lstrip("/") for name in (self.partial_name, self.journal_name)}
+        helpers = {name: self._beside(name) for name in (self.partial_name, self.journal_name)}
         words = None if self._held is None else strangers.words_for(self._held.descriptor, error, helpers)
         if words is None:
             return from_os(error, side=Side.TARGET, path=self._path)
         return TransferError(FailureCode.HELPER_NAME_TAKEN, f"/{self._path}: {words}", waiting_helps=True)
+
+    def _beside(self, name: bytes) -> str:
+        """The path of what has that name beside the target."""
+        return f"{self._path.rpartition('/')[0]}/{name.decode()}".lstrip("/")
 
     def target(self) -> FileState | None:
         """What has the target's name now; links are not followed. Refuses directories and devices."""
@@ -141,17 +149,65 @@ class Place:
         """The journal itself. Raises OSError."""
         return Journal.reopen(self.directory, self.journal_name) if self._held is not None else None
 
-    def reopen_partial(self) -> PartialFile | None:
-        """The partial file an earlier attempt left, locked; None where something strange has its name: that is left alone.
+    def reopen_partial(self, recorded: Recorded | None) -> PartialFile | None:
+        """The partial file an earlier attempt left, locked; None where there is none, or something else has its name.
 
-        Raises OSError, TransferError if another mover holds it.
+        `recorded` is what its journal says. Raises OSError, TransferError if another mover holds it.
         """
         if self._held is None:
             return None
+        ours = None if recorded is None else recorded.ours
+        if ours is not None:
+            self.disown(ours, self._take_back if recorded is not None and recorded.publishing is not None else _nothing)
         found = look_or_none(self._held.descriptor, self.partial_name)
         if found is None or strangers.is_stranger(found):
             return None
         return PartialFile.reopen(self._held.descriptor, self.partial_name)
+
+    def disown(self, ours: Identity, take_back: Callable[[], None]) -> None:
+        """Should a file that is not `ours` have the partial file's name, and no other, give it one that is not ours, durably.
+
+        `take_back` is called before: with the name of the file that was to be published that file is gone. Raises OSError.
+        """
+        found = look_or_none(self.directory, self.partial_name)
+        if found is None or ours.is_of(found):
+            return
+        take_back()
+        if found.is_regular and found.links == 1:
+            self._keep(self.partial_name, found)
+
+    def _keep(self, name: bytes, found: FileState) -> None:
+        kept = strangers.move_aside(self.directory, name, found.inode, self._sub_task_id)
+        self.sync()
+        self._note(
+            f"somebody's file lay at /{self._beside(name)}, where Penstock's own belongs: it is /{self._beside(kept)} now"
+        )
+
+    def _take_back(self) -> None:
+        found = self.reopen_journal()
+        if found is not None:
+            with closing(found[0]) as opened:
+                opened.take_back()
+
+    def has_published(self, recorded: Recorded) -> bool:
+        """Whether what the journal promised came true: the partial file has taken the target's name.
+
+        Its own name is gone then, whatever has become of the target since. Where another file has that name by now, ours may have
+        been lost with it: then the promise only counts if the target is that very file. Raises OSError, TransferError if
+        another mover holds the partial file.
+        """
+        ours, found = recorded.ours, look_or_none(self.directory, self.partial_name)
+        if found is None or ours is None:
+            return True
+        target = look_or_none(self.directory, self.name)
+        is_target = target is not None and ours.is_of(target)
+        if is_target and ours.is_of(found):  # by a hard link, and the other name was still to be removed
+            partial = self.reopen_partial(recorded)
+            if partial is not None:
+                partial.discard()
+        elif not is_target:
+            self.disown(ours, self._take_back)
+        return is_target
 
     def require_in_place(self) -> None:
         """The path must still lead to the directory that is held: it may have been moved or removed while bytes moved.
@@ -190,9 +246,9 @@ class Place:
         """
         if self._held is None:
             return
-        partial = self.reopen_partial()
+        partial = self.reopen_partial(self.read_journal())
         try:
-            is_changed = journal.remove(self.directory, self.journal_name)
+            is_changed = self._remove_journal()
             if partial is not None:
                 if is_changed:
                     self.sync()  # nobody promises that names go in order, should the power be cut in between
@@ -202,6 +258,18 @@ class Place:
                 partial.close()
         if is_changed:
             self.sync()
+
+    def _remove_journal(self) -> bool:
+        found = look_or_none(self.directory, self.journal_name)
+        is_last_name = found is not None and found.is_regular and found.links == 1
+        if found is not None and is_last_name and journal.is_foreign(self.directory, self.journal_name):
+            self._keep(self.journal_name, found)
+            return False
+        return journal.remove(self.directory, self.journal_name)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _is_turn(directory: int) -> bool:

@@ -92,7 +92,7 @@ def _opened(attempt: Attempt, held: ExitStack) -> tuple[Place | None, bool]:
     """The directory, as long as it is held, and whether what was begun may come back with it; None where nobody has to look."""
     try:
         attempt.root.check()
-        place = held.enter_context(Place(attempt.root, attempt.transfer))
+        place = held.enter_context(Place(attempt.root, attempt.transfer, attempt.add_note))
     except TransferError as error:
         return None, _may_come_back(attempt, error)
     return place, not place.is_there and attempt.may_have_begun

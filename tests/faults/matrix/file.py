@@ -112,7 +112,8 @@ class File:
 
     def left_behind(self) -> list[str]:
         """Partial files, journals and unfinished uploads, of whatever file."""
-        return [str(path) for path in self.world.root.rglob(HELPERS)] + self.world.uploads()
+        ours = [str(path) for pattern in (HELPERS, "kept-by-*") for path in self.world.root.rglob(pattern)]
+        return ours + self.world.uploads()
 
     def moved_bytes(self) -> int:
         """Bytes of this very file that went over the network, in parts where it is large."""

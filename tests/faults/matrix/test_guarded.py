@@ -13,6 +13,7 @@ IN_BETWEEN = "of the partial file, between partial.written and partial.sync, or 
 LINKS = (
     "where nothing is renamed without replacing (NFS); tests/faults/transfer/test_kill.py dies before each such call"
 )
+STRANGERS = "of a file that is somebody's; tests/faults/ends/test_renamed_files.py dies before and behind it"
 
 ELSEWHERE = {
     "penstock.catalog.schema_versions:migrate": "one transaction, at start, before anything is served",
@@ -39,6 +40,7 @@ ELSEWHERE = {
     "penstock.transfer.probing:_remove": SET_UP,
     "penstock.transfer.probing:probe_root": SET_UP,
     "penstock.transfer.small_export:_SmallExport._put_and_wait": REQUESTS,
+    "penstock.transfer.strangers:move_aside": STRANGERS,
     "penstock.transfer.small_export:_SmallExport._sent": REQUESTS,
 }
 """What changes something and has no failpoints of its own, and why that is well."""

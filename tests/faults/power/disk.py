@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.faults.power import journals
 from tests.faults.power.operations import AT_THE_END, Kind, Operation
 
 NEVER = 1 << 62
@@ -23,18 +24,19 @@ Node = int
 
 @dataclass(slots=True)
 class Inode:
-    """A file, or a directory when it has names."""
+    """A file, or a directory when it has names. `partial` is the file that a journal is of."""
 
     names: dict[str, Node] | None = None
     content: bytearray = field(default_factory=bytearray)
     mode: int = 0o600
     modify_ns: int | None = None
+    partial: Node | None = None
     look: bytes = b""
 
     def copy(self) -> Inode:
         """Another one that is the same."""
         names = None if self.names is None else dict(self.names)
-        return Inode(names, bytearray(self.content), self.mode, self.modify_ns)
+        return Inode(names, bytearray(self.content), self.mode, self.modify_ns, self.partial)
 
     def digest(self) -> bytes:
         """The same for files that look the same."""
@@ -170,7 +172,8 @@ class Disk:
                 f"{operation} empties a file: not known here"
             )
             return None
-        made = self._new(Inode(mode=(operation.mode or 0o600) & 0o755))
+        partial = self.find(journals.partial_of(path)) if journals.is_journal(path) else None
+        made = self._new(Inode(mode=(operation.mode or 0o600) & 0o755, partial=partial))
         return self._named(operation, self._directory(directory), ((name, made),))
 
     def _new(self, inode: Inode) -> Node:
@@ -217,7 +220,7 @@ class Disk:
         """Let it know of inodes that are not named yet: new files begin empty, new directories without names."""
         for node, inode in inodes.items():
             if node not in self._inodes:
-                self._inodes[node] = Inode(None if inode.names is None else {}, mode=inode.mode)
+                self._inodes[node] = Inode(None if inode.names is None else {}, mode=inode.mode, partial=inode.partial)
 
     @property
     def inodes(self) -> Mapping[Node, Inode]:
@@ -228,12 +231,15 @@ class Disk:
 
     def files(self) -> Iterable[tuple[str, Inode]]:
         """Path and inode of everything that has a name, directories before what is in them."""
+        return ((path, self._inodes[node]) for path, node in self._named_nodes())
+
+    def _named_nodes(self) -> Iterable[tuple[str, Node]]:
         waiting: list[tuple[str, Node]] = [("", 0)]
         while waiting:
             path, node = waiting.pop()
             inode = self._inodes[node]
             if path:
-                yield path, inode
+                yield path, node
             if inode.names is not None:
                 waiting += [(f"{path}/{name}".lstrip("/"), child) for name, child in sorted(inode.names.items())]
 
@@ -256,6 +262,11 @@ class Disk:
             made.chmod(inode.mode)
             if inode.modify_ns is not None:
                 os.utime(made, ns=(inode.modify_ns, inode.modify_ns))
+        places = {node: directory / path for path, node in self._named_nodes()}
+        for node, made in places.items():
+            partial = self._inodes[node].partial
+            if partial is not None:
+                journals.put_right(made, places.get(partial))
 
 
 def _lengthen(content: bytearray, length: int) -> None:

@@ -323,4 +323,6 @@ def _tells(answer: bytes, file: File, status: str) -> bool:
 
 
 def _helpers(home: Home) -> list[str]:
-    return [path.name for path in (home.path / "filesystem").rglob(HELPERS)]
+    """Partial files and journals, and what was taken for somebody's in their place: nobody is there but us."""
+    root = home.path / "filesystem"
+    return [path.name for pattern in (HELPERS, "kept-by-*") for path in root.rglob(pattern)]

@@ -90,6 +90,7 @@ def judge(kind: str, place: Path, store: MemoryStore, intent: Intent) -> None:
         is_gone = not target.parent.exists()  # it was never durable, or it comes back: nobody can tell
         assert tidied.verdict is (Verdict.RETRY if is_gone else Verdict.TIDIED)
         assert gate.helpers() == []
+        assert list(place.rglob("kept-by-*")) == [], "a file of ours was taken for somebody's"
     finally:
         gate.close()
 
