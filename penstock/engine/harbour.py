@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Generic, Protocol, TypeVar, cast
 
 from penstock.engine.messages import Places
-from penstock.errors import BucketNotFoundError, FailureCode, TransferError
+from penstock.errors import FailureCode, TransferError
 from penstock.model import Bucket, Credentials, FileSystem
 from penstock.stores.base import OSS_LIMITS, Abilities, Store
 from penstock.stores.credentials import load_credentials
@@ -73,7 +73,7 @@ class _Use(Generic[Open]):
 
 
 class GoneStore:
-    """A bucket that is not registered any more: every verb says that it is not there."""
+    """A bucket that is not registered (now): every verb says so. That says nothing of what is left in the bucket itself."""
 
     limits = OSS_LIMITS
     abilities = Abilities()
@@ -87,7 +87,12 @@ class GoneStore:
 
     def __getattr__(self, verb: str) -> Callable[..., object]:
         def refuse(*_: object, **__: object) -> object:
-            raise BucketNotFoundError(f"bucket {self.bucket} is not registered (any more)", bucket=self.bucket)
+            raise TransferError(
+                FailureCode.BUCKET_NOT_REGISTERED,
+                f"bucket {self.bucket} is not registered (any more): what became of the file there, and whether something is"
+                " left to be removed, will be known once `penstock bucket add` has registered it again",
+                waiting_helps=True,
+            )
 
         return refuse
 
@@ -136,7 +141,7 @@ class Harbour:
         return _Use(self, berth, doubt)
 
     def store(self, bucket_name: str, intent: Intent) -> AbstractContextManager[Store]:
-        """The bucket's store, to be entered at once; without the bucket a stand-in, enough to remove helper files of an import.
+        """The bucket's store, to be entered at once; without the bucket a stand-in, enough where no store need be asked.
 
         Raises TransferError, StoreError (no credentials), SettingsError (unusable description).
         """
