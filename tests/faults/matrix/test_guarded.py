@@ -15,8 +15,11 @@ LINKS = (
 )
 STRANGERS = "of a file that is somebody's; tests/faults/ends/test_renamed_files.py dies before and behind it"
 
+AT_START = "one transaction, before anything is served; who starts next begins it anew, or finds it done"
+
 ELSEWHERE = {
-    "penstock.catalog.schema_versions:migrate": "one transaction, at start, before anything is served",
+    "penstock.catalog.opening:_open": AT_START,
+    "penstock.catalog.schema_versions:migrate": AT_START,
     "penstock.catalog.sqlite:SqliteConnection._rewrite_log": "after a failed fsync only; tests/faults/power fails one",
     "penstock.engine.board:Board.make": "memory of the service's own processes, which ends with them",
     "penstock.stores.probing:_clean": SET_UP,
