@@ -114,7 +114,8 @@ def verify_head(
 def verify_whole(
     head: Head, query: Pairs, body: bytes, access_keys: Mapping[str, AccessKey], *, now_ns: int, clock_skew_s: int
 ) -> tuple[AccessKey, Claim]:
-    """As `verify`, of a V3 request whose body is not decoded yet."""
+    """As `verify`, of a V3 request whose body is not decoded yet, and not even hashed for who has not signed the head."""
+    verify_head(head, query, access_keys, now_ns=now_ns, clock_skew_s=clock_skew_s)
     claim = _claim_v3(head, query, hashlib.sha256(body).hexdigest())
     return _owner(claim, access_keys, now_ns=now_ns, clock_skew_s=clock_skew_s), claim
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
-from penstock.api import protocol
+from penstock.api import protocol, signature
 from penstock.api.callers import Callers
 from penstock.api.errors import ApiError
 from penstock.api.operation import Desk
@@ -122,3 +124,25 @@ async def test_it_is_read_in_turns_with_rests_and_few_wait_for_that(callers: Cal
     assert reading.count == 5
     assert time.monotonic() - began_s >= 0.06, "no rests were taken"
     assert (await callers.heard(*older(LONGER))).key.access_key_id == SIGNER.key_id
+
+
+@pytest.mark.rule("SIG-5")
+async def test_a_long_body_is_hashed_for_those_who_signed_its_head(
+    callers: Callers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[int] = []
+
+    def sha256(data: bytes) -> Any:
+        hashed.append(len(data))
+        return hashlib.sha256(data)
+
+    monkeypatch.setattr(signature, "hashlib", SimpleNamespace(sha256=sha256))
+    size_bytes = OPTIONS.believed_body_max_bytes + 1
+    head, body = v3(size_bytes)
+    await callers.heard(head, body)
+    assert hashed.count(size_bytes) == 1
+    assert await code_of(callers, head, body[:-1] + b"y") == "SignatureDoesNotMatch"
+    assert hashed.count(size_bytes) == 2
+    guessed = {**head.headers, "authorization": head.headers["authorization"][:-1] + "?"}
+    assert await code_of(callers, replace_struct(head, headers=guessed), body) == "SignatureDoesNotMatch"
+    assert hashed.count(size_bytes) == 2
