@@ -22,6 +22,9 @@ SIZES = (
     (2, 9 * MIB, 24 * MIB),
 )  # fmt: skip
 """Weight, least and most bytes: most files are small, many are middling, the last ones go in parts."""
+RESTLESS_SIZES = (*SIZES, (100, 64 * KIB, 512 * KIB), (70, 512 * KIB, 4 * MIB), (30, 9 * MIB, 16 * MIB))
+"""What is small is read in no time, and seldom changed meanwhile."""
+
 MIDDLING = (64 * KIB, 8 * MIB)
 
 DECADE_NS = 3652 * 86_400 * 10**9
@@ -95,9 +98,9 @@ class Block:
         """The bytes of a slice."""
         return self._bytes[piece.offset : piece.offset + piece.size_bytes]
 
-    def choose(self, dice: random.Random) -> Slice:
+    def choose(self, dice: random.Random, sizes: Sequence[tuple[int, int, int]] = SIZES) -> Slice:
         """Some slice, of a size by chance."""
-        _, least, most = dice.choices(SIZES, weights=[weight for weight, _, _ in SIZES])[0]
+        _, least, most = dice.choices(sizes, weights=[weight for weight, _, _ in sizes])[0]
         size_bytes = dice.randint(least, most)
         return Slice(offset=dice.randrange(BLOCK_BYTES - size_bytes), size_bytes=size_bytes)
 
@@ -170,7 +173,7 @@ def chosen(block: Block, dice: random.Random, name: str) -> Errand:
     return Errand(
         name=name,
         fate=fate,
-        first=block.choose(dice),
+        first=block.choose(dice, RESTLESS_SIZES if is_restless else SIZES),
         unrest=dice.choice(list(Unrest)) if is_restless else None,
         earlier=block.choose(dice) if has_earlier else None,
         # What is changed meanwhile is newer than its first time, and its age against the target's has to be beyond doubt.

@@ -16,7 +16,7 @@ from tests.soak.stand import Stand
 
 USUAL_CHANCE = 0.03
 NTH_MAX = 4
-REST_S = (2.0, 12.0)
+REST_S = (1.0, 8.0)
 GIVEN_UP_S = (62.0, 80.0)  # a mover that has given no sign of life for a minute is killed
 NOT_NOW = {*SILENT, "ListParts answers 501", "no such upload", "another's answer"}
 """Silence comes in another way. A HEAD that describes another key, without a flaw, cannot be seen through: SKIP believes it."""
@@ -39,13 +39,13 @@ class Troubles:
         self.level = threading.Event()
         self.quiet()
         self._kinds: dict[Callable[[], None], int] = {
-            self._kill_mover: 4,
-            self._kill_service: 3,
+            self._kill_mover: 6,
+            self._kill_service: 6,
             self._restart_service: 1,
-            self._pause_mover: 4,
+            self._pause_mover: 3,
             self._forsake_mover: 1,
             self._pause_service: 1,
-            self._kill_store: 2,
+            self._kill_store: 3,
             self._outage: 2,
             self._silence: 1,
             self._storm: 2,

@@ -38,7 +38,11 @@ from tests.soak.errands import (
 from tests.soak.restless import RestlessFile, RestlessObject
 from tests.soak.stand import Caller, Stand
 
-CHANGES = 20
+FILE_CHANGES = 40
+CHANGE_PAUSE_S = (0.0, 0.5)  # a large file is begun once it has rested for a tenth of a second
+STEP_PAUSE_S = 0.001
+OBJECT_CHANGES = 20
+_NO_MORE = object()
 STUCK_S = 900.0
 LOOSE_BYTES_MAX = 40 * MIB
 """Of the sources of one wave on the loose disk, so that it is never full but on purpose."""
@@ -100,8 +104,9 @@ class Wave:
 
     def run(self, tally: Tally, ended: threading.Event) -> list[Finding]:
         """From the first byte to the last judgement. `ended`: asked to come to an end, so that nothing more is replaced."""
-        (self._tree / "in").mkdir(parents=True)
-        (self._tree / "out").mkdir()
+        with self._stand.room(self.flow):
+            (self._tree / "in").mkdir(parents=True)
+            (self._tree / "out").mkdir()
         self._stand.truly(self.flow.name, self._prepare)
         self._open()
         self._ask()
@@ -256,11 +261,18 @@ class Wave:
             if one.unrest is not None and self.direction == "import"
         ]
 
-    def change(self, number: int, files: Sequence[RestlessFile], objects: Sequence[RestlessObject]) -> None:
+    def change_files(self, number: int, files: Sequence[RestlessFile]) -> Iterator[None]:
+        """Make the next change to all of them side by side, a step of each at a time."""
+        changing = [file.changes(number) for file in files]
+        while changing:
+            for one in list(changing):
+                with self._stand.room(self.flow):
+                    if next(one, _NO_MORE) is _NO_MORE:
+                        changing.remove(one)
+            yield
+
+    def change_objects(self, number: int, objects: Sequence[RestlessObject]) -> None:
         """Make the next change to each of them."""
-        for file in files:
-            with self._stand.room(self.flow):
-                file.step(number)
 
         def put(store: Store) -> None:
             for one in objects:
@@ -326,26 +338,43 @@ class Wave:
 
 
 class _Meddling:
-    """What befalls a wave's files on purpose while they move, a little at each step."""
+    """What befalls a wave's files on purpose while they move: files in a thread of its own, the rest a little at each step."""
 
     def __init__(self, wave: Wave, ended: threading.Event) -> None:
         self._wave = wave
         self._ended = ended
         self._begun_s = time.monotonic()
         self._to_cancel = wave.canceled()
-        self._files, self._objects = wave.restless_files(), wave.restless_objects()
+        self._objects = wave.restless_objects()
         self._changes = 0
+        self._trouble: Exception | None = None
+        self._dice = random.Random(wave.name)
+        self._changing = threading.Thread(target=self._change_files, name=f"unrest-{wave.name}", daemon=True)
+        self._changing.start()
 
     def step(self) -> bool:
-        """Whether nothing more is to be cancelled."""
+        """Whether nothing more is to be cancelled, and no file is changed any more. Raises what went wrong with that."""
         passed_s = time.monotonic() - self._begun_s
         for sub_task in [one for one, after_s in self._to_cancel.items() if passed_s >= after_s]:
             del self._to_cancel[sub_task]
             self._wave.cancel(sub_task)
-        if self._changes < CHANGES and not self._ended.is_set():
+        if self._changes < OBJECT_CHANGES and not self._ended.is_set():
             self._changes += 1
-            self._wave.change(self._changes, self._files, self._objects)
-        return not self._to_cancel
+            self._wave.change_objects(self._changes, self._objects)
+        if self._trouble is not None:
+            raise self._trouble
+        return not self._to_cancel and not self._changing.is_alive()
+
+    def _change_files(self) -> None:
+        files = self._wave.restless_files()
+        try:
+            for number in range(1, FILE_CHANGES + 1 if files else 0):
+                for _ in self._wave.change_files(number, files):
+                    self._ended.wait(STEP_PAUSE_S)
+                if self._ended.wait(self._dice.uniform(*CHANGE_PAUSE_S)):
+                    return
+        except Exception as error:  # noqa: BLE001 - raised by whoever asks for the next step
+            self._trouble = error
 
 
 def _file(errand: Errand) -> FileToMove:
