@@ -20,6 +20,7 @@ from penstock.catalog import (
     claims,
     dataflows,
     listing,
+    openings,
     rows,
     settling,
     subtasks,
@@ -107,15 +108,19 @@ class Catalog:
         `boot_id` is another one in each life of the machine: that tells the end of a process from a power cut.
         """
         loop = asyncio.get_running_loop()
-        hands = await asyncio.to_thread(
-            open_hands, database, now_ns=now_ns, entropy=entropy, boot_id=boot_id, bounds=bounds, loop=loop
-        )
-        return cls(hands, SpareNonces(now_ns))
+        hands = await asyncio.to_thread(open_hands, database, now_ns=now_ns, entropy=entropy, bounds=bounds, loop=loop)
+        catalog = cls(hands, SpareNonces(now_ns))
+        try:
+            await catalog._work(lambda session: openings.begin(session, boot_id))
+        except CatalogUnavailableError:
+            await hands.close()
+            raise
+        return catalog
 
     async def close(self) -> None:
         """Finish what is queued and close the database."""
         with suppress(CatalogUnavailableError):  # then it was not left in all order, and the next opening sees that
-            await self._work(lambda session: session.run("openings.close", now_ns=session.now_ns))
+            await self._work(openings.end)
         await self._hands.close()
 
     # ------------------------------------------------------------------------------------------------ the API writes

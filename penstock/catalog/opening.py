@@ -1,4 +1,4 @@
-"""Opens a catalog: newest schema, the last number given, what a power cut may have forgotten, the writers, the readers.
+"""Opens a catalog: newest schema, the last number given, the writer, the writer of read nonces, the readers.
 
 Used by `Catalog.open` only; knows no verb.
 """
@@ -6,16 +6,15 @@ Used by `Catalog.open` only; knows no verb.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from penstock.catalog import schema_versions, statements
-from penstock.catalog.database import Connection, Database, Durability
+from penstock.catalog.database import Connection, Database
 from penstock.catalog.doorbell import Doorbell, News
 from penstock.catalog.identifiers import NumberClock
 from penstock.catalog.readers import Readers
 from penstock.catalog.session import NonceLookup, Session
-from penstock.catalog.statements import Statement
 from penstock.catalog.writer import Writer
 from penstock.failpoints import ControlPoint
 
@@ -71,13 +70,12 @@ def open_hands(
     *,
     now_ns: Callable[[], int],
     entropy: Callable[[int], bytes],
-    boot_id: str,
     bounds: CatalogBounds,
     loop: asyncio.AbstractEventLoop,
 ) -> Hands:
     """Open everything; blocks, so it is called in a thread. CatalogUnavailableError."""
     named = statements.load(database.dialect)
-    numbers = NumberClock(now_ns, _prepare(database, boot_id))
+    numbers = NumberClock(now_ns, _prepare(database))
 
     def session(connection: Connection, other_nonces: NonceLookup | None = None) -> Session:
         return Session(connection, named, now_ns=now_ns, numbers=numbers, entropy=entropy, other_nonces=other_nonces)
@@ -128,7 +126,7 @@ def open_hands(
     )
 
 
-def _prepare(database: Database, boot_id: str) -> int:
+def _prepare(database: Database) -> int:
     """Bring both stores to the newest schema; the newest number that was ever given and is still known.
 
     The ledger comes first: nonces without a ledger mean that it was lost.
@@ -138,7 +136,6 @@ def _prepare(database: Database, boot_id: str) -> int:
         schema_versions.migrate(ledger, database.dialect, schema_versions.LEDGER)
         named = statements.load(database.dialect)
         last = max(int(ledger.fetch(named[name].text, ())[0]["number"]) for name in _LAST_NUMBERS)
-        _open(ledger, named, boot_id, last)
     finally:
         ledger.close()
     nonces = database.open_nonces()
@@ -147,15 +144,3 @@ def _prepare(database: Database, boot_id: str) -> int:
     finally:
         nonces.close()
     return last
-
-
-def _open(ledger: Connection, named: Mapping[str, Statement], boot_id: str, last: int) -> None:
-    """Note in which life of the machine claims are made from here on, and what those of an earlier one may have begun."""
-    (before,) = ledger.fetch(named["openings.last"].text, ())
-    if before["boot_id"] == boot_id:
-        return
-    in_doubt = last if before["boot_id"] else before["in_doubt"]
-    statement = named["openings.open"]
-    ledger.begin(Durability.SYNCED)
-    ledger.change(statement.text, statement.values({"boot_id": boot_id, "in_doubt": in_doubt}))
-    ledger.commit()

@@ -13,7 +13,7 @@ import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -33,7 +33,7 @@ from tests.faults.matrix.world import Traps
 from tests.faults.power import strace, tracedservice
 from tests.faults.power.disk import Change, Disk, changes_of
 from tests.faults.power.operations import Kind, Operation, read
-from tests.faults.power.states import States
+from tests.faults.power.states import State, States
 from tests.fixtures.service import RunningService, init_home, start_service
 from tests.fixtures.waiting import wait_until
 
@@ -43,6 +43,7 @@ PATIENCE_S = 60.0
 HALFWAY_PASSING = 3
 MODULE_OF_A_MOVER = b"penstock.engine.mover_process"
 FAILS = "fdatasync:error=EIO:when=6"  # of each thread; the catalog's writer is the only one that syncs so often
+SOON = 6  # moments
 HELPERS = ".penstock-????????????????.*"
 """Partial files and journals; the mark of the root has another name."""
 FINAL = frozenset({"COMPLETE", "FAILED", "CANCELED", "EXPIRED"})
@@ -150,6 +151,15 @@ class Recording:
             return not self.facts.way.is_import
         is_read = name == "home" or name.startswith(("catalog.db", "nonces.db", "filesystem"))
         return is_read and not name.endswith("-shm")
+
+    def forgetful(self) -> Iterator[State]:
+        """The disks, soon after a file was begun, of which the catalog has forgotten all that was not synced."""
+        if self.facts.way.is_import:
+            begun = [one.end for one in self.operations if one.kind is Kind.CREATE and one.name.endswith(".partial")]
+        else:
+            answers = f"TCP:[{self.facts.shore}->"
+            begun = [one.end for one in self.operations if one.path.startswith(answers) and b" 200 " in one.data[:16]]
+        yield from self.states().forgetful(begun, moments=SOON)
 
     def states(self) -> States:
         """The disks that a power cut may leave, from the first sub-task on.

@@ -68,9 +68,10 @@ class States:
                 found[self.disk(state).digest()] = state
         return sorted(found.values(), key=lambda state: state.line)
 
-    def forgetful(self) -> Iterator[State]:
-        """At each moment the disk that lacks what the catalog has not synced, and nothing else."""
-        for line in self._moments:
+    def forgetful(self, lines: Sequence[int], *, moments: int) -> Iterator[State]:
+        """At so many moments after each of these lines the disk that lacks what the catalog has not synced, and nothing else."""
+        chosen = {one for line in lines for one in self._moments[bisect.bisect_left(self._moments, line) :][:moments]}
+        for line in sorted(chosen):
             if any(self._is_of_catalog(number) for number in self.pending(line)):
                 yield next(state for state in self._at(line) if state.how == "tree kept")
 

@@ -47,41 +47,38 @@ async def test_after_a_power_cut_nothing_is_lost_and_nothing_torn(recorded: Reco
                 raise
 
 
-CANCELED = (Way.IMPORT_SMALL, Way.ACCEPTED, Way.EXPORT_SMALL)
-BEGUN_MAX = 3
+NO_CHANCE = "in this record every claim was made durable by chance, by what came right after it"
 
 
-@pytest.mark.parametrize("way", CANCELED)
+@pytest.mark.parametrize("way", [Way.IMPORT_SMALL, Way.EXPORT_SMALL])
 async def test_what_was_begun_and_forgotten_is_not_canceled_unlooked_at(
     recorded: Recorded, tmp_path: Path, way: Way
 ) -> None:
     """A claim waits for no disk: its file may have been begun, and the catalog knows nothing of it."""
     recording = recorded(way)
-    found = 0
     async with recoverer(recording, tmp_path / "disk") as made:
-        for state in recording.states().forgetful():
+        for state in recording.forgetful():
             try:
-                found += await made.cancel(state)
+                if await made.cancel(state):
+                    return
             except (AssertionError, TimeoutError) as error:
                 error.add_note(made.explain(state))
                 raise
-            if found == BEGUN_MAX:
-                break
-    print(f"{way}: {found} disks with something begun and forgotten")
-    assert found
+    pytest.skip(NO_CHANCE)
 
 
 async def test_a_service_that_notices_no_power_cut_leaves_it_there(recorded: Recorded, tmp_path: Path) -> None:
     """That there are such disks at all: the catalog is opened as if the machine had lived on."""
     recording = recorded(Way.EXPORT_SMALL)
     async with recoverer(recording, tmp_path / "disk") as made:
-        for state in recording.states().forgetful():
+        for state in recording.forgetful():
             try:
-                await made.cancel(state, boot_id=boot_id(os.urandom))
+                if await made.cancel(state, boot_id=boot_id(os.urandom)):
+                    pytest.fail(f"an object is not left: {state}")
             except AssertionError as error:
-                assert "is CANCELED, and there" in str(error)  # noqa: PT017  (any of the states)
+                assert "is CANCELED, and there" in str(error)  # noqa: PT017  (of any of the states)
                 return
-    pytest.fail("no disk shows it")
+    pytest.skip(NO_CHANCE)
 
 
 @pytest.mark.parametrize(
