@@ -1,4 +1,4 @@
-"""Plants to break: in this process, or as a control process of their own that can be killed."""
+"""Plants to break, in this process or as a control process of their own that can be killed; a small lane to step by hand."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from penstock.transfer.moment import Moments
+from tests.faults.engine.company import Company
 from tests.fixtures.emulator import EmulatorServer
+from tests.fixtures.gate import open_gate
 from tests.fixtures.holdproxy import HoldProxy
+from tests.fixtures.memorystore import MemoryStore
 from tests.fixtures.waiting import wait_until
 
 READY_S = 30.0
@@ -110,3 +114,12 @@ def anyio_backend() -> str:
 def proxy(emulator: EmulatorServer) -> Iterator[HoldProxy]:
     with HoldProxy(emulator.endpoint) as made:
         yield made
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Iterator[Company]:
+    """Over a directory of the test's own."""
+    moments = Moments(lambda: 0.0)  # each lasts as long as what it was begun for
+    gate = open_gate(tmp_path / "fs", moments=moments)
+    yield Company(gate, MemoryStore(), moments=moments)
+    gate.close()

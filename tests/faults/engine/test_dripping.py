@@ -15,7 +15,7 @@ from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials
 from penstock.stores.base import Store
 from penstock.stores.opening import Timeouts, open_store
 from penstock.transfer.transfer import Verdict
-from tests.faults.engine.test_company import CONTENT, GOOD, PATIENCE_S, Company
+from tests.faults.engine.company import CONTENT, GOOD, PATIENCE_S, Company
 from tests.fixtures.gate import open_gate
 from tests.fixtures.memorystore import MemoryStore
 from tests.fixtures.scriptedserver import Peer, ScriptedServer, answer, object_answer

@@ -16,7 +16,7 @@ from penstock.errors import FailureCode
 from penstock.model import ConflictPolicy
 from penstock.stores.base import Store
 from penstock.transfer.transfer import StopReason, Transfer, Verdict
-from tests.faults.engine.test_company import PATIENCE_S, Company
+from tests.faults.engine.company import PATIENCE_S, Company
 from tests.faults.engine.test_dripping import got, open_slow
 from tests.fixtures.gate import open_gate
 from tests.fixtures.memorystore import MemoryStore
