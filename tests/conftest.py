@@ -1,12 +1,12 @@
-"""Fixtures that every test may ask for: the servers that are started once, and the backend of async tests."""
+"""What holds for every test: servers that are started once, the backend of async tests, and patience with made-up examples."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Machines may be busy: how long an example takes says nothing. What is needed to play one again is printed.
-settings.register_profile("house", deadline=None, print_blob=True)
+settings.register_profile("house", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
 pytest_plugins = ["tests.fixtures.ceph", "tests.fixtures.emulator", "tests.fixtures.moto"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +10,10 @@ from alibabacloud_nas20170626 import models as nas
 from alibabacloud_nas20170626.client import Client
 from alibabacloud_tea_openapi.utils_models import Config
 
+from tests.fixtures.waiting import wait_until
+
 DEADLINE_S = 60.0
+LIVE = frozenset({"CREATED", "RUNNING", "CANCELING"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +56,31 @@ class Flow:
 
     def wait(self, sub_task_id: str) -> dict[str, Any]:
         """Describe until the sub-task is final; fails after DEADLINE_S."""
-        until = time.monotonic() + DEADLINE_S
-        while True:
+
+        def final() -> dict[str, Any] | None:
             item = self.describe(sub_task_id)
-            if item["Status"] not in {"CREATED", "RUNNING", "CANCELING"}:
-                return item
-            assert time.monotonic() < until, f"not final after {DEADLINE_S} s: {item}"
+            return None if item["Status"] in LIVE else item
+
+        found = wait_until(final, DEADLINE_S, f"{sub_task_id} is not final")
+        assert found is not None
+        return found
+
+    def items(self) -> dict[str, dict[str, Any]]:
+        """All sub-tasks of the stream by their ids, as the wire's JSON: as many as a page holds with one call."""
+        found: dict[str, dict[str, Any]] = {}
+        token = ""
+        while True:
+            request = nas.DescribeDataFlowSubTasksRequest(
+                file_system_id=self.file_system_id,
+                filters=[nas.DescribeDataFlowSubTasksRequestFilters(key="DataFlowTaskIds", value=self.task_id)],
+                max_results=100,
+                next_token=token,
+            )
+            body = self.client.describe_data_flow_sub_tasks(request).to_map()["body"]
+            found |= {item["DataFlowSubTaskId"]: dict(item) for item in body["DataFlowSubTask"]["DataFlowSubTask"]}
+            token = body.get("NextToken", "")
+            if not token:
+                return found
 
 
 def describe_page(flow: Flow, sub_task_id: str) -> dict[str, Any]:

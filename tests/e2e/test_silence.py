@@ -8,16 +8,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import fastcrc
 import pytest
 
 from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials
-from penstock.stores.base import Overwrite, Store
+from penstock.stores.base import Store
 from penstock.stores.opening import open_store
 from tests.e2e.cli.processes import alive, descendants
 from tests.e2e.sdk import Flow, make_client, open_flow
 from tests.faults.matrix.file import HELPERS
 from tests.fixtures.emulator import EmulatorServer
+from tests.fixtures.objects import put_object
 from tests.fixtures.service import RunningService, init_home, run_cli, start_service
 from tests.fixtures.silentproxy import SilentProxy
 from tests.fixtures.waiting import wait_until
@@ -31,10 +31,6 @@ AT_ONCE_S = 15.0
 KNOWN_S = 45.0
 STOP_S = 15.0  # less than the whole time that a drain may take
 FINAL = frozenset({"COMPLETE", "FAILED", "CANCELED"})
-
-
-def put(store: Store, key: str, content: bytes) -> None:
-    store.put(key, [content], crc64=fastcrc.crc64.xz(content), metadata={}, precondition=Overwrite())
 
 
 class World:
@@ -93,7 +89,7 @@ class World:
             return flow
         with closing(self.store(bucket)) as store:
             for name in names:
-                put(store, f"{place}/{name}", content(name))
+                put_object(store, f"{place}/{name}", content(name))
         return flow
 
     def client(self) -> Any:
@@ -143,17 +139,25 @@ def submitted(flows: list[Flow], names: tuple[str, ...]) -> Moves:
 
 def settled(moves: Moves, is_done: Callable[[dict[str, Any]], bool], patience_s: float) -> dict[str, dict[str, Any]]:
     """Every sub-task by id, once `is_done` was seen of each. Fails with what is not done."""
-    until = time.monotonic() + patience_s
-    left = {sub_task: flow for flow, ids in moves for sub_task in ids.values()}
+    wanted = [(flow, set(ids.values())) for flow, ids in moves]
     done: dict[str, dict[str, Any]] = {}
-    while left:
-        for sub_task, flow in list(left.items()):
-            item = flow.describe(sub_task)
-            if is_done(item):
-                done[sub_task] = item
-                del left[sub_task]
-            elif time.monotonic() > until:
-                raise AssertionError(f"{len(left)} not done within {patience_s:g} s, such as {item}")
+    late: list[dict[str, Any]] = []
+
+    def all_done() -> bool:
+        late.clear()
+        for flow, ids in wanted:
+            if ids <= done.keys():
+                continue
+            items = flow.items()
+            new = [items[one] for one in ids - done.keys()]
+            done.update({item["DataFlowSubTaskId"]: item for item in new if is_done(item)})
+            late.extend(item for item in new if item["DataFlowSubTaskId"] not in done)
+        return not late
+
+    try:
+        wait_until(all_done, patience_s, "not all are done")
+    except TimeoutError as error:
+        raise AssertionError(f"{len(late)} not done within {patience_s:g} s, such as {late[0]}") from error
     return done
 
 

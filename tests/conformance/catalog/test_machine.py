@@ -24,10 +24,8 @@ SEED = int(os.environ.get("PENSTOCK_MACHINE_SEED", "0"))
 ORDINARY = settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,
-    deadline=None,
     derandomize=not SEED,
     database=None,
-    print_blob=True,
     suppress_health_check=list(HealthCheck),
 )
 

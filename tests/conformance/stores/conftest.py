@@ -112,10 +112,13 @@ SHORES = {
     "oss-v1": lambda request: emulator_shore(request, OssSignature.V1),
     "ceph": ceph_shore,
 }
-CEPH = (pytest.mark.ceph, pytest.mark.xdist_group("ceph"))
+MARKS = {
+    "ceph": (pytest.mark.ceph, pytest.mark.xdist_group("ceph")),
+    "moto": (pytest.mark.xdist_group("moto"),),  # it takes seconds to start, so one worker does
+}
 
 
-@pytest.fixture(params=[pytest.param(name, marks=CEPH if name == "ceph" else ()) for name in SHORES])
+@pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in SHORES])
 def shore(request: pytest.FixtureRequest) -> Iterator[Shore]:
     """One of the servers."""
     made = SHORES[request.param](request)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from penstock.stores.base import Store, Versioning
-from tests.conformance.stores.conftest import CEPH, SHORES
+from tests.conformance.stores.conftest import MARKS, SHORES
 from tests.conformance.stores.shores import Shore
 from tests.fixtures.gate import KIB, Gate, open_gate
 
@@ -26,7 +26,7 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     made.close()
 
 
-@pytest.fixture(params=[pytest.param(name, marks=CEPH if name == "ceph" else ()) for name in NAMES])
+@pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in NAMES])
 def shore(request: pytest.FixtureRequest, gate: Gate) -> Iterator[Shore]:
     """One of the servers; the gate's parts are as small as it takes."""
     made = SHORES[request.param](request)

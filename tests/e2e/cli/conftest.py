@@ -9,6 +9,15 @@ import pytest
 
 from tests.fixtures.service import RunningService, init_home, start_service
 
+SHARING = frozenset({"service", "place"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share their module's service run in one worker, so that it is started once."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and SHARING & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:

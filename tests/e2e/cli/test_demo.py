@@ -34,7 +34,8 @@ def test_it_exits_with_0_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_when_it_fails_it_keeps_what_it_made_and_says_where(tmp_path: Path) -> None:
-    done = run_demo(tmp_path, ["-c", "import sys; from scripts import demo; demo.MOVE_S = -1; sys.exit(demo.main())"])
+    failing = "demo.MOVE_S = -1; demo.SIZES['checkpoint.bin'] = 1000"
+    done = run_demo(tmp_path, ["-c", f"import sys; from scripts import demo; {failing}; sys.exit(demo.main())"])
     assert done.returncode == 1
     (kept,) = tmp_path.iterdir()
     assert "The demo failed" in done.stdout

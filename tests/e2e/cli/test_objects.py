@@ -171,6 +171,7 @@ def test_waived_checks_do_not_warn(home: Path, emulator: EmulatorServer) -> None
     assert (found["tag_check"], found["versioning_check"]) == (False, False)
 
 
+@pytest.mark.xdist_group("moto")
 def test_an_s3_bucket_is_added_with_the_keys_of_its_kind(home: Path, moto: MotoServer) -> None:
     name = moto.make_bucket(tags={})
     command = ["bucket", "add", str(home), name, "--kind", "s3", "--endpoint", moto.endpoint, "--region", moto.region]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from tests.faults.power.operations import Kind, Operation
 from tests.faults.power.recording import Facts, File
@@ -64,8 +65,8 @@ class Order:
         identity = re.escape(file.sub_task_id.encode())
         end = "CANCELED" if self._facts.way.is_canceled else "COMPLETE"
         kept = identity + rb".{0,40}" + end.encode()
-        said = re.compile(rb'"DataFlowSubTaskId":"%s"[^{}]*"Status":"%s"' % (identity, end.encode()), re.DOTALL)
-        heard = _first(self._answers, lambda one: said.search(one.data) is not None)
+        said = rb'"DataFlowSubTaskId":"%s"[^{}]*"Status":"%s"' % (identity, end.encode())
+        heard = _first(self._answers, lambda one: _says(said, one.data))
         if heard is None:
             yield f"{file.path}: nobody was told that it is {end}"
         elif not self._is_kept(kept, heard):
@@ -83,8 +84,8 @@ class Order:
             yield f"{file.path}: its cancel was accepted before the log was durable"
         if not self._facts.way.is_import:
             return
-        said = re.compile(identity + rb".{0,40}CANCELED", re.DOTALL)
-        written = _first(self._log, lambda one: one.kind is Kind.WRITE and said.search(one.data) is not None)
+        said = identity + rb".{0,40}CANCELED"
+        written = _first(self._log, lambda one: one.kind is Kind.WRITE and _says(said, one.data))
         removed = [one for one in self._tree if one.kind is Kind.UNLINK and one.name.endswith((".journal", ".partial"))]
         if written is None or [one.path.rpartition(".")[2] for one in removed] != ["journal", "partial"]:
             yield f"{file.path}: removed were {[one.name for one in removed]}, and what is CANCELED stands nowhere"
@@ -115,8 +116,7 @@ class Order:
 
     def _is_kept(self, pattern: bytes, before: Operation) -> bool:
         """Whether a page that says so was in the log, durably, before that."""
-        said = re.compile(pattern, re.DOTALL)
-        written = _first(self._log, lambda one: one.kind is Kind.WRITE and said.search(one.data) is not None)
+        written = _first(self._log, lambda one: one.kind is Kind.WRITE and _says(pattern, one.data))
         if written is None:
             return False
         return any(one.kind in SYNCS and one.begin > written.end and one.end < before.begin for one in self._log)
@@ -178,14 +178,14 @@ class Order:
 
     def _word(self, file: File, after: Operation) -> Operation | None:
         """When its mover says that it is done."""
-        identity = file.sub_task_id.encode()
+        said = re.escape(file.sub_task_id.encode()) + rb".{0,4}complete"
         return _first(
             self._all,
             lambda one: (
                 one.kind is Kind.SEND
                 and one.path.startswith("UNIX")
                 and one.begin > after.begin
-                and re.search(re.escape(identity) + rb".{0,4}complete", one.data, re.DOTALL) is not None
+                and _says(said, one.data)
             ),
         )
 
@@ -217,3 +217,9 @@ class Order:
 
 def _first(operations: Iterable[Operation], wanted: Callable[[Operation], bool]) -> Operation | None:
     return next((one for one in operations if wanted(one)), None)
+
+
+@lru_cache(maxsize=1 << 17)
+def _says(pattern: bytes, data: bytes) -> bool:
+    """Whether that stands there. Remembered, for one record is judged again and again, each time without one of its syncs."""
+    return re.search(pattern, data, re.DOTALL) is not None

@@ -54,7 +54,7 @@ def expected(keys: set[bytes], prefix: bytes, delimiter: bytes) -> list[bytes]:
     return entries
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.sets(KEYS, max_size=25), st.sets(KEYS, max_size=5), PREFIXES, DELIMITERS, st.integers(min_value=1, max_value=6)
 )
@@ -76,7 +76,7 @@ def test_pages_of_objects(keys: set[bytes], markers: set[bytes], prefix: bytes, 
         assert found == expected(keys, prefix, delimiter)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(KEYS, max_size=20), PREFIXES, DELIMITERS, st.integers(min_value=1, max_value=5))
 def test_pages_of_uploads(keys: list[bytes], prefix: bytes, delimiter: bytes, limit: int) -> None:
     with bucket_of(set()) as (database, bucket):

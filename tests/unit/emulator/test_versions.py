@@ -159,7 +159,7 @@ class VersioningMachine(RuleBasedStateMachine):
 
 
 TestVersioning = VersioningMachine.TestCase
-TestVersioning.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestVersioning.settings = settings(max_examples=60, stateful_step_count=25)
 
 
 def test_a_marker_that_was_removed_keeps_its_place() -> None:

@@ -194,7 +194,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(events=EVENTS)
 def test_whatever_happens_a_request_may_go_out_before_long(events: list[tuple[str, float, float | None]]) -> None:
     """Never below one, never above what connections allow, never a pause without an end."""

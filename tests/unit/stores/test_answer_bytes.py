@@ -9,7 +9,7 @@ import http.client
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from penstock.errors import StoreUnavailableError
@@ -19,7 +19,6 @@ from tests.fixtures.answerjudge import judge, judge_store
 from tests.fixtures.memoryline import Ending, MemoryLine, MemoryWire, hear, heard_by_library
 
 TOKEN = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-MADE_UP = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])  # machines may be busy
 FRAMING = {"content-length", "transfer-encoding", "connection", "content-range", "keep-alive"}
 
 names = st.text(TOKEN, min_size=1, max_size=12).filter(lambda name: name.lower() not in FRAMING)
@@ -104,7 +103,6 @@ def ending_of(what: Said) -> Ending:
     return Ending.CLOSES if what.framing == "close" else Ending.SAYS_NOTHING
 
 
-@MADE_UP
 @given(what=said(), cuts=cuts, read_bytes=st.sampled_from([1, 7, 4096, 100_000]))
 def test_wherever_an_answer_is_cut_the_same_is_heard(what: Said, cuts: set[int], read_bytes: int) -> None:
     if len(what.body) > 1000:
@@ -115,7 +113,6 @@ def test_wherever_an_answer_is_cut_the_same_is_heard(what: Said, cuts: set[int],
     assert heard.kept is what.reusable
 
 
-@MADE_UP
 @given(what=said())
 def test_byte_by_byte_the_same_is_heard(what: Said) -> None:
     small = what.content[:2000]
@@ -125,7 +122,6 @@ def test_byte_by_byte_the_same_is_heard(what: Said) -> None:
     assert (heard.status, heard.headers, heard.body) == (what.status, what.headers, what.body)
 
 
-@MADE_UP
 @given(what=said(interim=False))
 def test_the_standard_library_hears_the_same(what: Said) -> None:
     if what.status in {204, 304} and "transfer-encoding" in what.headers and what.method != "HEAD":
@@ -137,7 +133,6 @@ def test_the_standard_library_hears_the_same(what: Said) -> None:
     assert theirs.kept or not ours.kept
 
 
-@MADE_UP
 @given(what=said(), at=st.integers(min_value=0), ending=st.sampled_from(Ending))
 def test_an_answer_that_ends_early_is_never_taken_for_whole(what: Said, at: int, ending: Ending) -> None:
     short = what.content[: at % len(what.content)]
@@ -149,7 +144,6 @@ def test_an_answer_that_ends_early_is_never_taken_for_whole(what: Said, at: int,
         hear(short, method=what.method, ending=ending)
 
 
-@MADE_UP
 @given(what=said(), more=st.binary(min_size=1, max_size=30), together=st.booleans())
 def test_a_connection_that_says_more_than_the_answer_is_not_used_again(what: Said, more: bytes, together: bool) -> None:
     if what.framing == "close":
@@ -164,7 +158,6 @@ def test_a_connection_that_says_more_than_the_answer_is_not_used_again(what: Sai
     assert len(wire.lines) == 2, "the next request went out on a connection that was out of step"
 
 
-@MADE_UP
 @given(
     what=said(),
     edits=st.lists(
@@ -193,7 +186,6 @@ def test_a_damaged_answer_is_an_error_or_heard_right(
     judge(bytes(content), method=what.method, cuts=cuts, ending=ending)
 
 
-@MADE_UP
 @given(content=st.binary(max_size=200), cuts=cuts, ending=st.sampled_from(Ending))
 @example(content=b"", cuts=set(), ending=Ending.CLOSES)
 @example(content=b"HTTP/1.1 200 OK\r\n\r\n", cuts=set(), ending=Ending.RESETS)
@@ -313,7 +305,6 @@ def seen_whole_at(content: bytes, head: Head) -> list[int]:
     return found
 
 
-@MADE_UP
 @given(content=st.lists(st.sampled_from([*LINES, b"</p>"]), max_size=20).map(b"".join).flatmap(chunks))
 @example(content=b"a\r\n<html>\r\n\r\n\r\n0\r\nx: y\r\n\r\n")
 @example(content=b"8\r\n<html>\r\n\r\n0\r\n\r\n")
@@ -321,7 +312,6 @@ def test_chunks_lie_whole_with_their_last_byte_and_not_before(content: bytes) ->
     assert seen_whole_at(content, parse(CHUNKS, "PUT")) == [len(content)]
 
 
-@MADE_UP
 @given(pieces=st.lists(st.sampled_from(LINES) | st.binary(max_size=3), max_size=12))
 @example(pieces=[b"1;", b"x" * 5000])
 @example(pieces=[b"0\r\n", b"a: 1\r\n" * 3000])
@@ -399,7 +389,6 @@ def test_odd_numbers_dates_and_codes_are_no_surprise(verb: str, content: bytes) 
     judge_store(content, verb=verb, ending=Ending.CLOSES)
 
 
-@MADE_UP
 @given(what=said(), verb=st.sampled_from(["get", "head", "put", "list"]), cuts=cuts, ending=st.sampled_from(Ending))
 def test_a_store_makes_of_any_answer_an_error_or_a_value(what: Said, verb: str, cuts: set[int], ending: Ending) -> None:
     judge_store(what.content, verb=verb, cuts=cuts, ending=ending)
