@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import fastcrc
-
 from penstock.client import FileToMove, Parameter, bulk_entry
 from penstock.errors import ApiRefusedError, ObjectNotFoundError
 from penstock.model import ConflictPolicy
-from penstock.stores.base import Overwrite, Store
-from penstock.transfer.mtime import metadata_of, of_object
+from penstock.stores.base import Store
+from penstock.transfer.mtime import of_object
+from tests.fixtures.objects import look_at_object, put_object
 from tests.fixtures.waiting import wait_until
 from tests.soak.errands import (
     MIB,
@@ -154,11 +153,11 @@ class Wave:
             with self._stand.room(self.flow):
                 _replace(self._tree / "out" / errand.name, content, modify_ns=MODIFIED_NS)
         else:
-            _put(store, self._source_key(errand), content, modify_ns=MODIFIED_NS)
+            put_object(store, self._source_key(errand), content, modify_ns=MODIFIED_NS)
 
     def _put_target(self, store: Store, errand: Errand, content: bytes) -> None:
         if self.direction == "export":
-            _put(store, self._target_key(errand), content, modify_ns=errand.earlier_ns)
+            put_object(store, self._target_key(errand), content, modify_ns=errand.earlier_ns)
         else:
             with self._stand.room(self.flow):
                 _replace(self._tree / "in" / errand.name, content, modify_ns=errand.earlier_ns)
@@ -256,7 +255,7 @@ class Wave:
     def restless_objects(self) -> list[RestlessObject]:
         """Sources of an import that are changed while they are moved."""
         return [
-            RestlessObject(self._block, one, self._pasts[one.name], self._source_key(one), _put)
+            RestlessObject(self._block, one, self._pasts[one.name], self._source_key(one), put_object)
             for one in self.errands
             if one.unrest is not None and self.direction == "import"
         ]
@@ -402,19 +401,10 @@ def _replace(path: Path, content: bytes, modify_ns: int | None = None) -> None:
     os.rename(beside, path)
 
 
-def _put(store: Store, key: str, content: bytes, modify_ns: int | None = None) -> None:
-    metadata = {} if modify_ns is None else metadata_of(modify_ns)
-    store.put(key, [content], crc64=int(fastcrc.crc64.xz(content)), metadata=metadata, precondition=Overwrite())
-
-
 def read_object(store: Store, key: str) -> Found:
     """An object, whole. Raises ObjectNotFoundError."""
-    with store.get(key) as stream:
-        content = bytearray(stream.length_bytes)
-        view, got = memoryview(content), 0
-        while got < len(content) and (count := stream.readinto(view[got:])) > 0:
-            got += count
-        return Found(content=bytes(content[:got]), modify_ns=of_object(stream.info).ns)
+    info, content = look_at_object(store, key)
+    return Found(content=content, modify_ns=of_object(info).ns)
 
 
 @contextmanager
@@ -427,7 +417,7 @@ def foreign_things(stand: Stand) -> Iterator[list[Finding]]:
     def put(store: Store) -> tuple[str, str]:
         upload = store.initiate(FOREIGN_UPLOAD, metadata={})
         part = store.put_part(FOREIGN_UPLOAD, upload, 1, [b"p" * 200_000], crc64=None)
-        _put(store, "foreign/object", b"another's")
+        put_object(store, "foreign/object", b"another's")
         return upload, part.etag
 
     upload, etag = stand.truly("rough", put)

@@ -17,6 +17,7 @@ from penstock.transfer import crc64
 from penstock.transfer.transfer import Intent, Lane, Outcome, StopReason, Transfer, Verdict
 from tests.conformance.stores.shores import Shore
 from tests.fixtures.gate import Gate, RecordingHooks, transfer
+from tests.fixtures.objects import read_object
 
 S = 1_000_000_000
 NOW_NS = 1_700_000_000 * S
@@ -36,15 +37,6 @@ def lane_of(size: str) -> Lane:
 
 def export(**changes: object) -> Transfer:
     return transfer(Direction.EXPORT, **changes)
-
-
-def read(store: Store, key: str) -> bytes:
-    with store.get(key) as stream:
-        buffer = memoryview(bytearray(stream.length_bytes))
-        filled = 0
-        while filled < len(buffer):
-            filled += stream.readinto(buffer[filled:])
-        return bytes(buffer)
 
 
 def seed(store: Store, key: str, content: bytes, **metadata: str) -> None:
@@ -84,7 +76,7 @@ def test_out_and_in_again(gate: Gate, store: Store, size: str, modify_ns: int) -
     check(out, Verdict.COMPLETE, content, store)
     assert out.detail is not None
     assert out.detail.modify_time_ns == modify_ns
-    assert read(store, "out/ü x") == content
+    assert read_object(store, "out/ü x") == content
     back = transfer(key="out/ü x", path="base/new/dir/ü y", sub_task_id="back")
     outcome = gate.move(back, store, lane=lane_of(size))
     check(outcome, Verdict.COMPLETE, content, store)
@@ -156,7 +148,7 @@ def test_policies_of_exports(gate: Gate, store: Store, size: str) -> None:
         what = export(key=key, conflict_policy=row.policy, sub_task_id=f"s{number}")
         outcome = gate.move(what, store, lane=lane_of(size))
         check(outcome, row.verdict, content, store)
-        assert read(store, key) == (b"theirs" if row.verdict is Verdict.SKIPPED else content), row
+        assert read_object(store, key) == (b"theirs" if row.verdict is Verdict.SKIPPED else content), row
         if row.policy is OVERWRITE:
             assert outcome.guarantee is Guarantee.ATOMIC
         elif row.target_ns is None:
@@ -197,7 +189,7 @@ def test_two_exports_to_one_key_under_skip(gate: Gate, shore: Shore, store: Stor
             (gate.base / f"{race}-{number}").write_bytes(contents[number])
         outcomes = race_for(gate, store, race, lane_of(size))
         assert {outcome.verdict for outcome in outcomes} <= {Verdict.COMPLETE, Verdict.SKIPPED}, outcomes
-        kept = read(store, f"race/{race}")
+        kept = read_object(store, f"race/{race}")
         assert kept in contents
         if able:
             assert [outcome.verdict is Verdict.COMPLETE for outcome in outcomes] == [kept == one for one in contents]
@@ -288,7 +280,7 @@ def test_a_drain_goes_on_with_the_next_attempt(gate: Gate, store: Store, directi
     second = gate.move(transfer(direction, attempt=2, checkpoint=first.checkpoint), store)
     check(second, Verdict.COMPLETE, content, store)
     gate.move(transfer(intent=Intent.TIDY), store)
-    assert gate.target.read_bytes() == read(store, "in/data.bin") == content
+    assert gate.target.read_bytes() == read_object(store, "in/data.bin") == content
     assert gate.helpers() == []
     assert list(store.list_uploads(prefix="")) == []
 

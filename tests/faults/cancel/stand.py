@@ -16,17 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import fastcrc
-
 from penstock.client import Client, ClientOptions, FileToMove
 from penstock.errors import ApiRefusedError
 from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials
-from penstock.stores.base import Overwrite, Store
+from penstock.stores.base import Store
 from penstock.stores.opening import open_store
 from penstock.transfer import names
 from tests.faults.matrix import smallservice
 from tests.faults.matrix.file import HELPERS
 from tests.fixtures.chaosproxy import ChaosProxy
+from tests.fixtures.objects import put_object, read_object
 from tests.fixtures.service import RunningService, init_home, run_cli, start_service
 
 SERVICE = (sys.executable, "-P", str(Path(smallservice.__file__)))
@@ -176,8 +175,7 @@ class Tide:
 
     def put(self, key: str, content: bytes) -> str:
         """Somebody's object; its ETag."""
-        done = self.truth.put(key, [content], crc64=fastcrc.crc64.xz(content), metadata={}, precondition=Overwrite())
-        return done.etag
+        return put_object(self.truth, key, content).etag
 
     def submit(self, files: Sequence[File]) -> None:
         """All of them, by the bulk door."""
@@ -276,12 +274,7 @@ class Tide:
         """The target's bytes."""
         if file.is_import:
             return (self.root / file.name).read_bytes()
-        with self.truth.get(file.name) as stream:
-            content = bytearray(stream.length_bytes)
-            view, got = memoryview(content), 0
-            while (count := stream.readinto(view[got:])) > 0:
-                got += count
-        return bytes(content[:got])
+        return read_object(self.truth, file.name)
 
     def helpers(self) -> list[str]:
         """All names of ours in the tree, but the mark of its root."""

@@ -27,6 +27,7 @@ from penstock.transfer.transfer import Checkpoint, Intent, Lane, Outcome, Transf
 from tests.fixtures.chaosproxy import ChaosProxy
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.gate import KIB, Gate, open_gate, transfer
+from tests.fixtures.objects import read_object
 
 LIMITS = TransferLimits(
     small_file_max_bytes=160 * KIB,
@@ -145,12 +146,7 @@ class Stand:
 
     def bytes_of(self, version_id: str = "") -> bytes:
         """An object's bytes."""
-        with self.truth.get(self.key, version_id=version_id) as stream:
-            content = bytearray(stream.length_bytes)
-            view, got = memoryview(content), 0
-            while (count := stream.readinto(view[got:])) > 0:
-                got += count
-            return bytes(content[:got])
+        return read_object(self.truth, self.key, version_id=version_id)
 
     def judge_import(
         self, ending: Ending, *contents: bytes, before: bytes | None = None, times: Mapping[bytes, int] = NO_TIMES

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.accounts import pss_bytes
 from penstock.engine.messages import MoverLimits
 from penstock.model import SubTaskStatus, TaskAction
 from tests.fixtures.emulator import EmulatorServer
@@ -16,12 +17,6 @@ pytestmark = pytest.mark.anyio
 FILES = 24
 NEARLY = 79 * MIB // 10
 PSS_MAX_BYTES = 60 * MIB
-
-
-def pss_bytes(process_id: int) -> int:
-    """Its share of the memory that it uses."""
-    lines = Path(f"/proc/{process_id}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
 
 
 async def test_many_middling_files_at_once_are_never_whole_in_memory(tmp_path: Path, emulator: EmulatorServer) -> None:
@@ -35,4 +30,4 @@ async def test_many_middling_files_at_once_are_never_whole_in_memory(tmp_path: P
             for each in made:
                 assert (await plant.ended(each)).status is SubTaskStatus.COMPLETE
                 peaks.append(max(map(pss_bytes, plant.mover_pids())))
-        assert max(peaks) < PSS_MAX_BYTES
+        assert 0 < min(peaks) <= max(peaks) < PSS_MAX_BYTES

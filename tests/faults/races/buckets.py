@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import fastcrc
-
 from penstock.errors import ObjectNotFoundError
 from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials
-from penstock.stores.base import Overwrite, Store, Versioning
+from penstock.stores.base import Store, Versioning
 from penstock.stores.opening import abilities_to_mapping, open_store
-from penstock.transfer.mtime import metadata_of
 from tests.fixtures.emulator import EmulatorServer
+from tests.fixtures.objects import read_object
 from tests.fixtures.waiting import wait_until
 
 SETTLED_S = 20.0
@@ -61,22 +59,6 @@ def bucket_of(emulator: EmulatorServer, versioning: str = "") -> Store:
     return opened(address_of(emulator, versioning))
 
 
-def put(store: Store, key: str, content: bytes, *, modify_ns: int = 0) -> None:
-    """An object; `modify_ns` is when its file was modified, 0: it tells none."""
-    metadata = metadata_of(modify_ns) if modify_ns else {}
-    store.put(key, [content], crc64=fastcrc.crc64.xz(content), metadata=metadata, precondition=Overwrite())
-
-
-def read(store: Store, key: str, version_id: str = "") -> bytes:
-    """All bytes of an object, or of one version of it."""
-    with store.get(key, version_id=version_id) as stream:
-        content = bytearray(stream.length_bytes)
-        view, done = memoryview(content), 0
-        while count := stream.readinto(view[done:]):
-            done += count
-    return bytes(content[:done])
-
-
 def history(store: Store, key: str, known: Mapping[str, bytes]) -> list[str]:
     """What the key holds, newest first: the names of `known` contents, or "marker". Raises AssertionError for any other.
 
@@ -99,9 +81,9 @@ def _history(store: Store, key: str, known: Mapping[str, bytes]) -> list[str]:
     if store.abilities.versioning is Versioning.NEVER:
         if key not in [info.key for info in store.list_objects(prefix=key, limit=1).objects]:
             return []
-        return [_named(read(store, key), known)]
+        return [_named(read_object(store, key), known)]
     return [
-        "marker" if version.is_delete_marker else _named(read(store, key, version.version_id), known)
+        "marker" if version.is_delete_marker else _named(read_object(store, key, version_id=version.version_id), known)
         for version in store.list_versions(prefix=key)
         if version.key == key
     ]

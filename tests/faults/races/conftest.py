@@ -1,4 +1,4 @@
-"""How many races are run, by which seed, and where what came of them is told."""
+"""How many races are run, by which seed, where what came of them is told, and who races."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import os
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
 from tests.faults.matrix.world import World
 from tests.faults.matrix.worlds import Worlds
 from tests.faults.races import impatientservice
+from tests.faults.races.buckets import Address
+from tests.faults.races.exportarena import Arena, open_arena
+from tests.faults.races.striking import Rival
 
 SERVICE = (sys.executable, "-m", impatientservice.__name__)
 SEED = int(os.environ.get("PENSTOCK_RACES_SEED", "0"))
@@ -66,3 +70,17 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
     made = Worlds(lambda: World(tmp_path_factory.mktemp("races"), service=SERVICE))
     yield made
     made.end()
+
+
+@pytest.fixture(scope="module")
+def rival(addresses: Mapping[str, Address]) -> Iterator[Rival]:
+    """Another client of the buckets that the module names as its `addresses`."""
+    with Rival("tests.faults.races.objectrival", {"buckets": addresses}) as made:
+        yield made
+
+
+@pytest.fixture
+def arena(tmp_path: Path, addresses: Mapping[str, Address], rival: Rival, chance: random.Random) -> Iterator[Arena]:
+    """Two that write to the same buckets."""
+    with open_arena(tmp_path, addresses, rival, chance) as made:
+        yield made

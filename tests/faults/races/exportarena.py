@@ -16,12 +16,13 @@ from penstock.failpoints import Point
 from penstock.model import ConflictPolicy, Direction, Guarantee
 from penstock.stores.base import Store, Versioning
 from penstock.transfer.transfer import Outcome, Verdict
-from tests.faults.races.buckets import Address, history, opened, put
+from tests.faults.races.buckets import Address, history, opened
 from tests.faults.races.objectrival import THEIRS, theirs_of
 from tests.faults.races.striking import Lead, Rival, spin, struck
 from tests.faults.transfer.exports import LONG_AGO_NS, lane_of, later
 from tests.faults.transfer.exports import SMALL as SMALL_CONTENT
 from tests.fixtures.gate import Gate, open_gate, transfer
+from tests.fixtures.objects import put_object
 
 SMALL = SMALL_CONTENT
 LARGE = random.Random(5).randbytes(250_000)
@@ -65,7 +66,7 @@ class Arena:
         """What came of ours, what the rival says, and what the key holds."""
         store, key = self.stores[bucket], f"races/{next(_numbers)}"
         if race.seeded:
-            put(store, key, OLD, modify_ns=LONG_AGO_NS - 10**10 if race.act == "export" else 0)
+            put_object(store, key, OLD, modify_ns=LONG_AGO_NS - 10**10 if race.act == "export" else 0)
         point, passing = self.chance.choice(moments_of(store, race))
         lead = self._leads.setdefault((race.act, point, passing), Lead(self.chance, step_ns=STEP_NS))
         ours_ns, theirs_ns = lead.waits_ns()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 
@@ -16,11 +14,9 @@ from tests.faults.races.exportarena import (
     SMALL,
     VERSIONINGS,
     Arena,
-    open_arena,
     raced_client,
     raced_export,
 )
-from tests.faults.races.striking import Rival
 from tests.fixtures.emulator import EmulatorServer
 
 FEW = 24
@@ -42,20 +38,6 @@ def kinds(*few: tuple[ConflictPolicy, str, bytes]) -> pytest.MarkDecorator:
 def addresses(emulator: EmulatorServer) -> Mapping[str, Address]:
     """Three buckets of the emulator."""
     return {name: address_of(emulator, versioning) for name, versioning in VERSIONINGS.items()}
-
-
-@pytest.fixture(scope="module")
-def rival(addresses: Mapping[str, Address]) -> Iterator[Rival]:
-    """The other client."""
-    with Rival("tests.faults.races.objectrival", {"buckets": addresses}) as made:
-        yield made
-
-
-@pytest.fixture
-def arena(tmp_path: Path, addresses: Mapping[str, Address], rival: Rival, chance: random.Random) -> Iterator[Arena]:
-    """Two that write to the same buckets."""
-    with open_arena(tmp_path, addresses, rival, chance) as made:
-        yield made
 
 
 @kinds((SKIP, "plain", SMALL), (SKIP, "versioned", SMALL), (SKIP, "versioned", LARGE), (SKIP, "suspended", SMALL))

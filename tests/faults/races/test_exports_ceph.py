@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 
 from penstock.model import BucketKind, ConflictPolicy
 from tests.faults.races.buckets import Address
 from tests.faults.races.conftest import RACES, Score
-from tests.faults.races.exportarena import LARGE, SMALL, VERSIONINGS, Arena, open_arena, raced_client, raced_export
-from tests.faults.races.striking import Rival
+from tests.faults.races.exportarena import LARGE, SMALL, VERSIONINGS, Arena, raced_client, raced_export
 from tests.fixtures.ceph import CephServer
 
 pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
@@ -35,20 +32,6 @@ def addresses(ceph: CephServer) -> Mapping[str, Address]:
         }
         for name, versioning in VERSIONINGS.items()
     }
-
-
-@pytest.fixture(scope="module")
-def rival(addresses: Mapping[str, Address]) -> Iterator[Rival]:
-    """The other client."""
-    with Rival("tests.faults.races.objectrival", {"buckets": addresses}) as made:
-        yield made
-
-
-@pytest.fixture
-def arena(tmp_path: Path, addresses: Mapping[str, Address], rival: Rival, chance: random.Random) -> Iterator[Arena]:
-    """Two that write to the same buckets."""
-    with open_arena(tmp_path, addresses, rival, chance) as made:
-        yield made
 
 
 SIZES = {"small": SMALL, "large": LARGE}

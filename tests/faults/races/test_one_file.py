@@ -18,12 +18,13 @@ from penstock.failpoints import Point
 from penstock.model import ConflictPolicy, Guarantee
 from penstock.stores.base import Store
 from penstock.transfer.transfer import Intent, Lane, Outcome, Verdict
-from tests.faults.races.buckets import Address, address_of, opened, put
+from tests.faults.races.buckets import Address, address_of, opened
 from tests.faults.races.conftest import RACES, Score
 from tests.faults.races.striking import Lead, Rival, spin, struck
 from tests.faults.transfer.exports import LONG_AGO_NS
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.gate import KIB, Gate, open_gate, transfer
+from tests.fixtures.objects import put_object
 
 FEW = 24
 SHARES = 2 * len(ConflictPolicy)
@@ -45,7 +46,7 @@ def address(emulator: EmulatorServer) -> Address:
     with closing(opened(made)) as store:
         for age, modify_ns in AGES_NS.items():
             for lane in SIZES:
-                put(store, f"{age}-{lane}", content_of(age, lane), modify_ns=modify_ns)
+                put_object(store, f"{age}-{lane}", content_of(age, lane), modify_ns=modify_ns)
     return made
 
 

@@ -18,12 +18,13 @@ from penstock.model import ConflictPolicy, Guarantee
 from penstock.stores.base import Store
 from penstock.transfer import posix
 from penstock.transfer.transfer import Intent, Lane, Outcome, Verdict
-from tests.faults.races.buckets import bucket_of, put
+from tests.faults.races.buckets import bucket_of
 from tests.faults.races.conftest import RACES, Score
 from tests.faults.races.filerival import ACTS, THEIRS
 from tests.faults.races.striking import Lead, Rival, spin, struck
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.gate import KIB, Gate, open_gate, transfer
+from tests.fixtures.objects import put_object
 
 SMALL, LARGE = random.Random(1).randbytes(1000), random.Random(2).randbytes(100 * KIB)
 FEW = 18
@@ -36,8 +37,8 @@ MOMENTS: tuple[Point, ...] = ("partial.create", "partial.sync", "rename")
 def store(emulator: EmulatorServer) -> Iterator[Store]:
     """A bucket with a small and a large object."""
     with closing(bucket_of(emulator)) as made:
-        put(made, "small", SMALL)
-        put(made, "large", LARGE)
+        put_object(made, "small", SMALL)
+        put_object(made, "large", LARGE)
         yield made
 
 

@@ -12,32 +12,31 @@ from __future__ import annotations
 import errno
 import json
 import os
-import pickle
 import random
-import signal
 import socket
-import struct
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from penstock import errors
 from penstock.model import ConflictPolicy, Direction
-from penstock.stores.base import Abilities, Buffer, ObjectStream, Versioning
+from penstock.stores.base import Abilities, Versioning
 from penstock.transfer import crc64, posix
-from penstock.transfer.transfer import Checkpoint, Intent, Lane, Outcome, Verdict
+from penstock.transfer.transfer import Intent, Lane, Outcome, Verdict
+from tests.faults.transfer.farshore import KEY, RemoteStore, Shore
+from tests.faults.transfer.killer import Killer, in_child
 from tests.fixtures.gate import KIB, LIMITS, Gate, open_gate, transfer
-from tests.fixtures.memorystore import MEMORY_LIMITS, Fault, Meanwhile, MemoryStarted, MemoryStore
+from tests.fixtures.memorystore import Fault, Meanwhile, MemoryStore
 
 MODIFIED_NS = 1_600_000_000_000_000_000
+
 OLD = b"what was there before"
+
 THEIRS = b"what somebody else wrote"
-KEY = "in/data.bin"
+
 NEVER = 1 << 30
 
 
@@ -64,9 +63,13 @@ class Scenario:
 
 
 LARGE = random.Random(3).randbytes(2 * 64 * KIB + 77)
+
 SMALL = LARGE[:5000]
+
 IMPORT, EXPORT = Direction.IMPORT, Direction.EXPORT
+
 OVERWRITE, SKIP = ConflictPolicy.OVERWRITE_EXISTING, ConflictPolicy.SKIP_THE_FILE
+
 SCENARIOS = {
     "import-large-overwrite": Scenario(
         direction=IMPORT, content=LARGE, policy=OVERWRITE, recovery=Intent.MOVE, existing=OLD
@@ -99,30 +102,6 @@ SCENARIOS = {
     "export-small-withdraw": Scenario(direction=EXPORT, content=SMALL, policy=OVERWRITE, recovery=Intent.WITHDRAW),
 }
 
-
-class Killer:
-    """Counts steps; the `nth` one is never taken."""
-
-    def __init__(self, nth: int) -> None:
-        self.nth = nth
-        self.count = 0
-
-    def step(self) -> None:
-        self.count += 1
-        if self.count == self.nth:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def guard(self, owner: Any, name: str) -> None:
-        """Every call of `owner.name` is a step."""
-        plain: Callable[..., Any] = getattr(owner, name)
-
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            self.step()
-            return plain(*args, **kwargs)
-
-        setattr(owner, name, guarded)
-
-
 CHANGING = (
     "open",
     "mkdir",
@@ -137,28 +116,6 @@ CHANGING = (
     "unlink",
     "close",
 )
-
-
-def in_child(work: Callable[[], object], meanwhile: Callable[[], None] = lambda: None) -> tuple[bool, Any]:
-    """Do `work` in a forked child and `meanwhile` here: whether the child lived, and what it returned."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        try:
-            answer = pickle.dumps(work())
-            with os.fdopen(writing, "wb") as telling:
-                telling.write(answer)
-        except BaseException as error:  # noqa: BLE001  (a child must not run on as its parent)
-            sys.stderr.write(f"{error!r}\n")
-            os._exit(1)
-        os._exit(0)
-    os.close(writing)
-    meanwhile()
-    with os.fdopen(reading, "rb") as pipe:
-        told = pipe.read()
-    _, status = os.waitpid(child, 0)
-    return status == 0, pickle.loads(told) if told else None
 
 
 def a_gate(path: Path) -> Gate:
@@ -253,122 +210,6 @@ def judge_import(scenario: Scenario, place: Path, nth: int, was_published: bool,
     wanted = scenario.content if outcome.verdict is not Verdict.CANCELED or was_published else scenario.existing
     if after != wanted:
         yield f"{nth}: another content after {outcome.verdict}"
-
-
-# ----------------------------------------------------------------------------------------------------------------- exports
-
-
-class RemoteStore:
-    """A store over a socket. Steps: before a request is sent, and after it took effect but before its answer is seen."""
-
-    limits = MEMORY_LIMITS
-    bucket = "memory"
-    is_warm = True
-
-    def __init__(self, link: socket.socket, abilities: Abilities, killer: Killer) -> None:
-        self.abilities = abilities
-        self._link = link
-        self._killer = killer
-
-    def ask(self, verb: str, *args: Any, **kwargs: Any) -> Any:
-        self.begin(verb, *args, **kwargs)
-        return self.end()
-
-    def begin(self, verb: str, *args: Any, **kwargs: Any) -> None:
-        self._killer.step()
-        send(self._link, (verb, args, kwargs))
-
-    def end(self) -> Any:
-        answer = receive(self._link)
-        self._killer.step()
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def begin_put(self, key: str, body: Sequence[Buffer], **rest: Any) -> MemoryStarted[Any]:
-        self.begin("put", key, [bytes(piece) for piece in body], **rest)
-        return MemoryStarted(self.end, lambda: None)
-
-    def heeding(self, stops: Callable[[], bool], forsakes: Callable[[], bool] | None = None) -> RemoteStore:
-        return self
-
-    def put(self, key: str, body: Iterable[Buffer], **rest: Any) -> Any:
-        return self.ask("put", key, [bytes(piece) for piece in body], **rest)
-
-    def put_part(self, key: str, upload_id: str, number: int, body: Iterable[Buffer], **rest: Any) -> Any:
-        return self.ask("put_part", key, upload_id, number, [bytes(piece) for piece in body], **rest)
-
-    def list_parts(self, key: str, upload_id: str) -> Any:
-        return iter(self.ask("list_parts", key, upload_id))
-
-    def list_uploads(self, *, prefix: str) -> Any:
-        return iter(self.ask("list_uploads", prefix=prefix))
-
-    def list_versions(self, *, prefix: str) -> Any:
-        return iter(self.ask("list_versions", prefix=prefix))
-
-    def get(self, *args: Any, **kwargs: Any) -> AbstractContextManager[ObjectStream]:
-        raise AssertionError("an export reads no object")
-
-    def __getattr__(self, verb: str) -> Callable[..., Any]:
-        return lambda *args, **kwargs: self.ask(verb, *args, **kwargs)
-
-
-@dataclass(slots=True)
-class Shore:
-    """The bucket and the catalog's record, which outlive every mover."""
-
-    store: MemoryStore
-    record: Checkpoint | None = None
-
-    def content(self) -> bytes | None:
-        """The object's bytes; None if there is none."""
-        there = self.store.keys()
-        return self.store.content(KEY) if KEY in there else None
-
-    def serve(self, link: socket.socket) -> None:
-        """Answer until the mover is gone."""
-        while (asked := receive(link)) is not None:
-            verb, args, kwargs = asked
-            try:
-                send(link, self._answer(verb, args, kwargs))
-            except OSError:
-                return
-
-    def _answer(self, verb: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        if verb == "checkpoint":
-            self.record = args[0]
-            return True
-        try:
-            answer = getattr(self.store, verb)(*args, **kwargs)
-            return list(answer) if verb.startswith("list_") else answer
-        except errors.StoreError as error:
-            return error
-
-
-def send(link: socket.socket, message: object) -> None:
-    content = pickle.dumps(message)
-    link.sendall(struct.pack("!I", len(content)) + content)
-
-
-def receive(link: socket.socket) -> Any:
-    """The next message; None when the other end is gone."""
-    head = read_exactly(link, 4)
-    content = head and read_exactly(link, struct.unpack("!I", head)[0])
-    return pickle.loads(content) if content else None
-
-
-def read_exactly(link: socket.socket, count: int) -> bytes | None:
-    content = b""
-    while len(content) < count:
-        try:
-            piece = link.recv(count - len(content))
-        except ConnectionError:
-            return None
-        if not piece:
-            return None
-        content += piece
-    return content
 
 
 def export_once(scenario: Scenario, path: Path, shore: Shore, nth: int, **changes: Any) -> tuple[bool, Any]:

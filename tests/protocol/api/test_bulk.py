@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,76 +14,8 @@ from penstock.api.options import ApiOptions, Fidelity, PathBase
 from penstock.errors import CatalogUnavailableError
 from penstock.model import AccessKey
 from tests.fixtures import enginestand
-from tests.fixtures.apiserver import FILE_SYSTEM, OLD_FILE_SYSTEM, READER, STRANGER, ApiServer, Response, serving
-
-ACTION = "CreateDataFlowSubTasks"
-Entry = dict[str, Any]
-
-
-def entry(source: object = "/a", target: object = "/a", **more: object) -> Entry:
-    return {"SrcFilePath": source, "DstFilePath": target, **more}
-
-
-def entries(count: int, stem: str = "") -> list[Entry]:
-    return [entry(f"/{stem}{number:04}", f"/{stem}{number:04}") for number in range(count)]
-
-
-class Door:
-    """A server with one open stream, Directory `/test/`, DstDirectory `/mnt/`, and its bulk door."""
-
-    def __init__(self, server: ApiServer, **changes: str) -> None:
-        self.server = server
-        self.flow = server.make_flow()
-        self.task = server.make_stream(self.flow, **{"Directory": "/test/", "DstDirectory": "/mnt/", **changes})
-        self.ids = {"FileSystemId": FILE_SYSTEM, "DataFlowId": self.flow, "DataFlowTaskId": self.task}
-
-    def send(self, given: object, **changes: str) -> Response:
-        text = given if isinstance(given, str) else json.dumps(given)
-        return self.server.ask_form(ACTION, {**self.ids, "SubTasks": text, **changes})
-
-    def results(self, given: object, **changes: str) -> list[dict[str, str]]:
-        """What became of each entry."""
-        response = self.send(given, **changes)
-        assert response.status == 200, response.text
-        return results(response)
-
-    def one(self, given: Entry) -> Response:
-        """The same file through the vendor's call."""
-        condition = {f"Condition.{name}": str(value) for name, value in given.get("Condition", {}).items()}
-        wire = {**self.ids, "SrcFilePath": given["SrcFilePath"], "DstFilePath": given["DstFilePath"], **condition}
-        return self.server.ask("CreateDataFlowSubTask", wire)
-
-    def found(self) -> list[dict[str, Any]]:
-        """All sub-tasks of the stream, newest first."""
-        items: list[dict[str, Any]] = []
-        token = ""
-        while True:
-            filters = {"Filters.1.Key": "DataFlowTaskIds", "Filters.1.Value": self.task}
-            wire = {"FileSystemId": FILE_SYSTEM, "MaxResults": "100", "NextToken": token, **filters}
-            body = self.server.ask("DescribeDataFlowSubTasks", wire).body
-            items += body["DataFlowSubTask"]["DataFlowSubTask"]
-            token = body.get("NextToken", "")
-            if not token:
-                return items
-
-    def refused(self, status: int, code: str, given: object, **changes: str) -> str:
-        """The whole call is refused with this, and nothing was accepted."""
-        before = self.found()
-        response = self.send(given, **changes)
-        assert (response.status, response.code) == (status, code), response.text
-        assert self.found() == before
-        return str(response.body["Message"])
-
-
-def results(response: Response) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = response.body["DataFlowSubTask"]["DataFlowSubTask"]
-    assert response.body["RefusedCount"] == sum("Code" in result for result in found)
-    assert all(set(result) in ({"DataFlowSubTaskId"}, {"Code", "Message"}) for result in found)
-    return found
-
-
-def ids_of(found: Sequence[Mapping[str, str]]) -> list[str]:
-    return [result["DataFlowSubTaskId"] for result in found]
+from tests.fixtures.apiserver import FILE_SYSTEM, OLD_FILE_SYSTEM, READER, STRANGER, ApiServer, serving
+from tests.protocol.api.bulkdoor import ACTION, Door, entries, entry, ids_of, results
 
 
 @pytest.fixture
@@ -221,6 +150,7 @@ def test_a_catalog_that_takes_nothing_has_taken_nothing(door: Door, monkeypatch:
 
 
 # ------------------------------------------------------------------------------------------------------------ each entry
+
 
 WRONG = [
     entry("/../../etc/passwd"),
@@ -373,119 +303,6 @@ def test_an_export_has_its_keys_on_the_other_side(server: ApiServer) -> None:
     good, bad = door.results([entry("/a", long_key), entry(long_name, "/a")])
     assert good["DataFlowSubTaskId"]
     assert (bad["Code"], "SrcFilePath" in bad["Message"]) == ("InvalidParameter.InvalidFormat", True)
-
-
-# ---------------------------------------------------------------------------------------------------------------- places
-
-
-def narrow(server: ApiServer, waiting_max: int) -> None:
-    server.bounds = replace(server.bounds, waiting_max=waiting_max)
-    server.restart()
-
-
-@pytest.mark.rule("BULK-4")
-def test_the_first_are_accepted_while_there_are_places(door: Door) -> None:
-    narrow(door.server, 5)
-    given = [entry("no", "no"), *entries(8)]
-    found = door.results(given, ClientToken="t")
-    assert found[0]["Code"] == "InvalidParameter.InvalidFormat"
-    made = ids_of(found[1:6])
-    assert [result["Code"] for result in found[6:]] == ["Throttling.User"] * 3
-    assert [item["DataFlowSubTaskId"] for item in door.found()[::-1]] == made
-    response = door.send(entries(2, "more"), ClientToken="u")
-    assert (response.status, response.code) == (400, "Throttling.User")
-    assert response.headers["x-acs-retry-after"] == "1"
-    assert door.results(given, ClientToken="t") == found
-    assert len(enginestand.claim(door.server, door.task)) == 5  # started: they wait no more
-    assert len(ids_of(door.results(entries(2, "more"), ClientToken="u"))) == 2  # a refused call left no token
-
-
-@pytest.mark.rule("BULK-4")
-def test_a_full_catalog_still_says_what_is_wrong_with_entries_that_need_no_place(door: Door) -> None:
-    narrow(door.server, 2)
-    ids_of(door.results(entries(2)))
-    assert door.results([entry("no", "no")])[0]["Code"] == "InvalidParameter.InvalidFormat"
-
-
-# ------------------------------------------------------------------------------------------------------------------ once
-
-
-@pytest.mark.rule("BULK-6")
-def test_a_token_stands_for_all_results_whatever_has_become_of_the_things(door: Door) -> None:
-    given = [*entries(3), entry("no", "no"), *entries(2, "x"), entry("/a//b"), entry("also", "no")]
-    first = door.results(given, ClientToken="t")
-    assert ["Code" in result for result in first] == [False, False, False, True, False, False, True, True]
-    assert door.results(given, ClientToken="t") == first
-    for sub_task in ids_of([result for result in first if "Code" not in result]):
-        door.server.make("CancelDataFlowSubTask", "RequestId", {**door.ids, "DataFlowSubTaskId": sub_task})
-    assert door.results(given, ClientToken="t") == first
-    ids = {"FileSystemId": FILE_SYSTEM, "DataFlowId": door.flow}
-    door.server.make("CancelDataFlowTask", "RequestId", ids | {"TaskId": door.task})
-    assert door.results(given, ClientToken="t") == first
-    door.server.make("DeleteDataFlow", "RequestId", ids)
-    door.server.restart()  # what is remembered of streams in memory is gone, too
-    assert door.results(given, ClientToken="t") == first
-    door.server.registry = replace(door.server.registry, file_systems={})
-    assert door.results(given, ClientToken="t") == first
-
-
-@pytest.mark.rule("BULK-6")
-def test_a_token_with_other_files_is_refused(door: Door) -> None:
-    given = entries(3)
-    ids_of(door.results(given, ClientToken="t"))
-    for other in (given[:2], given[::-1], [*given, entry()], json.dumps(given, separators=(",", ":"))):
-        door.refused(400, "IdempotentParameterMismatch", other, ClientToken="t")
-    door.refused(400, "IdempotentParameterMismatch", given, ClientToken="t", PathBase="task")
-    wire = {**door.ids, "SrcFilePath": "/0000", "DstFilePath": "/0000", "ClientToken": "t"}
-    assert door.server.ask("CreateDataFlowSubTask", wire).code == "IdempotentParameterMismatch"
-    assert len(door.found()) == 3
-
-
-@pytest.mark.rule("BULK-6")
-def test_what_is_remembered_of_a_call_is_small(door: Door) -> None:
-    """However many are refused: whoever refuses a thousand entries in turn must not fill the catalog."""
-    given: list[object] = [entry(f"/{number}", "no" if number % 2 else "/a") for number in range(1000)]
-    found = door.results(given, ClientToken="t")
-    assert door.results(given, ClientToken="t") == found
-    call = {**door.ids, "SubTasks": json.dumps(given)}
-    assert len(json.dumps(found)) > 40_000 < len(call["SubTasks"])
-    door.server.stop()
-    ledger = sqlite3.connect(door.server.home / "catalog.db")
-    ((kept,),) = ledger.execute("SELECT MAX(LENGTH(result) + LENGTH(fingerprint)) FROM client_tokens").fetchall()
-    ledger.close()
-    door.server.start()
-    assert kept < 5_000
-
-
-@pytest.mark.rule("BULK-6")
-@pytest.mark.rule("DRY-1")
-def test_a_dry_run_tells_all_and_changes_nothing(door: Door) -> None:
-    narrow(door.server, 4)
-    given = [entry("no", "no"), *entries(6)]
-    found = door.results(given, DryRun="true", ClientToken="t")
-    assert [result.get("Code", "accepted") for result in found] == [
-        "InvalidParameter.InvalidFormat", *["accepted"] * 4, *["Throttling.User"] * 2,
-    ]  # fmt: skip
-    assert {result["DataFlowSubTaskId"] for result in found[1:5]} == {""}
-    assert door.found() == []
-    made = door.results(given, ClientToken="t")  # the dry run kept no token
-    assert all(ids_of(made[1:5]))
-    again = door.results(given, DryRun="true", ClientToken="t")
-    assert [{**result, "DataFlowSubTaskId": ""} if "Code" not in result else result for result in made] == again
-    door.refused(400, "IdempotentParameterMismatch", entries(1), DryRun="true", ClientToken="t")
-    ids = {"FileSystemId": FILE_SYSTEM, "DataFlowId": door.flow}
-    assert door.server.ask("StopDataFlow", ids).status == 200
-    door.refused(403, "OperationDenied.InvalidState", given, DryRun="true")
-
-
-@pytest.mark.rule("BULK-6")
-def test_a_nonce_is_taken_once(door: Door) -> None:
-    wire = {**door.ids, "SubTasks": json.dumps(entries(2))}
-    assert door.server.ask(ACTION, wire, nonce="n").status == 200
-    assert door.server.ask(ACTION, wire, nonce="n").code == "SignatureNonceUsed"
-    assert door.server.ask(ACTION, wire | {"SubTasks": "[]"}, nonce="m").status == 404
-    assert door.server.ask(ACTION, wire, nonce="m").code == "SignatureNonceUsed"
-    assert len(door.found()) == 2
 
 
 # --------------------------------------------------------------------------------------------------------------- callers

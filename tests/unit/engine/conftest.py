@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from penstock.engine.engine import Engine
 from penstock.engine.options import EngineOptions
-from penstock.model import AddressingStyle, Bucket, BucketKind, FileSystem, Registry, SubTask
+from penstock.errors import FailureCode
+from penstock.model import AddressingStyle, Bucket, BucketKind, FileDetail, FileSystem, Registry, SubTask, TaskAction
 from penstock.stores.base import Store
-from penstock.transfer.transfer import Transfer
+from penstock.transfer.transfer import Checkpoint, Transfer
 from tests.fixtures.fakeexecutor import FakeExecutor
 from tests.fixtures.ledger import FS, Book
 from tests.fixtures.memorystore import MemoryStore
@@ -27,6 +29,9 @@ BUCKET = Bucket(
 REGISTRY = Registry(
     file_systems={FS: FileSystem(file_system_id=FS, root="/mnt")}, buckets={"bucket": BUCKET}, access_keys={}
 )
+RECORD = Checkpoint(key="data/a", intent_ns=5, upload_id="u-1")
+DETAIL = FileDetail(modify_time_ns=1, size_bytes=100)
+TROUBLE: dict[str, Any] = {"code": FailureCode.CHECKSUM_MISMATCH, "message": "bytes differ"}
 
 
 @dataclass(slots=True)
@@ -81,6 +86,12 @@ class Rig:
 
     def _open(self, bucket: Bucket) -> Store:
         return self.stores[bucket.name]
+
+
+async def one(rig: Rig, name: str = "a", action: TaskAction = TaskAction.STREAM_IMPORT) -> str:
+    """A sub-task of a dataflow of its own; its id."""
+    flow = await rig.book.flow()
+    return await rig.book.file(flow, await rig.book.stream(flow, action), name)
 
 
 @pytest.fixture

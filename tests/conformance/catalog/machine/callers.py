@@ -14,15 +14,14 @@ from penstock.catalog.verbs import (
     Call,
     CallMode,
     Health,
-    NewDataFlow,
     NewFile,
     NewSubTask,
     NewSubTasks,
-    NewTask,
 )
 from penstock.errors import NonceUsedError, TokenMismatchError
 from penstock.model import Condition, ConflictPolicy, TaskAction
 from tests.conformance.catalog.machine.stand import FSS, Stand, pick
+from tests.fixtures.newwork import new_flow, new_task
 
 FLOWS_MAX = 2
 SOURCES, TARGETS = "pqPQ", "xyXY"
@@ -71,16 +70,7 @@ class Callers(Stand):
     )
     def create_flow(self, *, fs: str, path: str, bucket: str, versioned: bool, token: str, mode: CallMode) -> None:
         self.tick()
-        new = NewDataFlow(
-            file_system_id=fs,
-            file_system_path=path,
-            source_storage=f"oss://{bucket}",
-            source_storage_path="/",
-            source_security_type="None",
-            description="",
-            versioned=versioned,
-            data_flows_max=FLOWS_MAX,
-        )
+        new = new_flow(fs, path, bucket, versioned=versioned, data_flows_max=FLOWS_MAX)
         call = self.call("flow", token=token, fingerprint=words(fs, path, bucket), mode=mode)
         real = self.catalog.create_data_flow(call, new)
         self.both(real, self.made(call, lambda made: self.ledger.create_flow(new, made)))
@@ -120,16 +110,7 @@ class Callers(Stand):
     def create_task(self, place: int, action: TaskAction, token: str, mode: CallMode) -> None:
         self.tick()
         fs, flow = self.flow_at(place)
-        new = NewTask(
-            file_system_id=fs,
-            data_flow_id=flow,
-            action=action,
-            data_type="MetaAndData",
-            conflict_policy=ConflictPolicy.KEEP_LATEST,
-            directory="/",
-            target_directory="/",
-            create_dir_if_not_exist=False,
-        )
+        new = new_task(fs, flow, action, conflict_policy=ConflictPolicy.KEEP_LATEST)
         call = self.call("task", token=token, fingerprint=words(fs, flow, action), mode=mode)
         self.both(self.catalog.create_task(call, new), self.made(call, lambda made: self.ledger.create_task(new, made)))
 

@@ -18,7 +18,8 @@ from penstock.catalog.verbs import (
 )
 from penstock.errors import FailureCode, FencedError
 from penstock.model import DataFlowStatus, SubTaskStatus
-from tests.conformance.catalog.machine.ledger_model import File, Ledger
+from tests.conformance.catalog.machine.ledger_model import Ledger
+from tests.conformance.catalog.machine.nouns import File
 
 WAITS = "the dataflow is Misconfigured: its bucket, or the bucket's tag cpfs-dataflow=true, is gone; put it back"
 SILENT = ("StoreUnavailable", "StoreThrottled")
