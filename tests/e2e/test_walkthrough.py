@@ -20,7 +20,7 @@ from fastcrc import crc64
 
 from tests.e2e.sdk import Flow, describe_page, make_client, open_flow
 from tests.fixtures.ceph import CephServer
-from tests.fixtures.service import RunningService, init_home, run_cli, start_service
+from tests.fixtures.service import RunningService, init_by_command, run_cli, start_service
 
 PAYLOAD = b"<?xml version='1.0'?><note>sixty-eight bytes of example here</note>\n"
 TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
@@ -57,7 +57,7 @@ class Shore:
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningService]:
     """A served HOME, made as the README says."""
     home = tmp_path / "home"
-    init_home(home, *(["--tls"] if request.param == "HTTPS" else []))
+    init_by_command(home, *(["--tls"] if request.param == "HTTPS" else []))
     running = start_service(home)
     yield running
     running.stop()

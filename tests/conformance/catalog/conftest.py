@@ -20,9 +20,9 @@ def disks(request: pytest.FixtureRequest) -> Callable[[Path], SqliteDisk]:
 
 
 @pytest.fixture(params=["sqlite"])
-async def book(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Book]:
+async def book(request: pytest.FixtureRequest, memory_path: Path, anyio_backend: str) -> AsyncIterator[Book]:
     """An open catalog; after the test every counter is compared with what it counts."""
-    book = await Book(tmp_path / "catalog.db").open()
+    book = await Book(memory_path / "catalog.db").open()
     yield book
     await book.close()
     recount(book.path)

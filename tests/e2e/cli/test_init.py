@@ -18,7 +18,7 @@ from penstock.app.registering import EMBEDDED_ABILITIES
 from penstock.settings.home import Home
 from penstock.stores.abilities import abilities_to_mapping
 from penstock.stores.base import Versioning
-from tests.fixtures.service import init_home, run_cli, try_cli
+from tests.fixtures.service import init_by_command, run_cli, try_cli
 
 KEYS = {"access_key_id", "access_key_secret", "file_system_id", "root", "bucket", "region"}
 
@@ -85,7 +85,7 @@ def test_a_directory_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 
 def test_an_empty_directory_becomes_a_home(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir(mode=0o755)
-    init_home(tmp_path / "home")
+    init_by_command(tmp_path / "home")
     check_modes(tmp_path / "home")
 
 
@@ -117,7 +117,7 @@ def test_the_embedded_bucket_is_ready_for_two_dataflows(home: Path) -> None:
 def tls_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made with --tls."""
     home = tmp_path_factory.mktemp("tls") / "home"
-    init_home(home, "--tls")
+    init_by_command(home, "--tls")
     return home
 
 

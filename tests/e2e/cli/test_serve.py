@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock.app.making import Tls
 from penstock.client import Client, ClientOptions
 from penstock.errors import ApiRefusedError
 from tests.e2e.cli.processes import alive, descendants, emulator_of
@@ -241,7 +242,7 @@ def test_no_secret_is_on_a_command_line_in_an_environment_or_in_the_log(running:
 
 def test_tls_is_served_with_the_certificate_of_init(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    init_home(home, "--tls")
+    init_home(home, tls=Tls.LOCAL)
     service = start_service(home)
     assert service.api.startswith("https://")
     trusting = client_of(service, ca_file=str(home / "tls/ca.pem"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock.app.making import Tls
 from penstock.client import Client, ClientOptions
 from tests.fixtures.service import RunningService, init_home, start_service
 
@@ -16,7 +17,7 @@ from tests.fixtures.service import RunningService, init_home, start_service
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningService]:
     """A running service of the test's own."""
     home = tmp_path / "home"
-    init_home(home, *(["--tls"] if request.param == "https" else []))
+    init_home(home, tls=Tls.LOCAL if request.param == "https" else Tls.NONE)
     running = start_service(home)
     yield running
     running.stop()

@@ -23,6 +23,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from penstock.app.making import Tls
 from penstock.client import Client, ClientOptions
 from penstock.errors import ApiRefusedError
 from tests.e2e.cli.processes import descendants
@@ -128,7 +129,7 @@ def is_kept_secret(home: Path, path: Path) -> bool:
 def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A HOME with a page of metrics, and a bucket whose store is not there."""
     home = tmp_path / "home"
-    init_home(home, *(["--tls"] if request.param == "https" else []))
+    init_home(home, tls=Tls.LOCAL if request.param == "https" else Tls.NONE)
     settings = home / "penstock.toml"
     text = settings.read_text()
     assert 'metrics_listen = ""' in text

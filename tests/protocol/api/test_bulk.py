@@ -18,11 +18,6 @@ from tests.fixtures.apiserver import FILE_SYSTEM, OLD_FILE_SYSTEM, READER, STRAN
 from tests.protocol.api.bulkdoor import ACTION, Door, entries, entry, ids_of, results
 
 
-@pytest.fixture
-def door(server: ApiServer) -> Door:
-    return Door(server)
-
-
 @pytest.fixture(scope="module")
 def open_door(shared: ApiServer) -> Door:
     return Door(shared)

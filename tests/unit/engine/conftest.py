@@ -100,8 +100,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def rig(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Rig]:
-    book = await Book(tmp_path / "catalog.db").open()
+async def rig(memory_path: Path, anyio_backend: str) -> AsyncIterator[Rig]:
+    book = await Book(memory_path / "catalog.db").open()
     memory = MemoryStore(bucket="bucket")
     rig = Rig(book, FakeExecutor(), None, REGISTRY, {"bucket": memory})  # type: ignore[arg-type]
     await rig.restart()

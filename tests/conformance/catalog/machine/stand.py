@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import random
-import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +23,7 @@ from penstock.model import LIVE_SUB_TASK_STATUSES
 from tests.conformance.catalog.machine.ledger_model import Ledger, refusal
 from tests.conformance.catalog.machine.nouns import File
 from tests.conformance.catalog.machine.work_model import Work, judge
+from tests.fixtures.inmemory import memory_directory
 from tests.fixtures.ledger import SECOND_NS, START_NS
 from tests.fixtures.ledgerdisk import SqliteDisk
 
@@ -36,8 +35,6 @@ ALL = 10_000
 NO_FLOW, NO_TASK, NO_FILE = "df-0000000000000001", "task-0000000000000001", "subTaskId-0000000000000000000"
 SOME_NS = SECOND_NS // 1000
 """So much passes from one rule to the next."""
-MEMORY = "/dev/shm"
-"""Files in memory: what a power cut leaves is reckoned from what was asked of the disk; a real one would only be waited for."""
 
 
 class Stand(RuleBasedStateMachine):
@@ -48,7 +45,7 @@ class Stand(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.home = tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None)
+        self.home = memory_directory()  # what a power cut leaves is reckoned from what was asked of the disk
         self.loop = asyncio.new_event_loop()
         self.chance = random.Random(1)
         self.ticks = 0  # rules so far
