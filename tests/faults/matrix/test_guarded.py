@@ -18,7 +18,6 @@ STRANGERS = "of a file that is somebody's; tests/faults/ends/test_renamed_files.
 AT_START = "one transaction, before anything is served; who starts next begins it anew, or finds it done"
 
 ELSEWHERE = {
-    "penstock.catalog.opening:_open": AT_START,
     "penstock.catalog.schema_versions:migrate": AT_START,
     "penstock.catalog.sqlite:SqliteConnection._rewrite_log": "after a failed fsync only; tests/faults/power fails one",
     "penstock.engine.board:Board.make": "memory of the service's own processes, which ends with them",
