@@ -205,7 +205,7 @@ class Mover:
         """What becomes of a sweep that would ask a bucket which is known to be silent: others of that bucket find out when
         it answers again, and this one's reason to wait is told without waiting."""
         transfer = running.transfer
-        if transfer.direction is Direction.IMPORT or (transfer.attempt == 1 and transfer.checkpoint is None):
+        if transfer.direction is Direction.IMPORT or not (transfer.begun or transfer.checkpoint):
             return None  # it asks nothing
         silent_s = self._throttle.silence(transfer.bucket)
         if silent_s is None:

@@ -175,9 +175,11 @@ def _unregistered(claimed: Claimed, registry: Registry) -> Reason | None:
 
 
 def _can_clean_up(claimed: Claimed, direction: Direction, reason: Reason, farewell: Reason | None) -> bool:
-    """Whether all that is left to do is to remove an import's helper files: that needs no bucket."""
+    """Whether all that is left to do needs no bucket: to remove an import's helper files, or nothing, as of an export that has
+    never sent anything."""
     ending = claimed.sub_task.status is not SubTaskStatus.RUNNING or farewell is not None
-    return ending and direction is Direction.IMPORT and reason.code is FailureCode.BUCKET_NOT_REGISTERED
+    needs_bucket = direction is Direction.EXPORT and (claimed.begun or claimed.checkpoint != "")
+    return ending and not needs_bucket and reason.code is FailureCode.BUCKET_NOT_REGISTERED
 
 
 def _overdue(claimed: Claimed, options: RetryOptions, now_ns: int) -> bool:

@@ -156,9 +156,8 @@ class Attempt:
 
     @property
     def left_nothing(self) -> bool:
-        """Whether an export can have changed nothing in the store so far."""
-        is_first = self.transfer.attempt == 1 and not self.transfer.begun  # a power cut may have forgotten one before
-        return is_first and self.transfer.checkpoint is None and not self.has_sent
+        """Whether an export can have changed nothing in the store so far, by whatever attempt."""
+        return not self.transfer.begun and self.transfer.checkpoint is None and not self.has_sent
 
     @property
     def may_have_begun(self) -> bool:
@@ -276,7 +275,7 @@ class Attempt:
             guarantee=guarantee,
             note=self.note,
             checkpoint=self.checkpoint,
-            begun=self.has_begun,
+            begun=self.has_begun or self.has_sent,
         )
 
     def published(self, detail: FileDetail, guarantee: Guarantee) -> Outcome:

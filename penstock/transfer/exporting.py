@@ -106,9 +106,8 @@ def _finished_earlier(attempt: Attempt) -> Outcome | None:
 def _published_earlier(attempt: Attempt) -> ObjectInfo | None:
     """Our own object, also beneath what others have put there since, where versions can tell.
 
-    The attempt's number does not tell for certain whether there was an earlier one (a power cut may have forgotten it), so the
-    key is looked at in any case. Its versions are only asked for where something may have been sent: sources that were never
-    there are many, and not every key may list versions.
+    A source that is missing is worth a look at its key, whatever is known of earlier attempts. Versions are only asked for where
+    one of them may have sent something: sources that were never there are many, and not everybody may list versions.
     """
     if not attempt.left_nothing:
         return standing.published_earlier(attempt)

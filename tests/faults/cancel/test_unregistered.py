@@ -49,7 +49,7 @@ class Dock:
     def move(self, what: Transfer) -> Outcome:
         """One attempt, with what the harbour gives."""
         with self.harbour.store(what.bucket, what.intent) as store:
-            return self.gate.move(what, store)
+            return self.gate.move_told(what, store)
 
     def uploads(self) -> list[str]:
         """All that are unfinished in the bucket."""
@@ -122,7 +122,7 @@ def test_a_small_export_is_canceled_where_nothing_was_sent_and_else_asks_the_buc
     if sent:
         assert dock.move(what).verdict is Verdict.COMPLETE  # its mover was killed before it could say so
     dock.register()
-    withdrawal = changed(what, attempt=2 if sent else 1, intent=Intent.WITHDRAW)
+    withdrawal = changed(what, attempt=2, intent=Intent.WITHDRAW, begun=sent)
     outcome = dock.move(withdrawal)
     if not sent:
         assert (outcome.verdict, outcome.code) == (Verdict.CANCELED, None)

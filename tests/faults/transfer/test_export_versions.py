@@ -196,6 +196,30 @@ def test_what_was_published_before_the_source_went_away_is_found_beneath_what_ca
     assert store.unfinished() == []
 
 
+@SIZES
+def test_an_export_that_has_sent_nothing_is_canceled_unasked_however_often_it_was_tried(
+    gate: Gate, content: bytes
+) -> None:
+    store = MemoryStore(abilities=VERSIONED)
+    store.script(Fault("head", times=99, action=Raise(LOST)))
+    write(gate, content)
+    first = gate.move(SKIP, store, lane=lane_of(content))
+    assert (first.verdict, first.begun) == (Verdict.RETRY, False)
+    asked = len(store.calls)
+    again = msgspec.structs.replace(SKIP, attempt=2, intent=Intent.WITHDRAW, begun=first.begun)
+    assert gate.move_told(again, store).verdict is Verdict.CANCELED
+    assert len(store.calls) == asked
+
+
+@SIZES
+def test_an_export_that_may_have_sent_something_says_so(gate: Gate, content: bytes) -> None:
+    store = MemoryStore(abilities=VERSIONED)
+    write(gate, content)
+    verb = "put" if content is SMALL else "initiate"
+    store.script(Fault(verb, times=99, action=Raise(LOST, Moment.AFTER)))
+    assert gate.move(export(), store, lane=lane_of(content)).begun
+
+
 def test_a_source_that_never_was_there_has_its_versions_looked_at_by_nobody(gate: Gate) -> None:
     store = MemoryStore(abilities=VERSIONED)
     store.seed(KEY, b"theirs")

@@ -208,3 +208,23 @@ async def test_an_import_whose_bucket_is_gone_leaves_no_helper_files(rig: Rig) -
     await rig.turn()
     row = await rig.row(sub_task)
     assert (row.status, row.error_code) == (SubTaskStatus.FAILED, "BucketNotRegistered")
+
+
+async def test_an_export_that_has_sent_nothing_needs_no_bucket_to_be_canceled(rig: Rig) -> None:
+    flow = await rig.book.flow()
+    stream = await rig.book.stream(flow, TaskAction.STREAM_EXPORT)
+    sent, idle = [await rig.book.file(flow, stream, name) for name in ("sent", "idle")]
+    await rig.turn()
+    rig.executor.say(sent, Verdict.RETRY, begun=True, **TROUBLE)
+    rig.executor.say(idle, Verdict.RETRY, **TROUBLE)
+    await rig.turn()
+    rig.without_bucket()
+    await rig.pass_s(10)
+    for sub_task in (sent, idle):
+        assert (await rig.row(sub_task)).error_code == "BucketNotRegistered"
+        await rig.book.cancel(flow, stream, sub_task)
+    await rig.pass_s(20)
+    assert rig.executor.transfer(idle).intent is Intent.WITHDRAW
+    row = await rig.row(sent)
+    assert (row.status, row.error_code) == (SubTaskStatus.CANCELING, "BucketNotRegistered")
+    assert rig.executor.intents(sent) == [Intent.MOVE]
