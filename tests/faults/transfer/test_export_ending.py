@@ -146,6 +146,7 @@ class SilentStore(MemoryStore):
                 self.waited_ns += 100_000_000
             raise UNHEARD
 
+        gate.narrow()  # else another part may be on its way when the first one is told of the cancel
         gate.clock = self.later
         self.script(Fault(verb, action=Meanwhile(cancel)), Fault(verb, action=Raise(UNHEARD, moment)))
         for asked in ("head", "abort", "list_uploads"):
