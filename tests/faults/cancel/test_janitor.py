@@ -78,6 +78,8 @@ def stopped_halfway(tide: Tide, files: list[File]) -> Iterator[None]:
 
     held = Fault(name="held", act=hold, kinds=ANY)
     tide.proxy.script(*(Rule(kind=kind, fault=held, nth=3, times=MANY) for kind in ("range", "put_part")))
+    # One mover's threads would all be held by the first file.
+    wait_until(lambda: tide.service.log.read_text().count("executor.mover_up") >= len(files), PATIENCE_S, "no movers")
     tide.submit(files)
     held_at = list(zip(("range", "put_part"), [file.name for file in files], strict=True))
     wait_until(lambda: all(tide.proxy.asked(*at) >= 3 for at in held_at), PATIENCE_S, "they do not begin")
