@@ -157,6 +157,8 @@ class _Server(uvicorn.Server):
         if self.server_state.tasks:  # it was told twice to end: nobody waited for them
             self._hang_up()
             await asyncio.wait(self.server_state.tasks, timeout=LAST_WORDS_S)
+        if self.force_exit:  # the library would cancel what closes the buckets, and log a traceback
+            await self.lifespan.shutdown()
 
     def _hang_up(self) -> None:
         """What answers sees that nobody is there any more, and ends."""
