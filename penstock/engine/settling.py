@@ -89,9 +89,12 @@ def returned(ending: Ending, outcome: Outcome | None = None) -> Settlement:
 def refused(refusal: Refusal, options: RetryOptions, chance: Chance) -> Settlement:
     """A row that no mover can work on now: it may own a partial file or an upload, so it waits and says for what.
 
-    What a hand took out of the registry a hand puts back: waiting costs no attempt, and looks become rarer with its age.
+    What a hand took out of the registry a hand puts back: waiting costs no attempt, and looks become rarer with its age. What is
+    only to be tidied is let be after as long as it would be otherwise, so that it can be forgotten.
     """
     row = refusal.claimed.sub_task
+    if row.ended_ns is not None and chance.now_ns - row.ended_ns > to_ns(options.deadline_s):
+        return Settlement(sub_task_id=row.sub_task_id, attempt=row.attempt, settling=Settling.TIDIED)
     reason = refusal.reason
     if refusal.farewell is not None:
         words = f"{refusal.farewell.message}{MEANWHILE}{reason.message}"

@@ -62,7 +62,7 @@ class _SmallExport:
             if found.decision is Decision.KEEP:
                 return attempt.skipped(self._detail(None), self._guarantee(Decision.CREATE))
             self._decision, mine = found.decision, found.mine
-        elif attempt.transfer.attempt > 1:  # an earlier one may have died before it could say that it was done
+        elif attempt.transfer.attempt > 1 or attempt.transfer.begun:  # an earlier one may have been done, unheard
             yield Pause.ASIDE
             mine = standing.published_earlier(attempt)
         self._read()

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.catalog.verbs import ClaimLane, Settlement, Settling
+from penstock.catalog.verbs import Claimed, ClaimLane, Held, Settlement, Settling
 from penstock.engine.checkpoints import written
 from penstock.engine.messages import Lane
 from penstock.engine.options import NS_PER_S, RetryOptions
-from penstock.engine.orders import Amounts, Order, Reason
-from penstock.engine.settling import OUTAGES, Chance, Ending, mover_died, returned, settlement_of, wait_s
+from penstock.engine.orders import Amounts, Order, Reason, Refusal
+from penstock.engine.settling import OUTAGES, Chance, Ending, mover_died, refused, returned, settlement_of, wait_s
 from penstock.errors import FailureCode
-from penstock.model import Direction, FileDetail, Guarantee
+from penstock.model import Condition, ConflictPolicy, Direction, FileDetail, Guarantee, SubTaskStatus, TaskAction
 from penstock.transfer.transfer import Checkpoint, Intent, Outcome, Verdict
 from tests.fixtures.gate import transfer
 
@@ -179,6 +179,23 @@ def test_where_helper_files_may_come_back_the_end_is_to_be_tidied(farewell: Reas
     end = ending(intent=Intent.WITHDRAW, canceling=farewell is None, farewell=farewell)
     got = settle(Verdict.CANCELED, end, tidy=tidy)
     assert (got.settling, got.tidy) == (Settling.CANCELED if farewell is None else Settling.FAILED, tidy)
+
+
+@pytest.mark.parametrize(
+    ("status", "ended_s_ago"), [("RUNNING", None), ("COMPLETE", DAY_S - 1), ("CANCELED", DAY_S + 1)]
+)
+def test_what_can_not_be_tidied_for_its_registry_is_let_be_in_time(status: str, ended_s_ago: float | None) -> None:
+    held = Held(
+        "fs-1", "df", "task-1", "subtask-1", "/a", "/b", SubTaskStatus(status), 3, Condition(), 0, 0, 0, 0, None, "", "",
+        NOW_NS - 2 * int(DAY_S) * NS_PER_S, None if ended_s_ago is None else NOW_NS - int(ended_s_ago * NS_PER_S),
+    )  # fmt: skip
+    claimed = Claimed(
+        held, ClaimLane.SMALL, TaskAction.STREAM_IMPORT, ConflictPolicy.OVERWRITE_EXISTING, "/", "oss://b", "", "",
+        ended_s_ago is not None, 0, True, 0,
+    )  # fmt: skip
+    reason = Reason(code=FailureCode.FILE_SYSTEM_UNAVAILABLE, message="not registered")
+    got = refused(Refusal(claimed=claimed, reason=reason), OPTIONS, CHANCE)
+    assert got.settling is (Settling.TIDIED if status == "CANCELED" else Settling.WAITING)
 
 
 def test_permanent_errors_fail_at_once_with_their_reason() -> None:
