@@ -12,6 +12,7 @@ from tests.fixtures.service import RunningService, init_home, start_service
 SHARING = frozenset({"service", "place"})
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist looks at the marks in this very hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share their module's service run in one worker, so that it is started once."""
     for item in items:
