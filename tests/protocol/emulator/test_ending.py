@@ -14,10 +14,12 @@ from tests.fixtures.waiting import wait_until
 from tests.protocol.emulator.test_wire import dial, head_of
 from tests.protocol.emulator.wire import send
 
-HASTE = (
+PROGRAM = (
     "import sys; from penstock.emulator import __main__ as program, application;"
-    " application.GRACE_S = 0.2; sys.exit(program.main(sys.argv[1:]))"
+    " application.GRACE_S = {}; sys.exit(program.main(sys.argv[1:]))"
 )
+SOON_S = 0.2
+NEVER_S = 10 * STOP_S  # so that it is the second signal that ends it
 UnderWay = Callable[[EmulatorServer], socket.socket]
 MORE_THAN_SOCKETS_HOLD_BYTES = 32 << 20
 
@@ -51,12 +53,20 @@ def is_deaf(server: EmulatorServer) -> bool:
     return False
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGINT]], ids=["once", "twice"])
+@pytest.mark.parametrize(
+    ("signals", "grace_s"),
+    [([signal.SIGTERM], SOON_S), ([signal.SIGINT, signal.SIGINT], NEVER_S)],
+    ids=["once", "twice"],
+)
 @pytest.mark.parametrize("under_way", [unread_answer, unsent_body])
 def test_whoever_is_still_answered_is_hung_up_on(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], under_way: UnderWay, signals: list[signal.Signals]
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    under_way: UnderWay,
+    signals: list[signal.Signals],
+    grace_s: float,
 ) -> None:
-    server = start_emulator(tmp_path / "root", program=("-c", HASTE))
+    server = start_emulator(tmp_path / "root", program=("-c", PROGRAM.format(grace_s)))
     try:
         with under_way(server):
             server.process.send_signal(signals[0])
