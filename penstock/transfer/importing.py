@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from penstock.errors import FailureCode, TransferError
 from penstock.model import ConflictPolicy, FileDetail, Guarantee
-from penstock.stores.base import ObjectInfo
 from penstock.transfer import names, objects
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.journal import Publishing
-from penstock.transfer.landing import may_keep, wanted
+from penstock.transfer.landing import keep, may_keep, remove_helpers, wanted
 from penstock.transfer.large_import import import_large
 from penstock.transfer.mtime import TIME_NOT_KEPT, of_object
 from penstock.transfer.ownership import OWNER_NOT_KEPT
@@ -41,13 +40,14 @@ def import_file(attempt: Attempt) -> Steps[Outcome]:
             yield Pause.ASIDE
             info = objects.require(attempt)
             if may_stay and wanted(attempt, place, of_object(info)) is Decision.KEEP:
-                return _skip(attempt, place, info)
+                objects.check_source_object(attempt, info)
+                return keep(attempt, place, info)
             if info.size_bytes > attempt.limits.small_file_max_bytes:
                 if attempt.lane is Lane.SMALL:
                     return attempt.large(info.size_bytes)
                 return import_large(attempt, place, info)
         if attempt.transfer.attempt > 1 or attempt.lane is Lane.LARGE:
-            _remove_helpers(place)  # of attempts that met a larger object
+            remove_helpers(place)  # of attempts that met a larger object
         return (yield from import_small(attempt, place))
 
 
@@ -92,17 +92,3 @@ def _published(attempt: Attempt, publishing: Publishing) -> Outcome:
     replaces = attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING
     guarantee = Guarantee.ATOMIC if replaces else Guarantee.BEST_EFFORT
     return attempt.published_with_journal(detail, guarantee)
-
-
-def _skip(attempt: Attempt, place: Place, info: ObjectInfo) -> Outcome:
-    """The target exists and stays; the source is only looked at."""
-    objects.check_source_object(attempt, info)
-    _remove_helpers(place)
-    return attempt.skipped(objects.detail_of(info, info.crc64), Guarantee.ATOMIC)
-
-
-def _remove_helpers(place: Place) -> None:
-    try:
-        place.remove_helpers()
-    except OSError as error:
-        raise place.refusal(error) from error

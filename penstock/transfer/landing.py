@@ -8,13 +8,15 @@ from __future__ import annotations
 from penstock import failpoints
 from penstock.errors import FailureCode, TransferError
 from penstock.model import ConflictPolicy, Guarantee
-from penstock.transfer import publish
+from penstock.stores.base import ObjectInfo
+from penstock.transfer import objects, publish
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import ModifyTime, of_file
 from penstock.transfer.place import Place
 from penstock.transfer.policy import Decision, decide
 from penstock.transfer.posix import FileState
 from penstock.transfer.steps import Pause, Steps
+from penstock.transfer.transfer import Outcome
 
 _RACES_MAX = 32
 _TURN_WAIT_S = 0.001
@@ -30,6 +32,20 @@ def wanted(attempt: Attempt, place: Place, source: ModifyTime) -> Decision:
     """What the policy asks as things are now. Raises TransferError (TargetIsDirectory, TargetNotRegular)."""
     target = place.target()
     return decide(attempt.transfer.conflict_policy, source, None if target is None else of_file(target.modify_ns))
+
+
+def keep(attempt: Attempt, place: Place, info: ObjectInfo) -> Outcome:
+    """The outcome where the target stays. What an earlier attempt had begun goes, for nobody comes back. Raises TransferError."""
+    remove_helpers(place)
+    return attempt.skipped(objects.detail_of(info, info.crc64), Guarantee.ATOMIC)
+
+
+def remove_helpers(place: Place) -> None:
+    """Remove what an earlier attempt had begun. Raises TransferError."""
+    try:
+        place.remove_helpers()
+    except OSError as error:
+        raise place.refusal(error) from error
 
 
 def land(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) -> Steps[Guarantee | None]:

@@ -24,7 +24,7 @@ from penstock.transfer.attempt import Attempt
 from penstock.transfer.flusher import Flusher
 from penstock.transfer.identity import Identity
 from penstock.transfer.journal import Journal, Publishing, Recorded, SourceIdentity
-from penstock.transfer.landing import land, wanted
+from penstock.transfer.landing import keep, land, wanted
 from penstock.transfer.meter import PartMeter
 from penstock.transfer.mtime import TIME_NOT_KEPT, is_held, of_object
 from penstock.transfer.part_file import PartFile, part_file
@@ -46,7 +46,7 @@ def import_large(attempt: Attempt, place: Place, info: ObjectInfo) -> Outcome:
     objects.check_source_object(attempt, info)
     attempt.meter.learn(objects.detail_of(info, None))
     if wanted(attempt, place, of_object(info)) is Decision.KEEP:
-        return attempt.skipped(objects.detail_of(info, info.crc64), Guarantee.ATOMIC)
+        return keep(attempt, place, info)
     place.make()
     work = _LargeImport(attempt, place, info)
     try:

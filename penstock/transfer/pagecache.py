@@ -13,6 +13,10 @@ import os
 _SYNC_FILE_RANGE_WRITE = 2
 _SYNC_FILE_RANGE_WRITE_AND_WAIT = 7
 
+_NOT_OFFERED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ESPIPE, errno.EOPNOTSUPP})
+"""What sync_file_range says where there is no such thing. Disks and servers have many other words
+for a write that failed (EIO, ENOSPC, EDQUOT, ENOLINK, ETIMEDOUT, ENODATA, ESTALE, EFBIG, ...)."""
+
 _CACHESTAT = 451  # on every machine that Linux 6.5 runs on, but Alpha
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _Range = ctypes.c_uint64 * 2  # offset and length, in bytes
@@ -28,12 +32,15 @@ if _sync_file_range is not None:
 
 
 def start_writeback(descriptor: int, offset: int, length_bytes: int) -> None:
-    """Ask the kernel to begin writing that range to disk. A hint: where it is not offered nothing happens."""
+    """Ask the kernel to begin writing that range to disk. A hint: where it is not offered nothing happens. Raises OSError."""
     _sync_range(descriptor, offset, length_bytes, _SYNC_FILE_RANGE_WRITE)
 
 
 def await_writeback(descriptor: int, offset: int, length_bytes: int) -> None:
-    """Write that range to disk and wait until it is there (its metadata, and the disk's own cache, are fsync's affair)."""
+    """Write that range to disk and wait until it is there (its metadata, and the disk's own cache, are fsync's affair).
+
+    Raises OSError for whatever the disk or a server has said of a write.
+    """
     _sync_range(descriptor, offset, length_bytes, _SYNC_FILE_RANGE_WRITE_AND_WAIT)
 
 
@@ -41,8 +48,10 @@ def _sync_range(descriptor: int, offset: int, length_bytes: int, flags: int) -> 
     if _sync_file_range is None or _sync_file_range(descriptor, offset, length_bytes, flags) == 0:
         return
     number = ctypes.get_errno()
-    if number in {errno.EIO, errno.ENOSPC, errno.EDQUOT}:
-        raise OSError(number, os.strerror(number))  # an error told here is told nowhere else again
+    if number not in _NOT_OFFERED:
+        raise OSError(
+            number, os.strerror(number)
+        )  # an error of writing is told once: the fsync to come would know of none
 
 
 def cached_share(descriptor: int, offset: int, length_bytes: int) -> float:

@@ -191,3 +191,19 @@ def test_the_target_directory_appears_only_with_a_sound_file(gate: Gate, store: 
     missing = gate.move(transfer(key="none", path="base/a/b/x"), store, lane=Lane.SMALL)
     assert (missing.verdict, missing.code) == (Verdict.FAILED, FailureCode.SOURCE_NOT_FOUND)
     assert list(gate.base.iterdir()) == []
+
+
+@pytest.mark.parametrize("policy", [ConflictPolicy.SKIP_THE_FILE, ConflictPolicy.KEEP_LATEST])
+def test_what_was_begun_goes_when_a_later_attempt_finds_the_name_taken(
+    gate: Gate, store: MemoryStore, policy: ConflictPolicy
+) -> None:
+    """The other's file comes between the look at the target and the answer about the object."""
+    store.seed("in/data.bin", CONTENT)
+    wish = transfer(conflict_policy=policy)
+    assert gate.move(wish, store, hooks=drain_after(gate, 3)).verdict is Verdict.RETURNED
+    assert gate.helpers() != []
+    store.script(Fault("head", action=Meanwhile(lambda: gate.target.write_bytes(b"theirs"))))
+    later = gate.move(replace(wish, attempt=2), store)
+    assert later.verdict is Verdict.SKIPPED
+    assert gate.target.read_bytes() == b"theirs"
+    assert gate.helpers() == []

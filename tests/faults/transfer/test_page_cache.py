@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -87,6 +88,49 @@ def test_an_import_keeps_a_window_a_worker_in_memory_and_leaves_nothing_there(
     workers = wide.pool.workers
     assert len(seen) > 100
     assert max(seen) <= workers * (WINDOW_BYTES + 64 * KIB) < SIZE_BYTES
+    assert wide.target.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "number", [errno.EIO, errno.ENOSPC, errno.ENOLINK, errno.ETIMEDOUT, errno.ENODATA, errno.EACCES]
+)
+def test_whatever_is_said_of_a_write_while_it_is_waited_for_is_believed(
+    wide: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Disks and servers have many words for it, and say each once: the fsync at the end would know of nothing."""
+    store.seed("in/data.bin", CONTENT)
+    plain, asked = pagecache._sync_file_range, []
+    assert plain is not None
+
+    def sync_file_range(descriptor: int, offset: int, length_bytes: int, flags: int) -> int:
+        asked.append(offset)
+        if len(asked) == 3:
+            ctypes.set_errno(number)
+            return -1
+        return int(plain(descriptor, offset, length_bytes, flags))
+
+    monkeypatch.setattr(posix, "direct_alignment", lambda descriptor: 0)
+    monkeypatch.setattr(pagecache, "_sync_file_range", sync_file_range)
+    outcome = wide.move(transfer(), store)
+    assert outcome.verdict in {Verdict.RETRY, Verdict.FAILED}, outcome
+    assert not wide.target.exists()
+    assert wide.helpers() == []
+    assert wide.move(transfer(attempt=2), store).verdict is Verdict.COMPLETE
+    assert wide.target.read_bytes() == CONTENT
+
+
+def test_where_no_range_can_be_synced_the_file_is(
+    wide: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.seed("in/data.bin", CONTENT)
+
+    def sync_file_range(*_: int) -> int:
+        ctypes.set_errno(errno.ENOSYS)
+        return -1
+
+    monkeypatch.setattr(posix, "direct_alignment", lambda descriptor: 0)
+    monkeypatch.setattr(pagecache, "_sync_file_range", sync_file_range)
+    assert wide.move(transfer(), store).verdict is Verdict.COMPLETE
     assert wide.target.read_bytes() == CONTENT
 
 
