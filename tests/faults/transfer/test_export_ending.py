@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Self
 
@@ -11,7 +11,7 @@ import pytest
 
 from penstock.errors import FailureCode, IntegrityError, PermissionDeniedError, StoreError, StoreUnavailableError
 from penstock.model import ConflictPolicy, Guarantee
-from penstock.stores.base import Abilities, CreateOnly, Overwrite
+from penstock.stores.base import Abilities, Buffer, CreateOnly, Overwrite, Part, StreamedBody
 from penstock.transfer.transfer import Checkpoint, Intent, Lane, Outcome, StopReason, Verdict
 from tests.faults.transfer.exports import (
     CONTENT,
@@ -119,11 +119,24 @@ def test_a_store_that_is_away_keeps_a_cancel_waiting_and_says_why(gate: Gate, st
 class SilentStore(MemoryStore):
     """Says nothing to a verb that is scripted so, and what waits there is canceled. From then on it may stay silent.
 
-    `calls` are those after the cancel.
+    `calls` are those asked for after the cancel. A part that was being sent when the cancel came is none of them, though it may
+    have been read to its end, so that it still arrives.
     """
 
     waited_ns = 0
     stays_silent = False
+    is_canceled = False
+
+    def put_part(
+        self, key: str, upload_id: str, number: int, body: Sequence[Buffer] | StreamedBody, *, crc64: int | None
+    ) -> Part:
+        was_canceled = self.is_canceled
+        try:
+            return super().put_part(key, upload_id, number, body, crc64=crc64)
+        finally:
+            if not was_canceled:
+                with self._lock:
+                    self.calls = [call for call in self.calls if (call.verb, call.number) != ("put_part", number)]
 
     def heeding(self, stops: Callable[[], bool], forsakes: Callable[[], bool] | None = None) -> Self:
         self.stops = stops
@@ -136,8 +149,10 @@ class SilentStore(MemoryStore):
     def fall_silent(self, gate: Gate, verb: str, moment: Moment) -> None:
         def cancel() -> None:
             gate.hooks.stop = StopReason.CANCEL
+            self.is_canceled = True
             assert self.stops()
-            self.calls.clear()
+            with self._lock:
+                self.calls.clear()
 
         def wait() -> None:
             if not self.stays_silent or gate.hooks.stop is None:
