@@ -105,12 +105,21 @@ def main(arguments: list[str]) -> NoReturn:
     for number in LEFT_TO_CONTROL:
         signal.signal(number, signal.SIG_IGN)
     telemetry.configure(sys.stderr)
+    threading.excepthook = _thread_broke
     link = socket.socket(fileno=int(arguments[0]))
     threading.Thread(target=_watch, args=(link.fileno(),), name="watchdog", daemon=True).start()
     try:
         _serve(Connection(link), int(arguments[1]))
     except BaseException as error:  # noqa: BLE001  (whatever it is: say so and end, the control process starts another)
         telemetry.failure("mover.broken", error)
+        os._exit(EXIT_BROKEN)
+
+
+def _thread_broke(ended: threading.ExceptHookArgs) -> None:
+    """A thread that breaks takes the process along: what it alone would have done would be waited for for ever."""
+    try:
+        telemetry.failure("mover.broken", ended.exc_value or ended.exc_type())
+    finally:  # there may be no memory to say so
         os._exit(EXIT_BROKEN)
 
 
