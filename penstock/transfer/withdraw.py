@@ -20,6 +20,7 @@ from penstock.transfer.mtime import of_object
 from penstock.transfer.objects import checksum_text
 from penstock.transfer.place import Place
 from penstock.transfer.transfer import Outcome, Verdict
+from penstock.transfer.unseen import published_unseen
 
 _BARRED = frozenset({FailureCode.TARGET_NOT_DIRECTORY, FailureCode.OUTSIDE_FILE_SYSTEM})
 """Something else has a directory's name: if anything was begun, that directory may lie elsewhere, with our helper files."""
@@ -85,6 +86,9 @@ def _withdraw_local(attempt: Attempt) -> Outcome:
             if finished is not None:
                 return finished
             _remove_helpers(place)
+            finished = published_unseen(attempt, place)
+            if finished is not None:
+                return finished
     return replace(attempt.outcome(Verdict.CANCELED), tidy=may_come_back)
 
 

@@ -1,0 +1,101 @@
+"""A small import that an earlier attempt may have published before it died: it has no journal, so the target has to tell.
+
+Calls `place`, the store and posix. Changes nothing; a name that is found is made durable.
+"""
+
+from __future__ import annotations
+
+import os
+
+from penstock.errors import BucketNotFoundError, FailureCode, StoreUnavailableError, TransferError
+from penstock.model import ConflictPolicy, Guarantee
+from penstock.stores.base import ObjectInfo
+from penstock.transfer import crc64, posix
+from penstock.transfer.attempt import NOT_COMPARED, Attempt
+from penstock.transfer.mtime import is_held, of_object
+from penstock.transfer.objects import described, head_or_none
+from penstock.transfer.place import Place
+from penstock.transfer.posix import FileState
+from penstock.transfer.transfer import Outcome
+from penstock.transfer.uploads import CLOCK_SLACK_NS
+
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_TICK_NS = 100_000_000
+"""The kernel's stamps lag behind its clock by a tick."""
+
+
+def published_unseen(attempt: Attempt, place: Place) -> Outcome | None:
+    """The outcome, if the target is this very object: its size, its time, its bytes.
+
+    Somebody else's copy of it cannot be told from ours, and need not be. A target that was not touched since the first attempt
+    is not ours: then nobody asks the store. Raises StoreError, TransferError, FencedError.
+    """
+    target = _touched(attempt, place) if attempt.transfer.begun else None
+    if target is None:
+        return None
+    try:
+        info = head_or_none(attempt, attempt.transfer.key)
+    except BucketNotFoundError:
+        return None
+    except StoreUnavailableError as error:
+        raise _unanswered(attempt) from error
+    if info is None or info.size_bytes != target.size_bytes or not is_held(of_object(info).ns, target.modify_ns):
+        return None
+    try:
+        crc = _read(attempt, place, target)
+        if crc is None or info.crc64 not in {None, crc}:
+            return None
+        place.sync()
+    except OSError as error:
+        raise place.refusal(error) from error
+    return _found(attempt, info, crc)
+
+
+def _touched(attempt: Attempt, place: Place) -> FileState | None:
+    """The target, if it may have got its name from one of our attempts."""
+    try:
+        target = place.target()
+    except TransferError:
+        return None  # a directory, say: nothing that we make
+    if target is None or not target.is_regular or target.size_bytes > attempt.limits.small_file_max_bytes:
+        return None
+    if attempt.transfer.attempt == 1:
+        return target  # the first attempt was forgotten, and so was when it began
+    slack_ns = _TICK_NS if place.is_local else CLOCK_SLACK_NS
+    return target if target.change_ns >= attempt.transfer.first_attempt_ns - slack_ns else None
+
+
+def _read(attempt: Attempt, place: Place, target: FileState) -> int | None:
+    """The checksum of the file that was looked at; None if it is another one by now, or changes. Raises OSError."""
+    try:
+        descriptor = os.open(place.name, _FLAGS, dir_fd=place.directory)
+    except FileNotFoundError:
+        return None
+    try:
+        crc, done = crc64.EMPTY, 0
+        with attempt.grains.lent() as grain:
+            while count := posix.read_full(descriptor, grain, done):
+                attempt.check_fence()
+                crc = crc64.update(grain[:count], crc)
+                done += count
+        now = posix.look_open(descriptor)
+    finally:
+        os.close(descriptor)
+    is_same = (now.inode, now.size_bytes, now.change_ns) == (target.inode, target.size_bytes, target.change_ns)
+    return crc if is_same and done == target.size_bytes else None
+
+
+def _unanswered(attempt: Attempt) -> TransferError:
+    words = (
+        f"bucket {attempt.store.bucket} has not answered: whether /{attempt.transfer.path} is what was canceled, or another"
+        " file, will be known once it does"
+    )
+    return TransferError(FailureCode.STORE_UNAVAILABLE, words, waiting_helps=True)
+
+
+def _found(attempt: Attempt, info: ObjectInfo, crc: int) -> Outcome:
+    if info.crc64 is None:
+        attempt.add_note(NOT_COMPARED)
+    is_free = attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING
+    guarantee = Guarantee.ATOMIC if is_free else Guarantee.BEST_EFFORT
+    return attempt.published(described(info, of_object(info), crc), guarantee)
