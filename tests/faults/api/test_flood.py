@@ -8,6 +8,7 @@ import resource
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -75,6 +76,10 @@ def resident_bytes(service: RunningService) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def has_at_most(service: RunningService, most_bytes: int) -> bool:
+    return resident_bytes(service) <= most_bytes
+
+
 def timed(calls: Sequence[Callable[[], object]]) -> list[float]:
     took_s = []
     for call in calls:
@@ -101,7 +106,7 @@ def test_ten_thousand_strangers_lock_nobody_out(service: RunningService, kind: s
         query = {"FileSystemId": service.init["file_system_id"]}
         known.call("DescribeDataFlows", query)
         files, memory = open_files(service), [resident_bytes(service)]
-        for count in (FLOOD, AGAIN):
+        for count, growth_max_bytes in ((FLOOD, GROWTH_MAX_BYTES), (AGAIN, AGAIN_MAX_BYTES)):
             with flood(service, count, KINDS[kind]):
                 took_s = timed([lambda: look(service)] * CALLS)
                 took_s += timed([lambda: known.call("DescribeDataFlows", query)])
@@ -109,13 +114,14 @@ def test_ten_thousand_strangers_lock_nobody_out(service: RunningService, kind: s
             assert max(took_s) < CALL_MAX_S
             assert most <= CONNECTIONS_MAX + files + SPARE
             wait_until(lambda: open_files(service) <= files + 5, 60, "connections were not given back")
-            wait_until(lambda: resident_bytes(service) - memory[-1] < GROWTH_MAX_BYTES, 30, "memory was not given back")
+            # Giving back lasts a while, and is seen half done.
+            is_given_back = partial(has_at_most, service, memory[-1] + growth_max_bytes)
+            wait_until(is_given_back, 30, "memory was not given back")
             memory.append(resident_bytes(service))
             print(
                 f"{count} x {kind}: {sorted(took_s)[CALLS // 2]:.3f} s a call, {max(took_s):.3f} s at most, {most} files open"
             )
         print(f"resident: {[each >> 20 for each in memory]} MiB")
-        assert memory[2] - memory[1] < AGAIN_MAX_BYTES
         assert service.process.poll() is None
 
 

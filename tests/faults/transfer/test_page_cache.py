@@ -228,6 +228,31 @@ def test_an_export_leaves_holes_and_islands_in_the_page_cache(
     assert abs(off) <= (64 * KIB if counts else STEP_BYTES)
 
 
+@pytest.mark.parametrize("is_there", [True, False], ids=["what is there", "what is not"])
+@pytest.mark.parametrize("nth", [0, 1, 2])
+def test_a_single_byte_that_belies_its_step_is_outvoted(
+    wide: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, nth: int, *, is_there: bool
+) -> None:
+    """Kernels read what they are asked about: it may have come before they answer. And they let go of single pages."""
+    asked: dict[int, list[int]] = {}
+
+    def is_cached(descriptor: int, offset: int) -> bool:
+        of_step = asked.setdefault(offset // STEP_BYTES, [])
+        of_step.append(offset)
+        return is_there is (len(of_step) - 1 != nth)
+
+    monkeypatch.setattr(pagecache, "_CACHESTAT", -1)
+    monkeypatch.setattr(pagecache, "is_cached", is_cached)
+    write(wide, CONTENT)
+    push_out(wide.target)
+    if is_there:
+        wide.target.read_bytes()
+    before = cached_bytes(wide.target)
+    assert wide.move(export(), store).verdict is Verdict.COMPLETE
+    assert abs(cached_bytes(wide.target) - before) <= STEP_BYTES // 2
+    assert [len(set(of_step)) for _, of_step in sorted(asked.items())] == [3] * 6 + [1]
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_an_export_leaves_the_page_cache_as_it_found_it(wide: Gate, store: MemoryStore, share: float) -> None:
     """What a training has read or just written stays; what was read from disk for the export goes."""
