@@ -25,16 +25,26 @@ def trim() -> None:
         malloc_trim(ctypes.c_size_t(0))
 
 
+LOOKS_UNTIL_CALM = 10
+"""So many looks after the last of a crowd has gone: what its timers held is free by then, too."""
+
+
 class AfterCrowds:
-    """Calls `give_back` once for each crowd, when more than half of it has gone."""
+    """Calls `give_back` when more than half of a crowd has gone, and once more when it has been calm for a while."""
 
     def __init__(self, give_back: Callable[[], None] = trim) -> None:
         self._give_back = give_back
         self._most = 0
+        self._looks_left = 0
 
     def look(self, count: int) -> None:
         """So many connections are open now."""
         self._most = max(self._most, count)
         if self._most >= CROWD_MIN and count * 2 < self._most:
             self._most = count
+            self._looks_left = LOOKS_UNTIL_CALM
             self._give_back()
+        elif self._looks_left:
+            self._looks_left -= 1
+            if not self._looks_left:
+                self._give_back()

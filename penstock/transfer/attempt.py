@@ -69,7 +69,7 @@ class Attempt:
     _withdraws: bool = False
     _given_up_ns: int | None = None
     _hurries_until_ns: int | None = None
-    _is_broken: bool = False
+    _broken_by: BaseException | None = None  # what the first part that failed has raised
 
     # -------------------------------------------------------------------------------------------------------- stopping
 
@@ -91,7 +91,7 @@ class Attempt:
         if self._withdraws:
             self.check_fence()
             return
-        if self._is_broken:
+        if self._broken_by is not None:
             raise StoppedError("another part of this file failed")
         reason = self.hooks.stop_reason()
         if reason is not None:
@@ -121,7 +121,7 @@ class Attempt:
         """Whether to wait for the store no longer. Small files are finished in a drain, so they wait until it halts them."""
         reason = self.hooks.stop_reason()
         if reason is None:
-            return self._is_broken and not self._withdraws
+            return self._broken_by is not None and not self._withdraws
         if reason is StopReason.CANCEL:
             is_over = not self._withdraws or self.is_out_of_patience
         else:
@@ -226,19 +226,24 @@ class Attempt:
     def run_parts(self, jobs: Iterable[PartJob]) -> None:
         """Do all parts in the pool; when one fails the others end at their next look, and its error is raised."""
         watched = (PartJob(size_bytes=job.size_bytes, work=self._watched(job.work)) for job in jobs)
-        self.pool.run(watched, peer=self.store.bucket, look=self._check_reason)
+        try:
+            self.pool.run(watched, peer=self.store.bucket, look=self._check_reason)
+        except StoppedError:
+            if self._broken_by is None:
+                raise
+            raise self._broken_by from None  # a sibling that was stopped for it may have come to the pool first
 
     def _check_reason(self) -> None:
         """As `check_stop`, without the sibling that failed: the pool knows that one and its error itself."""
-        if not self._is_broken:
+        if self._broken_by is None:
             self.check_stop()
 
     def _watched(self, work: Callable[[Workspace], None]) -> Callable[[Workspace], None]:
         def watched(workspace: Workspace) -> None:
             try:
                 work(workspace)
-            except BaseException:
-                self._is_broken = True
+            except BaseException as error:
+                self._broken_by = self._broken_by or error
                 raise
 
         return watched

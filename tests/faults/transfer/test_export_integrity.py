@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Any
 
 import pytest
 
-from penstock.errors import FailureCode
+from penstock.errors import FailureCode, StoppedError, TransferError
 from penstock.model import ConflictPolicy
 from penstock.stores.base import Abilities
+from penstock.transfer.parts import PartPool
 from penstock.transfer.source_file import SourceFile
 from penstock.transfer.transfer import Lane, Verdict
 from tests.faults.transfer.exports import (
@@ -28,6 +30,31 @@ from tests.fixtures.gate import Gate
 from tests.fixtures.memorystore import Damage, Fault, MemoryStore
 
 # --------------------------------------------------------------------------------------------------------- torn sources
+
+
+def test_what_a_part_has_found_is_told_though_a_stopped_sibling_came_first(
+    gate: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = PartPool.run
+
+    def run(self: PartPool, *jobs: Any, **how: Any) -> None:
+        try:
+            plain(self, *jobs, **how)
+        except TransferError:
+            raise StoppedError("another part of this file failed") from None
+
+    monkeypatch.setattr(PartPool, "run", run)
+    write(gate, CONTENT)
+    read = os.preadv
+
+    def read_then_cut(*args: Any) -> int:
+        count = read(*args)
+        os.truncate(gate.target, 1)
+        return count
+
+    monkeypatch.setattr(os, "preadv", read_then_cut)
+    outcome = gate.move(export(), store)
+    assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.SOURCE_CHANGED)
 
 
 @pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])

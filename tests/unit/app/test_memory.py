@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.app.memory import CROWD_MIN, AfterCrowds, trim
+from penstock.app.memory import CROWD_MIN, LOOKS_UNTIL_CALM, AfterCrowds, trim
 
 
 def given_back(*counts: int) -> list[int]:
@@ -34,6 +34,12 @@ def test_the_rest_of_a_crowd_goes_too(rest: int) -> None:
 
 def test_a_crowd_that_goes_slowly_leaves_what_few_took() -> None:
     assert given_back(*range(4000, -1, -100)) == [1900, 900, 400, 100]
+
+
+def test_what_timers_still_held_goes_once_it_is_calm() -> None:
+    assert given_back(4096, 1, *[2] * (LOOKS_UNTIL_CALM - 1)) == [1]
+    assert given_back(4096, 1, *[2] * LOOKS_UNTIL_CALM) == [1, 2]
+    assert given_back(4096, 1, *[2] * 100) == [1, 2]
 
 
 def test_it_can_be_done() -> None:
