@@ -15,6 +15,8 @@ CODE := penstock scripts tests bench
 PEERS := .venv-bench/peers.stamp
 BENCH_ARGS ?= --quick
 PYTEST_ARGS ?=
+# Three on two processors: tests wait for disks, and for programs that come up, for a good part of their time.
+WORKERS ?= 3
 FUZZER := $(VENV)/fuzzer.stamp
 FUZZ_S ?= 60
 FUZZ_ARGS ?=
@@ -58,7 +60,7 @@ demo: $(RUNTIME) ## set up everything and run the main job
 test: $(TOOLS) ## set up everything and pass the tests (PYTEST_ARGS=... for your own choice of tests)
 	@$(MAKE) --no-print-directory deb \
 	    || { [ -z "$${PENSTOCK_REQUIRE_CEPH:-}" ] && echo "test: going on; tests that need these packages will be skipped"; }
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 $(PEERS): requirements/bench.txt scripts/venv.sh
 	@scripts/venv.sh "$(PYTHON)" .venv-bench
