@@ -6,13 +6,13 @@ Calls the source file, and the two lanes.
 from __future__ import annotations
 
 from penstock.errors import FailureCode, TransferError
-from penstock.model import ConflictPolicy, FileDetail, Guarantee
+from penstock.model import FileDetail
 from penstock.stores.base import ObjectInfo
 from penstock.transfer import names, policy, standing, uploads
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.large_export import export_large
 from penstock.transfer.mtime import of_object
-from penstock.transfer.objects import ambiguous, checksum_text, head_or_none
+from penstock.transfer.objects import ambiguous, detail_of, head_or_none
 from penstock.transfer.small_export import export_small
 from penstock.transfer.source_file import FRESH_NS, SourceFile, exists
 from penstock.transfer.steps import Pause, Steps
@@ -91,11 +91,8 @@ def _finished_earlier(attempt: Attempt) -> Outcome | None:
     if info is None or not standing.is_of(info, transfer.condition, record):
         return None
     uploads.clear(attempt)
-    detail = FileDetail(
-        modify_time_ns=of_object(info).ns, size_bytes=info.size_bytes, checksum=checksum_text(info.crc64)
-    )
-    is_free = transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING
-    held = Guarantee.ATOMIC if is_free else Guarantee.BEST_EFFORT
+    detail = detail_of(info, info.crc64)
+    held = policy.unwitnessed(transfer.conflict_policy)
     if standing.yields(attempt, info.version_id, of_object(info), held):
         return attempt.skipped(detail, held)
     if info.crc64 is None:

@@ -6,7 +6,7 @@ Calls `place`, `objects`, and the two lanes.
 from __future__ import annotations
 
 from penstock.errors import FailureCode, TransferError
-from penstock.model import ConflictPolicy, FileDetail, Guarantee
+from penstock.model import FileDetail
 from penstock.transfer import names, objects
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.journal import Publishing
@@ -15,7 +15,7 @@ from penstock.transfer.large_import import import_large
 from penstock.transfer.mtime import TIME_NOT_KEPT, of_object
 from penstock.transfer.ownership import OWNER_NOT_KEPT
 from penstock.transfer.place import Place
-from penstock.transfer.policy import Decision
+from penstock.transfer.policy import Decision, unwitnessed
 from penstock.transfer.small_import import import_small
 from penstock.transfer.steps import Pause, Steps
 from penstock.transfer.transfer import Lane, Outcome
@@ -88,7 +88,4 @@ def _published(attempt: Attempt, publishing: Publishing) -> Outcome:
         size_bytes=publishing.size_bytes,
         checksum=objects.checksum_text(publishing.crc64),
     )
-    # How the rename went was not written down: say no more than is known.
-    replaces = attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING
-    guarantee = Guarantee.ATOMIC if replaces else Guarantee.BEST_EFFORT
-    return attempt.published_with_journal(detail, guarantee)
+    return attempt.published_with_journal(detail, unwitnessed(attempt.transfer.conflict_policy))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from penstock.errors import FailureCode, TransferError
-from penstock.model import Condition, ConflictPolicy
+from penstock.model import Condition, ConflictPolicy, Guarantee
 from penstock.transfer.mtime import ModifyTime
 from penstock.transfer.posix import FileState
 
@@ -29,6 +29,11 @@ def decide(policy: ConflictPolicy, source: ModifyTime, target: ModifyTime | None
     if policy is ConflictPolicy.KEEP_LATEST and source.is_newer_than(target):
         return Decision.REPLACE
     return Decision.KEEP
+
+
+def unwitnessed(policy: ConflictPolicy) -> Guarantee:
+    """How firmly `policy` held in a publishing of which nothing was written down: no more is said than is known."""
+    return Guarantee.ATOMIC if policy is ConflictPolicy.OVERWRITE_EXISTING else Guarantee.BEST_EFFORT
 
 
 def check_replaceable(target: FileState | None, path: str) -> None:

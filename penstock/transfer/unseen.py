@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 
 from penstock.errors import BucketNotFoundError, FailureCode, StoreUnavailableError, TransferError
-from penstock.model import ConflictPolicy, Guarantee
 from penstock.stores.base import ObjectInfo
 from penstock.transfer import crc64, posix
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.mtime import is_held, of_object
 from penstock.transfer.objects import described, head_or_none
 from penstock.transfer.place import Place
+from penstock.transfer.policy import unwitnessed
 from penstock.transfer.posix import FileState
 from penstock.transfer.transfer import Outcome
 from penstock.transfer.uploads import CLOCK_SLACK_NS
@@ -96,6 +96,4 @@ def _unanswered(attempt: Attempt) -> TransferError:
 def _found(attempt: Attempt, info: ObjectInfo, crc: int) -> Outcome:
     if info.crc64 is None:
         attempt.add_note(NOT_COMPARED)
-    is_free = attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING
-    guarantee = Guarantee.ATOMIC if is_free else Guarantee.BEST_EFFORT
-    return attempt.published(described(info, of_object(info), crc), guarantee)
+    return attempt.published(described(info, of_object(info), crc), unwitnessed(attempt.transfer.conflict_policy))

@@ -10,15 +10,17 @@ from contextlib import ExitStack
 from msgspec.structs import replace
 
 from penstock.errors import BucketNotFoundError, FailureCode, StoreUnavailableError, TransferError
-from penstock.model import ConflictPolicy, Direction, FileDetail, Guarantee
+from penstock.model import Direction
 from penstock.stores.base import ObjectInfo
 from penstock.transfer import names, standing, uploads, versioned
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.exporting import check_export_names
 from penstock.transfer.importing import check_import_names, finished_earlier
+from penstock.transfer.landing import remove_helpers
 from penstock.transfer.mtime import of_object
-from penstock.transfer.objects import checksum_text
+from penstock.transfer.objects import detail_of
 from penstock.transfer.place import Place
+from penstock.transfer.policy import unwitnessed
 from penstock.transfer.transfer import Outcome, Verdict
 from penstock.transfer.unseen import published_unseen
 
@@ -63,7 +65,7 @@ def leave_nothing(attempt: Attempt) -> bool:
     with ExitStack() as held:
         place, may_come_back = _opened(attempt, held)
         if place is not None:
-            _remove_helpers(place)
+            remove_helpers(place)
         return may_come_back
 
 
@@ -85,7 +87,7 @@ def _withdraw_local(attempt: Attempt) -> Outcome:
             finished = finished_earlier(attempt, place)
             if finished is not None:
                 return finished
-            _remove_helpers(place)
+            remove_helpers(place)
             finished = published_unseen(attempt, place)
             if finished is not None:
                 return finished
@@ -186,22 +188,12 @@ def _clear_upload(attempt: Attempt) -> None:
         attempt.checkpoint = None  # with the bucket everything in it is gone
 
 
-def _remove_helpers(place: Place) -> None:
-    try:
-        place.remove_helpers()
-    except OSError as error:
-        raise place.refusal(error) from error
-
-
 def _published(attempt: Attempt, info: ObjectInfo) -> Outcome | None:
     """The outcome; None when our object made room for a foreign one that it lay on."""
     if info.crc64 is None:
         attempt.add_note(NOT_COMPARED)
-    detail = FileDetail(
-        modify_time_ns=of_object(info).ns, size_bytes=info.size_bytes, checksum=checksum_text(info.crc64)
-    )
-    replaces = attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING
-    held = Guarantee.ATOMIC if replaces else Guarantee.BEST_EFFORT
+    detail = detail_of(info, info.crc64)
+    held = unwitnessed(attempt.transfer.conflict_policy)
     if standing.yields(attempt, info.version_id, of_object(info), held):
         return None
     return attempt.published(detail, held)

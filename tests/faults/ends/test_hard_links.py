@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +15,12 @@ from penstock.transfer import posix
 from penstock.transfer.mark import make_mark, read_mark
 from penstock.transfer.transfer import Verdict
 from tests.faults.transfer.imports import CONTENT, check_complete, drain_after
-from tests.fixtures.gate import KIB, Gate, open_gate, transfer
+from tests.fixtures.gate import Gate, transfer
 from tests.fixtures.memorystore import MemoryStore
 
 MARK = "1" * 32
 SKIP = ConflictPolicy.SKIP_THE_FILE
 LENGTHS = [0, 900, len(CONTENT), len(CONTENT) + 1]
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    made = open_gate(tmp_path / "fs")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    store = MemoryStore(chunk_bytes=16 * KIB)
-    store.seed("in/data.bin", CONTENT)
-    return store
 
 
 class Victim:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from penstock.errors import FailureCode
 from penstock.transfer import names
 from penstock.transfer.transfer import Intent, Lane, Verdict
 from tests.faults.transfer.imports import CONTENT, SMALL, check_complete, drain_after
-from tests.fixtures.gate import KIB, Gate, open_gate, transfer
+from tests.fixtures.gate import KIB, Gate, transfer
 from tests.fixtures.memorystore import MemoryStore
 
 MIDDLING = CONTENT[: 40 * KIB]
@@ -26,20 +25,6 @@ KINDS = {
     "socket": "is a socket",
     "device": "is a device",
 }
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    made = open_gate(tmp_path / "fs")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    store = MemoryStore(chunk_bytes=16 * KIB)
-    store.seed("in/data.bin", CONTENT)
-    return store
 
 
 def put(kind: str, place: Path) -> None:

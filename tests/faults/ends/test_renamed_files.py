@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
@@ -17,26 +16,12 @@ from penstock.transfer import crc64, journal, names, strangers
 from penstock.transfer.journal import Journal
 from penstock.transfer.transfer import Intent, Verdict
 from tests.faults.transfer.imports import CONTENT, check_complete, drain_after, ranges
-from tests.fixtures.gate import KIB, Gate, open_gate, transfer
+from tests.fixtures.gate import Gate, transfer
 from tests.fixtures.memorystore import MemoryStore
 
 LENGTHS = [1, 900, len(CONTENT), len(CONTENT) + 1]
 PARTIAL, JOURNAL = (name("subtask-1").decode() for name in (names.partial_name, names.journal_name))
 KEPT = names.kept_name("subtask-1", 0).decode()
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    made = open_gate(tmp_path / "fs")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    store = MemoryStore(chunk_bytes=16 * KIB)
-    store.seed("in/data.bin", CONTENT)
-    return store
 
 
 class Victim:
