@@ -59,7 +59,7 @@ def test_with_few_descriptors_files_move_all_the_same(few: Site) -> None:
         few.move_all(stream, list(files))
         few.all_complete(stream, 2 * PATIENCE_S)
     assert {name: (back / name).read_bytes() for name in files} == files
-    assert few.helpers() == []
+    few.none_left()
     assert "service.few_files" in few.service.log_text()
 
 
@@ -116,7 +116,7 @@ def test_a_mover_that_gets_no_memory_loses_nothing_and_goes_on_when_it_does(site
                 limit(pid, old)
         site.all_complete(stream, 2 * PATIENCE_S)
     assert {name: (back / name).read_bytes() for name in files} == files
-    assert site.helpers() == []
+    site.none_left()
 
 
 def is_over_or_in_trouble(site: Site, stream: Stream) -> bool:

@@ -200,7 +200,7 @@ def test_what_stands_in_the_way_of_an_import_stays_and_nothing_leads_out(site: S
             assert (place / name).read_bytes() == b"content"
             assert not (place / name).is_symlink()  # the link itself was replaced, never what it led to
     assert outside(site) == beside
-    assert site.helpers() == []
+    site.none_left()
     for name in ("out", "absolute", "dangling", "loop", "none/x"):  # for whoever comes after us
         (place / name).unlink()
         if name != "none/x":

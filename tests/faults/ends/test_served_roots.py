@@ -75,7 +75,7 @@ def test_while_it_is_unmounted_nothing_is_written_and_afterwards_all_goes_on(sit
     flapping.join()
     site.all_complete(imports)
     assert {name: (back / name).read_bytes() for name in files} == files
-    assert site.helpers() == []
+    site.none_left()
     unmount(site.root)
     assert shown(site) == BENEATH
 
@@ -106,4 +106,4 @@ def test_a_read_only_mount_gives_files_and_takes_them_when_it_may_be_written_aga
     must("mount", "-o", "remount,bind,rw", str(site.root))
     site.all_complete(imports)
     assert {name: (back / name).read_bytes() for name in files} == files
-    assert site.helpers() == []
+    site.none_left()
