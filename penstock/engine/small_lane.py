@@ -3,7 +3,8 @@
 The loop begins what waits in the line, so that the requests of all its files are under way at once; takes each file on when its
 answer is there; and syncs and publishes together what was written meanwhile, so that file system and directory do once what they
 would do for every single file. What may take long (a large body, a try again, a connection to be made, a file system whose syncs
-are slow) is done by a helper, up to the file's next pause. Calls the steps of `transfer`; knows neither store nor file system.
+are slow) is done by a helper, up to the file's next pause; where every call of a file system is slow, its files go on in hands of
+their own, side by side. Calls the steps of `transfer`; knows neither store nor file system.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from penstock.engine.board import Board
+from penstock.engine.hands import Hands
+from penstock.engine.journey import Journey, Peer, Reached, given_up, stepped
 from penstock.engine.lines import HELD_UP_LOOK_S, Line
 from penstock.engine.messages import MoverLimits
 from penstock.engine.pacer import SEEN_S
 from penstock.engine.running import Running
-from penstock.errors import StoreError, StoreUnavailableError
-from penstock.model import Direction
+from penstock.engine.slowness import Slowness
+from penstock.errors import StoreUnavailableError
 from penstock.transfer.moment import Moments
 from penstock.transfer.steps import Awaited, Pause, Steps
-from penstock.transfer.transfer import Outcome, StopReason, Transfer
+from penstock.transfer.transfer import Outcome, Transfer
 
 LOOK_EVERY_S = 0.25
 LATE_S = 60.0  # a store that has not answered by then is not waited for any longer,
@@ -34,38 +37,6 @@ SYNC_SLOW_S = 0.003  # and each further one that much, before helpers take their
 
 Begin = Callable[[Running], Steps[Outcome]]
 End = Callable[[list[tuple[Running, Outcome]]], None]
-Reached = Pause | Awaited | Outcome
-_Peer = tuple[str, bool, bool]  # a bucket, whether the files are to stop, and whether their requests have begun
-
-
-class Journey:
-    """One file under way: its steps, and its place on the board."""
-
-    __slots__ = ("asked_s", "awaited", "place", "running", "steps")
-
-    def __init__(self, running: Running, steps: Steps[Outcome], place: int) -> None:
-        self.running = running
-        self.steps = steps
-        self.place = place
-        self.asked_s = 0.0
-        self.awaited: Awaited | None = None
-
-    @property
-    def peer(self) -> _Peer:
-        """With whom it shares helpers."""
-        return (self.running.transfer.bucket, self.is_to_stop, self.awaited is not None)
-
-    @property
-    def is_to_stop(self) -> bool:
-        """Whether it is to end now; small files are finished in a drain, until that halts them."""
-        return self.running.stop_reason() not in {None, StopReason.DRAIN}
-
-    @property
-    def is_given_up(self) -> bool:
-        """Whether its answer is to be waited for no longer. A canceled PUT is: only its answer tells what became of it."""
-        may_have_changed = self.running.transfer.direction is Direction.EXPORT
-        is_canceled = self.running.stop_reason() is StopReason.CANCEL
-        return self.is_to_stop and not (may_have_changed and is_canceled)
 
 
 class Helpers:
@@ -80,9 +51,9 @@ class Helpers:
         self._count = count
         self._idle = 2 * count
         self._give_back = give_back
-        self._queue: SimpleQueue[tuple[_Peer, Journey]] = SimpleQueue()
-        self._waiting: dict[_Peer, deque[Journey]] = {}
-        self._busy: dict[_Peer, int] = {}
+        self._queue: SimpleQueue[tuple[Peer, Journey]] = SimpleQueue()
+        self._waiting: dict[Peer, deque[Journey]] = {}
+        self._busy: dict[Peer, int] = {}
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -150,26 +121,8 @@ class Helpers:
             del journey, reached  # nothing is held while there is nothing to do
 
 
-def stepped(journey: Journey) -> Reached:
-    """Where the next step leads: a pause, what was started, or the outcome."""
-    try:
-        return next(journey.steps)
-    except StopIteration as end:
-        outcome: Outcome = end.value
-        return outcome
-
-
-def given_up(journey: Journey, error: StoreError) -> Reached:
-    """Where it leads when what it waits for at its pause is given up, as if the store had answered with `error`."""
-    try:
-        return journey.steps.throw(error)
-    except StopIteration as end:
-        outcome: Outcome = end.value
-        return outcome
-
-
 class SmallLane:
-    """The loop's thread and its helpers. `begin` gives a file's steps, `end` hears what came of files.
+    """The loop's thread, its helpers and hands. `begin` gives a file's steps, `end` hears what came of files.
 
     At most one file a place is under way; the board's first places are ours.
     """
@@ -189,6 +142,8 @@ class SmallLane:
         self._board = board
         self._free = list(range(limits.small_files))
         self._helpers = Helpers(limits.small_threads, self._give_back)
+        self._hands = Hands(limits.small_files, self._give_back)
+        self._slowness = Slowness(clock_s)
         self._begin = begin
         self._end = end
         self._clock_s = clock_s
@@ -223,7 +178,7 @@ class SmallLane:
             os.eventfd_write(self._bell, 1)
 
     def _give_back(self, journey: Journey, reached: Reached) -> None:
-        """A helper has taken it so far. From any thread."""
+        """A helper or a hand has taken it so far. From any thread."""
         self._returned.append((journey, reached))
         self._wake()
 
@@ -240,13 +195,30 @@ class SmallLane:
         synced, self._synced = self._synced, []
         with self._moments:  # begun after the syncs, which may have taken long
             self._go_on(synced)
-        named, self._named = self._named, []
-        self._go_on(named)
+        self._sync_names()
         self._tell()
 
     def _go_on(self, journeys: list[Journey]) -> None:
         for journey in journeys:
-            self._sort(journey, stepped(journey))
+            self._advance(journey)
+
+    def _advance(self, journey: Journey) -> None:
+        """Take it over its next pause, which takes no time to speak of unless its file system is slow."""
+        if self._is_handed_on(journey):
+            return
+        if self._slowness.is_to_be_measured():
+            with self._slowness.measured(journey.running.transfer.file_system_id):
+                reached = stepped(journey)
+        else:
+            reached = stepped(journey)
+        self._sort(journey, reached)
+
+    def _is_handed_on(self, journey: Journey) -> bool:
+        """Whether a hand takes it from here, because its file system is slow."""
+        is_slow = self._slowness.is_slow(journey.running.transfer.file_system_id)
+        if is_slow:
+            self._hands.take(journey)
+        return is_slow
 
     def _take(self) -> None:
         """Begin what waits, as far as there are places."""
@@ -256,8 +228,7 @@ class SmallLane:
                 return
             place = self._free.pop()
             self._board.begin(place, running.number)
-            journey = Journey(running, self._begin(running), place)
-            self._sort(journey, stepped(journey))
+            self._advance(Journey(running, self._begin(running), place))
 
     def _may_begin(self, transfer: Transfer) -> bool:
         """Whether its bucket does not hold up too many already."""
@@ -348,10 +319,19 @@ class SmallLane:
         written, self._written = self._written, []
         slow_s = self._clock_s() + SYNCS_SLOW_S
         for journey in written:
+            if self._is_handed_on(journey):
+                continue
             slow_s += SYNC_SLOW_S
             if self._clock_s() >= slow_s and self._helpers.is_idle_for(journey.running.transfer.bucket):
                 self._helpers.take(journey)
             else:
+                self._sort(journey, stepped(journey))
+
+    def _sync_names(self) -> None:
+        """Sync the directories of what has its name; for each of them the first file does it for all."""
+        named, self._named = self._named, []
+        for journey in named:
+            if not self._is_handed_on(journey):
                 self._sort(journey, stepped(journey))
 
     def _tell(self) -> None:

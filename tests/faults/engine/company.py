@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
+from penstock.engine import slowness
 from penstock.engine.board import Board
 from penstock.engine.lines import Line
 from penstock.engine.messages import MoverLimits
@@ -141,3 +144,10 @@ class Company:
 
 
 GOOD = tuple(f"good{number}" for number in range(6))
+
+
+def slow_down(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on its file system is held for a slow one, whatever its calls take."""
+    monkeypatch.setattr(slowness, "LOOK_EVERY_S", 3600.0)
+    for _ in range(slowness.MEMORY_STEPS):
+        company.lane._slowness.learn(transfer().file_system_id, 1.0)

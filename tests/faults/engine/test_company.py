@@ -18,10 +18,19 @@ from penstock.model import ConflictPolicy, Direction
 from penstock.transfer import pagecache, posix
 from penstock.transfer.grains import Grains
 from penstock.transfer.transfer import StopReason, Transfer, Verdict
-from tests.faults.engine.company import GOOD, PATIENCE_S, Company
+from tests.faults.engine.company import GOOD, PATIENCE_S, Company, slow_down
 from tests.fixtures.gate import LIMITS
 from tests.fixtures.memorystore import Damage, Fault, Hold, Raise
 from tests.fixtures.memorystore import Gate as Barrier
+
+
+@pytest.fixture(params=["quick", "slow"])
+def company(company: Company, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Company:
+    """The loop takes the files forward, and their own hands."""
+    if request.param == "slow":
+        slow_down(company, monkeypatch)
+    return company
+
 
 TROUBLES: dict[str, tuple[Fault | None, Verdict, FailureCode | None]] = {
     "missing": (None, Verdict.FAILED, FailureCode.SOURCE_NOT_FOUND),
@@ -144,7 +153,8 @@ def test_a_stop_between_two_stages_is_heard(
 
     def act(*args: Any, **kwargs: Any) -> None:
         real(*args, **kwargs)
-        company.runnings["good3"].stop(reason)
+        if moment == "write" or args[1] == b"good3":  # names are given one by one
+            company.runnings["good3"].stop(reason)
 
     monkeypatch.setattr(target, act)
     company.give(*company.imports("good3"))

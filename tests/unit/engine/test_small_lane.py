@@ -6,10 +6,11 @@ import threading
 from collections.abc import Iterator
 from typing import cast
 
+from penstock.engine.journey import Journey
 from penstock.engine.messages import MoverLimits
 from penstock.engine.outbox import Outbox
 from penstock.engine.running import Running
-from penstock.engine.small_lane import Helpers, Journey
+from penstock.engine.small_lane import Helpers
 from penstock.transfer.steps import Awaited, Pause, Steps
 from penstock.transfer.transfer import Outcome, Verdict
 from tests.fixtures.gate import transfer
