@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.archive import ROOT, Results
 from bench.plot import as_svg
+from bench.scenarios import SCENARIOS
 from bench.scenarios.scenario import Row
 from bench.tables import TABLES, Column, cells_of
 from bench.verdicts import verdicts
@@ -51,6 +52,9 @@ def as_markdown(results: Results, scale: str) -> str:
                 which = scenario.removeprefix(key).replace("-", " ").strip()
                 lines += [f"**{title}{f' ({which})' if which else ''}**", "", _when(found["about"]), ""]
                 lines += [*_table(columns, found["rows"]), ""]
+    absent = [name for name in SCENARIOS if not results.get(name, {}).get("rows")]
+    if absent:
+        lines += ["**Not here**", "", f"Of these scenarios nothing was kept at this scale: {', '.join(absent)}.", ""]
     return "\n".join(lines)
 
 

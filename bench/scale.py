@@ -62,11 +62,13 @@ class Scale:
     small: FileSet
     creates: int
     create_connections: int
+    creates_waiting: tuple[int, ...]
     latency_samples: int
     waiting: int
     rows: tuple[int, ...]
     page_samples: int
     fairness_samples: int
+    fairness_runs: int
     calm_limit_s: float
     trials_max: int
     """How many of a peer's settings are tried before the contest."""
@@ -95,11 +97,13 @@ QUICK = Scale(
     small=FileSet(name="small", count=2000, size_bytes=4 * KIB),
     creates=6000,
     create_connections=64,
+    creates_waiting=(50_000,),
     latency_samples=60,
     waiting=50_000,
     rows=(10_000, 200_000),
     page_samples=100,
     fairness_samples=60,
+    fairness_runs=3,
     calm_limit_s=30.0,
     trials_max=1,
     slow_s=30.0,
@@ -118,11 +122,13 @@ FULL = Scale(
     small=FileSet(name="small", count=20_000, size_bytes=4 * KIB),
     creates=30_000,
     create_connections=64,
+    creates_waiting=(100_000, 1_000_000),
     latency_samples=200,
     waiting=1_000_000,
     rows=(10_000, 1_000_000, 10_000_000),
     page_samples=300,
     fairness_samples=200,
+    fairness_runs=3,
     calm_limit_s=360.0,
     trials_max=3,
     slow_s=20.0,

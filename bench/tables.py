@@ -28,6 +28,7 @@ TABLES: Sequence[tuple[str, str, Sequence[Column]]] = (
         "Requests: a lean client, a fresh nonce each",
         (
             ("", "what", 0, ""),
+            ("waiting before", "waiting", 1, ",.0f"),
             ("connections", "connections", 1, ".0f"),
             ("calls", "calls", 1, ",.0f"),
             ("a second", "per_second", 1, ",.0f"),
@@ -54,6 +55,7 @@ TABLES: Sequence[tuple[str, str, Sequence[Column]]] = (
         "A new 4 KiB import while ten large ones run",
         (
             ("what", "what", 0, ""),
+            ("run", "run", 1, ".0f"),
             ("samples", "samples", 1, ".0f"),
             ("COMPLETE p50 ms", "p50_s", 1e3, ".0f"),
             ("p95 ms", "p95_s", 1e3, ".0f"),

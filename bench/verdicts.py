@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import median
 from typing import Any
 
 from bench.archive import Results
@@ -181,18 +182,7 @@ def _life(results: Results) -> Iterator[_Target]:
         judge=_at_most,
         value=_median(idle, "fdatasyncs_p50"),
     )
-    busy = [row for row in _rows(results, "fairness") if row["imports"]]
-    for where in sorted({row["where"] for row in busy}) or ["on the disk"]:
-        bare = _median([row for row in busy if row["where"] == where], "bare_p95_s", 1e3)
-        told = "" if bare is None else f" (the file system's own publish: {bare:.0f})"
-        yield _Target(
-            what=f"while ten large imports run {where}, a new 4 KiB sub-task: p95 in ms{told}",
-            form="{0:.0f}",
-            least=200,
-            aim=50,
-            judge=_at_most,
-            value=_median([row for row in busy if row["where"] == where], "p95_s", 1e3),
-        )
+    yield from _fairness([row for row in _rows(results, "fairness") if row["imports"]])
     memory = _rows(results, "memory")
     waiting = max((row["waiting"] for row in memory), default=0)
     for what, process, least, aim in (
@@ -201,6 +191,23 @@ def _life(results: Results) -> Iterator[_Target]:
     ):
         found = [row["pss_bytes"] / MIB for row in memory if row["process"] == process and row["counts"]]
         yield _Target(what=what, form="{0:.0f}", least=least, aim=aim, judge=_at_most, value=max(found, default=None))
+
+
+def _fairness(busy: Sequence[Row]) -> Iterator[_Target]:
+    """The median of the runs in which all large imports moved."""
+    for where in sorted({row["where"] for row in busy}) or ["in memory", "on the disk"]:
+        judged = [row for row in busy if row["where"] == where and row["moving"] == row["imports"]]
+        runs = ", ".join(f"{row['p95_s'] * 1e3:.0f}" for row in judged)
+        bare = _median(judged, "bare_p95_s", 1e3)
+        told = "" if bare is None else f", median of {runs} (the file system's own publish: {bare:.0f})"
+        yield _Target(
+            what=f"while ten large imports move {where}, a new 4 KiB sub-task: p95 in ms{told}",
+            form="{0:.0f}",
+            least=200,
+            aim=50,
+            judge=_at_most,
+            value=_median(judged, "p95_s", 1e3),
+        )
 
 
 def _rows(results: Results, scenario: str) -> list[Row]:
@@ -217,5 +224,4 @@ def _ratio(ours: Row | None, theirs: Row | None, key: str) -> float | None:
 
 
 def _median(rows: Sequence[dict[str, Any]], key: str, factor: float = 1) -> float | None:
-    values = sorted(float(row[key]) * factor for row in rows)
-    return values[len(values) // 2] if values else None
+    return median(float(row[key]) * factor for row in rows) if rows else None

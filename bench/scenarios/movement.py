@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from statistics import median
 
 from bench.contest import Arena, Contest, Contestant, Measured, by_peer, by_penstock, choose, floor
 from bench.peers import Direction, Peer, all_peers, installed
@@ -101,17 +102,16 @@ def as_row(run: Measured) -> Row:
 
 
 def medians(runs: list[Measured], *, files: int, total_bytes: int) -> Row:
-    """The middle run, and what it means for a GiB and for a file."""
-    middle = sorted(runs, key=lambda run: run.synced_cpu_s)[len(runs) // 2]
-    walls = sorted(run.wall_s for run in runs)
-    synced = sorted(run.synced_wall_s for run in runs)
+    """The median of the runs, each figure by itself, and what it means for a GiB and for a file."""
+    synced_cpu_s = median(run.synced_cpu_s for run in runs)
+    synced_wall_s = median(run.synced_wall_s for run in runs)
     return {
-        "wall_s": walls[len(walls) // 2],
-        "synced_wall_s": synced[len(synced) // 2],
-        "cpu_s": sorted(run.cpu_s for run in runs)[len(runs) // 2],
-        "synced_cpu_s": middle.synced_cpu_s,
+        "wall_s": median(run.wall_s for run in runs),
+        "synced_wall_s": synced_wall_s,
+        "cpu_s": median(run.cpu_s for run in runs),
+        "synced_cpu_s": synced_cpu_s,
         "memory_bytes": max(run.memory_bytes for run in runs),
-        "cpu_s_per_gib": middle.synced_cpu_s / (total_bytes / GIB),
-        "files_per_cpu_s": files / middle.synced_cpu_s,
-        "files_per_s": files / synced[len(synced) // 2],
+        "cpu_s_per_gib": synced_cpu_s / (total_bytes / GIB),
+        "files_per_cpu_s": files / synced_cpu_s,
+        "files_per_s": files / synced_wall_s,
     }

@@ -34,6 +34,8 @@ QUEUES: Mapping[ClaimLane, tuple[str, ...]] = {
 _WAITS_FOR_SOURCE = (
     "the dataflow is Misconfigured: its bucket, or the bucket's tag cpfs-dataflow=true, is gone; put it back"
 )
+LARGE_WAITS = "it is large, and as many large files as move at once are before it: it waits for its turn"
+"""What a sub-task says that is RUNNING, and found itself large or gave its place to another one, until it is claimed again."""
 WAIT_MAX_NS = 2 * 3_600_000_000_000
 """No pause before a next attempt is longer: what is due later was written when the clock was wrong."""
 
@@ -152,6 +154,7 @@ def _claim(
                 limit=limit - len(claimed),
                 owner=owner,
                 waited=_WAITS_FOR_SOURCE,
+                large=LARGE_WAITS,
             )
             claimed += sorted(answered, key=_number)
     made = _claimed(claimed, task)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from penstock.catalog import identifiers
+from penstock.catalog.claims import LARGE_WAITS
 from penstock.catalog.counting import Tally
 from penstock.catalog.database import Row, Value
 from penstock.catalog.session import Session
 from penstock.catalog.states import ending
 from penstock.catalog.subtasks import step_up_behind
 from penstock.catalog.verbs import ClaimLane, ProgressUpdate, Settlement, Settling
-from penstock.errors import CatalogUnavailableError, FencedError
+from penstock.errors import CatalogUnavailableError, FailureCode, FencedError
 from penstock.model import FINAL_SUB_TASK_STATUSES, FileDetail, SubTaskStatus
 
 _LATER = frozenset({Settling.RETRY, Settling.WAITING})
@@ -166,6 +167,7 @@ def _go_again(session: Session, settlement: Settlement, row: Row, tally: Tally) 
         queue, due_ns = lane.value, session.now_ns  # behind those that found themselves large before
     else:
         queue, due_ns = f"{lane}-again", settlement.due_ns if later else 0
+    error_code, error_message = _why_it_waits(settlement, row, lane)
     bytes_total, bytes_done, actual_bytes, moving_ns = figures
     detail = settlement.detail
     modify_ns, size, checksum = _kept_detail(row) if detail is None else _of_detail(detail)
@@ -178,8 +180,8 @@ def _go_again(session: Session, settlement: Settlement, row: Row, tally: Tally) 
         lane=lane,
         due_ns=due_ns,
         failures=int(settlement.settling is Settling.RETRY),
-        error_code=settlement.error_code if later else row["error_code"],
-        error_message=settlement.error_message if later else row["error_message"],
+        error_code=error_code,
+        error_message=error_message,
         guarantee=settlement.guarantee or row["guarantee"],
         note=settlement.note or row["note"],
         checkpoint=settlement.checkpoint or row["checkpoint"],
@@ -195,6 +197,15 @@ def _go_again(session: Session, settlement: Settlement, row: Row, tally: Tally) 
     _changed(1, changed)
     tally.add(row["data_flow_number"], row["task_number"], bytes_total=bytes_total - row["bytes_total"])
     session.ring()
+
+
+def _why_it_waits(settlement: Settlement, row: Row, lane: ClaimLane) -> tuple[str, str]:
+    """Code and sentence. What was said of an earlier try stays; a large file may wait for hours for its place."""
+    if settlement.settling in _LATER:
+        return settlement.error_code, settlement.error_message
+    if lane is ClaimLane.LARGE and not row["error_message"] and row["status"] != SubTaskStatus.CANCELING:
+        return FailureCode.WAITING_FOR_TURN, LARGE_WAITS
+    return row["error_code"], row["error_message"]
 
 
 def _of_settlement(settlement: Settlement | ProgressUpdate) -> Figures:

@@ -86,7 +86,7 @@ class Mover:
             moments=self._moments,
         ).start()
         place = self._limits.small_files
-        for lane, count in ((Lane.LARGE, self._limits.large_files), (Lane.SWEEP, self._limits.sweep_threads)):
+        for lane, count in ((Lane.LARGE, self._limits.large_places), (Lane.SWEEP, self._limits.sweep_threads)):
             for index in range(count):
                 threading.Thread(target=self._work, args=(lane, place), name=f"{lane}-{index}", daemon=True).start()
                 place += 1
@@ -276,7 +276,7 @@ class Move(Protocol):
 
 def places_by_lane(limits: MoverLimits) -> dict[Lane, int]:
     """How many files each lane has under way at most; places on the board are counted in this order."""
-    return {Lane.SMALL: limits.small_files, Lane.LARGE: limits.large_files, Lane.SWEEP: limits.sweep_threads}
+    return {Lane.SMALL: limits.small_files, Lane.LARGE: limits.large_places, Lane.SWEEP: limits.sweep_threads}
 
 
 def not_begun(transfer: Transfer) -> Outcome:

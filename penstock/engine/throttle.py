@@ -15,8 +15,9 @@ from penstock.engine.messages import BucketFigures, Lane
 from penstock.engine.pacer import BucketPacer
 from penstock.transfer.transfer import Outcome
 
-SPARE_FRACTION = 5  # one place in so many is left to other buckets,
-SPARE_SWEEPS_FRACTION = 3  # and one sweep, for a sweep in vain holds its thread for a minute
+SPARE_FRACTION = 5
+"""One place in so many is left to other buckets; large files have their spare places besides (`MoverLimits.large_places`)."""
+SPARE_SWEEPS_FRACTION = 3  # of sweeps one in so many, for a sweep in vain holds its thread for a minute
 SILENT_S = 5.0
 """A bucket that has answered nothing for so long, whatever was asked, may not answer at all."""
 PROBE_EVERY_S = 10.0
@@ -59,7 +60,7 @@ class Throttle:
                 return True  # to be told so by `silence`
             if running[lane] >= self._most[lane]:
                 return False
-            if lane is not Lane.SWEEP and not pacer.has_room and running[lane] >= pacer.window:
+            if not _is_served(pacer, lane, running[lane]):
                 return False
             running[lane] += 1
             return True
@@ -101,3 +102,18 @@ class Throttle:
         if pacer is None:
             pacer = self._pacers[bucket] = BucketPacer(bucket, most=self._connections_max, clock_s=self._clock_s)
         return pacer
+
+
+def _is_served(pacer: BucketPacer, lane: Lane, running: int) -> bool:
+    """Whether the bucket would serve a file of this lane, beside those that run.
+
+    Large files begin whatever the window is: their parts take turns at it, the file that was served least first, so that each
+    of them moves. Kept from beginning, the last of ten would wait for another one's end, which may be a day away.
+    """
+    match lane:
+        case Lane.SWEEP:
+            return True
+        case Lane.LARGE:
+            return pacer.window > 0
+        case Lane.SMALL:
+            return pacer.has_room or running < pacer.window

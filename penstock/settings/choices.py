@@ -149,7 +149,7 @@ class Settings:
     history_retention_days: float = _number(90, "Finished sub-tasks are kept this long.", least=0.001, most=36500)
     movers: int = _whole(2, "How many processes move bytes.", least=1, most=64, heading="How files are moved")
     mover_small_files: int = _whole(64, "How many small files each of them moves at once.", least=1, most=256)
-    mover_large_files: int = _whole(8, "How many large files each of them moves at once.", least=1, most=64)
+    mover_large_files: int = _whole(12, "How many large files each of them moves at once.", least=1, most=64)
     attempts_max: int = _whole(
         8,
         "How many times a file is tried before its sub-task is FAILED. An outage (the store or the file system is away, full,\n"

@@ -285,6 +285,11 @@ class Store(Protocol):
         ...
 
     @property
+    def tells_length(self) -> bool:
+        """Whether the last answer to a `get` told the length of its body: where not, a whole object is asked for in vain."""
+        ...
+
+    @property
     def is_warm(self) -> bool:
         """Whether a connection is kept open, so that what is begun now needs not wait for one to be made."""
         ...

@@ -39,6 +39,7 @@ from penstock.stores.base import (
     Versioning,
 )
 from penstock.stores.exchange import Exchange
+from penstock.stores.manner import Manner
 from penstock.stores.pending import Pending
 from penstock.stores.response import Response
 from penstock.stores.stops import Stops
@@ -72,11 +73,18 @@ class Dialect:
 
 
 class HttpStore:
-    """One bucket. Thread-safe: all state is the pool of connections."""
+    """One bucket. Thread-safe: all state is the pool of connections, and a note on the last answer."""
 
     def __init__(
-        self, *, dialect: Dialect, exchange: Exchange, abilities: Abilities, random_name: Callable[[], str]
+        self,
+        *,
+        dialect: Dialect,
+        exchange: Exchange,
+        abilities: Abilities,
+        random_name: Callable[[], str],
+        manner: Manner | None = None,
     ) -> None:
+        self._manner = manner or Manner()
         self._dialect = dialect
         self._exchange = exchange
         self._abilities = abilities
@@ -100,6 +108,7 @@ class HttpStore:
             exchange=self._exchange.heeding(Stops(soon=stops, late=forsakes or stops)),
             abilities=self._abilities,
             random_name=self._random_name,
+            manner=self._manner,
         )
 
     # -------------------------------------------------------------------------------------------------------- objects
@@ -119,6 +128,10 @@ class HttpStore:
             "GET", self._usable(key), query=_version(version_id), headers=headers, expected=(200, 206)
         )
         return self._opened(begun.answer(), key, byte_range)
+
+    @property
+    def tells_length(self) -> bool:
+        return self._manner.tells_length
 
     @property
     def is_warm(self) -> bool:
@@ -299,6 +312,7 @@ class HttpStore:
 
     def _opened(self, response: Response, key: str, byte_range: ByteRange | None) -> Stream:
         """The answer of a GET as a stream that owns it."""
+        self._manner.tells_length = "content-length" in response.headers
         try:
             length, size = _lengths(response, byte_range)
             info = answers.object_info(key, response.headers, self._dialect.prefix, size_bytes=size)

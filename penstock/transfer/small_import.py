@@ -13,7 +13,6 @@ from typing import NamedTuple
 from penstock import failpoints
 from penstock.errors import (
     ObjectNotFoundError,
-    PreconditionFailedError,
     RangeNotSatisfiableError,
     SizeUntoldError,
     StoreError,
@@ -84,7 +83,7 @@ def _published(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Outco
 def _fetched(attempt: Attempt, place: Place) -> Steps[_Fetched | Outcome]:
     """As `Attempt.persist`, with the first try in company."""
     counted = PartMeter(attempt.meter)
-    opened, tries = _opened, 0
+    opened, tries = (_opened if attempt.store.tells_length else _measured), 0
     while True:
         attempt.check_cancel()
         try:
@@ -153,18 +152,17 @@ def _opened(attempt: Attempt) -> Steps[AbstractContextManager[ObjectStream]]:
 
 def _measured(attempt: Attempt) -> Steps[AbstractContextManager[ObjectStream]]:
     """The same where an answer without a length cannot be told from one that broke off (something on the way cuts it into
-    chunks): HEAD tells the size, and a range of so many bytes is checked against it."""
+    chunks): a range's answer tells the size of its object, and as many bytes are asked for as a small file may have, so that
+    this one request is all. An empty object has no range; HEAD tells that."""
     yield Pause.ASIDE
-    info = objects.require(attempt)
-    length_bytes = min(info.size_bytes, attempt.limits.small_file_max_bytes)
-    if length_bytes == 0:
-        return nullcontext(_Empty(info))
-    version_id = info.version_id if objects.is_pinned(info) else ""
-    whole = ByteRange(offset=0, length_bytes=length_bytes)
+    whole = ByteRange(offset=0, length_bytes=attempt.limits.small_file_max_bytes)
     try:
-        return attempt.stoppable.get(info.key, version_id=version_id, byte_range=whole, if_match=info.etag)
-    except (PreconditionFailedError, RangeNotSatisfiableError) as error:
-        raise objects.changed(info.key) from error
+        return attempt.stoppable.get(attempt.transfer.key, byte_range=whole)
+    except RangeNotSatisfiableError as error:
+        info = objects.require(attempt)
+        if info.size_bytes:
+            raise objects.changed(info.key) from error
+        return nullcontext(_Empty(info))
 
 
 class _Empty:

@@ -56,8 +56,8 @@ UPDATE sub_tasks
        started_ns = CASE WHEN status IN ({before sub_task.claim}) THEN :now_ns ELSE started_ns END,
        attempt = attempt + 1, owner = :owner, queue = '',
        begun = CASE WHEN attempt = 0 AND number <= (SELECT in_doubt FROM openings) THEN 1 ELSE begun END,
-       error_code = CASE WHEN error_message = :waited THEN '' ELSE error_code END,
-       error_message = CASE WHEN error_message = :waited THEN '' ELSE error_message END
+       error_code = CASE WHEN error_message IN (:waited, :large) THEN '' ELSE error_code END,
+       error_message = CASE WHEN error_message IN (:waited, :large) THEN '' ELSE error_message END
  WHERE number IN (SELECT number FROM claimable)
 RETURNING number, sub_task_id, source, target, status, attempt, condition_modify_ns, condition_size, bytes_total, bytes_done,
     actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, started_ns, ended_ns,

@@ -8,7 +8,7 @@ import pytest
 
 from penstock.catalog import claims
 from penstock.catalog.verbs import ClaimLane, Demand, Health, Settling
-from penstock.errors import InvalidStateError
+from penstock.errors import FailureCode, InvalidStateError
 from penstock.model import SubTaskStatus
 from tests.fixtures.ledger import FS, SECOND_NS, Book, settlement
 
@@ -195,6 +195,29 @@ async def test_a_large_file_stands_in_the_other_lane_from_then_on(book: Book) ->
     await book.cancel(flow, task, sub_task)  # withdrawing is small work
     assert await claimed_ids(book, task, LARGE) == []
     assert await claimed_ids(book, task) == [sub_task]
+
+
+async def test_a_large_file_that_waits_for_its_place_says_so_until_it_has_one(book: Book) -> None:
+    flow = await book.flow()
+    task = await book.stream(flow)
+    sub_task = await book.file(flow, task)
+    await book.settle(await book.claim_one(task), Settling.LARGE, bytes_total=1 << 40)
+    for _ in range(2):
+        waiting = await book.sub_task(sub_task)
+        assert (waiting.status, waiting.error_code) == (SubTaskStatus.RUNNING, FailureCode.WAITING_FOR_TURN)
+        assert "waits for its turn" in waiting.error_message
+        claimed = await book.claim_one(task, LARGE)
+        assert (await book.sub_task(sub_task)).error_message == claimed.sub_task.error_message == ""
+        await book.settle(claimed, Settling.RETURNED)  # it gave its place to another one
+    words = {"error_code": "StoreUnavailable", "error_message": "no answer"}
+    await book.settle(await book.claim_one(task, LARGE), Settling.RETRY, due_ns=0, **words)
+    await book.settle(await book.claim_one(task, LARGE), Settling.RETURNED)
+    assert (
+        await book.sub_task(sub_task)
+    ).error_message == "no answer"  # what is in its way says more than that it waits
+    await book.settle(await book.claim_one(task, LARGE))
+    ended = await book.sub_task(sub_task)
+    assert (ended.status, ended.error_code, ended.error_message) == (SubTaskStatus.COMPLETE, "", "")
 
 
 async def test_leases_that_end_free_their_work_and_renewed_ones_do_not(book: Book) -> None:

@@ -73,6 +73,21 @@ def test_a_length_that_is_never_told_is_learned_from_a_range(open_case: Opener, 
     assert ending.verdict is Verdict.COMPLETE, stand.told(ending)
 
 
+def test_where_no_length_is_told_the_next_small_file_takes_one_request(open_case: Opener) -> None:
+    stand = open_case()
+    stand.seed(CONTENTS["small"])
+    in_chunks = [Rule(kind=kind, fault=FAULTS["in chunks"], times=1 << 30) for kind in ("get", "head", "range")]
+    stand.proxy.script(*in_chunks)
+    asked: list[list[str]] = []
+    for _ in range(3):
+        before = len(stand.proxy.struck)
+        ending = stand.carry(stand.what(Direction.IMPORT), LANES["small"])
+        assert ending.verdict is Verdict.COMPLETE, stand.told(ending)
+        asked.append([struck.partition(" at ")[2].split()[0] for struck in stand.proxy.struck[before:]])
+    assert asked == [["get", "range"], ["range"], ["range"]]
+    assert stand.gate.target.read_bytes() == CONTENTS["small"]
+
+
 @pytest.mark.parametrize(("kinds", "verdict"), [(("get",), Verdict.COMPLETE), (("get", "head"), Verdict.FAILED)])
 def test_of_an_empty_object_there_is_no_range(open_case: Opener, kinds: tuple[str, ...], verdict: Verdict) -> None:
     """HEAD tells that it is empty, or nothing does; that is no outage then, which would be waited out for a day."""

@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 
 from penstock.engine.options import EngineOptions, RetryOptions
-from penstock.model import SubTaskStatus, TaskAction
+from penstock.errors import FailureCode
+from penstock.model import FINAL_SUB_TASK_STATUSES, SubTask, SubTaskStatus, TaskAction
 from penstock.transfer.transfer import RESERVED_PREFIX
 from tests.faults.stores.test_tls import certificate, tls
 from tests.fixtures.emulator import EmulatorServer, start_emulator
 from tests.fixtures.holdproxy import HoldProxy
 from tests.fixtures.plant import LIMITS, MIB, Plant, open_plant, with_endpoint
+from tests.fixtures.strictproxy import StrictProxy
 from tests.fixtures.tlsrelay import tls_before
 
 __all__ = ["certificate", "tls"]
@@ -353,6 +355,33 @@ async def test_a_mover_is_born_without_secrets(tmp_path: Path, emulator: Emulato
         assert names == {b"PYTHONPATH", b"PYTHONSAFEPATH", b"MALLOC_ARENA_MAX", b"MALLOC_MMAP_THRESHOLD_", b"LC_ALL"}
 
 
+async def test_of_large_files_of_one_task_all_move_though_their_bucket_takes_few_requests_at_once(
+    tmp_path: Path, emulator: EmulatorServer
+) -> None:
+    count = 10
+    transfer = replace(
+        LIMITS.transfer, parts_in_flight=4, part_size_bytes=MIB // 4, small_file_max_bytes=MIB // 4
+    )  # as many parts as requests that a bucket gets at first
+    limits = replace(LIMITS, large_files=2 * count, transfer=transfer)  # one task has half of the places
+    with StrictProxy(emulator.endpoint, linger_s=0.1) as proxy:
+        async with open_plant(tmp_path, emulator, endpoint=proxy.endpoint, limits=limits) as plant:
+            for number in range(count):
+                plant.put(f"big{number}", 4 * MIB, seed=number)
+            stream = await plant.stream(TaskAction.STREAM_IMPORT)
+            sub_tasks = [await plant.file(stream, f"big{number}") for number in range(count)]
+
+            async def moving() -> list[SubTask] | None:
+                rows = [await plant.row(one) for one in sub_tasks]
+                has_begun = all(row.bytes_done for row in rows)
+                return rows if has_begun or any(row.status in FINAL_SUB_TASK_STATUSES for row in rows) else None
+
+            rows = await plant.until(moving, otherwise="they do not move")
+            assert {row.status for row in rows} == {SubTaskStatus.RUNNING}
+            assert [row.error_message for row in rows] == [""] * count
+            ended = [await plant.ended(one) for one in sub_tasks]
+            assert {row.status for row in ended} == {SubTaskStatus.COMPLETE}
+
+
 async def test_a_drain_hands_large_files_back_and_they_go_on_later(
     tmp_path: Path, emulator: EmulatorServer, proxy: HoldProxy
 ) -> None:
@@ -367,10 +396,10 @@ async def test_a_drain_hands_large_files_back_and_they_go_on_later(
         await plant.engine.drain(deadline_s=10)
         assert time.monotonic() - begun < 5.0
         row = await plant.row(sub_task)
-        assert (row.status, row.error_message) == (SubTaskStatus.RUNNING, "")
+        assert (row.status, row.error_code) == (SubTaskStatus.RUNNING, FailureCode.WAITING_FOR_TURN)
     async with open_plant(tmp_path, emulator, buckets=(bucket,)) as plant:
         row = await plant.ended(sub_task)
-        assert row.status is SubTaskStatus.COMPLETE
+        assert (row.status, row.error_message) == (SubTaskStatus.COMPLETE, "")
         assert (plant.root / "big").read_bytes() == content
         await nothing_left(plant)
 

@@ -7,6 +7,7 @@ import pytest
 from penstock.catalog.verbs import ClaimLane
 from penstock.engine.messages import Lane
 from penstock.engine.options import ClaimOptions, EngineOptions
+from penstock.errors import FailureCode
 from penstock.model import Direction, SubTaskStatus, TaskAction
 from penstock.transfer.transfer import Intent, Progress, Verdict
 from tests.fixtures.fakeexecutor import FakeExecutor
@@ -156,7 +157,7 @@ async def test_a_task_that_finds_no_place_for_long_is_given_one(rig: Rig) -> Non
     await rig.turn(2)
     assert rig.executor.transfer(late).attempt == 2
     row = await rig.row(holders[1])
-    assert (row.status, row.error_message) == (SubTaskStatus.RUNNING, "")
+    assert (row.status, row.error_code) == (SubTaskStatus.RUNNING, FailureCode.WAITING_FOR_TURN)
 
 
 async def test_a_small_file_finds_room_while_another_task_has_thousands_waiting(rig: Rig) -> None:

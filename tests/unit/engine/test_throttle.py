@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from penstock.engine.messages import Lane
+import pytest
+
+from penstock.engine.messages import Lane, MoverLimits
 from penstock.engine.throttle import PROBE_EVERY_S, SILENT_S, Throttle
 from penstock.errors import ObjectNotFoundError, StoreUnavailableError, ThrottledError
+from penstock.stores.pacer import Weight
 from penstock.transfer.transfer import Outcome, Verdict
 
 THREADS = {Lane.SMALL: 10, Lane.LARGE: 5, Lane.SWEEP: 3}
@@ -61,6 +64,30 @@ def test_while_requests_queue_no_more_files_begin_than_requests_may_be_in_flight
     assert hand.admitted() == 4  # those under way are at their files, not at the store
     hand.throttle.ended("b", Lane.SMALL, WELL)
     assert hand.admitted() == 1
+
+
+def test_large_files_begin_whatever_the_window_is_for_their_parts_take_turns_but_not_in_a_pause() -> None:
+    hand = Hand()
+    pacer = hand.throttle.pacer("b")
+    while pacer.enter(0, weight=Weight.PART):
+        pass
+    assert hand.admitted(lane=Lane.LARGE, most=3) == 3
+    pacer.leave(Weight.PART)
+    hand.refuse(3.0)
+    assert hand.admitted(lane=Lane.LARGE) == 0
+    hand.now_s += 3.0
+    assert hand.admitted(lane=Lane.LARGE) == 1
+
+
+@pytest.mark.parametrize("large_files", range(1, 65))
+def test_one_bucket_may_have_as_many_large_files_as_are_asked_for_and_others_have_places_besides(
+    large_files: int,
+) -> None:
+    hand = Hand()
+    places = MoverLimits(large_files=large_files).large_places
+    hand.throttle = Throttle(threads={Lane.LARGE: places}, clock_s=lambda: hand.now_s)
+    assert hand.admitted(lane=Lane.LARGE) == large_files
+    assert places - large_files == large_files // 4
 
 
 def test_a_store_that_is_opened_anew_keeps_its_pace() -> None:

@@ -22,6 +22,7 @@ from tests.conformance.catalog.machine.ledger_model import Ledger
 from tests.conformance.catalog.machine.nouns import File
 
 WAITS = "the dataflow is Misconfigured: its bucket, or the bucket's tag cpfs-dataflow=true, is gone; put it back"
+LARGE_WAITS = "it is large, and as many large files as move at once are before it: it waits for its turn"
 SILENT = ("StoreUnavailable", "StoreThrottled")
 CLEAR, AGAIN, NEW = range(3)
 """The order of service within a task: what is to be cleared, what was there before, what is new."""
@@ -77,7 +78,7 @@ class Work:
             file.begun = file.begun or (file.in_doubt and file.attempt == 0)
             file.attempt += 1
             file.owner = owner
-            if file.error_message == WAITS:
+            if file.error_message in {WAITS, LARGE_WAITS}:
                 file.error_code = file.error_message = ""
         return chosen
 
@@ -225,6 +226,8 @@ class Work:
                 file.again, file.due_ns = False, self.ledger.now_ns
         if later:
             file.error_code, file.error_message = settlement.error_code, settlement.error_message
+        elif file.lane is ClaimLane.LARGE and file.status == SubTaskStatus.RUNNING and not file.error_message:
+            file.error_code, file.error_message = FailureCode.WAITING_FOR_TURN, LARGE_WAITS
         file.guarantee = settlement.guarantee or file.guarantee
         file.note = settlement.note or file.note
         file.checkpoint = settlement.checkpoint or file.checkpoint
