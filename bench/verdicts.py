@@ -145,6 +145,17 @@ def _requests(results: Results) -> Iterator[_Target]:
     yield _Target(
         what="the same: p99 in ms", form="{0:.0f}", least=50, aim=50, judge=_at_most, value=_median(alone, "p99_s", 1e3)
     )
+    crowded = [row for row in _rows(results, "requests") if row["what"] == "create, many wait"]
+    most = max(crowded, key=lambda row: int(row["waiting"]), default=None)
+    fresh = _median(alone, "cpu_s_per_call")
+    yield _Target(
+        what=f"the same with {int(most['waiting']) if most else 10**6:,} waiting: CPU against the rounds before",
+        form="{0:.2f} ×",
+        least=1.2,
+        aim=1.05,
+        judge=_at_most,
+        value=most["cpu_s_per_call"] / fresh if most and fresh else None,
+    )
     yield _Target(
         what="the same while files move: a second",
         form="{0:,.0f}",
