@@ -27,7 +27,7 @@ from bench.vast import MEMORY, spare_bytes, sparse_object, taken_bytes, vast_fil
 IMPORTS = 10
 IDLE_SHARE = 4
 PAUSE_S = 0.1
-UNDER_WAY_S = 60.0
+UNDER_WAY_S = 120.0
 SAMPLES_LIMIT_S = 90.0
 LEAST_BYTES = 4 * GIB
 
