@@ -13,6 +13,8 @@ TOOLS := $(VENV)/tools.stamp
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq --no-deps
 CODE := penstock scripts tests bench
 PEERS := .venv-bench/peers.stamp
+JUDGES := .venv-fidelity/judges.stamp
+FIDELITY_ARGS ?=
 BENCH_ARGS ?= --quick
 PYTEST_ARGS ?=
 # Three on two processors: tests wait for disks, and for programs that come up, for a good part of their time.
@@ -31,10 +33,10 @@ MACHINE_EXAMPLES ?= 3000
 MACHINE_STEPS ?= 100
 MACHINE_SEED ?= $(strip $(shell od -An -N4 -tu4 /dev/urandom))
 
-.PHONY: help venv deb demo test kill-matrix power-cuts check format locks third-party clean bench fuzz chaos races soak state-machine
+.PHONY: help venv deb demo test kill-matrix power-cuts check format locks third-party clean bench bench-emulator fuzz emulator-fidelity chaos races soak state-machine
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(RUNTIME): requirements/runtime.txt pyproject.toml scripts/venv.sh
 	@scripts/venv.sh "$(PYTHON)" $(VENV)
@@ -72,6 +74,9 @@ bench: $(RUNTIME) $(PEERS) ## measure side by side with peers (BENCH_ARGS=... in
 	@scripts/deb.sh $$(grep -v '^#' requirements/debian-bench.txt)
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
+bench-emulator: $(TOOLS) ## measure the OSS emulator beside moto's server, write docs/emulator.md's table
+	@$(BIN)/python -m bench.emulator --page
+
 $(FUZZER): requirements/fuzz.txt $(TOOLS)
 	@echo "fuzz: the fuzzer"
 	@$(PIP) -r $<
@@ -81,6 +86,15 @@ fuzz: $(FUZZER) ## hunt for answers that the store client misreads, FUZZ_S=60 se
 	@grown=$$(mktemp -d); trap 'rm -rf "$$grown"' EXIT; \
 	    $(BIN)/python -m tests.fuzz.fuzz_answers \
 	        $(or $(FUZZ_ARGS),"$$grown" tests/fuzz/corpus -max_total_time=$(FUZZ_S) -dict=tests/fuzz/answers.dict -timeout=10)
+
+$(JUDGES): requirements/fidelity.txt scripts/venv.sh
+	@scripts/venv.sh "$(PYTHON)" .venv-fidelity
+	@echo "emulator-fidelity: $$(grep -c == $<) packages that the suite needs"
+	@.venv-fidelity/bin/python -m pip --disable-pip-version-check --no-input install -qq --no-deps -r $<
+	@touch $@
+
+emulator-fidelity: $(RUNTIME) $(JUDGES) ## judge the OSS emulator by the tests of Aliyun's own SDK, write docs/emulator.md's part
+	@$(BIN)/python -m scripts.emulator_fidelity .venv-fidelity/bin/python $(FIDELITY_ARGS)
 
 kill-matrix: $(TOOLS) ## die by SIGKILL at every failpoint, write docs/crash-matrix.md (WAYS='"import large"': its table only)
 	@$(BIN)/python -m tests.faults.matrix docs/crash-matrix.md $(WAYS)
@@ -126,5 +140,5 @@ third-party: $(TOOLS) ## write THIRD_PARTY.md from what is installed
 	@$(BIN)/python -m scripts.licences
 
 clean: ## remove what these targets made, .venv included
-	@rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	@rm -rf $(VENV) .venv-bench .venv-fidelity .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
 	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

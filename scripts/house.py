@@ -19,7 +19,7 @@ PYTHON_ROOMS = ("penstock", "scripts", "tests", "bench")
 TEXT_SUFFIXES = frozenset(
     {".py", ".md", ".txt", ".toml", ".sql", ".sh", ".html", ".js", ".css", ".svg", ".cfg", ".ini", ""}
 )
-SKIPPED = frozenset({".git", ".venv", ".venv-bench", "__pycache__", "dist", "build", "node_modules"})
+SKIPPED = frozenset({".git", ".venv", ".venv-bench", ".venv-fidelity", "__pycache__", "dist", "build", "node_modules"})
 
 EXCUSE = re.compile(r"#\s*house:\s*\S")
 # Written so that this file does not find itself.

@@ -20,7 +20,13 @@ KEY_FILE = "access-key.json"
 
 
 def serve_emulator(
-    directory: Path, *, port: int, region: str, given: Credentials | None, entropy: Callable[[int], bytes]
+    directory: Path,
+    *,
+    port: int,
+    region: str,
+    domain: str | None,
+    given: Credentials | None,
+    entropy: Callable[[int], bytes],
 ) -> None:
     """Serves buckets over `directory` on loopback. Raises SettingsError, HomeInUseError; then no key was made."""
     take_over_server_log()
@@ -41,7 +47,9 @@ def serve_emulator(
         app = create_app(
             root=directory,
             credentials=lambda key_id: keys.access_key_secret if key_id == keys.access_key_id else None,
+            token_of=lambda _: keys.security_token or None,
             region=region,
+            domain=domain,
         )
         serve(app, sock=sock, on_ready=ready)
 

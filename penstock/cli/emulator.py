@@ -19,16 +19,19 @@ from penstock.model import Credentials
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Its port; 0 = any free one. [default: 0]")
 @click.option("--region", default="cn-hangzhou", show_default=True, help="The region that it says it is in.")
-def emulator(*, directory: Path, port: int, region: str) -> None:
+@click.option("--domain", default=None, help="Find buckets in host names beneath this domain, too: BUCKET.DOMAIN.")
+def emulator(*, directory: Path, port: int, region: str, domain: str | None) -> None:
     """Run a bucket server that speaks the OSS protocol over DIR, for trying things out and for tests. No production store.
 
-    The key pair is OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET of the environment; where they are not set, one is made and
-    kept in DIR/access-key.json. One JSON line on stdout tells when it accepts: {"oss": URL}.
+    The key pair is OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET of the environment, and with OSS_SESSION_TOKEN a temporary
+    one; where they are not set, one is made and kept in DIR/access-key.json. One JSON line on stdout tells when it accepts:
+    {"oss": URL}.
     """
     need_stdout()
     telemetry.configure(sys.stderr)
     key_id, secret = (os.environ.get(name, "") for name in ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"))
     if bool(key_id) != bool(secret):
         raise SettingsError("set both OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET, or neither")
-    given = Credentials(access_key_id=key_id, access_key_secret=secret) if key_id else None
-    serve_emulator(directory, port=port, region=region, given=given, entropy=os.urandom)
+    token = os.environ.get("OSS_SESSION_TOKEN", "")
+    given = Credentials(access_key_id=key_id, access_key_secret=secret, security_token=token) if key_id else None
+    serve_emulator(directory, port=port, region=region, domain=domain, given=given, entropy=os.urandom)

@@ -29,6 +29,7 @@ from penstock.emulator.storage.buckets import Versioning
 from penstock.errors import PenstockError, SettingsError
 
 KEEP_ALIVE_S = 75
+RESTORE_S = 60.0
 GRACE_S = 10.0
 LAST_WORDS_S = 1.0
 BACKLOG = 512
@@ -43,12 +44,16 @@ def create_app(
     region: str,
     clock: Callable[[], int] = time.time_ns,
     domain: str | None = None,
+    token_of: Callable[[str], str | None] | None = None,
+    restore_s: float = RESTORE_S,
 ) -> Starlette:
     """A bucket server over the directory `root`, made if it is not there.
 
     `credentials` maps an access key id to its secret, or None; it is asked for every request, so keys may change.
-    `region` is what V4 signatures must name ("cn-hangzhou"). `clock` yields ns since 1970. With `domain`, buckets are
-    also found in the Host header ("bucket.DOMAIN"); by address, the bucket leads the path. Starting it raises
+    `token_of` names the security token that a temporary key's requests must carry, None for a lasting key.
+    `region` is what V4 signatures must name ("cn-hangzhou"). `clock` yields ns since 1970. Buckets are found in
+    the Host header beneath `domain`, beneath the names of the service (oss-REGION.aliyuncs.com) and beneath localhost; by
+    address, the bucket leads the path. A restored object can be read after `restore_s` seconds. Starting it raises
     HomeInUseError while another emulator serves `root`, SettingsError for a root of another layout.
     """
     opened: list[Service] = []
@@ -62,6 +67,7 @@ def create_app(
                 region=region,
                 clock=clock,
                 new_token=_new_token,
+                restore_s=restore_s,
                 loop=asyncio.get_running_loop(),
             )
         except PenstockError as error:
@@ -74,10 +80,15 @@ def create_app(
             opened.remove(service)
             await asyncio.to_thread(service.close)
 
-    gateway = Gateway(lambda: opened[0], Access(secret_of=credentials, region=region, domain=domain))
+    access = Access(secret_of=credentials, token_of=token_of or _lasting, region=region, domain=domain)
+    gateway = Gateway(lambda: opened[0], access)
     app = Starlette(lifespan=lifespan)
     app.router.default = gateway  # not a route: patterns of routes pass over keys that hold a newline
     return app
+
+
+def _lasting(_: str) -> None:
+    """No key is a temporary one."""
 
 
 def _new_token() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from penstock.emulator import routes
+from penstock.emulator.operations.acl import admit_stranger
 from penstock.emulator.protocol import names, signature
 from penstock.emulator.protocol.answer import Answer, refusal
 from penstock.emulator.protocol.call import Body, Call
@@ -28,6 +30,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 IN_FLIGHT_MAX = 512
 HEADERS_MAX_BYTES = 64 * 1024
 URL_MAX_BYTES = 32 * 1024
+# The service's own names, which requests bear that come by a proxy or a resolver, and the name that stays on this machine.
+_SERVICE_HOST = re.compile(r"(?:(?P<bucket>[^.]+)\.)?(?:oss-[a-z0-9-]+\.aliyuncs\.com|localhost)\Z")
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +41,7 @@ class Access:
     """Whose requests are served, and under which names."""
 
     secret_of: Callable[[str], str | None]
+    token_of: Callable[[str], str | None]
     region: str
     domain: str | None
 
@@ -76,10 +81,15 @@ class Gateway:
             if self._in_flight > IN_FLIGHT_MAX:
                 raise OssFault(503, "ServiceUnavailable", "Too many requests at once; try again.")
             call = self._call(service, scope, body, request_id=request_id, host=host)
-            signature.verify(call, secret_of=self._access.secret_of, region=self._access.region)
+            signer = signature.verify(
+                call, secret_of=self._access.secret_of, token_of=self._access.token_of, region=self._access.region
+            )
             if call.key:
                 names.check_object_key(call.key)
-            return await routes.find(call)(service, call)
+            operation = routes.find(call)
+            if signer is None:
+                await admit_stranger(service, call)
+            return await operation(service, call)
         except ClientGoneError:
             raise
         except OssFault as fault:
@@ -154,13 +164,16 @@ def _query(raw: bytes) -> Mapping[str, str]:
 
 
 def _resource(raw_path: bytes, host: str, domain: str | None) -> tuple[str, bytes]:
-    """Bucket and key: out of the Host header under the configured domain, out of the path anywhere else."""
+    """Bucket and key: out of the Host header where that lies in a domain for buckets, out of the path anywhere else."""
     path = unquote_to_bytes(raw_path).removeprefix(b"/")
     name = host.rsplit(":", 1)[0].lower() if not host.endswith("]") else host
     if domain and name.endswith(f".{domain.lower()}"):
         return name.removesuffix(f".{domain.lower()}"), path
+    known = _SERVICE_HOST.match(name)
+    if known and known.group("bucket"):
+        return known.group("bucket"), path
     raw_bucket, _, key = path.partition(b"/")
-    if domain and raw_bucket and name == domain.lower():
+    if raw_bucket and (name == domain or (known and name != "localhost")):
         raise OssFault(403, "SecondLevelDomainForbidden", "Name the bucket in the host, not in the path.")
     bucket = raw_bucket.decode("utf-8", "replace")
     if bucket:
@@ -178,7 +191,7 @@ async def _send(
         "x-oss-server-time": str((time.monotonic_ns() - begun) // 10**6),
         **answer.headers,
     }
-    if answer.status not in {204, 304}:
+    if answer.status not in {204, 304} and length is not None:
         headers["Content-Length"] = str(length)
     if close:
         headers["Connection"] = "close"

@@ -8,12 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from penstock.emulator.operations import buckets, copying, deleting, listing, multipart, objects, partcopy, reading
-from penstock.emulator.operations.metadata import USER_PREFIX
+from penstock.emulator.operations import (
+    acl,
+    appending,
+    buckets,
+    copying,
+    deleting,
+    lifecycle,
+    listing,
+    multipart,
+    objects,
+    partcopy,
+    reading,
+    restoring,
+    symlinks,
+    tagging,
+)
+from penstock.emulator.operations.metadata import ENCRYPTION_HEADERS, USER_PREFIX
 from penstock.emulator.protocol.answer import Answer
 from penstock.emulator.protocol.call import Call
 from penstock.emulator.protocol.errors import OssFault, not_implemented
-from penstock.emulator.protocol.signature import V1_SUBRESOURCES
+from penstock.emulator.protocol.subresources import V1_SUBRESOURCES
 from penstock.emulator.service import Service
 
 Operation = Callable[[Service, Call], Awaitable[Answer]]
@@ -31,6 +46,9 @@ _BUCKET: dict[tuple[str, str], Operation] = {
     ("GET", "live"): buckets.list_live_channels,
     ("GET", "versioning"): buckets.get_bucket_versioning,
     ("GET", "tagging"): buckets.get_bucket_tags,
+    ("GET", "lifecycle"): lifecycle.get_lifecycle,
+    ("PUT", "lifecycle"): lifecycle.put_lifecycle,
+    ("DELETE", "lifecycle"): lifecycle.delete_lifecycle,
     ("PUT", ""): buckets.put_bucket,
     ("PUT", "acl"): buckets.put_bucket_acl,
     ("PUT", "versioning"): buckets.put_bucket_versioning,
@@ -48,7 +66,17 @@ _OBJECT: dict[tuple[str, str], Operation] = {
     ("GET", "uploadId"): multipart.list_parts,
     ("HEAD", ""): reading.head_object,
     ("HEAD", "objectMeta"): reading.get_object_meta,
+    ("GET", "acl"): acl.get_object_acl,
+    ("PUT", "acl"): acl.put_object_acl,
+    ("GET", "tagging"): tagging.get_object_tags,
+    ("PUT", "tagging"): tagging.put_object_tags,
+    ("DELETE", "tagging"): tagging.delete_object_tags,
+    ("GET", "symlink"): symlinks.get_symlink,
+    ("PUT", "symlink"): symlinks.put_symlink,
+    ("POST", "append"): appending.append_object,
+    ("POST", "restore"): restoring.restore_object,
     ("DELETE", ""): deleting.delete_object,
+    ("DELETE", "symlink"): deleting.delete_object,  # of the link: clients leave the parameter on
     ("DELETE", "uploadId"): multipart.abort,
     ("POST", "uploads"): multipart.initiate,
     ("POST", "uploadId"): multipart.complete,
@@ -56,7 +84,11 @@ _OBJECT: dict[tuple[str, str], Operation] = {
 # Sub-resources that parametrize an operation instead of naming one.
 _PARAMETERS = frozenset(
     [
+        "callback",
+        "callback-var",
         "partNumber",
+        "position",
+        "regionList",
         "versionId",
         "sequential",
         "continuation-token",
@@ -89,7 +121,10 @@ _MORE_SUBRESOURCES = frozenset(
 )
 _HEADERS = frozenset(
     [
+        *ENCRYPTION_HEADERS,
         "x-oss-acl",
+        "x-oss-callback",
+        "x-oss-callback-var",
         "x-oss-complete-all",
         "x-oss-content-sha256",
         "x-oss-copy-source",
@@ -102,9 +137,15 @@ _HEADERS = frozenset(
         "x-oss-forbid-overwrite",
         "x-oss-hash-crc64ecma",
         "x-oss-metadata-directive",
+        "x-oss-object-acl",
         "x-oss-range-behavior",
+        "x-oss-request-payer",  # nobody pays here
         "x-oss-security-token",
         "x-oss-storage-class",
+        "x-oss-symlink-target",
+        "x-oss-tagging",
+        "x-oss-tagging-directive",
+        "x-oss-user",  # means nothing to OSS either; clients sign it
     ]
 )
 

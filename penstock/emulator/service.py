@@ -38,6 +38,8 @@ class Service:
     region: str
     clock: Callable[[], int]
     new_token: Callable[[], str]
+    restore_s: float
+    """How long it takes until a restored object can be read."""
     lock_fd: int
 
     @property
@@ -70,6 +72,7 @@ def open_service(
     region: str,
     clock: Callable[[], int],
     new_token: Callable[[], str],
+    restore_s: float,
     loop: asyncio.AbstractEventLoop,
 ) -> Service:
     """Blocking: open `root`, made if it is not there, and remove what a crash left. Raises HomeInUseError, SettingsError."""
@@ -88,4 +91,12 @@ def open_service(
     except (ValueError, sqlite3.DatabaseError) as error:
         os.close(lock_fd)
         raise SettingsError(f"{root} is no bucket directory of this emulator: {error}") from error
-    return Service(ledger=ledger, vault=vault, region=region, clock=clock, new_token=new_token, lock_fd=lock_fd)
+    return Service(
+        ledger=ledger,
+        vault=vault,
+        region=region,
+        clock=clock,
+        new_token=new_token,
+        restore_s=restore_s,
+        lock_fd=lock_fd,
+    )

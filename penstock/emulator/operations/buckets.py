@@ -6,9 +6,10 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
+from penstock.emulator.operations.acl import asked_bucket_acl
 from penstock.emulator.operations.intake import read_document
-from penstock.emulator.operations.listing import owner
 from penstock.emulator.operations.metadata import storage_class
+from penstock.emulator.operations.owner import owner
 from penstock.emulator.protocol import documents, names
 from penstock.emulator.protocol.answer import Answer, document, xml_time
 from penstock.emulator.protocol.call import Call
@@ -17,6 +18,7 @@ from penstock.emulator.protocol.errors import OssFault, invalid_argument, malfor
 from penstock.emulator.service import Service
 from penstock.emulator.storage import buckets
 from penstock.emulator.storage.buckets import Bucket, Versioning
+from penstock.emulator.storage.ledger import Transaction
 
 DOCUMENT_MAX_BYTES = 64 * 1024
 BUCKETS_DEFAULT = 100
@@ -24,7 +26,7 @@ BUCKETS_MAX = 1000
 TAGS_MAX = 20
 TAG_NAME_MAX_BYTES = 64
 TAG_VALUE_MAX_BYTES = 128
-# The order and the names of GetBucketStat; classes that are not emulated are told as empty.
+# The order and the names of GetBucketStat.
 _STAT_NAMES = {
     "Standard": "Standard",
     "IA": "InfrequentAccess",
@@ -45,14 +47,14 @@ async def _write(service: Service, call: Call, act: Callable[[sqlite3.Connection
 
 async def list_buckets(service: Service, call: Call) -> Answer:
     """ListBuckets: there is one owner, so all of them."""
-    for name in ("tag-key", "tag-value", "tagging"):
-        if name in call.query:
-            raise not_implemented(f"ListBuckets by {name}")
+    if "tagging" in call.query:
+        raise not_implemented("ListBuckets by tagging")
     prefix, marker = call.parameter("prefix"), call.parameter("marker")
-    limit = call.number("max-keys", default=BUCKETS_DEFAULT, least=1, most=BUCKETS_MAX)
-    found = await service.ledger.read(
-        lambda database: buckets.page(database, prefix=prefix, marker=marker, limit=limit + 1)
+    wanted = buckets.Wanted(
+        prefix=prefix, marker=marker, tag_name=call.query.get("tag-key"), tag_value=call.query.get("tag-value")
     )
+    limit = call.number("max-keys", default=BUCKETS_DEFAULT, least=1, most=BUCKETS_MAX)
+    found = await service.ledger.read(lambda database: buckets.page(database, wanted, limit=limit + 1))
     page, truncated = found[:limit], len(found) > limit
     paging: list[Element] = []
     if call.query.keys() & {"prefix", "marker", "max-keys"} or truncated:
@@ -69,21 +71,22 @@ async def list_buckets(service: Service, call: Call) -> Answer:
 
 
 def _summary(service: Service, call: Call, bucket: Bucket) -> list[Element]:
+    endpoint = call.host.removeprefix(f"{call.bucket}.") if call.bucket else call.host
     return [
         Element("Name", bucket.name),
         Element("CreationDate", xml_time(bucket.created_ns)),
         Element("Location", service.location),
         Element("Region", service.region),
-        Element("ExtranetEndpoint", call.host),
-        Element("IntranetEndpoint", call.host),
+        Element("ExtranetEndpoint", endpoint),
+        Element("IntranetEndpoint", endpoint),
         Element("StorageClass", bucket.storage),
     ]
 
 
 async def put_bucket(service: Service, call: Call) -> Answer:
-    """PutBucket: private, Standard or IA."""
+    """PutBucket; of one that is there: with another ACL."""
     names.check_bucket_name(call.bucket)
-    _private_only(call)
+    acl = asked_bucket_acl(call)
     body = await read_document(call, DOCUMENT_MAX_BYTES)
     storage, redundancy = "Standard", "LRS"
     if body.strip():
@@ -93,20 +96,15 @@ async def put_bucket(service: Service, call: Call) -> Answer:
         if redundancy not in {"LRS", "ZRS"}:
             raise invalid_argument("LRS or ZRS.", name="DataRedundancyType", value=redundancy)
     now_ns = service.clock()
-    await service.ledger.write(
-        lambda transaction: buckets.create(
-            transaction.database, name=call.bucket, created_ns=now_ns, storage=storage, redundancy=redundancy
-        )
-    )
+
+    def commit(transaction: Transaction) -> None:
+        database = transaction.database
+        buckets.create(database, name=call.bucket, created_ns=now_ns, storage=storage, redundancy=redundancy)
+        if acl is not None:
+            buckets.set_acl(database, service.require(call, transaction), acl)
+
+    await service.ledger.write(commit)
     return Answer(headers={"Location": f"/{call.bucket}"})
-
-
-def _private_only(call: Call) -> None:
-    acl = call.header("x-oss-acl", "private")
-    if acl not in {"private", "public-read", "public-read-write"}:
-        raise invalid_argument("There is no such access control list.", name="x-oss-acl", value=acl)
-    if acl != "private":
-        raise not_implemented(f"the access control list {acl}")
 
 
 async def delete_bucket(service: Service, call: Call) -> Answer:
@@ -126,7 +124,8 @@ async def get_bucket_info(service: Service, call: Call) -> Answer:
         Element("CrossRegionReplication", "Disabled"),
         Element("BlockPublicAccess", "false"),
         owner(),
-        Element("AccessControlList", [Element("Grant", "private")]),
+        Element("AccessControlList", [Element("Grant", bucket.acl)]),
+        Element("Comment"),
         Element("ServerSideEncryptionRule", [Element("SSEAlgorithm", "None")]),
         Element("BucketPolicy", [Element("LogBucket"), Element("LogPrefix")]),
     ]
@@ -142,16 +141,19 @@ async def get_bucket_location(service: Service, call: Call) -> Answer:
 
 
 async def get_bucket_acl(service: Service, call: Call) -> Answer:
-    """GetBucketAcl: always private."""
-    await _read(service, call, lambda _, found: found)
-    grant = Element("AccessControlList", [Element("Grant", "private")])
+    """GetBucketAcl."""
+    bucket = await _read(service, call, lambda _, found: found)
+    grant = Element("AccessControlList", [Element("Grant", bucket.acl)])
     return document(Element("AccessControlPolicy", [owner(), grant]))
 
 
 async def put_bucket_acl(service: Service, call: Call) -> Answer:
-    """PutBucketAcl: private stays private, the others are not emulated."""
-    await _read(service, call, lambda _, found: found)
-    _private_only(call)
+    """PutBucketAcl: what strangers may do; without one it stays."""
+    acl = asked_bucket_acl(call)
+    if acl is None:
+        await _read(service, call, lambda _, found: found)
+    else:
+        await _write(service, call, lambda database, bucket: buckets.set_acl(database, bucket, acl))
     return Answer()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote_to_bytes
 
-from penstock.emulator.operations import metadata
+from penstock.emulator.operations import metadata, restoring
 from penstock.emulator.operations.selection import select_version, version_header
 from penstock.emulator.protocol import names, ranges
 from penstock.emulator.protocol.answer import Answer, document, xml_time
@@ -15,6 +15,7 @@ from penstock.emulator.service import Service
 from penstock.emulator.storage import buckets, contents, versions
 from penstock.emulator.storage.buckets import Bucket, Versioning
 from penstock.emulator.storage.ledger import Transaction
+from penstock.emulator.storage.traits import Traits
 from penstock.emulator.storage.versions import Draft, Version
 
 
@@ -36,6 +37,14 @@ def copy_source(call: Call) -> tuple[str, bytes, str | None]:
     return name, key, value
 
 
+def _replaces_tags(call: Call) -> bool:
+    """Whether the copy's tags are the request's. Raises OssFault 400 InvalidArgument."""
+    directive = call.header("x-oss-tagging-directive", "COPY").upper()
+    if directive not in {"COPY", "REPLACE"}:
+        raise invalid_argument("Copy or Replace.", name="x-oss-tagging-directive", value=directive)
+    return directive == "REPLACE"
+
+
 async def copy_object(service: Service, call: Call) -> Answer:
     """CopyObject: the copy shares the source's bytes."""
     source_bucket, source_key, source_version = copy_source(call)
@@ -43,7 +52,8 @@ async def copy_object(service: Service, call: Call) -> Answer:
     if directive not in {"COPY", "REPLACE"}:
         raise invalid_argument("COPY or REPLACE.", name="x-oss-metadata-directive", value=directive)
     forbid = call.flag("x-oss-forbid-overwrite")
-    replacement = metadata.from_request(call)
+    replacement, asked = metadata.from_request(call), metadata.traits_from_request(call)
+    retag = _replaces_tags(call)
     content, token, now_ns = service.new_token(), service.new_token(), service.clock()
 
     def commit(transaction: Transaction) -> tuple[Bucket, Bucket, Version, str]:
@@ -57,8 +67,9 @@ async def copy_object(service: Service, call: Call) -> Answer:
         )
         if forbid:
             versions.refuse_overwrite(transaction.database, bucket, call.key)
-        assert source.content is not None
-        contents.join(transaction, content, [source.content])
+        restoring.require_readable(source, now_ns)
+        if source.content is not None:
+            contents.join(transaction, content, [source.content])
         headers = dict(replacement if directive == "REPLACE" else source.headers)
         headers[metadata.STORAGE_CLASS] = replacement.get(metadata.STORAGE_CLASS, bucket.storage)
         draft = Draft(
@@ -67,7 +78,8 @@ async def copy_object(service: Service, call: Call) -> Answer:
             etag=source.etag,
             crc64=source.crc64,
             headers=headers,
-            content=content,
+            content=None if source.content is None else content,
+            traits=Traits(acl=asked.acl, tags=asked.tags if retag else source.traits.tags, target=source.traits.target),
         )
         chosen = versions.add(transaction, bucket, call.key, draft, token=token, modified_ns=now_ns)
         return bucket, origin, source, chosen

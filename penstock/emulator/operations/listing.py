@@ -9,13 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from penstock.emulator.operations import restoring
 from penstock.emulator.operations.encoding import Encoding
+from penstock.emulator.operations.owner import owner
 from penstock.emulator.operations.selection import check_version_id
 from penstock.emulator.protocol.answer import Answer, document, xml_time
 from penstock.emulator.protocol.call import Call
 from penstock.emulator.protocol.documents import Element
 from penstock.emulator.protocol.errors import invalid_argument
-from penstock.emulator.service import OWNER, Service
+from penstock.emulator.service import Service
 from penstock.emulator.storage import listing, versions
 from penstock.emulator.storage.buckets import Bucket
 from penstock.emulator.storage.listing import Page
@@ -62,11 +64,6 @@ def _flag(value: object) -> str:
     return "true" if value else "false"
 
 
-def owner() -> Element:
-    """The one owner there is."""
-    return Element("Owner", [Element("ID", OWNER), Element("DisplayName", OWNER)])
-
-
 def _prefixes(encoding: Encoding, prefixes: Sequence[bytes]) -> list[Element]:
     return [Element("CommonPrefixes", [Element("Prefix", encoding.text(prefix))]) for prefix in prefixes]
 
@@ -75,7 +72,10 @@ def _key_of(last: Version | Upload | bytes | None) -> bytes:
     return last if isinstance(last, bytes) else b"" if last is None else last.key
 
 
-def _described(encoding: Encoding, version: Version, owner_element: Element | None) -> list[Element | None]:
+def _described(
+    encoding: Encoding, version: Version, owner_element: Element | None, now_ns: int
+) -> list[Element | None]:
+    restored = restoring.describe(version, now_ns)
     return [
         Element("Key", encoding.text(version.key)),
         Element("LastModified", xml_time(version.modified_ns)),
@@ -84,6 +84,7 @@ def _described(encoding: Encoding, version: Version, owner_element: Element | No
         Element("Size", version.size_bytes),
         Element("StorageClass", version.headers.get("x-oss-storage-class", "Standard")),
         owner_element,
+        Element("RestoreInfo", restored) if restored else None,
     ]
 
 
@@ -106,7 +107,10 @@ async def list_objects(service: Service, call: Call) -> Answer:
             Element("Delimiter", write(asked.delimiter)),
             Element("IsTruncated", _flag(page.truncated)),
             Element("NextMarker", write(_key_of(page.last))) if page.truncated else None,
-            *(Element("Contents", _described(asked.encoding, version, owner())) for version in page.rows),
+            *(
+                Element("Contents", _described(asked.encoding, version, owner(), call.received_ns))
+                for version in page.rows
+            ),
             *_prefixes(asked.encoding, page.prefixes),
         ],
     )
@@ -118,7 +122,7 @@ async def list_objects_v2(service: Service, call: Call) -> Answer:
     asked, start_after = _asked(call, "max-keys", KEYS_DEFAULT), _text(call, "start-after")
     token = call.parameter("continuation-token")
     marker = _from_token(token) if token else start_after
-    fetch_owner = call.parameter("fetch-owner", "false").lower() == "true"
+    told_owner = owner() if call.parameter("fetch-owner", "false").lower() == "true" else None
     page = await _objects(service, call, asked, marker)
     write = asked.encoding.text
     root = Element(
@@ -135,7 +139,7 @@ async def list_objects_v2(service: Service, call: Call) -> Answer:
             Element("NextContinuationToken", _token(_key_of(page.last))) if page.truncated else None,
             Element("KeyCount", page.count),
             *(
-                Element("Contents", _described(asked.encoding, version, owner() if fetch_owner else None))
+                Element("Contents", _described(asked.encoding, version, told_owner, call.received_ns))
                 for version in page.rows
             ),
             *_prefixes(asked.encoding, page.prefixes),
@@ -215,14 +219,14 @@ async def list_object_versions(service: Service, call: Call) -> Answer:
             Element("MaxKeys", asked.limit),
             Element("Delimiter", write(asked.delimiter)),
             Element("IsTruncated", _flag(page.truncated)),
-            *(_version(asked.encoding, version) for version in page.rows),
+            *(_version(asked.encoding, version, call.received_ns) for version in page.rows),
             *_prefixes(asked.encoding, page.prefixes),
         ],
     )
     return document(root)
 
 
-def _version(encoding: Encoding, version: Version) -> Element:
+def _version(encoding: Encoding, version: Version, now_ns: int) -> Element:
     place = [Element("VersionId", version.version_id), Element("IsLatest", _flag(version.latest))]
     if version.is_marker:
         told: list[Element | None] = [
@@ -232,7 +236,7 @@ def _version(encoding: Encoding, version: Version) -> Element:
             owner(),
         ]
         return Element("DeleteMarker", told)
-    key, *rest = _described(encoding, version, owner())
+    key, *rest = _described(encoding, version, owner(), now_ns)
     return Element("Version", [key, *place, *rest])
 
 

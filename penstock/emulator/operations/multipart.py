@@ -5,15 +5,18 @@ Complete copies no byte: the new version consists of the parts' segments.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from penstock.emulator.operations import metadata
+from penstock.emulator.operations import callback, metadata
+from penstock.emulator.operations.acl import asked_object_acl
 from penstock.emulator.operations.encoding import Encoding
 from penstock.emulator.operations.intake import digest_headers, read_document, take_in
+from penstock.emulator.operations.reading import read_span
 from penstock.emulator.operations.selection import version_header
 from penstock.emulator.protocol import documents
 from penstock.emulator.protocol.answer import Answer, document, xml_time
@@ -21,9 +24,11 @@ from penstock.emulator.protocol.call import Call
 from penstock.emulator.protocol.checksum import combine
 from penstock.emulator.protocol.documents import Element
 from penstock.emulator.protocol.errors import OssFault, invalid_argument, malformed_xml
+from penstock.emulator.protocol.ranges import Span
 from penstock.emulator.service import Service
 from penstock.emulator.storage import contents, uploads, versions
 from penstock.emulator.storage.buckets import Bucket
+from penstock.emulator.storage.contents import Segment
 from penstock.emulator.storage.ledger import Transaction
 from penstock.emulator.storage.uploads import Part, Upload
 from penstock.emulator.storage.vault import Blob
@@ -41,13 +46,15 @@ async def initiate(service: Service, call: Call) -> Answer:
     encoding = Encoding.of(call.parameter("encoding-type"))
     forbid = call.flag("x-oss-forbid-overwrite")
     headers, upload_id, now_ns = metadata.from_request(call), service.ordered_id(), service.clock()
+    traits = replace(metadata.traits_from_request(call), sequential="sequential" in call.query)
 
     def commit(transaction: Transaction) -> None:
         bucket = service.require(call, transaction)
         if forbid:
             versions.refuse_overwrite(transaction.database, bucket, call.key)
         kept = metadata.in_bucket(headers, bucket)
-        uploads.create(transaction, bucket, Upload(id=upload_id, key=call.key, initiated_ns=now_ns, headers=kept))
+        upload = Upload(id=upload_id, key=call.key, initiated_ns=now_ns, headers=kept, traits=traits)
+        uploads.create(transaction, bucket, upload)
 
     await service.ledger.write(commit)
     return document(
@@ -66,7 +73,7 @@ async def initiate(service: Service, call: Call) -> Answer:
 async def upload_part(service: Service, call: Call) -> Answer:
     """UploadPart: a part of the same number is replaced."""
     number = part_number(call)
-    await service.ledger.read(lambda database: require_upload(service, call, database))
+    await service.ledger.read(lambda database: require_turn(database, require_upload(service, call, database), number))
     blob = await take_in(service, call)
     await keep_part(service, call, number, blob)
     return Answer(headers=digest_headers(blob))
@@ -85,6 +92,15 @@ def require_upload(service: Service, call: Call, database: sqlite3.Connection) -
     return uploads.require(database, service.require(call, database), call.key, call.parameter("uploadId"))
 
 
+def require_turn(database: sqlite3.Connection, upload: Upload, number: int) -> None:
+    """Hold a part of a sequential upload against those before it. Raises OssFault 400 PartNotSequential."""
+    if not upload.traits.sequential:
+        return
+    last = max((part.number for part in uploads.parts(database, upload)), default=0)
+    if number not in {last, last + 1}:
+        raise OssFault(400, "PartNotSequential", f"The next part of this upload is {last + 1}.")
+
+
 async def keep_part(service: Service, call: Call, number: int, blob: Blob) -> Part:
     """Commit `blob` as a part, or forget it. Raises OssFault 404 if the upload has gone meanwhile."""
     part = Part(
@@ -98,6 +114,7 @@ async def keep_part(service: Service, call: Call, number: int, blob: Blob) -> Pa
 
     def commit(transaction: Transaction) -> None:
         upload = require_upload(service, call, transaction.database)
+        require_turn(transaction.database, upload, number)
         contents.add(transaction, part.content, blob)
         uploads.put_part(transaction, upload, part)
 
@@ -133,6 +150,7 @@ async def complete(service: Service, call: Call) -> Answer:
     encoding = Encoding.of(call.parameter("encoding-type"))
     forbid = call.flag("x-oss-forbid-overwrite")
     listed = _listed(call, await read_document(call, COMPLETE_MAX_BYTES))
+    asked_acl, md5 = asked_object_acl(call), await _whole_md5(service, call)
     content, token, now_ns = service.new_token(), service.new_token(), service.clock()
 
     def commit(transaction: Transaction) -> tuple[Bucket, Draft, str]:
@@ -149,6 +167,7 @@ async def complete(service: Service, call: Call) -> Answer:
             crc64=combine((part.crc64, part.size_bytes) for part in chosen),
             headers=upload.headers,
             content=content,
+            traits=replace(upload.traits, sequential=False, md5=md5, acl=asked_acl or upload.traits.acl),
         )
         uploads.remove(transaction, upload)
         number = versions.add(transaction, bucket, call.key, draft, token=token, modified_ns=now_ns)
@@ -169,8 +188,33 @@ async def complete(service: Service, call: Call) -> Answer:
         "ETag": f'"{draft.etag}"',
         "x-oss-hash-crc64ecma": str(draft.crc64),
         **version_header(bucket, chosen_id),
+        **metadata.encryption_of(draft.headers),
     }
-    return document(root, headers=headers)
+    return callback.refused(call, document(root, headers=headers))
+
+
+async def _whole_md5(service: Service, call: Call) -> str:
+    """Base64 of the MD5 of a sequential upload's parts, which none can join then; empty for any other upload."""
+
+    def look(database: sqlite3.Connection) -> list[Segment]:
+        upload = require_upload(service, call, database)
+        if not upload.traits.sequential:
+            return []
+        parts = uploads.parts(database, upload)
+        return [segment for part in parts for segment in contents.segments(database, part.content)]
+
+    ticket = service.vault.begin_reading()
+    try:
+        segments = await service.ledger.read(look)
+        if not segments:
+            return ""
+        digest = hashlib.md5(usedforsecurity=False)
+        whole = Span(offset_bytes=0, length_bytes=sum(segment.size_bytes for segment in segments), partial=False)
+        async for block in read_span(service, segments, whole):
+            digest.update(block)
+    finally:
+        service.vault.end_reading(ticket)
+    return base64.b64encode(digest.digest()).decode("ascii")
 
 
 def _listed(call: Call, body: bytes) -> list[_Listed] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from penstock.emulator.operations import metadata
+from penstock.emulator.operations import callback, metadata
 from penstock.emulator.operations.intake import digest_headers, take_in
 from penstock.emulator.operations.selection import version_header
 from penstock.emulator.protocol.answer import Answer
@@ -19,7 +19,7 @@ from penstock.emulator.storage.versions import Draft
 async def put_object(service: Service, call: Call) -> Answer:
     """PutObject."""
     forbid = call.flag("x-oss-forbid-overwrite")
-    headers = metadata.from_request(call)
+    headers, traits = metadata.from_request(call), metadata.traits_from_request(call)
 
     def allowed(database: sqlite3.Connection) -> None:
         bucket = service.require(call, database)
@@ -42,6 +42,7 @@ async def put_object(service: Service, call: Call) -> Answer:
             crc64=blob.crc64,
             headers=metadata.in_bucket(headers, bucket),
             content=content,
+            traits=traits,
         )
         return bucket, versions.add(transaction, bucket, call.key, draft, token=token, modified_ns=service.clock())
 
@@ -50,4 +51,5 @@ async def put_object(service: Service, call: Call) -> Answer:
     except BaseException:
         service.vault.forget(blob)
         raise
-    return Answer(headers={**digest_headers(blob), **version_header(bucket, chosen)})
+    told = {**digest_headers(blob), **version_header(bucket, chosen), **metadata.encryption_of(headers)}
+    return callback.refused(call, Answer(headers=told))

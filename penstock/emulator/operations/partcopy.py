@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
+from penstock.emulator.operations import restoring
 from penstock.emulator.operations.copying import copy_source
 from penstock.emulator.operations.intake import PUT_MAX_BYTES
-from penstock.emulator.operations.multipart import keep_part, part_number, require_upload
+from penstock.emulator.operations.multipart import keep_part, part_number, require_turn, require_upload
 from penstock.emulator.operations.reading import read_span
 from penstock.emulator.operations.selection import select_version
+from penstock.emulator.operations.symlinks import followed
 from penstock.emulator.protocol import ranges
 from penstock.emulator.protocol.answer import Answer, document, xml_time
 from penstock.emulator.protocol.call import Call
@@ -30,11 +32,12 @@ async def upload_part_copy(service: Service, call: Call) -> Answer:
     name, key, version_id = copy_source(call)
 
     def look(database: sqlite3.Connection) -> tuple[Versioning, Version, list[Segment]]:
-        require_upload(service, call, database)
+        require_turn(database, require_upload(service, call, database), number)
         origin = buckets.find(database, name)
         if origin is None:
             raise no_such_bucket(name)
-        version = select_version(database, origin, key, version_id)
+        version = followed(database, origin, select_version(database, origin, key, version_id))
+        restoring.require_readable(version, service.clock())
         return origin.versioning, version, contents.segments(database, version.content)
 
     ticket = service.vault.begin_reading()

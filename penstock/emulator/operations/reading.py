@@ -7,8 +7,10 @@ import sqlite3
 from collections.abc import AsyncGenerator
 from functools import partial
 
-from penstock.emulator.operations import metadata
+from penstock.emulator.operations import compression, metadata, restoring, tagging
+from penstock.emulator.operations.appending import APPENDABLE, NEXT_POSITION
 from penstock.emulator.operations.selection import select_version, version_header
+from penstock.emulator.operations.symlinks import followed
 from penstock.emulator.protocol import ranges
 from penstock.emulator.protocol.answer import Answer, http_time
 from penstock.emulator.protocol.call import Call
@@ -25,64 +27,87 @@ async def get_object(service: Service, call: Call) -> Answer:
     """GetObject: the object or a range of it. The crc64 told is always the whole object's."""
     ticket = service.vault.begin_reading()
     try:
-        bucket, version, segments = await service.ledger.read(lambda database: _find(service, call, database))
-        _check(call, version)
-        span = Span(offset_bytes=0, length_bytes=version.size_bytes, partial=False)
+        bucket, version, source, segments = await service.ledger.read(lambda database: _find(service, call, database))
+        _check(call, source)
+        restoring.require_readable(source, service.clock())
+        size_bytes = source.size_bytes
+        span = Span(offset_bytes=0, length_bytes=size_bytes, partial=False)
         if "range" in call.headers:
             behavior = call.header("x-oss-range-behavior").lower()
-            span = ranges.resolve(call.header("range"), behavior, version.size_bytes)
-        headers = {**_described(bucket, version), **metadata.to_answer(version.headers, call.query)}
+            span = ranges.resolve(call.header("range"), behavior, size_bytes)
+        headers = {**_told(service, bucket, version, source), **metadata.to_answer(version.headers, call.query)}
     except BaseException:
         service.vault.end_reading(ticket)
         raise
     if span.partial:
         last = span.offset_bytes + span.length_bytes - 1
-        headers["Content-Range"] = f"bytes {span.offset_bytes}-{last}/{version.size_bytes}"
+        headers["Content-Range"] = f"bytes {span.offset_bytes}-{last}/{size_bytes}"
+    stream = read_span(service, segments, span)
+    length_bytes: int | None = span.length_bytes
+    if "range" not in call.headers and compression.applies(call.header("accept-encoding"), headers, size_bytes):
+        headers.update({"Content-Encoding": "gzip", "Vary": "Accept-Encoding"})
+        headers.pop("Content-MD5", None)
+        stream, length_bytes = compression.compressed(stream), None
     return Answer(
         status=206 if span.partial else 200,
         headers=headers,
-        stream=read_span(service, segments, span),
-        length_bytes=span.length_bytes,
+        stream=stream,
+        length_bytes=length_bytes,
         release=lambda: service.vault.end_reading(ticket),
     )
 
 
 async def head_object(service: Service, call: Call) -> Answer:
     """HeadObject: all of GetObject's headers."""
-    bucket, version, _ = await service.ledger.read(lambda database: _find(service, call, database))
-    _check(call, version)
-    headers = {**_described(bucket, version), **metadata.to_answer(version.headers, call.query)}
-    return Answer(headers=headers, length_bytes=version.size_bytes)
+    bucket, version, source, _ = await service.ledger.read(lambda database: _find(service, call, database))
+    _check(call, source)
+    headers = {**_told(service, bucket, version, source), **metadata.to_answer(version.headers, call.query)}
+    return Answer(headers=headers, length_bytes=source.size_bytes)
 
 
 async def get_object_meta(service: Service, call: Call) -> Answer:
     """GetObjectMeta: size, ETag, time, version and crc64 only."""
-    bucket, version, _ = await service.ledger.read(lambda database: _find(service, call, database))
-    return Answer(headers=_described(bucket, version), length_bytes=version.size_bytes)
+    bucket, version, source, _ = await service.ledger.read(lambda database: _find(service, call, database))
+    return Answer(headers=_described(bucket, version, source), length_bytes=source.size_bytes)
 
 
-def _find(service: Service, call: Call, database: sqlite3.Connection) -> tuple[Bucket, Version, list[Segment]]:
+def _find(service: Service, call: Call, database: sqlite3.Connection) -> tuple[Bucket, Version, Version, list[Segment]]:
+    """The bucket, the version named, the one whose bytes are read (another for a link), and those bytes' segments."""
     bucket = service.require(call, database)
     version = select_version(database, bucket, call.key, call.query.get("versionId"))
-    return bucket, version, contents.segments(database, version.content) if call.method == "GET" else []
+    source = followed(database, bucket, version)
+    return bucket, version, source, contents.segments(database, source.content) if call.method == "GET" else []
 
 
 def _check(call: Call, version: Version) -> None:
     ranges.check_conditions(call.headers, prefix="", etag=version.etag, modified_ns=version.modified_ns)
 
 
-def _described(bucket: Bucket, version: Version) -> dict[str, str]:
+def _told(service: Service, bucket: Bucket, version: Version, source: Version) -> dict[str, str]:
+    """What GET and HEAD tell beside the headers stored with the object."""
+    headers = {**_described(bucket, version, source), **tagging.count_header(version.traits.tags)}
+    if restored := restoring.describe(source, service.clock()):
+        headers["x-oss-restore"] = restored
+    if source.kind == APPENDABLE:
+        headers[NEXT_POSITION] = str(source.size_bytes)
+    return headers
+
+
+def _described(bucket: Bucket, version: Version, source: Version) -> dict[str, str]:
+    """Of a link: size, ETag, MD5 and CRC are the target's, the time is the later one, the rest is its own."""
     headers = {
-        "ETag": f'"{version.etag}"',
-        "Last-Modified": http_time(version.modified_ns),
+        "ETag": f'"{source.etag}"',
+        "Last-Modified": http_time(max(version.modified_ns, source.modified_ns)),
         "Accept-Ranges": "bytes",
         "x-oss-object-type": version.kind,
         **version_header(bucket, version.version_id),
     }
-    if version.crc64 is not None:
-        headers["x-oss-hash-crc64ecma"] = str(version.crc64)
-    if version.kind == "Normal" and len(version.etag) == 32:
-        headers["Content-MD5"] = base64.b64encode(bytes.fromhex(version.etag)).decode("ascii")
+    if source.crc64 is not None:
+        headers["x-oss-hash-crc64ecma"] = str(source.crc64)
+    if source.kind == "Normal" and len(source.etag) == 32:
+        headers["Content-MD5"] = base64.b64encode(bytes.fromhex(source.etag)).decode("ascii")
+    elif source.traits.md5:
+        headers["Content-MD5"] = source.traits.md5
     return headers
 
 

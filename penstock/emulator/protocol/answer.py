@@ -14,7 +14,7 @@ from penstock.emulator.protocol.errors import OssFault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """`length_bytes` is the stream's length (of a HEAD: the body's that a GET would have).
+    """`length_bytes` is the stream's length (of a HEAD: the body's that a GET would have), None where it is not known.
 
     `release` is called once, when the answer has been sent or cannot be.
     """
@@ -23,7 +23,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     stream: AsyncGenerator[bytes, None] | None = None
-    length_bytes: int = 0
+    length_bytes: int | None = 0
     release: Callable[[], None] | None = None
 
 
@@ -43,15 +43,17 @@ def refusal(fault: OssFault, *, request_id: str, host: str, method: str) -> Answ
             Element("RequestId", request_id),
             Element("HostId", host),
             *(Element(tag, text) for tag, text in fault.elements.items()),
+            Element("EC", fault.ec) if fault.ec else None,
         ],
     )
+    told = {**fault.headers, **({"x-oss-ec": fault.ec} if fault.ec else {})}
     if fault.status == 304:
         return Answer(status=304, headers=fault.headers)
     body = render(root)
     if method == "HEAD":
-        headers = {"x-oss-err": base64.b64encode(body).decode("ascii"), **fault.headers}
+        headers = {"x-oss-err": base64.b64encode(body).decode("ascii"), **told}
         return Answer(status=fault.status, headers=headers)
-    return Answer(status=fault.status, headers={"Content-Type": "application/xml", **fault.headers}, body=body)
+    return Answer(status=fault.status, headers={"Content-Type": "application/xml", **told}, body=body)
 
 
 def http_time(time_ns: int) -> str:

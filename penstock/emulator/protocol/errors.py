@@ -7,6 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+# The codes of causes that clients meet, where they are known. Clients are told not to rely on them.
+_CAUSES = {
+    "AccessDenied": "0003-00000001",
+    "EntityTooSmall": "0042-00000213",
+    "FileAlreadyExists": "0026-00000002",
+    "InvalidAccessKeyId": "0002-00000902",
+    "InvalidObjectName": "0016-00000005",
+    "NoSuchBucket": "0015-00000101",
+    "NoSuchKey": "0026-00000001",
+    "RequestTimeTooSkewed": "0002-00000504",
+    "SignatureDoesNotMatch": "0002-00000040",
+}
+
 
 class OssFault(Exception):  # noqa: N818 - "error" is what the client sees; this is its cause
     """A request that OSS refuses. `elements` are added to the error document, `headers` to the answer."""
@@ -19,6 +32,7 @@ class OssFault(Exception):  # noqa: N818 - "error" is what the client sees; this
         *,
         elements: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        ec: str = "",
     ) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.status = status
@@ -26,6 +40,7 @@ class OssFault(Exception):  # noqa: N818 - "error" is what the client sees; this
         self.message = message
         self.elements = dict(elements or {})
         self.headers = dict(headers or {})
+        self.ec = ec or _CAUSES.get(code, "")
 
 
 class ClientGoneError(Exception):

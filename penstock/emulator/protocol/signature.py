@@ -1,7 +1,7 @@
-"""Who sent a request: OSS signatures V1 and V4, in the Authorization header or in a presigned URL.
+"""Who sent a request: OSS signatures V1, V2 and V4, in the Authorization header or in a presigned URL.
 
 Pure computation over a `Call`; the gateway says what time it is and which secret belongs to an access key id.
-Compared in constant time. No temporary credentials (STS): a security token is refused.
+Compared in constant time. A temporary key's requests must bear its security token.
 """
 
 from __future__ import annotations
@@ -17,106 +17,14 @@ from urllib.parse import quote
 
 from penstock.emulator.protocol.call import Call
 from penstock.emulator.protocol.errors import OssFault, invalid_argument, not_implemented
+from penstock.emulator.protocol.subresources import V1_SUBRESOURCES
 
 SKEW_MAX_S = 15 * 60
 PRESIGNED_MAX_S = 7 * 24 * 3600
 _V4 = "OSS4-HMAC-SHA256"
+_V2 = "OSS2"
 _TERMINATOR = "aliyun_v4_request"
 _UNSIGNED = "UNSIGNED-PAYLOAD"
-
-# Query parameters that V1 signs (V4 signs all of them).
-V1_SUBRESOURCES = frozenset(
-    [
-        "accessPoint",
-        "accessPointPolicy",
-        "acl",
-        "append",
-        "asyncFetch",
-        "bucketArchiveDirectRead",
-        "bucketInfo",
-        "callback",
-        "callback-var",
-        "cloudboxes",
-        "cname",
-        "comp",
-        "continuation-token",
-        "cors",
-        "delete",
-        "encryption",
-        "endTime",
-        "group",
-        "httpsConfig",
-        "img",
-        "inventory",
-        "inventoryId",
-        "lifecycle",
-        "link",
-        "live",
-        "location",
-        "logging",
-        "metaQuery",
-        "objectInfo",
-        "objectMeta",
-        "partNumber",
-        "policy",
-        "position",
-        "publicAccessBlock",
-        "qos",
-        "qosInfo",
-        "qosRequester",
-        "redundancyTransition",
-        "referer",
-        "regionList",
-        "replication",
-        "replicationLocation",
-        "replicationProgress",
-        "requestPayment",
-        "requesterQosInfo",
-        "resourceGroup",
-        "resourcePool",
-        "resourcePoolBuckets",
-        "resourcePoolInfo",
-        "response-cache-control",
-        "response-content-disposition",
-        "response-content-encoding",
-        "response-content-language",
-        "response-content-type",
-        "response-expires",
-        "restore",
-        "security-token",
-        "sequential",
-        "startTime",
-        "stat",
-        "status",
-        "style",
-        "styleName",
-        "symlink",
-        "tagging",
-        "transferAcceleration",
-        "uploadId",
-        "uploads",
-        "versionId",
-        "versioning",
-        "versions",
-        "vod",
-        "website",
-        "worm",
-        "wormExtend",
-        "wormId",
-        "x-oss-ac-forward-allow",
-        "x-oss-ac-source-ip",
-        "x-oss-ac-subnet-mask",
-        "x-oss-ac-vpc-id",
-        "x-oss-access-point-name",
-        "x-oss-async-process",
-        "x-oss-process",
-        "x-oss-redundancy-transition-taskid",
-        "x-oss-request-payer",
-        "x-oss-target-redundancy-type",
-        "x-oss-traffic-limit",
-        "x-oss-write-get-object-response",
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,15 +41,20 @@ class _Claim:
     """None for V1."""
     scope: tuple[str, str, str] | None
     """Date, region and product of V4."""
+    digest: str = "sha1"
 
 
-def verify(call: Call, *, secret_of: Callable[[str], str | None], region: str) -> str:
-    """The access key id that signed `call`.
+def verify(
+    call: Call, *, secret_of: Callable[[str], str | None], token_of: Callable[[str], str | None], region: str
+) -> str | None:
+    """The access key id that signed `call`; None if nobody did.
 
-    Raises OssFault: 403 AccessDenied (anonymous, expired, no date), 400 InvalidArgument (malformed), 403
+    Raises OssFault: 403 AccessDenied (expired, no date), 400 InvalidArgument (malformed), 403
     InvalidAccessKeyId, RequestTimeTooSkewed, InvalidSecurityToken, SignatureDoesNotMatch.
     """
     claim = _claim(call, region)
+    if claim is None:
+        return None
     secret = secret_of(claim.access_key_id)
     if secret is None:
         raise OssFault(
@@ -150,8 +63,7 @@ def verify(call: Call, *, secret_of: Callable[[str], str | None], region: str) -
             "The access key id is not known here.",
             elements={"OSSAccessKeyId": claim.access_key_id},
         )
-    if claim.token:
-        raise OssFault(403, "InvalidSecurityToken", "The emulator issues no security tokens.")
+    _check_token(claim, token_of(claim.access_key_id))
     given = claim.signature.encode("utf-8", "surrogateescape")
     for string in (claim.string_to_sign, claim.also_string):
         if string is not None and hmac.compare_digest(_signature(claim, secret, string).encode(), given):
@@ -159,7 +71,15 @@ def verify(call: Call, *, secret_of: Callable[[str], str | None], region: str) -
     raise _mismatch(claim)
 
 
-def _claim(call: Call, region: str) -> _Claim:
+def _check_token(claim: _Claim, expected: str | None) -> None:
+    if expected is not None and not claim.token:
+        raise OssFault(403, "InvalidAccessKeyId", "A temporary access key comes with its security token.")
+    given = claim.token.encode("utf-8", "surrogateescape")
+    if not hmac.compare_digest((expected or "").encode(), given):
+        raise OssFault(403, "InvalidSecurityToken", "The security token is not this access key's.")
+
+
+def _claim(call: Call, region: str) -> _Claim | None:
     authorization = call.header("authorization")
     if authorization:
         scheme, _, rest = authorization.partition(" ")
@@ -167,17 +87,19 @@ def _claim(call: Call, region: str) -> _Claim:
             return _v4_header(call, rest, region)
         if scheme == "OSS":
             return _v1_header(call, rest)
-        if scheme == "OSS2":
-            raise not_implemented("signature version 2")
+        if scheme == _V2:
+            return _v2_header(call, rest)
         raise invalid_argument("The Authorization header is of no known kind.", name="Authorization", value=scheme)
     version = call.parameter("x-oss-signature-version")
     if version == _V4:
         return _v4_query(call, region)
+    if version == _V2:
+        return _v2_query(call)
     if version:
         raise not_implemented(f"signature version {version[:32]} in a URL")
     if "Signature" in call.query or "OSSAccessKeyId" in call.query:
         return _v1_query(call)
-    raise OssFault(403, "AccessDenied", "Anonymous requests are not served.")
+    return None
 
 
 # ------------------------------------------------------------------------------------------------------------------- V1
@@ -226,6 +148,69 @@ def _v1_claim(call: Call, access_key_id: str, signature: str, date: str, token: 
 
 def _unslashed(call: Call, lead: bytes, tail: bytes) -> bytes | None:
     return lead + b"/" + call.bucket.encode() + tail if call.bucket and not call.key else None
+
+
+# ------------------------------------------------------------------------------------------------------------------- V2
+
+
+def _v2_header(call: Call, rest: str) -> _Claim:
+    fields = dict(part.strip().partition(":")[::2] for part in rest.split(","))
+    if not fields.get("AccessKeyId") or not fields.get("Signature"):
+        raise invalid_argument(
+            "The Authorization header lacks AccessKeyId or Signature.", name="Authorization", value=_V2
+        )
+    moment = _http_date(call.header("x-oss-date") or call.header("date"))
+    if moment is None:
+        raise OssFault(403, "AccessDenied", "The request has no valid Date.")
+    _check_skew(call, moment)
+    return _v2_claim(
+        call,
+        access_key_id=fields["AccessKeyId"],
+        signature=fields["Signature"],
+        additional=fields.get("AdditionalHeaders", ""),
+        date=call.header("date"),
+        token=call.header("x-oss-security-token"),
+    )
+
+
+def _v2_query(call: Call) -> _Claim:
+    expires = call.parameter("x-oss-expires")
+    if not (expires.isascii() and expires.isdigit() and len(expires) < 16):
+        raise OssFault(403, "AccessDenied", "x-oss-expires is seconds since 1970.")
+    _check_expiry(call, int(expires))
+    return _v2_claim(
+        call,
+        access_key_id=call.parameter("x-oss-access-key-id"),
+        signature=call.parameter("x-oss-signature"),
+        additional=call.parameter("x-oss-additional-headers"),
+        date=expires,
+        token=call.parameter("security-token"),
+    )
+
+
+def _v2_claim(call: Call, *, access_key_id: str, signature: str, additional: str, date: str, token: str) -> _Claim:
+    extra = sorted({name.strip().lower() for name in additional.split(";") if name.strip()})
+    signed = [(n, v) for n, v in _sorted_headers(call, extra) if n.startswith("x-oss-") or n in extra]
+    query = _query_string(call)
+    resource = b"/" + (call.bucket.encode() + b"/" + call.key if call.bucket else b"")
+    lines = [
+        call.method,
+        call.header("content-md5"),
+        call.header("content-type"),
+        date,
+        "".join(f"{name}:{value}\n" for name, value in signed) + ";".join(extra),
+        _quoted(resource, "") + (f"?{query}" if query else ""),
+    ]
+    return _Claim(
+        access_key_id=access_key_id,
+        signature=signature,
+        token=token,
+        string_to_sign=_bytes("\n".join(lines)),
+        also_string=None,
+        canonical_request=None,
+        scope=None,
+        digest="sha256",
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------------- V4
@@ -299,13 +284,13 @@ def _v4_claim(
             value=credential,
         )
     if scope[2] != region:
-        raise invalid_argument(f"This region is {region}.", name="Credential", value=credential)
+        raise _other_region(call, credential)
     extra = sorted({name.strip().lower() for name in additional.split(";") if name.strip()})
     canonical = b"\n".join(
         [
             call.method.encode(),
             _quoted(b"/" + (call.bucket.encode() + b"/" + call.key if call.bucket else b""), "/").encode(),
-            _v4_query_string(call).encode(),
+            _query_string(call).encode(),
             _bytes("".join(f"{name}:{value}\n" for name, value in _sorted_headers(call, extra))),
             ";".join(extra).encode(),
             _bytes(call.header("x-oss-content-sha256", _UNSIGNED)),
@@ -323,7 +308,19 @@ def _v4_claim(
     )
 
 
-def _v4_query_string(call: Call) -> str:
+def _other_region(call: Call, credential: str) -> OssFault:
+    """Clients tell these two by their words."""
+    inside_url = not call.header("authorization")
+    return OssFault(
+        400,
+        "InvalidArgument",
+        f"{'The signing region in credential is invalid' if inside_url else 'Invalid signing region in Authorization header'}.",
+        elements={"ArgumentName": "Credential", "ArgumentValue": credential[:1024]},
+        ec="" if inside_url else "0002-00000226",
+    )
+
+
+def _query_string(call: Call) -> str:
     pairs = sorted(
         (_quoted(_bytes(name), ""), _quoted(_bytes(value), ""))
         for name, value in call.query.items()
@@ -342,7 +339,7 @@ def _sorted_headers(call: Call, additional: Iterable[str]) -> list[tuple[str, st
 
 def _signature(claim: _Claim, secret: str, string: bytes) -> str:
     if claim.scope is None:
-        return base64.b64encode(hmac.digest(secret.encode(), string, "sha1")).decode("ascii")
+        return base64.b64encode(hmac.digest(secret.encode(), string, claim.digest)).decode("ascii")
     key = b"aliyun_v4" + secret.encode()
     for step in (*claim.scope, _TERMINATOR):
         key = hmac.digest(key, step.encode("utf-8", "surrogateescape"), "sha256")
@@ -394,7 +391,7 @@ def _check_skew(call: Call, moment: datetime) -> None:
         raise OssFault(
             403,
             "RequestTimeTooSkewed",
-            f"The request's time and the server's differ by more than {SKEW_MAX_S} seconds.",
+            "The difference between the request time and the current time is too large.",
             elements={
                 "MaxAllowedSkewMilliseconds": str(SKEW_MAX_S * 1000),
                 "RequestTime": f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.000Z",

@@ -30,15 +30,22 @@ class Bucket:
     versioning: Versioning
     storage: str
     redundancy: str
+    acl: str
 
 
 _CLASS = "json_extract(headers, '$.x-oss-storage-class')"
-_COLUMNS = "bucket, name, created_ns, versioning, storage, redundancy"
+_COLUMNS = "bucket, name, created_ns, versioning, storage, redundancy, acl"
 
 
-def _bucket(row: tuple[int, str, int, str, str, str]) -> Bucket:
+def _bucket(row: tuple[int, str, int, str, str, str, str]) -> Bucket:
     return Bucket(
-        id=row[0], name=row[1], created_ns=row[2], versioning=Versioning(row[3]), storage=row[4], redundancy=row[5]
+        id=row[0],
+        name=row[1],
+        created_ns=row[2],
+        versioning=Versioning(row[3]),
+        storage=row[4],
+        redundancy=row[5],
+        acl=row[6],
     )
 
 
@@ -48,11 +55,23 @@ def find(database: sqlite3.Connection, name: str) -> Bucket | None:
     return _bucket(row) if row else None
 
 
-def page(database: sqlite3.Connection, *, prefix: str, marker: str, limit: int) -> list[Bucket]:
-    """Buckets in order of name, behind `marker`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which buckets a listing tells: behind `marker`, beginning with `prefix`, with a tag of this name and value if given."""
+
+    prefix: str = ""
+    marker: str = ""
+    tag_name: str | None = None
+    tag_value: str | None = None
+
+
+def page(database: sqlite3.Connection, wanted: Wanted, *, limit: int) -> list[Bucket]:
+    """Buckets in order of name."""
     rows = database.execute(
-        f"SELECT {_COLUMNS} FROM buckets WHERE name > ? AND substr(name, 1, ?) = ? ORDER BY name LIMIT ?",
-        (marker, len(prefix), prefix, limit),
+        f"SELECT {_COLUMNS} FROM buckets WHERE name > ?1 AND substr(name, 1, ?2) = ?3"
+        " AND (?4 IS NULL OR EXISTS (SELECT 1 FROM bucket_tags AS tags WHERE tags.bucket = buckets.bucket"
+        " AND tags.name = ?4 AND (?5 IS NULL OR tags.value = ?5))) ORDER BY name LIMIT ?6",
+        (wanted.marker, len(wanted.prefix), wanted.prefix, wanted.tag_name, wanted.tag_value, limit),
     )
     return [_bucket(row) for row in rows]
 
@@ -87,6 +106,26 @@ def remove(database: sqlite3.Connection, bucket: Bucket) -> None:
 def set_versioning(database: sqlite3.Connection, bucket: Bucket, versioning: Versioning) -> None:
     """Enable or suspend versioning."""
     database.execute("UPDATE buckets SET versioning = ? WHERE bucket = ?", (versioning.value, bucket.id))
+
+
+def set_acl(database: sqlite3.Connection, bucket: Bucket, acl: str) -> None:
+    """Who may do what without signing: private, public-read or public-read-write."""
+    database.execute("UPDATE buckets SET acl = ? WHERE bucket = ?", (acl, bucket.id))
+
+
+def read_document(database: sqlite3.Connection, bucket: Bucket, name: str) -> bytes | None:
+    """The document kept under this name, as it was given."""
+    row = database.execute(
+        "SELECT body FROM bucket_documents WHERE bucket = ? AND name = ?", (bucket.id, name)
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def keep_document(database: sqlite3.Connection, bucket: Bucket, name: str, body: bytes | None) -> None:
+    """Keep a document in place of the one before; None removes it."""
+    database.execute("DELETE FROM bucket_documents WHERE bucket = ? AND name = ?", (bucket.id, name))
+    if body is not None:
+        database.execute("INSERT INTO bucket_documents (bucket, name, body) VALUES (?, ?, ?)", (bucket.id, name, body))
 
 
 def tags(database: sqlite3.Connection, bucket: Bucket) -> list[tuple[str, str]]:

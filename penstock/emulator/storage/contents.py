@@ -30,6 +30,16 @@ def add(transaction: Transaction, content: str, blob: Blob) -> None:
     )
 
 
+def extend(transaction: Transaction, content: str, blob: Blob) -> None:
+    """Append a new blob to a content. Who reads what it was before reads on: its segments stay."""
+    transaction.database.execute("INSERT INTO blobs (blob, bytes) VALUES (?, ?)", (blob.id, blob.inline))
+    transaction.database.execute(
+        "INSERT INTO segments (content, position, blob, size_bytes)"
+        " SELECT ?1, coalesce(max(position) + 1, 0), ?2, ?3 FROM segments WHERE content = ?1",
+        (content, blob.id, blob.size_bytes),
+    )
+
+
 def join(transaction: Transaction, content: str, pieces: list[str]) -> None:
     """A content of all segments of `pieces` in order; no byte is copied."""
     position = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-LAYOUT = 1
+LAYOUT = 2
 _PAGE_CACHE_KIB = 8192
 _BUSY_S = 30.0
 
@@ -21,8 +21,15 @@ CREATE TABLE IF NOT EXISTS buckets (
     created_ns   INTEGER NOT NULL,
     versioning   TEXT NOT NULL,             -- '' (never set), 'Enabled' or 'Suspended'
     storage      TEXT NOT NULL,
-    redundancy   TEXT NOT NULL
+    redundancy   TEXT NOT NULL,
+    acl          TEXT NOT NULL DEFAULT 'private'
 ) STRICT;
+CREATE TABLE IF NOT EXISTS bucket_documents (
+    bucket       INTEGER NOT NULL REFERENCES buckets ON DELETE CASCADE,
+    name         TEXT NOT NULL,             -- the sub-resource: 'lifecycle'
+    body         BLOB NOT NULL,             -- as it was given
+    PRIMARY KEY (bucket, name)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS bucket_tags (
     bucket       INTEGER NOT NULL REFERENCES buckets ON DELETE CASCADE,
     position     INTEGER NOT NULL,
@@ -42,7 +49,8 @@ CREATE TABLE IF NOT EXISTS versions (
     crc64        TEXT,                      -- decimal: 64 unsigned bits do not fit an INTEGER
     modified_ns  INTEGER NOT NULL,
     headers      TEXT NOT NULL,             -- JSON: what was stored with the object and comes back with it
-    content      TEXT
+    content      TEXT,
+    traits       TEXT NOT NULL DEFAULT '{}' -- JSON: what may change without a new version, and what a link points to
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS versions_by_age ON versions (bucket, key, version DESC);
 CREATE UNIQUE INDEX IF NOT EXISTS versions_by_id ON versions (bucket, key, version_id);
@@ -52,7 +60,8 @@ CREATE TABLE IF NOT EXISTS uploads (
     bucket       INTEGER NOT NULL REFERENCES buckets,
     key          BLOB NOT NULL,
     initiated_ns INTEGER NOT NULL,
-    headers      TEXT NOT NULL
+    headers      TEXT NOT NULL,
+    traits       TEXT NOT NULL DEFAULT '{}' -- JSON: those of the version to be
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS uploads_by_key ON uploads (bucket, key, upload);
 CREATE TABLE IF NOT EXISTS parts (
@@ -78,6 +87,15 @@ CREATE TABLE IF NOT EXISTS blobs (
     bytes        BLOB                       -- NULL: in the vault's file
 ) STRICT;
 """
+
+# What a directory of an older layout lacks, by that layout.
+_ADDED = {
+    1: (
+        "ALTER TABLE buckets ADD COLUMN acl TEXT NOT NULL DEFAULT 'private'",
+        "ALTER TABLE versions ADD COLUMN traits TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE uploads ADD COLUMN traits TEXT NOT NULL DEFAULT '{}'",
+    )
+}
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -111,7 +129,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
         raise ValueError(f"the bucket directory has layout {found}; this emulator reads up to {LAYOUT}")
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statement in statements():
+        for statement in (*_ADDED.get(found, ()), *statements()):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {LAYOUT}")
     except BaseException:

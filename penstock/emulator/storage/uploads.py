@@ -14,6 +14,7 @@ from penstock.emulator.protocol.errors import no_such_upload
 from penstock.emulator.storage import contents
 from penstock.emulator.storage.buckets import Bucket
 from penstock.emulator.storage.ledger import Transaction
+from penstock.emulator.storage.traits import Traits, from_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Upload:
     key: bytes
     initiated_ns: int
     headers: Mapping[str, str]
+    traits: Traits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +40,12 @@ class Part:
     content: str
 
 
-_UPLOAD = "upload, key, initiated_ns, headers"
+_UPLOAD = "upload, key, initiated_ns, headers, traits"
 _PART = "number, size_bytes, etag, crc64, modified_ns, content"
 
 
 def _upload(row: tuple[Any, ...]) -> Upload:
-    return Upload(id=row[0], key=row[1], initiated_ns=row[2], headers=json.loads(row[3]))
+    return Upload(id=row[0], key=row[1], initiated_ns=row[2], headers=json.loads(row[3]), traits=from_json(row[4]))
 
 
 def _part(row: tuple[Any, ...]) -> Part:
@@ -53,8 +55,15 @@ def _part(row: tuple[Any, ...]) -> Part:
 def create(transaction: Transaction, bucket: Bucket, upload: Upload) -> None:
     """Begin an upload."""
     transaction.database.execute(
-        "INSERT INTO uploads (upload, bucket, key, initiated_ns, headers) VALUES (?, ?, ?, ?, ?)",
-        (upload.id, bucket.id, upload.key, upload.initiated_ns, json.dumps(dict(upload.headers))),
+        "INSERT INTO uploads (upload, bucket, key, initiated_ns, headers, traits) VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            upload.id,
+            bucket.id,
+            upload.key,
+            upload.initiated_ns,
+            json.dumps(dict(upload.headers)),
+            upload.traits.to_json(),
+        ),
     )
 
 

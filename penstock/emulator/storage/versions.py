@@ -17,15 +17,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.emulator.protocol.errors import file_already_exists
-from penstock.emulator.storage import contents
+from penstock.emulator.storage import contents, traits
 from penstock.emulator.storage.buckets import Bucket, Versioning
 from penstock.emulator.storage.ledger import Transaction
+from penstock.emulator.storage.traits import Traits
 
 NULL = "null"
 DELETE_MARKER = "DeleteMarker"
 _EVERYTHING = 2**62
 _ID = re.compile(r"([0-9A-F]{16})[0-9A-F]{16}\Z")
-COLUMNS = "version, key, version_id, latest, kind, size_bytes, etag, crc64, modified_ns, headers, content"
+COLUMNS = "version, key, version_id, latest, kind, size_bytes, etag, crc64, modified_ns, headers, content, traits"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class Version:
     modified_ns: int
     headers: Mapping[str, str]
     content: str | None
+    traits: Traits
 
     @property
     def is_marker(self) -> bool:
@@ -59,7 +61,8 @@ class Draft:
     etag: str
     crc64: int | None
     headers: Mapping[str, str]
-    content: str
+    content: str | None
+    traits: Traits
 
 
 def from_row(row: tuple[Any, ...]) -> Version:
@@ -76,6 +79,7 @@ def from_row(row: tuple[Any, ...]) -> Version:
         modified_ns=row[8],
         headers=json.loads(row[9]),
         content=row[10],
+        traits=traits.from_json(row[11]),
     )
 
 
@@ -126,7 +130,7 @@ def add(transaction: Transaction, bucket: Bucket, key: bytes, draft: Draft, *, t
     number, version_id = _make_room(transaction, bucket, key, token)
     transaction.database.execute(
         "INSERT INTO versions (version, bucket, key, version_id, latest, kind, size_bytes, etag, crc64, modified_ns,"
-        " headers, content) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)",
+        " headers, content, traits) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             number,
             bucket.id,
@@ -139,9 +143,27 @@ def add(transaction: Transaction, bucket: Bucket, key: bytes, draft: Draft, *, t
             modified_ns,
             json.dumps(dict(draft.headers)),
             draft.content,
+            draft.traits.to_json(),
         ),
     )
     return version_id
+
+
+def change_traits(transaction: Transaction, version: Version, changed: Traits) -> None:
+    """ACL, tags and restored copies change in place: they make no new version."""
+    transaction.database.execute(
+        "UPDATE versions SET traits = ? WHERE version = ?", (changed.to_json(), version.number)
+    )
+
+
+def grow(
+    transaction: Transaction, version: Version, *, size_bytes: int, etag: str, crc64: int, modified_ns: int
+) -> None:
+    """Tell that bytes were appended to a version's content: it stays the same version."""
+    transaction.database.execute(
+        "UPDATE versions SET size_bytes = ?, etag = ?, crc64 = ?, modified_ns = ? WHERE version = ?",
+        (size_bytes, etag, str(crc64), modified_ns, version.number),
+    )
 
 
 def _make_room(transaction: Transaction, bucket: Bucket, key: bytes, token: str) -> tuple[int, str]:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from penstock.emulator.storage import buckets, versions
 from penstock.emulator.storage.ledger import Ledger, Transaction
+from penstock.emulator.storage.traits import NONE
 
 pytestmark = pytest.mark.anyio
 
@@ -97,3 +99,35 @@ async def test_a_ledger_of_a_newer_layout_is_refused(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "index.sqlite3", on_freed=lambda _: None)
     with pytest.raises(ValueError, match="layout 99"):
         ledger.open(asyncio.get_running_loop())
+
+
+async def test_a_ledger_of_the_first_layout_is_taken_on(tmp_path: Path) -> None:
+    path = tmp_path / "index.sqlite3"
+    database = sqlite3.connect(path)
+    database.executescript(FIRST_LAYOUT)
+    database.close()
+    ledger = Ledger(path, on_freed=lambda _: None)
+    ledger.open(asyncio.get_running_loop())
+    try:
+        bucket = await ledger.read(lambda database: buckets.find(database, "old"))
+        assert bucket is not None
+        assert bucket.acl == "private"
+        kept = await ledger.read(lambda database: versions.newest(database, bucket, b"k"))
+        assert kept is not None
+        assert (kept.etag, kept.traits) == ("E", NONE)
+    finally:
+        ledger.close()
+
+
+FIRST_LAYOUT = """
+PRAGMA user_version = 1;
+CREATE TABLE buckets (bucket INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_ns INTEGER NOT NULL,
+    versioning TEXT NOT NULL, storage TEXT NOT NULL, redundancy TEXT NOT NULL) STRICT;
+CREATE TABLE versions (version INTEGER PRIMARY KEY, bucket INTEGER NOT NULL REFERENCES buckets, key BLOB NOT NULL,
+    version_id TEXT NOT NULL, latest INTEGER NOT NULL, kind TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    etag TEXT NOT NULL, crc64 TEXT, modified_ns INTEGER NOT NULL, headers TEXT NOT NULL, content TEXT) STRICT;
+CREATE TABLE uploads (upload TEXT PRIMARY KEY, bucket INTEGER NOT NULL REFERENCES buckets, key BLOB NOT NULL,
+    initiated_ns INTEGER NOT NULL, headers TEXT NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO buckets VALUES (1, 'old', 0, '', 'Standard', 'LRS');
+INSERT INTO versions VALUES (1, 1, CAST('k' AS BLOB), 'null', 1, 'Normal', 0, 'E', NULL, 0, '{}', NULL);
+"""

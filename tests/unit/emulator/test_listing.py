@@ -14,6 +14,7 @@ from penstock.emulator.storage import buckets, listing, schema, uploads
 from penstock.emulator.storage.buckets import Bucket
 from penstock.emulator.storage.ledger import Transaction
 from penstock.emulator.storage.listing import successor
+from penstock.emulator.storage.traits import NONE
 from penstock.emulator.storage.uploads import Upload
 
 ALPHABET = ["a", "b", "/", "//", "-", "\x01", "中", "\U0010ffff"]
@@ -34,7 +35,7 @@ def bucket_of(keys: set[bytes], markers: set[bytes] = frozenset()) -> Iterator[t
         for number, key in enumerate(sorted(keys | markers, reverse=True)):
             kind = "DeleteMarker" if key in markers else "Normal"
             database.execute(
-                "INSERT INTO versions VALUES (?, ?, ?, 'null', 1, ?, 0, '', NULL, 0, '{}', NULL)",
+                "INSERT INTO versions VALUES (?, ?, ?, 'null', 1, ?, 0, '', NULL, 0, '{}', NULL, '{}')",
                 (number, bucket.id, key, kind),
             )
         yield database, bucket
@@ -81,7 +82,7 @@ def test_pages_of_objects(keys: set[bytes], markers: set[bytes], prefix: bytes, 
 def test_pages_of_uploads(keys: list[bytes], prefix: bytes, delimiter: bytes, limit: int) -> None:
     with bucket_of(set()) as (database, bucket):
         for number, key in enumerate(keys):
-            upload = Upload(id=f"{number:032X}", key=key, initiated_ns=0, headers={})
+            upload = Upload(id=f"{number:032X}", key=key, initiated_ns=0, headers={}, traits=NONE)
             uploads.create(Transaction(database, lambda: 0), bucket, upload)
         plain = sorted((key, f"{number:032X}") for number, key in enumerate(keys) if key.startswith(prefix))
         folded = expected(set(keys), prefix, delimiter) if delimiter else []

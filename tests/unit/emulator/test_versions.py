@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from penstock.emulator.storage import buckets, contents, listing, schema, versions
 from penstock.emulator.storage.buckets import Bucket, Versioning
 from penstock.emulator.storage.ledger import Transaction
+from penstock.emulator.storage.traits import NONE
 from penstock.emulator.storage.vault import Blob
 from penstock.emulator.storage.versions import Draft
 
@@ -77,7 +78,9 @@ class VersioningMachine(RuleBasedStateMachine):
         transaction, content = self.transaction(), self.token()
         blob = Blob(id=self.token(), size_bytes=len(body), md5=b"", crc64=0, inline=body)
         contents.add(transaction, content, blob)
-        draft = Draft(kind="Normal", size_bytes=len(body), etag="E", crc64=None, headers={}, content=content)
+        draft = Draft(
+            kind="Normal", size_bytes=len(body), etag="E", crc64=None, headers={}, content=content, traits=NONE
+        )
         told = versions.add(transaction, self.bucket, key, draft, token=self.token(), modified_ns=0)
         assert (told == "null") == (self.model.versioning is not Versioning.ENABLED)
         self.model.change(key, told, body)
