@@ -92,7 +92,7 @@ def choices_of(chosen: argparse.Namespace) -> Choices:
 def sets_of(scale: Scale, scenarios: list[Scenario]) -> list[FileSet]:
     """The files that these scenarios need."""
     names = {name for each in scenarios for name in each.sets}
-    return [each for each in (scale.large, scale.medium, scale.single, scale.small) if each.name in names]
+    return [each for each in (scale.large, scale.medium, scale.single, scale.small, scale.spread) if each.name in names]
 
 
 def end_in_order(number: int, _: FrameType | None) -> NoReturn:

@@ -49,8 +49,9 @@ def make_dataset(directory: Path, root: Path, files_set: FileSet) -> Dataset:
     """Writes the files: objects below `directory`/objects, their links below `root`/out."""
     objects = directory / "objects" / SOURCE_BUCKET / files_set.name
     files = root / "out" / files_set.name
-    objects.mkdir(parents=True)
-    files.mkdir(parents=True)
+    for folder in sorted({os.path.dirname(name) for name in files_set.names()}):
+        (objects / folder).mkdir(parents=True)
+        (files / folder).mkdir(parents=True)
     crcs: dict[str, int] = {}
     noise = random.Random(20)  # noqa: S311  (the same bytes in every run; they guard nothing)
     for name in files_set.names():

@@ -10,11 +10,12 @@ KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSet:
-    """Files of one size. `name` is their directory."""
+    """Files of one size. `name` is their directory; they lie in it, or in so many `folders` of it in turn."""
 
     name: str
     count: int
     size_bytes: int
+    folders: int = 0
 
     @property
     def total_bytes(self) -> int:
@@ -23,12 +24,15 @@ class FileSet:
 
     def names(self) -> list[str]:
         """The files' names within their directory."""
-        return [f"{number:06d}" for number in range(self.count)]
+        if not self.folders:
+            return [f"{number:06d}" for number in range(self.count)]
+        return [f"{number % self.folders:03d}/{number:06d}" for number in range(self.count)]
 
     def words(self) -> str:
         """For people."""
         unit, letters = next((u, w) for u, w in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")) if self.size_bytes >= u)
-        return f"{self.count:,} × {self.size_bytes / unit:,.4g} {letters}"
+        spread = f" in {self.folders} directories" if self.folders else ""
+        return f"{self.count:,} × {self.size_bytes / unit:,.4g} {letters}{spread}"
 
 
 _UNITS = {"KiB": KIB, "MiB": MIB, "GiB": GIB, "": 1}
@@ -49,6 +53,10 @@ def read_set(text: str) -> FileSet:
 
 SINGLE = FileSet(name="single", count=60, size_bytes=79 * MIB // 10)
 """About the largest that move by one request each."""
+
+
+SPREAD = FileSet(name="spread", count=4000, size_bytes=4 * KIB, folders=64)
+"""In many directories: where a call waits, the kernel lets one after the other make or rename a file in one of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,7 @@ class Scale:
     growth_files: int
     ceph: tuple[FileSet, FileSet, FileSet]
     single: FileSet = SINGLE
+    spread: FileSet = SPREAD
 
     def having(self, made: FileSet) -> Scale:
         """The same with another set of files in the place of the one that has its name."""
@@ -113,6 +122,7 @@ QUICK = Scale(
         FileSet(name="ceph-medium", count=25, size_bytes=4 * MIB),
         FileSet(name="ceph-small", count=300, size_bytes=4 * KIB),
     ),
+    spread=replace(SPREAD, count=1000),
 )
 FULL = Scale(
     name="full",

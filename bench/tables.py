@@ -102,6 +102,20 @@ TABLES: Sequence[tuple[str, str, Sequence[Column]]] = (
         ),
     ),
     (
+        "slow-calls",
+        "4 KiB files on a file system each of whose calls takes its time",
+        (
+            ("a call takes ms", "delay_s", 1e3, ".1f"),
+            ("what", "name", 0, ""),
+            ("runs", "runs", 1, ".0f"),
+            ("files a second", "files_per_s", 1, ",.0f"),
+            ("against Penstock, bulk door", "ratio", 1, ".2f"),
+            ("CPU µs a file", "cpu_s_per_file", 1e6, ",.0f"),
+            ("calls a file", "calls_per_file", 1, ".1f"),
+            ("memory MiB", "memory_bytes", 1 / MIB, ".0f"),
+        ),
+    ),
+    (
         "profile",
         "Where the time goes: samples of py-spy, sleeping threads not counted",
         (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.scenarios import fairness, growing, latency, memory, movement, profile, rados, requests
+from bench.scenarios import fairness, growing, latency, memory, movement, profile, rados, requests, slow_calls
 from bench.scenarios.scenario import Choices, Scenario
 
 __all__ = ["SCENARIOS", "Choices", "Scenario"]
@@ -15,6 +15,7 @@ SCENARIOS: dict[str, Scenario] = {
     "memory": memory.SCENARIO,
     "pages": growing.SCENARIO,
     "growth": growing.SCENARIO,
+    **slow_calls.SCENARIOS,
     **rados.SCENARIOS,
     **profile.SCENARIOS,
 }

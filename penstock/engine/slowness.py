@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-SLOW_S = 0.0003
+SLOW_S = 0.0004
 """The mean wait of a step, which has one to six calls, from which on a file system is slow; below half of it it is quick."""
 
-OUTLIER_S = 4 * SLOW_S
-"""No step counts for more: one that met a full journal or a busy disk says little about the next ones."""
+OUTLIER_S = 2 * SLOW_S
+"""No step counts for more, so that about half of them have to wait: now and then one meets a full journal on any busy disk."""
 
-MEMORY_STEPS = 8
+MEMORY_STEPS = 16
 SAMPLE_EVERY = 7
 """One step in so many is measured, and is a begin, a write and a rename in turn: what is not measured costs nothing."""
 
@@ -47,29 +47,26 @@ class Slowness:
         self._clock_s = clock_s
         self._spent = spent
         self._waits_s: dict[str, float] = {}  # a step's, in the mean
-        self._slow: dict[str, float] = {}  # and when the loop takes one of their steps again
+        self._slow: dict[str, float] = {}  # those that are, and when the loop takes one of their steps again
         self._left = SAMPLE_EVERY
 
     def is_slow(self, file_system_id: str) -> bool:
         """Whether its next step is better not taken by the loop."""
-        if not self._slow:  # as everywhere where disks are local
-            return False
+        return file_system_id in self._slow
+
+    def is_to_be_measured(self, file_system_id: str) -> bool:
+        """Whether the loop should take the step that comes now by itself, and measure it."""
         look_s = self._slow.get(file_system_id)
         if look_s is None:
-            return False
+            self._left -= 1
+            if self._left:
+                return False
+            self._left = SAMPLE_EVERY
+            return True
         now_s = self._clock_s()
         if now_s < look_s:
-            return True
-        self._slow[file_system_id] = now_s + LOOK_EVERY_S
-        self._left = 0
-        return False
-
-    def is_to_be_measured(self) -> bool:
-        """Whether the step that comes now, which the loop takes, is one of the sample."""
-        self._left -= 1
-        if self._left > 0:
             return False
-        self._left = SAMPLE_EVERY
+        self._slow[file_system_id] = now_s + LOOK_EVERY_S
         return True
 
     @contextmanager

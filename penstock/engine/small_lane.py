@@ -204,14 +204,13 @@ class SmallLane:
 
     def _advance(self, journey: Journey) -> None:
         """Take it over its next pause, which takes no time to speak of unless its file system is slow."""
-        if self._is_handed_on(journey):
-            return
-        if self._slowness.is_to_be_measured():
-            with self._slowness.measured(journey.running.transfer.file_system_id):
+        file_system = journey.running.transfer.file_system_id
+        if self._slowness.is_to_be_measured(file_system):
+            with self._slowness.measured(file_system):
                 reached = stepped(journey)
-        else:
-            reached = stepped(journey)
-        self._sort(journey, reached)
+            self._sort(journey, reached)
+        elif not self._is_handed_on(journey):
+            self._sort(journey, stepped(journey))
 
     def _is_handed_on(self, journey: Journey) -> bool:
         """Whether a hand takes it from here, because its file system is slow."""
