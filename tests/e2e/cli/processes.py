@@ -18,6 +18,14 @@ def _words(file: Path) -> list[str]:
         return []
 
 
+def state_of(pid: int) -> str:
+    """The kernel's letter for what a process does; X when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+
+
 def alive(pids: set[int]) -> list[str]:
     """The command lines of those that still run."""
     left = []

@@ -25,12 +25,21 @@ class Fate(StrEnum):
     """What happens to a file on its way."""
 
     MOVED = ""
+    CACHED = "cached"  # through the page cache: a little too small to be written past it
     BESIDE = "beside another"  # which is under way: an engine with nothing to do claims what comes at once
     CANCELED = "canceled"  # in the middle
     FAILED = "failed"  # in the middle: a directory takes the target's name, or the source is removed
     DAMAGED = "damaged"  # by the network, the first time that it is sent
     WITHDRAWN = "damaged and canceled"  # when it is in the bucket, and before anybody knows in which state
+    RECALLED = "published, canceled"  # where its mover stands still behind publishing it
+    ORPHANED = "published, its source gone"  # likewise, or while nobody lives
+    BARRED = "published, its bucket closed"  # likewise: the store refuses, until the next attempt has met that
+    UNHOUSED = "published, its bucket gone"  # likewise, and for good
     OVERTAKEN = "overtaken"  # somebody else's object, which stays, comes between the look at the key and the sending
+
+
+AFTER_PUBLISHING: frozenset[Fate] = frozenset({Fate.RECALLED, Fate.ORPHANED, Fate.BARRED, Fate.UNHOUSED})
+"""What comes between publishing and a death, and meets the next attempt, which knows nothing of that."""
 
 
 class Way(StrEnum):
@@ -42,6 +51,7 @@ class Way(StrEnum):
     EXPORT_SMALL = "export small"
     EXPORT_MIDDLING = "export middling"
     EXPORT_LARGE = "export large"
+    IMPORT_CACHED = "import middling cached"
     IMPORT_BESIDE = "import small beside another"
     IMPORT_SMALL_CANCELED = "import small canceled"
     IMPORT_MIDDLING_CANCELED = "import middling canceled"
@@ -56,6 +66,22 @@ class Way(StrEnum):
     EXPORT_DAMAGED = "export small damaged"
     EXPORT_WITHDRAWN = "export small damaged and canceled"
     EXPORT_OVERTAKEN = "export middling overtaken"
+    IMPORT_SMALL_RECALLED = "import small published, canceled"
+    IMPORT_RECALLED = "import large published, canceled"
+    EXPORT_SMALL_RECALLED = "export small published, canceled"
+    EXPORT_RECALLED = "export large published, canceled"
+    IMPORT_SMALL_ORPHANED = "import small published, its source gone"
+    IMPORT_ORPHANED = "import large published, its source gone"
+    EXPORT_SMALL_ORPHANED = "export small published, its source gone"
+    EXPORT_ORPHANED = "export large published, its source gone"
+    IMPORT_SMALL_BARRED = "import small published, its bucket closed"
+    IMPORT_BARRED = "import large published, its bucket closed"
+    EXPORT_SMALL_BARRED = "export small published, its bucket closed"
+    EXPORT_BARRED = "export large published, its bucket closed"
+    IMPORT_SMALL_UNHOUSED = "import small published, its bucket gone"
+    IMPORT_UNHOUSED = "import large published, its bucket gone"
+    EXPORT_SMALL_UNHOUSED = "export small published, its bucket gone"
+    EXPORT_UNHOUSED = "export large published, its bucket gone"
 
     @property
     def is_import(self) -> bool:
@@ -68,6 +94,13 @@ class Way(StrEnum):
     @property
     def fate(self) -> Fate:
         return Fate(self.value.partition(f" {self.size}")[2].strip())
+
+    @property
+    def publishing(self) -> Point:
+        """What is passed right after the file is where it should be. (Of small exports other answers pass it, too.)"""
+        if self.is_import:
+            return "renamed"
+        return "request.answered" if self.is_whole else "upload.completed"
 
     @property
     def is_whole(self) -> bool:
@@ -170,8 +203,15 @@ class Case:
     which: Which = Which.ONCE
 
     def __str__(self) -> str:
-        letter = next(letter for letter, terms in LETTERS.items() if terms == self.terms)
-        return f"{self.way}-{letter}-{self.point}-{self.passing}-{self.death}".replace(" ", "-")
+        return f"{self.way}-{self._letter}-{self.point}-{self.passing}-{self.death}".replace(" ", "-")
+
+    def told(self) -> str:
+        """For people."""
+        return f"{self.way} ({self._letter}), {self.point} for the {self.passing}. time, {self.death}"
+
+    @property
+    def _letter(self) -> str:
+        return next(letter for letter, terms in LETTERS.items() if terms == self.terms)
 
 
 def case(way: Way, point: Point, passing: int = 1, *, alone: bool = False, terms: Terms = OVERWRITE) -> Case:
@@ -185,6 +225,9 @@ def _deaths(point: Point) -> tuple[Death, ...]:
 
 TO_THE_MOVER: frozenset[Point] = frozenset({"ledger.commit", "ledger.committed", "claim", "claimed", "leased"})
 """From being created to a mover's hands: what is else beside another file that is under way; the rest is as it is without."""
+
+WRITES: frozenset[Point] = frozenset({"partial.write", "partial.written"})
+"""What else a file does that goes through the page cache."""
 
 AS_SMALL: frozenset[Point] = TO_THE_MOVER | {
     *("nonces.commit", "nonces.committed"),
@@ -202,6 +245,9 @@ ENDINGS: frozenset[Point] = frozenset(
 )
 """What happens when a file does not end as it should; until then it goes the way of others."""
 
+UNTOLD: frozenset[Point] = frozenset({"directory.synced", "outcome.tell", "outcome.told", "settle"})
+"""From publishing until the catalog knows of it."""
+
 REQUESTS: frozenset[Point] = frozenset({"request.send", "request.sent", "request.answered"})
 
 AROUND_PUBLISHING: frozenset[Point] = frozenset(
@@ -218,6 +264,10 @@ def is_worth_it(way: Way, point: Point) -> bool:
     """Whether a death there shows on this way what it does not on another."""
     if way.fate is Fate.BESIDE:
         return point in TO_THE_MOVER
+    if way.fate is Fate.CACHED:
+        return point in WRITES
+    if way.fate in AFTER_PUBLISHING:
+        return point == way.publishing or point in UNTOLD
     if way.fate is Fate.MOVED:
         return way.size is not Size.MIDDLING or point not in AS_SMALL
     return point in ENDINGS or (point in REQUESTS and way.is_whole and not way.is_import)
@@ -233,8 +283,10 @@ def cases_of(way: Way, passings: Mapping[Terms, Mapping[Point, int]]) -> Iterato
     for number, point in enumerate(points for points in _passed(passings) if is_worth_it(way, points)):
         where = [terms for terms in passings if passings[terms].get(point)]
         all_which = Which.among(max(passings[terms][point] for terms in where))
-        if way.fate not in {Fate.MOVED, Fate.BESIDE}:
+        if way.fate not in {Fate.MOVED, Fate.CACHED, Fate.BESIDE}:
             all_which = tuple(which for which in all_which if which is not Which.MIDDLE)
+        if way.fate in AFTER_PUBLISHING:
+            all_which = all_which[:1]  # later ones are of what is done when the catalog knows
         cells = [(which, death) for which in all_which for death in _deaths(point)]
         chosen = [(where[(number + turn) % len(where)], *cell) for turn, cell in enumerate(cells)]
         if way.fate is Fate.MOVED and way.size is not Size.MIDDLING and point in AROUND_PUBLISHING:

@@ -1,7 +1,7 @@
 """The emulator, with a log of how many bytes of bodies each request carried: one JSON line a request, when it has ended.
 
-It also damages one body on its way in, where that was asked for. Run by its path with the emulator's own arguments; the log lies
-beside its directory, and so does the file that says which body.
+It also damages one body on its way in, and refuses all requests, where that was asked for. Run by its path with the
+emulator's own arguments; the log lies beside its directory, and so do the files that say which body, and how.
 """
 
 from __future__ import annotations
@@ -17,19 +17,24 @@ from starlette.applications import Starlette
 
 from penstock.emulator import __main__ as program
 from penstock.emulator import create_app
+from penstock.emulator.protocol.answer import refusal
+from penstock.emulator.protocol.errors import OssFault
 
 Message = MutableMapping[str, Any]
+STATUSES = {"AccessDenied": 403, "NoSuchBucket": 404}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request. `part` tells that it was about a part of an object: a range, or a part of an upload."""
+    """One request. `part` tells that it was about a part of an object: a range, or a part of an upload; `refused` that it was
+    not even looked at."""
 
     method: str
     path: str
     part: bool
     received_bytes: int
     sent_bytes: int
+    refused: bool = False
 
 
 def log_of(root: Path) -> Path:
@@ -47,6 +52,11 @@ def damage_of(root: Path) -> Path:
     return root.with_name(f"{root.name}.damage")
 
 
+def bar_of(root: Path) -> Path:
+    """Where the code is written by which all requests are to be refused."""
+    return root.with_name(f"{root.name}.bar")
+
+
 class Counted:
     """An ASGI application whose requests are counted."""
 
@@ -54,10 +64,12 @@ class Counted:
         self._app = app
         self._log = log_of(root).open("a", buffering=1)
         self._damage = damage_of(root)
+        self._bar = bar_of(root)
 
     async def __call__(self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Any) -> None:
         received = sent = 0
         damages = self._damages(scope)
+        code = self._barred()
 
         async def receiving() -> Message:
             nonlocal received, damages
@@ -75,13 +87,25 @@ class Counted:
             await send(message)
 
         try:
-            await self._app(scope, receiving, sending)
+            await (_refuse(scope, sending, code) if code else self._app(scope, receiving, sending))
         finally:
             part = b"partNumber=" in scope["query_string"] or any(name == b"range" for name, _ in scope["headers"])
             told = Request(
-                method=scope["method"], path=scope["path"], part=part, received_bytes=received, sent_bytes=sent
+                method=scope["method"],
+                path=scope["path"],
+                part=part,
+                received_bytes=received,
+                sent_bytes=sent,
+                refused=bool(code),
             )
             self._log.write(json.dumps(asdict(told)) + "\n")
+
+    def _barred(self) -> str:
+        """The code of the refusal, if there is to be one."""
+        try:
+            return self._bar.read_text()
+        except FileNotFoundError:
+            return ""
 
     def _damages(self, scope: Message) -> bool:
         """Whether this body is to be damaged; asked once."""
@@ -89,6 +113,16 @@ class Counted:
             return False
         self._damage.unlink()
         return True
+
+
+async def _refuse(scope: Message, send: Callable[[Message], Awaitable[None]], code: str) -> None:
+    """Answer as OSS would; the body stays unread, so that the connection ends."""
+    fault = OssFault(STATUSES[code], code, "as a test wants it")
+    answer = refusal(fault, request_id="0" * 24, host="bucket", method=scope["method"])
+    headers = {**answer.headers, "Content-Length": str(len(answer.body)), "Connection": "close"}
+    named = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": named})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 def counted_app(*, root: Path, **more: Any) -> Starlette:

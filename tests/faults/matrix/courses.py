@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from penstock.failpoints import PASSES_MAX
+from tests.faults.matrix import published
 from tests.faults.matrix.cases import Fate, Size
+from tests.faults.matrix.doom import Doom
 from tests.faults.matrix.file import File
 from tests.faults.matrix.smallservice import GRAIN_BYTES, PART_BYTES
 from tests.faults.matrix.world import PATIENCE_S
@@ -18,16 +20,14 @@ THEIRS = b"what somebody else has put there"
 HELD_AT_BYTES: Mapping[Size, int] = {Size.SMALL: 2500, Size.MIDDLING: 2 * GRAIN_BYTES, Size.LARGE: 2 * PART_BYTES}
 """What passes before a file is held up; the heads of requests and answers are part of it."""
 
-Lay = Callable[[], None]
 
-
-def moved(file: File, lay: Lay) -> None:
+def moved(file: File, doom: Doom) -> None:
     """Nothing happens to it."""
-    lay()
+    doom.lay()
     file.submit()
 
 
-def beside(file: File, lay: Lay) -> None:
+def beside(file: File, doom: Doom) -> None:
     """Another one's answer is held back until a mover has this one as well."""
     world, other = file.world, file.other
     assert other is not None
@@ -39,31 +39,31 @@ def beside(file: File, lay: Lay) -> None:
         world.proxy.wait_held()
         file.wait(lambda: world.traps.was_passed("claim"), "the runner did not look for more")
         world.traps.clear()  # from here on it looks when something comes, or seconds later
-        lay()
+        doom.lay()
         file.submit()
         file.wait(lambda: file.described()["Status"] != "CREATED", "it was not claimed")
     finally:
         world.proxy.release()
 
 
-def canceled(file: File, lay: Lay) -> None:
+def canceled(file: File, doom: Doom) -> None:
     """It is held up in the middle, and canceled; a large one trickles on, others stand still until the cancel was told."""
     trickles = file.way.size is Size.LARGE
     _hold(file, trickle=trickles)
     try:
         _begin(file)
-        lay()
+        doom.lay()
         _cancel(file, until=file.has_settled if trickles else _told(file))
     finally:
         file.world.proxy.release()
 
 
-def failed(file: File, lay: Lay) -> None:
+def failed(file: File, doom: Doom) -> None:
     """While it is held up in the middle, a directory takes the target's name, or the source is removed."""
     _hold(file, trickle=file.way.size is Size.LARGE)  # of which the first request asks for all, and takes what may pass
     try:
         _begin(file)
-        lay()
+        doom.lay()
         if file.way.is_import:
             file.path.mkdir(parents=True)
         else:
@@ -72,44 +72,49 @@ def failed(file: File, lay: Lay) -> None:
         file.world.proxy.release()
 
 
-def damaged(file: File, lay: Lay) -> None:
+def damaged(file: File, doom: Doom) -> None:
     """The first body that is sent arrives with another byte."""
     file.world.damage(file.key, bucket=file.terms.bucket)
-    lay()
+    doom.lay()
     file.submit()
 
 
-def withdrawn(file: File, lay: Lay) -> None:
+def withdrawn(file: File, doom: Doom) -> None:
     """That body's answer is held back until a cancel was told."""
     file.world.damage(file.key, bucket=file.terms.bucket)
     file.world.proxy.hold(down_bytes=0)
     try:
         file.submit()
         file.wait(lambda: bool(file.versions()), "it was not sent")
-        lay()
+        doom.lay()
         _cancel(file, until=_told(file))
     finally:
         file.world.proxy.release()
 
 
-def overtaken(file: File, lay: Lay) -> None:
+def overtaken(file: File, doom: Doom) -> None:
     """While it is being sent, somebody else puts an object at its key, which is younger."""
     _hold(file)
     try:
         _begin(file)
         file.put(THEIRS)
-        lay()
+        doom.lay()
     finally:
         file.world.proxy.release()
 
 
-COURSES: Mapping[Fate, Callable[[File, Lay], None]] = {
+COURSES: Mapping[Fate, Callable[[File, Doom], None]] = {
     Fate.MOVED: moved,
+    Fate.CACHED: moved,
     Fate.BESIDE: beside,
     Fate.CANCELED: canceled,
     Fate.FAILED: failed,
     Fate.DAMAGED: damaged,
     Fate.WITHDRAWN: withdrawn,
+    Fate.RECALLED: published.recalled,
+    Fate.ORPHANED: published.orphaned,
+    Fate.BARRED: published.barred,
+    Fate.UNHOUSED: published.unhoused,
     Fate.OVERTAKEN: overtaken,
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -71,6 +72,13 @@ class File:
         """The crc64 of every version at its key, newest first."""
         return self.world.versions(self.key, bucket=self.terms.bucket)
 
+    def remove_source(self) -> None:
+        """Take it away, as somebody does who believes that it is not needed any more."""
+        if self.way.is_import:
+            self.world.delete(self.key, bucket=self.terms.bucket)
+        else:
+            self.path.unlink()
+
     def submit(self) -> None:
         """Ask for it."""
         answer = self.world.ask(
@@ -115,10 +123,16 @@ class File:
         ours = [str(path) for pattern in (HELPERS, "kept-by-*") for path in self.world.root.rglob(pattern)]
         return ours + self.world.uploads()
 
+    def forget(self) -> None:
+        """Nobody asks about it any more: take its directory away, so that those after it are found as quickly."""
+        shutil.rmtree(self.world.ground(self.terms.bucket) / self.name, ignore_errors=True)
+        if self.other is not None:
+            self.other.forget()
+
     def moved_bytes(self) -> int:
         """Bytes of this very file that went over the network, in parts where it is large."""
         path = f"/{self.terms.bucket}/{self.key}"
-        mine = [one for one in self.world.requests() if one.path == path and one.method != "POST"]
+        mine = [one for one in self.world.requests() if one.path == path and one.method != "POST" and not one.refused]
         mine = [one for one in mine if self.way.is_whole or one.part]
         moved_bytes = sum(one.sent_bytes if self.way.is_import else one.received_bytes for one in mine)
         return moved_bytes - (self._foreign_bytes if self.way.is_whole else 0)

@@ -98,7 +98,8 @@ def unseen(seen: Iterable[tuple[str, str]], directory: Path) -> list[str]:
 
     Where the file system of `directory` offers no writing past the page cache, nobody can pass what does that.
     """
-    points = {(point, place) for point, place in seen} | {("", place) for _, place in seen}
+    known = set(seen)
+    points = known | {("", place) for _, place in known}
     left = sorted(one for one in passings() if (one.point, one.place) not in points)
     return [
         f"{one.point or 'a failpoint'} in {one.place}"

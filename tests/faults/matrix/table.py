@@ -1,4 +1,4 @@
-"""The page of the kill matrix: a table for each kind of file, written from verdicts, and found again in a page."""
+"""The table of one kind of file, written from verdicts."""
 
 from __future__ import annotations
 
@@ -10,18 +10,6 @@ from tests.faults.matrix.smallservice import PART_BYTES
 from tests.faults.matrix.trial import Verdict
 
 Verdicts = Mapping[Case, Verdict]
-_HEADING = "\n## "
-
-
-def page(head: str, tables: Mapping[Way, str]) -> str:
-    """All of it."""
-    return head + "".join(f"{_HEADING}{way.capitalize()}\n\n{tables[way]}\n" for way in Way if way in tables)
-
-
-def tables_of(text: str) -> dict[Way, str]:
-    """The tables of a page; those of kinds of files that are no more are left out."""
-    found = dict(section.split("\n", 1) for section in text.split(_HEADING)[1:])
-    return {way: found[way.capitalize()].strip("\n") for way in Way if way.capitalize() in found}
 
 
 def table_of(way: Way, verdicts: Verdicts) -> str:
@@ -50,11 +38,12 @@ def _cell(cell: Verdicts) -> str:
     for letter, terms in LETTERS.items():
         for case, verdict in cell.items():
             if case.terms == terms:
-                said.setdefault(_words(case.way, verdict), []).append(letter)
+                said.setdefault(words_of(case.way, verdict), []).append(letter)
     return "; ".join(f"{''.join(letters)} {words}" for words, letters in said.items())
 
 
-def _words(way: Way, verdict: Verdict) -> str:
+def words_of(way: Way, verdict: Verdict) -> str:
+    """How it ended, and what was moved again."""
     if not verdict.again_bytes:
         return verdict.status
     if way.is_whole:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fastcrc import crc64
 
-from penstock.failpoints import PASSES_MAX, POINTS, Point
+from penstock.failpoints import POINTS, Point
 from tests.faults.matrix.cases import BY_THE_CLOCK, OVERWRITE, Case, Death, Terms, Way
 from tests.faults.matrix.chosen import UNCLAIMED
 from tests.faults.matrix.courses import COURSES
+from tests.faults.matrix.doom import Doom, NotPassedError, Passed
 from tests.faults.matrix.file import File
 from tests.faults.matrix.judging import judged
 from tests.faults.matrix.world import World
 
 PASSED_WITHIN_S = 10.0  # after the file has ended: journals are removed, and the runner looks for more work
-
-
-class NotPassedError(AssertionError):
-    """Nobody was killed: the point was passed less often. Or somebody was, but for something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,36 +75,38 @@ class Trial:
         self._world.check_counters()
         self._world.traps.clear()
 
-    def passings(self) -> Mapping[Point, int]:
-        """Live on, and count how often each point is passed; those that are passed by the clock count as one."""
-        lived = self._lived([point for point in POINTS if point not in BY_THE_CLOCK])
-        return dict.fromkeys(BY_THE_CLOCK, 1) | {point: count for point, (count, _) in lived.items()}
+    def passings(self) -> Mapping[Point, Passed]:
+        """Live on, and see which points are passed, those aside that are passed by the clock.
+
+        They are said to be passed once, wherever: that is as good as any other time.
+        """
+        counted = [point for point in POINTS if point not in BY_THE_CLOCK]
+        by_the_clock = dict.fromkeys(BY_THE_CLOCK, Passed(count=1, places=frozenset()))
+        return by_the_clock | self._lived(counted)
 
     def places(self) -> frozenset[tuple[Point, str]]:
         """Live on, and tell which points are passed in which functions."""
-        lived = self._lived(POINTS)
-        return frozenset((point, place) for point, (_, places) in lived.items() for place in places)
+        return frozenset((point, place) for point, passed in self._lived(POINTS).items() for place in passed.places)
 
-    def _lived(self, counted: Sequence[Point]) -> Mapping[Point, tuple[int, Sequence[str]]]:
-        """How often each point was passed and where, if it was, once all is over."""
-        traps, file = self._world.traps, self._file
-        status = self._went(lambda: traps.lay_all(counted, PASSES_MAX))
+    def _lived(self, counted: Sequence[Point]) -> dict[Point, Passed]:
+        """What was passed, once all is over."""
+        doom, file = Doom(world=self._world, counted=counted), self._file
+        status = self._went(doom)
         file.wait(lambda: not file.left_behind(), "helper files or uploads did not go")
-        lived = {point: (PASSES_MAX - traps.left(point), traps.places(point)) for point in counted}
+        lived = doom.passed()
         self._judged(status, deaths=0)
-        return {point: (count, places) for point, (count, places) in lived.items() if count}
+        return lived
 
     def _killed(self, case: Case) -> str:
         """Send it on its way with one trap laid; its final status."""
-        together_with = self._world.service.pid if case.death is Death.BOTH else None
-        status = self._went(lambda: self._world.traps.lay(case.point, case.passing, together_with=together_with))
+        status = self._went(Doom(world=self._world, case=case))
         self._wait_sprung(case)
         return status
 
-    def _went(self, lay: Callable[[], None]) -> str:
-        """Send it on its way with traps laid; its final status."""
+    def _went(self, doom: Doom) -> str:
+        """Send it on its way into that; its final status."""
         self._file.make()
-        COURSES[self._file.way.fate](self._file, lay)
+        COURSES[self._file.way.fate](self._file, doom)
         return self._file.final()
 
     def _wait_sprung(self, case: Case) -> None:
@@ -128,6 +127,8 @@ class Trial:
             judged(self._file.other, self._file.other.final(), deaths=deaths)
         self._world.check_counters()
         self._world.traps.clear()
+        self._file.forget()
+        self._world.forget_requests()
         return Verdict(status=status, again_bytes=again_bytes, place=place)
 
 

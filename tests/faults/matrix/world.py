@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sqlite3
@@ -22,9 +23,10 @@ from penstock.failpoints import Point
 from penstock.model import ConflictPolicy
 from penstock.settings.home import Home
 from penstock.settings.writing import change_settings, drop_entry
+from tests.e2e.cli.processes import descendants, state_of
 from tests.faults.matrix import countedemulator, smallservice
-from tests.faults.matrix.cases import Bucket
-from tests.faults.matrix.countedemulator import Request, damage_of, requests_of
+from tests.faults.matrix.cases import Bucket, Death
+from tests.faults.matrix.countedemulator import Request, bar_of, damage_of, log_of, requests_of
 from tests.fixtures.emulator import start_emulator
 from tests.fixtures.holdproxy import HoldProxy
 from tests.fixtures.ledger import recount
@@ -178,12 +180,30 @@ class World:
         """Have the body that is put there next arrive with another byte."""
         damage_of(self._emulator.root).write_text(f"/{bucket}/{key}")
 
+    def bar(self, code: str) -> None:
+        """Have the store refuse whatever it is asked for from now on."""
+        bar_of(self._emulator.root).write_text(code)
+
+    def was_barred(self) -> bool:
+        """Whether somebody was refused so."""
+        return any(request.refused for request in self.requests())
+
+    def unbar(self) -> None:
+        """Have it answer again."""
+        bar_of(self._emulator.root).unlink(missing_ok=True)
+
     def uploads(self) -> list[str]:
         """Keys of multipart uploads that nobody has ended."""
         listings = [
             self.bucket.list_multipart_uploads(oss.ListMultipartUploadsRequest(bucket=bucket)) for bucket in Bucket
         ]
         return [str(upload.key) for listing in listings for upload in listing.uploads or []]
+
+    def delete(self, key: str, *, bucket: Bucket) -> None:
+        """Delete every version of exactly this key."""
+        listing = self.bucket.list_object_versions(oss.ListObjectVersionsRequest(bucket=bucket, prefix=key))
+        for version in listing.version or []:
+            self.bucket.delete_object(oss.DeleteObjectRequest(bucket=bucket, key=key, version_id=version.version_id))
 
     def versions(self, key: str, *, bucket: Bucket = BUCKET) -> list[int]:
         """The crc64 of every version of exactly this key, newest first."""
@@ -199,8 +219,12 @@ class World:
         ]
 
     def requests(self) -> list[Request]:
-        """All requests that have ended."""
+        """All requests that have ended, since they were forgotten last."""
         return requests_of(self._emulator.root)
+
+    def forget_requests(self) -> None:
+        """Begin anew: what was asked for by now is nobody's business any more."""
+        os.truncate(log_of(self._emulator.root), 0)
 
     # --------------------------------------------------------------------------------------------------------- the catalog
 
@@ -236,6 +260,17 @@ class World:
         return found
 
     # --------------------------------------------------------------------------------------------------------- the service
+
+    def stopped_mover(self) -> int:
+        """The process id of the mover that stands still, 0 while there is none."""
+        return next((pid for pid in descendants(self.service.pid) if state_of(pid) == "T"), 0)
+
+    def strike(self, mover: int, death: Death) -> None:
+        """Kill a mover that stands still, and before it the service, if both are to die."""
+        if death is Death.BOTH:
+            self.service.process.kill()
+            self.service.process.wait(PATIENCE_S)
+        os.kill(mover, signal.SIGKILL)
 
     def forget(self) -> None:
         """Take away all traps, and what was to be done before the next start."""

@@ -21,7 +21,7 @@ from fastcrc import crc64
 
 from penstock.failpoints import Point
 from penstock.model import ConflictPolicy
-from tests.e2e.cli.processes import descendants
+from tests.e2e.cli.processes import descendants, state_of
 from tests.faults.matrix.file import HELPERS
 from tests.faults.matrix.smallservice import LARGE_BYTES, SMALL_BYTES
 from tests.faults.matrix.world import BUCKET, PATIENCE_S, World
@@ -136,14 +136,6 @@ class File:
     def left(self) -> list[str]:
         """Helper files and unfinished uploads of anybody."""
         return [str(path) for path in self._world.root.rglob(HELPERS)] + self._world.uploads()
-
-
-def state_of(pid: int) -> str:
-    """The kernel's letter for what a process does; X when there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
-    except (FileNotFoundError, ProcessLookupError):
-        return "X"
 
 
 def stopped_child(world: World) -> int:
