@@ -23,7 +23,7 @@ from tests.fixtures.chaosproxy import ChaosProxy
 from tests.fixtures.emulator import EmulatorServer, start_emulator
 from tests.fixtures.history import NO_FORM, History, RecordedClient
 from tests.fixtures.mounts import clean_mounts
-from tests.fixtures.service import RunningService, init_home, run_cli, start_service
+from tests.fixtures.service import RunningService, add_bucket, add_file_system, init_home, start_service
 from tests.fixtures.silentproxy import SilentProxy
 from tests.fixtures.smalldisk import SmallDisk
 from tests.fixtures.waiting import wait_until
@@ -144,17 +144,19 @@ class Stand:
         self.flows = {name: self._open_flow(name, ids) for name in names}
 
     def _add_file_system(self, place: Path) -> str:
-        return run_cli("filesystem", "add", str(self.home), str(place)).strip()
+        return add_file_system(self.home, place)
 
     def _add_bucket(self, name: str) -> str:
         bucket = self.emulator.bucket(versioning=VERSIONING[name])
         endpoint = self.silences["lies" if name in LIES else "none"].endpoint
-        keys = {
-            "OSS_ACCESS_KEY_ID": self.emulator.access_key_id,
-            "OSS_ACCESS_KEY_SECRET": self.emulator.access_key_secret,
-        }
-        where = ("--endpoint", endpoint, "--region", self.emulator.region, "--addressing", "path")
-        run_cli("bucket", "add", str(self.home), bucket, "--kind", "oss", *where, environment=keys)
+        add_bucket(
+            self.home,
+            bucket,
+            endpoint=endpoint,
+            region=self.emulator.region,
+            credentials=self.emulator.credentials,
+            addressing="path",
+        )
         return bucket
 
     def _open_flow(self, name: str, ids: Mapping[Path, str]) -> Flow:

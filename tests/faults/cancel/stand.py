@@ -26,7 +26,7 @@ from tests.faults.matrix import smallservice
 from tests.faults.matrix.file import HELPERS
 from tests.fixtures.chaosproxy import ChaosProxy
 from tests.fixtures.objects import put_object, read_object
-from tests.fixtures.service import RunningService, init_home, run_cli, start_service
+from tests.fixtures.service import RunningService, add_bucket, add_file_system, init_home, start_service
 
 SERVICE = (sys.executable, "-P", str(Path(smallservice.__file__)))
 KIB = 1024
@@ -89,19 +89,18 @@ class Tide:
         self._file_system_id = self._init["file_system_id"]
         self.root = root or Path(self._init["root"])
         if root is not None:
-            self._file_system_id = run_cli("filesystem", "add", str(home), str(root)).strip()
+            self._file_system_id = add_file_system(home, root)
         for directory in ("in", "out"):
             (self.root / directory).mkdir(exist_ok=True)
-        prefix = "OSS" if site.kind is BucketKind.OSS else "AWS"
-        key, secret = ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET" if prefix == "OSS" else "SECRET_ACCESS_KEY")
-        run_cli(
-            "bucket", "add", str(self.home), site.name, "--kind", site.kind.value, "--endpoint", self.proxy.endpoint,
-            "--region", site.region, "--addressing", "path",
-            environment={
-                f"{prefix}_{key}": site.credentials.access_key_id,
-                f"{prefix}_{secret}": site.credentials.access_key_secret,
-            },
-        )  # fmt: skip
+        add_bucket(
+            self.home,
+            site.name,
+            endpoint=self.proxy.endpoint,
+            region=site.region,
+            credentials=site.credentials,
+            kind=site.kind,
+            addressing="path",
+        )
         self._client: Client | None = None
         self.service = self.start()
         opened.callback(self.close)

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from penstock.app.registering import Check
 from tests.faults.chaos.stand import PATIENT, open_at
 from tests.fixtures.chaosfaults import FAULTS, SILENT
 from tests.fixtures.chaosproxy import ChaosProxy, Dice
 from tests.fixtures.emulator import EmulatorServer
-from tests.fixtures.service import RunningService, init_home, run_cli, start_service
+from tests.fixtures.service import RunningService, add_bucket, init_home, run_cli, start_service
 
 FILES = int(os.environ.get("PENSTOCK_CHAOS_SERVED", "60"))
 SEED = int(os.environ.get("PENSTOCK_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
@@ -40,9 +41,15 @@ def service(tmp_path: Path, emulator: EmulatorServer, chaos: ChaosProxy) -> Iter
     """A service, and a bucket that it reaches through the proxy."""
     home, bucket = tmp_path / "home", emulator.bucket()
     init_home(home)
-    keys = {"OSS_ACCESS_KEY_ID": emulator.access_key_id, "OSS_ACCESS_KEY_SECRET": emulator.access_key_secret}
-    where = ("--endpoint", chaos.endpoint, "--region", emulator.region, "--addressing", "path", "--no-versioning-check")
-    run_cli("bucket", "add", str(home), bucket, "--kind", "oss", *where, environment=keys)
+    add_bucket(
+        home,
+        bucket,
+        endpoint=chaos.endpoint,
+        region=emulator.region,
+        credentials=emulator.credentials,
+        addressing="path",
+        versioning_check=Check.OFF,
+    )
     running = start_service(home)
     yield running, bucket
     running.stop()

@@ -34,11 +34,10 @@ class Fate(StrEnum):
     RECALLED = "published, canceled"  # where its mover stands still behind publishing it
     ORPHANED = "published, its source gone"  # likewise, or while nobody lives
     BARRED = "published, its bucket closed"  # likewise: the store refuses, until the next attempt has met that
-    UNHOUSED = "published, its bucket gone"  # likewise, and for good
     OVERTAKEN = "overtaken"  # somebody else's object, which stays, comes between the look at the key and the sending
 
 
-AFTER_PUBLISHING: frozenset[Fate] = frozenset({Fate.RECALLED, Fate.ORPHANED, Fate.BARRED, Fate.UNHOUSED})
+AFTER_PUBLISHING: frozenset[Fate] = frozenset({Fate.RECALLED, Fate.ORPHANED, Fate.BARRED})
 """What comes between publishing and a death, and meets the next attempt, which knows nothing of that."""
 
 
@@ -78,10 +77,6 @@ class Way(StrEnum):
     IMPORT_BARRED = "import large published, its bucket closed"
     EXPORT_SMALL_BARRED = "export small published, its bucket closed"
     EXPORT_BARRED = "export large published, its bucket closed"
-    IMPORT_SMALL_UNHOUSED = "import small published, its bucket gone"
-    IMPORT_UNHOUSED = "import large published, its bucket gone"
-    EXPORT_SMALL_UNHOUSED = "export small published, its bucket gone"
-    EXPORT_UNHOUSED = "export large published, its bucket gone"
 
     @property
     def is_import(self) -> bool:

@@ -21,7 +21,7 @@ from penstock.emulator.protocol.answer import refusal
 from penstock.emulator.protocol.errors import OssFault
 
 Message = MutableMapping[str, Any]
-STATUSES = {"AccessDenied": 403, "NoSuchBucket": 404}
+STATUSES = {"AccessDenied": 403}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

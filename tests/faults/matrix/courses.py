@@ -114,7 +114,6 @@ COURSES: Mapping[Fate, Callable[[File, Doom], None]] = {
     Fate.RECALLED: published.recalled,
     Fate.ORPHANED: published.orphaned,
     Fate.BARRED: published.barred,
-    Fate.UNHOUSED: published.unhoused,
     Fate.OVERTAKEN: overtaken,
 }
 

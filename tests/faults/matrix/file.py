@@ -13,6 +13,7 @@ from penstock.errors import ApiRefusedError
 from penstock.model import ConflictPolicy
 from penstock.transfer.mtime import metadata_of
 from tests.faults.matrix.cases import Fate, Size, Terms, Way
+from tests.faults.matrix.countedemulator import Request
 from tests.faults.matrix.smallservice import LARGE_BYTES, MIDDLING_BYTES, SMALL_BYTES
 from tests.faults.matrix.world import PATIENCE_S, World
 from tests.fixtures.waiting import wait_until
@@ -129,10 +130,17 @@ class File:
         if self.other is not None:
             self.other.forget()
 
+    def was_refused(self) -> bool:
+        """Whether somebody who asked for it met a bar."""
+        return any(one.refused for one in self._requests())
+
+    def _requests(self) -> list[Request]:
+        path = f"/{self.terms.bucket}/{self.key}"
+        return [one for one in self.world.requests() if one.path == path]
+
     def moved_bytes(self) -> int:
         """Bytes of this very file that went over the network, in parts where it is large."""
-        path = f"/{self.terms.bucket}/{self.key}"
-        mine = [one for one in self.world.requests() if one.path == path and one.method != "POST" and not one.refused]
+        mine = [one for one in self._requests() if one.method != "POST" and not one.refused]
         mine = [one for one in mine if self.way.is_whole or one.part]
         moved_bytes = sum(one.sent_bytes if self.way.is_import else one.received_bytes for one in mine)
         return moved_bytes - (self._foreign_bytes if self.way.is_whole else 0)

@@ -43,8 +43,8 @@ dead service left it, too), and how many bytes of the file went over the network
   that somebody else's object, which is to stay, came to its key while it was being sent: its own version is deleted again. Of all
   these only deaths from there on are tried. (A small or middling export that fails has begun nothing, and leaves nothing.)
 - A published one is where it should be, and its mover stands still behind that, or at the point named, when it is canceled, or
-  its source is removed, or the store refuses what it is asked for (its bucket is closed until somebody has asked, or gone for
-  good); then somebody dies. What was published is COMPLETE, as long as anything tells: of a small import only its object does.
+  its source is removed, or the store refuses whatever it is asked for until somebody has asked; then somebody dies. What was
+  published is COMPLETE, as long as anything tells: of a small import only its object does.
 - The letter says under which conflict policy, and on which kind of bucket:
 {TOLD}.
   Under KEEP_LATEST an older file is replaced. Deaths are dealt out to these in turn; around publishing each is tried.

@@ -34,19 +34,10 @@ def orphaned(file: File, doom: Doom) -> None:
 
 
 def barred(file: File, doom: Doom) -> None:
-    """The store refuses whatever it is asked for, until somebody has asked."""
-    _refused(file, doom, "AccessDenied", until=lambda: file.world.was_barred() or file.has_settled())
-
-
-def unhoused(file: File, doom: Doom) -> None:
-    """The bucket is gone, for all that the store says."""
-    _refused(file, doom, "NoSuchBucket", until=file.has_settled)
-
-
-def _refused(file: File, doom: Doom, code: str, *, until: Callable[[], bool]) -> None:
+    """The store refuses whatever it is asked for; the key gets its right back when the next attempt has met that."""
     try:
-        _die(file, doom, lambda: file.world.bar(code))
-        file.wait(until, "nobody tries it again")
+        _die(file, doom, lambda: file.world.bar("AccessDenied"))
+        file.wait(lambda: file.was_refused() or file.has_settled(), "nobody tries it again")
     finally:
         file.world.unbar()
 

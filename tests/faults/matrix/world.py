@@ -30,7 +30,7 @@ from tests.faults.matrix.countedemulator import Request, bar_of, damage_of, log_
 from tests.fixtures.emulator import start_emulator
 from tests.fixtures.holdproxy import HoldProxy
 from tests.fixtures.ledger import recount
-from tests.fixtures.service import init_home, run_cli, start_service
+from tests.fixtures.service import add_bucket, init_home, start_service
 
 PATIENCE_S = 40.0
 SERVICE = (sys.executable, "-P", str(Path(smallservice.__file__)))
@@ -114,13 +114,14 @@ class World:
         self.proxy = HoldProxy(self._emulator.endpoint)
         self.home = path / "home"
         self._init = init_home(self.home)
-        keys = {
-            "OSS_ACCESS_KEY_ID": self._emulator.access_key_id,
-            "OSS_ACCESS_KEY_SECRET": self._emulator.access_key_secret,
-        }
-        where = ("--endpoint", self.proxy.endpoint, "--region", self._emulator.region)
         for bucket in Bucket:
-            run_cli("bucket", "add", str(self.home), bucket, "--kind", "oss", *where, environment=keys)
+            add_bucket(
+                self.home,
+                bucket,
+                endpoint=self.proxy.endpoint,
+                region=self._emulator.region,
+                credentials=self._emulator.credentials,
+            )
         embedded = self._init["bucket"]  # whoever is started again and again needs no bucket server of its own
         change_settings(Home(path=self.home), lambda settings: drop_entry(settings, "bucket", embedded))
         self.root = Path(self._init["root"])
@@ -183,10 +184,6 @@ class World:
     def bar(self, code: str) -> None:
         """Have the store refuse whatever it is asked for from now on."""
         bar_of(self._emulator.root).write_text(code)
-
-    def was_barred(self) -> bool:
-        """Whether somebody was refused so."""
-        return any(request.refused for request in self.requests())
 
     def unbar(self) -> None:
         """Have it answer again."""
