@@ -206,7 +206,7 @@ class Mover:
         it answers again, and this one's reason to wait is told without waiting."""
         transfer = running.transfer
         if transfer.direction is Direction.IMPORT or not (transfer.begun or transfer.checkpoint):
-            return None  # it asks nothing
+            return None  # it asks nothing, or only where a file lies at its target
         silent_s = self._throttle.silence(transfer.bucket)
         if silent_s is None:
             return None

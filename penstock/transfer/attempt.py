@@ -64,7 +64,10 @@ class Attempt:
     stopped: StopReason | None = None
     note: str = ""
     has_sent: bool = False  # something that may have changed the store
-    has_begun: bool = False  # helper files of an import, which are kept for the next attempt
+    has_begun: bool = (
+        False  # helper files of an import, kept for the next attempt, or its file's name, maybe not durable
+    )
+    doubt: str = ""  # what nothing tells of an earlier attempt, if this one is to fail
     _stoppable: Store | None = None
     _withdraws: bool = False
     _given_up_ns: int | None = None
@@ -161,7 +164,7 @@ class Attempt:
 
     @property
     def may_have_begun(self) -> bool:
-        """Whether helper files of an import may lie beside its target."""
+        """Whether helper files of an import may lie beside its target, or an earlier attempt's file at it."""
         return self.has_begun or self.transfer.begun or self.transfer.intent is Intent.TIDY
 
     @property

@@ -86,9 +86,9 @@ def _wait_until_quiet(attempt: Attempt, source: SourceFile) -> None:
 
 def _finished_earlier(attempt: Attempt) -> Outcome | None:
     """The outcome, if an earlier attempt published the file before it went away: the object itself tells what it is of."""
-    transfer, record = attempt.transfer, attempt.checkpoint
+    transfer = attempt.transfer
     info = _published_earlier(attempt)
-    if info is None or not standing.is_of(info, transfer.condition, record):
+    if info is None or not standing.is_sound(info):
         return None
     uploads.clear(attempt)
     detail = detail_of(info, info.crc64)

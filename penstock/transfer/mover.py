@@ -110,16 +110,22 @@ def _stopped(attempt: Attempt, error: Exception) -> Callable[[], Outcome]:
 
 
 def _fail(attempt: Attempt, error: TransferError) -> Outcome:
-    """FAILED is final, so nothing may be left behind; while that cannot be done yet, it is tried again."""
+    """FAILED is final, so nothing may be left behind, and nothing denied that an earlier attempt published: then it is COMPLETE.
+
+    While that cannot be seen or done yet, it is tried again.
+    """
     try:
-        may_come_back = withdrawal.leave_nothing(attempt)
+        ended = withdrawal.end_failed(attempt, error)
     except (StoreError, TransferError, OSError) as caught:
         left = _known(attempt, caught)
-        words = f"{error}; what was begun could not be removed: {left}"
+        words = f"{error}; what was begun could not be removed or looked for: {left}"
         is_mendable = left.waiting_helps or left.code is FailureCode.PERMISSION_DENIED
         verdict = Verdict.RETRY if is_mendable else Verdict.FAILED
         return replace(attempt.outcome(verdict), code=error.code, message=words, retry_after_s=left.retry_after_s)
-    return _described(replace(attempt.outcome(Verdict.FAILED), tidy=may_come_back), error)
+    if ended.verdict is Verdict.COMPLETE:
+        return ended
+    words = f"{error}; {attempt.doubt}" if attempt.doubt else str(error)
+    return replace(_described(replace(ended, verdict=Verdict.FAILED), error), message=words)
 
 
 _ENDINGS: dict[Intent, Callable[[Attempt], Outcome]] = {

@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from penstock.errors import TransferError
-from penstock.model import Condition, ConflictPolicy, Guarantee
+from penstock.model import ConflictPolicy, Guarantee
 from penstock.stores.base import CreateOnly, ObjectInfo, Overwrite, Precondition, Versioning
 from penstock.transfer import versioned
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import CRC64_NAME, SUB_TASK_NAME, ModifyTime, metadata_of, of_object
 from penstock.transfer.objects import head_or_none, is_pinned
 from penstock.transfer.ownership import metadata_of as ownership_of
-from penstock.transfer.policy import Decision, check_condition, decide
+from penstock.transfer.policy import Decision, decide
 from penstock.transfer.posix import FileState
-from penstock.transfer.transfer import Checkpoint, OwnerAndMode
+from penstock.transfer.transfer import OwnerAndMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,20 +60,6 @@ def holds(info: ObjectInfo, *, modify_ns: int, size_bytes: int, crc64: int) -> b
         return False
     told = info.crc64 if info.crc64 is not None else _number(info.metadata.get(CRC64_NAME, ""))
     return info.size_bytes == size_bytes and told in {None, crc64}
-
-
-def is_of(info: ObjectInfo, condition: Condition, record: Checkpoint | None) -> bool:
-    """Whether our object, whose file is gone, is of the file that was meant, as far as object, Condition and record tell."""
-    if not is_sound(info):
-        return False
-    modify_ns = of_object(info).ns
-    if record is not None and (record.source_size_bytes, record.source_modify_ns) != (info.size_bytes, modify_ns):
-        return False
-    try:
-        check_condition(condition, modify_ns=modify_ns, size_bytes=info.size_bytes)
-    except TransferError:
-        return False
-    return True
 
 
 def is_sound(info: ObjectInfo) -> bool:

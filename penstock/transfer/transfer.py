@@ -54,8 +54,8 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     FileSystemPath, relative likewise ("" is the root itself): it must exist, what lies below it may be made on import.
     `rival` is the other way to read an ambiguous source (a path for an export, a key for an import; "" when there is none): if
     both readings exist the attempt fails as AmbiguousSource. `first_attempt_ns` is when the first attempt began. `begun`:
-    an earlier attempt has left helper files of an import, or sent something of an export, or could not say so, or was
-    forgotten by a power cut.
+    an earlier attempt has left helper files of an import, or may have published it, or sent something of an export, or could
+    not say so, or was forgotten by a power cut.
     """
 
     sub_task_id: str

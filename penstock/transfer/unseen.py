@@ -9,7 +9,7 @@ import os
 
 from penstock.errors import BucketNotFoundError, FailureCode, StoreUnavailableError, TransferError
 from penstock.stores.base import ObjectInfo
-from penstock.transfer import crc64, posix
+from penstock.transfer import crc64, ownership, posix
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.mtime import is_held, of_object
 from penstock.transfer.objects import described, head_or_none
@@ -28,26 +28,32 @@ def published_unseen(attempt: Attempt, place: Place) -> Outcome | None:
     """The outcome, if the target is this very object: its size, its time, its bytes.
 
     Somebody else's copy of it cannot be told from ours, and need not be. A target that was not touched since the first attempt
-    is not ours: then nobody asks the store. Raises StoreError, TransferError, FencedError.
+    is not ours: then nobody asks the store. Where the object is another one by now, or gone, nothing tells what came of an
+    earlier attempt: `attempt.doubt` says so. Raises StoreError, TransferError, FencedError.
     """
     target = _touched(attempt, place) if attempt.transfer.begun else None
     if target is None:
         return None
+    info: ObjectInfo | None = None
     try:
         info = head_or_none(attempt, attempt.transfer.key)
     except BucketNotFoundError:
-        return None
+        pass  # and with it the object
     except StoreUnavailableError as error:
         raise _unanswered(attempt) from error
     if info is None or info.size_bytes != target.size_bytes or not is_held(of_object(info).ns, target.modify_ns):
+        _doubt(attempt)
         return None
     try:
         crc = _read(attempt, place, target)
         if crc is None or info.crc64 not in {None, crc}:
+            _doubt(attempt)
             return None
         place.sync()
     except OSError as error:
         raise place.refusal(error) from error
+    if not ownership.of_object(info, attempt.choices).is_given_to(target):
+        attempt.add_note(ownership.OWNER_NOT_KEPT)
     return _found(attempt, info, crc)
 
 
@@ -83,6 +89,13 @@ def _read(attempt: Attempt, place: Place, target: FileState) -> int | None:
         os.close(descriptor)
     is_same = (now.inode, now.size_bytes, now.change_ns) == (target.inode, target.size_bytes, target.change_ns)
     return crc if is_same and done == target.size_bytes else None
+
+
+def _doubt(attempt: Attempt) -> None:
+    attempt.doubt = (
+        f"an earlier attempt ended without a word, and may have published what lies at /{attempt.transfer.path}, of an object"
+        " that is not there any more"
+    )
 
 
 def _unanswered(attempt: Attempt) -> TransferError:

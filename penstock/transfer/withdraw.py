@@ -1,6 +1,6 @@
 """Withdrawal: leave nothing behind, or find that the file was published already.
 
-Also TIDY, and the cleaning up after a failure that is final. Calls `place`, `uploads` and the store.
+Also TIDY, and the same after a failure that is final. Calls `place`, `unseen`, `uploads` and the store.
 """
 
 from __future__ import annotations
@@ -42,6 +42,16 @@ def withdraw(attempt: Attempt) -> Outcome:
         return _withdraw_local(attempt)
     finished = None if attempt.left_nothing else _withdraw_remote(attempt)
     return finished or attempt.outcome(Verdict.CANCELED)
+
+
+def end_failed(attempt: Attempt, error: TransferError) -> Outcome:
+    """As `withdraw`, after a failure that is final: an earlier attempt may have published the file, and died before it said so.
+
+    Of an object that is known to be damaged, and cannot be removed, the failure itself tells.
+    """
+    if error.code is not FailureCode.BAD_OBJECT_LEFT:
+        return withdraw(attempt)
+    return replace(attempt.outcome(Verdict.CANCELED), tidy=leave_nothing(attempt))
 
 
 def tidy(attempt: Attempt) -> Outcome:

@@ -116,6 +116,8 @@ class Recoverer:
         for file in self._recording.facts.files:
             if ended.get(file.sub_task_id) == "CANCELED":
                 assert not self._is_begun(file, home, shore), f"{file.path} is CANCELED, and there"
+                is_import = self._recording.facts.way.is_import
+                assert not is_import or not (home.path / "filesystem" / file.path).exists(), f"{file.path} was imported"
 
     async def run(self, state: State, *, overtaken: bool = False) -> bool:
         """Go on after that power cut. AssertionError says what must not be.

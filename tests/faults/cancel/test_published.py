@@ -1,0 +1,112 @@
+"""Killed after the file was published, before anybody was told: a cancel, or a failure that is final, then finds it COMPLETE."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+
+import alibabacloud_oss_v2 as oss
+import pytest
+from fastcrc import crc64
+
+from penstock.failpoints import Point
+from tests.faults.matrix.cases import OVERWRITE, OVERWRITE_PLAIN, Terms, Way
+from tests.faults.matrix.file import OLDER, File
+from tests.faults.matrix.world import PATIENCE_S, World
+from tests.fixtures.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A served HOME that is killed again and again."""
+    made = World(tmp_path_factory.mktemp("published"))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def calm(world: World) -> Iterator[World]:
+    """The same; nothing is held back and no trap is laid afterwards."""
+    yield world
+    world.proxy.release()
+    world.traps.clear()
+
+
+def killed(file: File, point: Point, meanwhile: Callable[[], None], *, passing: int = 1) -> None:
+    """Submit it; mover and service die at that point, and `meanwhile` is done while nobody lives."""
+    world = file.world
+    world.traps.lay(point, passing, together_with=world.service.process.pid)
+    world.meanwhile = meanwhile
+    file.submit()
+    wait_until(lambda: world.traps.is_sprung(point), PATIENCE_S, f"nobody passed {point}")
+    world.service.process.wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize("way", [Way.IMPORT_SMALL, Way.IMPORT_MIDDLING, Way.IMPORT_LARGE])
+def test_a_published_import_that_is_canceled_is_complete(calm: World, way: Way) -> None:
+    file = File(calm, way, OVERWRITE_PLAIN)
+    file.make()
+    file.path.parent.mkdir(parents=True)
+    file.path.write_bytes(OLDER)
+    killed(file, "renamed", lambda: calm.proxy.hold(down_bytes=0))
+    file.cancel()
+    if way.is_whole:  # only the object tells
+        file.wait(lambda: file.described()["ErrorMsg"] != "", "nobody says for whom it waits")
+        assert file.described()["Status"] == "CANCELING"
+        calm.proxy.release()
+    assert file.final() == "COMPLETE"
+    assert file.path.read_bytes() == file.body
+    described = file.described()
+    assert described["ProgressStats"]["BytesDone"] == len(file.body)
+    assert file.left_behind() == []
+
+
+@pytest.mark.parametrize("way", [Way.IMPORT_SMALL, Way.IMPORT_MIDDLING])
+def test_an_import_that_was_not_published_is_canceled(calm: World, way: Way) -> None:
+    file = File(calm, way, OVERWRITE_PLAIN)
+    file.make()
+    file.path.parent.mkdir(parents=True)
+    file.path.write_bytes(OLDER)
+    killed(file, "rename", lambda: calm.proxy.hold(down_bytes=0))
+    file.cancel()
+    file.wait(lambda: bool(file.described()["ErrorMsg"]) or file.has_settled(), "nothing becomes of it")
+    calm.proxy.release()
+    assert file.final() == "CANCELED"
+    assert file.path.read_bytes() == OLDER
+    assert file.left_behind() == []
+
+
+@pytest.mark.parametrize("terms", [OVERWRITE_PLAIN, OVERWRITE], ids=["plain", "versioned"])
+@pytest.mark.parametrize("way", [Way.EXPORT_SMALL, Way.EXPORT_MIDDLING, Way.EXPORT_LARGE])
+def test_a_published_export_whose_source_is_refused_then_is_complete(calm: World, way: Way, terms: Terms) -> None:
+    file = File(calm, way, terms)
+    file.make()
+
+    def become_a_directory() -> None:
+        file.path.unlink()
+        file.path.mkdir()
+
+    killed(file, "request.answered" if way.is_whole else "upload.completed", become_a_directory)
+    assert file.final() == "COMPLETE"
+    assert file.versions() == [crc64.xz(file.body)]
+    assert file.left_behind() == []
+
+
+@pytest.mark.parametrize("way", [Way.IMPORT_SMALL, Way.IMPORT_LARGE])
+def test_an_import_whose_object_is_gone_then_says_what_is_known(calm: World, way: Way) -> None:
+    file = File(calm, way, OVERWRITE_PLAIN)
+    file.make()
+
+    def remove() -> None:
+        calm.bucket.delete_object(oss.DeleteObjectRequest(bucket=file.terms.bucket, key=file.key))
+
+    killed(file, "renamed", remove)
+    if way.is_whole:  # it keeps no journal
+        assert file.final() == "FAILED"
+        assert "may have published what lies at" in file.described()["ErrorMsg"]
+    else:
+        assert file.final() == "COMPLETE"
+    assert file.path.read_bytes() == file.body
+    shutil.rmtree(file.path.parent)
