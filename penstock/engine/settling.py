@@ -66,7 +66,8 @@ def settlement_of(outcome: Outcome, ending: Ending, options: RetryOptions, chanc
         case Verdict.LARGE:
             return _settlement(ending, Settling.LARGE, outcome=outcome)
         case Verdict.CANCELED if ending.order.farewell is not None and not ending.canceling:
-            return replace(_settlement(ending, Settling.FAILED, reason=ending.order.farewell), tidy=outcome.tidy)
+            reason = _in_doubt(ending.order.farewell, outcome.message)
+            return replace(_settlement(ending, Settling.FAILED, reason=reason), tidy=outcome.tidy)
         case Verdict.CANCELED:
             return replace(_settlement(ending, Settling.CANCELED), tidy=outcome.tidy)
         case Verdict.FAILED:
@@ -243,6 +244,10 @@ def _abandoned(reason: Reason, ending: Ending, options: RetryOptions, chance: Ch
         " whether it had been published was not to be seen"
     )
     return Reason(code=FailureCode.DEADLINE_EXCEEDED, message=words)
+
+
+def _in_doubt(farewell: Reason, doubt: str) -> Reason:
+    return Reason(code=farewell.code, message=f"{farewell.message}; {doubt}") if doubt else farewell
 
 
 def _left_behind(farewell: Reason, reason: Reason) -> Reason:

@@ -124,7 +124,7 @@ def _fail(attempt: Attempt, error: TransferError) -> Outcome:
         return replace(attempt.outcome(verdict), code=error.code, message=words, retry_after_s=left.retry_after_s)
     if ended.verdict is Verdict.COMPLETE:
         return ended
-    words = f"{error}; {attempt.doubt}" if attempt.doubt else str(error)
+    words = f"{error}; {ended.message}" if ended.message else str(error)
     return replace(_described(replace(ended, verdict=Verdict.FAILED), error), message=words)
 
 

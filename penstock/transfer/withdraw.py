@@ -33,7 +33,8 @@ _OWN_MAX = 64
 def withdraw(attempt: Attempt) -> Outcome:
     """CANCELED with nothing left behind, or COMPLETE. Raises StoreError, TransferError (the reason why not yet), FencedError.
 
-    `tidy` asks to look there once more: what was begun went away together with its directory.
+    `tidy` asks to look there once more: what was begun went away together with its directory. `message` says what nothing tells
+    of an earlier attempt, for whoever is to be FAILED.
     """
     attempt.begin_withdrawal()
     if _was_refused(attempt):
@@ -101,7 +102,7 @@ def _withdraw_local(attempt: Attempt) -> Outcome:
             finished = published_unseen(attempt, place)
             if finished is not None:
                 return finished
-    return replace(attempt.outcome(Verdict.CANCELED), tidy=may_come_back)
+    return replace(attempt.outcome(Verdict.CANCELED), tidy=may_come_back, message=attempt.doubt)
 
 
 def _opened(attempt: Attempt, held: ExitStack) -> tuple[Place | None, bool]:

@@ -289,6 +289,13 @@ def test_a_farewell_ends_failed_for_the_reason_that_was_kept() -> None:
     assert got.error_message == FAREWELL.message
 
 
+def test_a_farewell_says_what_nothing_tells_of_an_earlier_attempt() -> None:
+    end = ending(failures=8, farewell=FAREWELL, intent=Intent.WITHDRAW)
+    got = settle(Verdict.CANCELED, end, message="it may be there")
+    assert (got.settling, got.error_code) == (Settling.FAILED, "StoreUnavailable")
+    assert got.error_message == f"{FAREWELL.message}; it may be there"
+
+
 def test_a_farewell_that_finds_the_file_published_is_complete() -> None:
     end = ending(failures=8, farewell=FAREWELL, intent=Intent.WITHDRAW)
     assert settle(Verdict.COMPLETE, end).settling is Settling.COMPLETE
