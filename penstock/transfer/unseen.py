@@ -17,18 +17,18 @@ from penstock.transfer.place import Place
 from penstock.transfer.policy import unwitnessed
 from penstock.transfer.posix import FileState
 from penstock.transfer.transfer import Outcome
-from penstock.transfer.uploads import CLOCK_SLACK_NS
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_TICK_NS = 100_000_000
-"""The kernel's stamps lag behind its clock by a tick."""
+_PUT_BACK_MAX_NS = 48 * 3600 * 1_000_000_000
+"""A clock may have been put back since the first attempt began, and have caught up: so much earlier its stamps may be then. Who
+puts it back by more (than a wrong time zone) has not caught up for as long as anybody asks about that sub-task."""
 
 
 def published_unseen(attempt: Attempt, place: Place) -> Outcome | None:
     """The outcome, if the target is this very object: its size, its time, its bytes.
 
-    Somebody else's copy of it cannot be told from ours, and need not be. A target that was not touched since the first attempt
-    is not ours: then nobody asks the store. Where the object is another one by now, or gone, nothing tells what came of an
+    Somebody else's copy of it cannot be told from ours, and need not be. A target that was not touched since days before the first
+    attempt is not ours: then nobody asks the store. Where the object is another one by now, or gone, nothing tells what came of an
     earlier attempt: `attempt.doubt` says so. Raises StoreError, TransferError, FencedError.
     """
     target = _touched(attempt, place) if attempt.transfer.begun else None
@@ -58,7 +58,10 @@ def published_unseen(attempt: Attempt, place: Place) -> Outcome | None:
 
 
 def _touched(attempt: Attempt, place: Place) -> FileState | None:
-    """The target, if it may have got its name from one of our attempts."""
+    """The target, if it may have got its name from one of our attempts.
+
+    Its stamp is of the kernel's clock, or a file server's, which may be put back; the first attempt's is of one that never is.
+    """
     try:
         target = place.target()
     except TransferError:
@@ -67,8 +70,9 @@ def _touched(attempt: Attempt, place: Place) -> FileState | None:
         return None
     if attempt.transfer.attempt == 1:
         return target  # the first attempt was forgotten, and so was when it began
-    slack_ns = _TICK_NS if place.is_local else CLOCK_SLACK_NS
-    return target if target.change_ns >= attempt.transfer.first_attempt_ns - slack_ns else None
+    first_ns = attempt.transfer.first_attempt_ns
+    is_behind = attempt.now_ns() < first_ns  # it was put back, nobody knows how far
+    return target if is_behind or target.change_ns >= first_ns - _PUT_BACK_MAX_NS else None
 
 
 def _read(attempt: Attempt, place: Place, target: FileState) -> int | None:

@@ -16,6 +16,7 @@ from tests.fixtures.memorystore import MemoryStore
 BODY = os.urandom(5 * KIB)
 OTHER = os.urandom(5 * KIB)
 MODIFIED_NS = 1_600_000_000_123_456_789
+HOUR_NS = 3600 * 1_000_000_000
 
 
 def published(gate: Gate, store: MemoryStore) -> None:
@@ -81,16 +82,25 @@ def test_while_the_store_is_away_nobody_says_canceled(gate: Gate) -> None:
     assert "whether /base/data.bin is what was canceled" in outcome.message
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        withdrawal(first_attempt_ns=1 << 62),  # the target was not touched since
-        transfer(attempt=2, intent=Intent.WITHDRAW),  # all attempts before said how they ended
-    ],
-    ids=["old", "known"],
-)
-def test_the_store_is_asked_only_where_it_matters(gate: Gate, given: Transfer) -> None:
+@pytest.mark.parametrize("put_back_h", [0.2, 1, 26, 47, 100, 24 * 365 * 10])
+@pytest.mark.parametrize("passed_h", [0, 0.5, 27, 47.5])
+def test_a_clock_that_was_put_back_hides_nothing(gate: Gate, put_back_h: float, passed_h: float) -> None:
+    """First attempt by a clock that was ahead, publishing after it was put right, look when some time has passed."""
     store = MemoryStore()
     published(gate, store)
+    published_ns = gate.target.stat().st_ctime_ns
+    gate.clock = lambda: published_ns + int(passed_h * HOUR_NS)
+    outcome = gate.move(withdrawal(first_attempt_ns=published_ns + int(put_back_h * HOUR_NS)), store)
+    assert outcome.verdict is Verdict.COMPLETE
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["old", "known"])
+def test_the_store_is_asked_only_where_it_matters(gate: Gate, is_known: bool) -> None:
+    """The target was not touched for days when the first attempt began; or all attempts said how they ended."""
+    store = MemoryStore()
+    published(gate, store)
+    days_later_ns = gate.target.stat().st_ctime_ns + 49 * HOUR_NS
+    gate.clock = lambda: days_later_ns + 1
+    given = transfer(attempt=2, intent=Intent.WITHDRAW) if is_known else withdrawal(first_attempt_ns=days_later_ns)
     assert gate.move(given, store).verdict is Verdict.CANCELED
     assert store.calls == []
