@@ -14,11 +14,14 @@ from penstock.transfer.landing import keep, may_keep, remove_helpers, wanted
 from penstock.transfer.large_import import import_large
 from penstock.transfer.mtime import TIME_NOT_KEPT, of_object
 from penstock.transfer.ownership import OWNER_NOT_KEPT
-from penstock.transfer.place import Place
+from penstock.transfer.place import Fate, Place
 from penstock.transfer.policy import Decision, unwitnessed
 from penstock.transfer.small_import import import_small
 from penstock.transfer.steps import Pause, Steps
 from penstock.transfer.transfer import Lane, Outcome
+
+OVERTAKEN = "another file has taken its target's name since it was to be published"
+"""The note of an import of which only that is known."""
 
 
 def import_file(attempt: Attempt) -> Steps[Outcome]:
@@ -63,16 +66,21 @@ def check_import_names(attempt: Attempt) -> None:
 def finished_earlier(attempt: Attempt, place: Place) -> Outcome | None:
     """The outcome, if an earlier attempt published the file and died before it could say so.
 
-    Its partial file is gone and its journal promised the publishing: it is COMPLETE, whatever has become of the target since.
-    Raises TransferError.
+    Its journal promised the publishing, and that came true, whatever has become of the target since. A file that somebody else
+    has put there after the promise counts for that, and stays: it may have come after ours. Raises TransferError.
     """
     try:
         recorded = place.read_journal()
-        if recorded is None or recorded.publishing is None or not place.has_published(recorded):
+        if recorded is None or recorded.publishing is None:
+            return None
+        fate = place.fate(recorded)
+        if fate is Fate.OPEN:
             return None
         place.sync()
     except OSError as error:
         raise place.refusal(error) from error
+    if fate is Fate.OVERTAKEN:
+        attempt.add_note(OVERTAKEN)
     return _published(attempt, recorded.publishing)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from penstock import failpoints
 from penstock.transfer import crc64, posix, strangers
 from penstock.transfer.identity import Identity
+from penstock.transfer.posix import FileState
 
 FORMAT = 1
 _READ_MAX_BYTES = 16 << 20  # 10,000 parts take about 0.6 MB
@@ -51,16 +52,31 @@ class Publishing:
     compared: int  # 1: the store told a checksum and it was the same
     owner_kept: int = 1  # 0: another owner was asked for than it could be given
     time_kept: int = 1  # 0: the file system cannot hold that modification time
+    over_inode: int = 0  # what had the target's name then; 0: nothing
+    over_birth_ns: int = 0
+    over_change_ns: int = 0
+
+    def is_over(self, target: FileState) -> bool:
+        """Whether what has the target's name had it already when this was written: so nothing has taken it since."""
+        if target.inode != self.over_inode:
+            return False
+        if 0 in {self.over_birth_ns, target.birth_ns}:
+            return target.change_ns == self.over_change_ns
+        return target.birth_ns == self.over_birth_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What a journal says. `parts` maps part numbers to CRC-64 values. `partial`: None where an earlier version wrote it."""
+    """What a journal says. `parts` maps part numbers to CRC-64 values. `partial`: None where an earlier version wrote it.
+
+    `is_published`: what `publishing` promises was seen to come true.
+    """
 
     source: SourceIdentity | None = None
     partial: Identity | None = None
     parts: Mapping[int, int] = field(default_factory=dict)
     publishing: Publishing | None = None
+    is_published: bool = False
 
     @property
     def ours(self) -> Identity | None:
@@ -139,6 +155,10 @@ class Journal:
         self._sync(os.fsync)
         failpoints.passing("promised")
 
+    def record_published(self) -> None:
+        """The promise came true, durably. Not synced: after a power cut the target itself has to tell. Raises OSError."""
+        self._append({"published": True})
+
     def take_back(self) -> None:
         """The promise does not hold: the file that was to be published is gone. On stable storage on return. Raises OSError."""
         self._append({"publishing": None})
@@ -216,6 +236,7 @@ def parse(text: bytes) -> Recorded:
     source: SourceIdentity | None = None
     partial: Identity | None = None
     publishing: Publishing | None = None
+    is_published = False
     parts: dict[int, int] = {}
     for line in text.split(b"\n"):
         record = _sound(line)
@@ -227,12 +248,14 @@ def parse(text: bytes) -> Recorded:
                 source, partial = SourceIdentity(**record["source"]), None if told is None else Identity(**told)
             elif "publishing" in record:
                 promised = record["publishing"]
-                publishing = None if promised is None else Publishing(**promised)
+                publishing, is_published = None if promised is None else Publishing(**promised), False
+            elif "published" in record:
+                is_published = True
             elif "part" in record:
                 parts[int(record["part"])] = int(record["crc64"])
         except (TypeError, ValueError, KeyError):
             continue  # written by another version of Penstock
-    return Recorded(source=source, partial=partial, parts=parts, publishing=publishing)
+    return Recorded(source=source, partial=partial, parts=parts, publishing=publishing, is_published=is_published)
 
 
 def _opened(directory: int, name: bytes, flags: int) -> int | None:

@@ -6,6 +6,7 @@ Calls the store, the part pool and `place`. What an earlier attempt left is read
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from penstock.errors import (
     FailureCode,
@@ -244,6 +245,7 @@ class _LargeImport:
                 FailureCode.SOURCE_CHANGED, f"the partial file of /{attempt.transfer.path} was changed by somebody else",
                 waiting_helps=True,
             )  # fmt: skip
+        over = place.target()
         self._is_promised = True
         journal.record_publishing(
             Publishing(
@@ -254,6 +256,9 @@ class _LargeImport:
                 compared=int(self._info.crc64 is not None),
                 owner_kept=int(asked.is_given_to(sealed)),
                 time_kept=int(is_held(detail.modify_time_ns, sealed.modify_ns)),
+                over_inode=0 if over is None else over.inode,
+                over_birth_ns=0 if over is None else over.birth_ns,
+                over_change_ns=0 if over is None else over.change_ns,
             )
         )
         if not partial.is_named():
@@ -265,6 +270,8 @@ class _LargeImport:
             return attempt.skipped(detail, Guarantee.ATOMIC)
         self._is_published = True
         place.sync()
+        with suppress(OSError):  # the target tells it as well, as long as nobody touches it
+            journal.record_published()
         if not asked.is_given_to(sealed):
             attempt.add_note(ownership.OWNER_NOT_KEPT)
         if not is_held(detail.modify_time_ns, sealed.modify_ns):

@@ -9,6 +9,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from enum import Enum, auto
 from types import TracebackType
 from typing import Self
 
@@ -25,6 +26,14 @@ from penstock.transfer.shared_sync import Enrolled
 from penstock.transfer.transfer import Transfer
 
 _LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV})
+
+
+class Fate(Enum):
+    """What became of a promise to publish."""
+
+    OPEN = auto()  # not published
+    PUBLISHED = auto()
+    OVERTAKEN = auto()  # another file has taken the target's name since: nobody can tell whether ours had it in between
 
 
 class Place:
@@ -189,25 +198,35 @@ class Place:
             with closing(found[0]) as opened:
                 opened.take_back()
 
-    def has_published(self, recorded: Recorded) -> bool:
-        """Whether what the journal promised came true: the partial file has taken the target's name.
+    def fate(self, recorded: Recorded) -> Fate:
+        """What became of what the journal promised: that the partial file takes the target's name.
 
-        Its own name is gone then, whatever has become of the target since. Where another file has that name by now, ours may have
-        been lost with it: then the promise only counts if the target is that very file. Raises OSError, TransferError if
-        another mover holds the partial file.
+        The target being that very file proves it; so does a journal that says so, whatever has become of the target since. That
+        the partial file's name is gone, or another file's, proves nothing: somebody may have removed it. Raises OSError,
+        TransferError if another mover holds the partial file.
         """
-        ours, found = recorded.ours, look_or_none(self.directory, self.partial_name)
-        if found is None or ours is None:
-            return True
-        target = look_or_none(self.directory, self.name)
-        is_target = target is not None and ours.is_of(target)
-        if is_target and ours.is_of(found):  # by a hard link, and the other name was still to be removed
-            partial = self.reopen_partial(recorded)
-            if partial is not None:
-                partial.discard()
-        elif not is_target:
+        promised, ours = recorded.publishing, recorded.ours
+        if promised is None or ours is None:
+            return Fate.OPEN
+        found, target = look_or_none(self.directory, self.partial_name), look_or_none(self.directory, self.name)
+        is_there = found is not None and ours.is_of(found)
+        if target is not None and ours.is_of(target):
+            if is_there:  # by a hard link, and the other name was still to be removed
+                self._discard(recorded)
+            return Fate.PUBLISHED
+        if is_there:
+            return Fate.OPEN
+        if recorded.is_published:
+            return Fate.PUBLISHED
+        if found is not None:
             self.disown(ours, self._take_back)
-        return is_target
+            return Fate.OPEN
+        return Fate.OPEN if target is None or promised.is_over(target) else Fate.OVERTAKEN
+
+    def _discard(self, recorded: Recorded) -> None:
+        partial = self.reopen_partial(recorded)
+        if partial is not None:
+            partial.discard()
 
     def require_in_place(self) -> None:
         """The path must still lead to the directory that is held: it may have been moved or removed while bytes moved.

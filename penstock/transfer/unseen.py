@@ -27,9 +27,9 @@ puts it back by more (than a wrong time zone) has not caught up for as long as a
 def published_unseen(attempt: Attempt, place: Place) -> Outcome | None:
     """The outcome, if the target is this very object: its size, its time, its bytes.
 
-    Somebody else's copy of it cannot be told from ours, and need not be. A target that was not touched since days before the first
-    attempt is not ours: then nobody asks the store. Where the object is another one by now, or gone, nothing tells what came of an
-    earlier attempt: `attempt.doubt` says so. Raises StoreError, TransferError, FencedError.
+    Somebody else's copy of it cannot be told from ours, and need not be. A target that was not touched for days when the first
+    attempt began is not ours: then nobody asks the store. Where the object is another one by now, or gone, nothing tells what
+    came of an earlier attempt: `attempt.doubt` says so. Raises StoreError, TransferError, FencedError.
     """
     target = _touched(attempt, place) if attempt.transfer.begun else None
     if target is None:

@@ -98,11 +98,21 @@ def _withdraw_local(attempt: Attempt) -> Outcome:
             finished = finished_earlier(attempt, place)
             if finished is not None:
                 return finished
+            is_seen = _has_journal(place)
             remove_helpers(place)
-            finished = published_unseen(attempt, place)
+            finished = None if is_seen else published_unseen(attempt, place)
             if finished is not None:
                 return finished
     return replace(attempt.outcome(Verdict.CANCELED), tidy=may_come_back, message=attempt.doubt)
+
+
+def _has_journal(place: Place) -> bool:
+    """Whether a journal tells what became of the object, which was large when it was looked at last."""
+    try:
+        recorded = place.read_journal()
+    except OSError as error:
+        raise place.refusal(error) from error
+    return recorded is not None and recorded.source is not None
 
 
 def _opened(attempt: Attempt, held: ExitStack) -> tuple[Place | None, bool]:
@@ -171,7 +181,7 @@ def _remove_remote(attempt: Attempt) -> Outcome | None:
             return None
         if info is None:
             return None
-        if standing.is_sound(info):
+        if standing.is_sound(attempt, info):
             return _published(attempt, info)
         _remove_damaged(attempt, info)  # beneath it may be one more, of another try
     raise _damaged(attempt, attempt.transfer.key)
