@@ -60,11 +60,14 @@ class Attempt:
     jitter: Callable[[], float]
     meter: Meter
     checkpoint: Checkpoint | None
+    record: Checkpoint | None  # the last one there was, also when nothing is unfinished any more
     choices: TransferChoices
     stopped: StopReason | None = None
     note: str = ""
     has_sent: bool = False  # something that may have changed the store
-    has_begun: bool = False  # an import's helper files are kept for the next attempt, or it has its name, maybe not durably
+    has_begun: bool = (
+        False  # an import's helper files are kept for the next attempt, or it has its name, maybe not durably
+    )
     doubt: str = ""  # what nothing tells of an earlier attempt, if this one is to fail
     _stoppable: Store | None = None
     _withdraws: bool = False
@@ -255,7 +258,7 @@ class Attempt:
         """Make an export's record durable. Raises FencedError."""
         self.has_sent = True
         self.hooks.checkpoint(record)
-        self.checkpoint = record
+        self.checkpoint = self.record = record
 
     def add_note(self, words: str) -> None:
         """Say something about how the file was verified; once."""

@@ -88,7 +88,7 @@ def _finished_earlier(attempt: Attempt) -> Outcome | None:
     """The outcome, if an earlier attempt published the file before it went away: the object itself tells what it is of."""
     transfer = attempt.transfer
     info = _published_earlier(attempt)
-    if info is None or not standing.is_sound(info):
+    if info is None or not standing.is_sound(attempt, info):
         return None
     uploads.clear(attempt)
     detail = detail_of(info, info.crc64)

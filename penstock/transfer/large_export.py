@@ -7,7 +7,8 @@ again locally and compared before they are kept.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from penstock import failpoints
 from penstock.errors import (
@@ -20,7 +21,7 @@ from penstock.errors import (
 )
 from penstock.model import FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo, Part, PutResult
-from penstock.transfer import crc64, pagecache, standing, uploads, versioned
+from penstock.transfer import assembled, crc64, pagecache, standing, uploads, versioned
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.mtime import of_file
 from penstock.transfer.objects import checksum_text, head_or_none
@@ -110,6 +111,7 @@ class _LargeExport:
         """The object is our own: compare it with the file, which is read once more for that. None if it is another file's."""
         attempt = self._attempt
         if info.size_bytes != self._source.state.size_bytes:
+            standing.remove_damaged(attempt, info, self._source.state)
             return None
         plan = plan_export(info.size_bytes, attempt.limits.part_size_bytes, attempt.store.limits)
         attempt.run_parts(
@@ -193,6 +195,7 @@ class _LargeExport:
     def _complete(self, plan: Plan, record: Checkpoint, crc: int) -> Outcome | None:
         attempt = self._attempt
         parts = [self._parts[part.number] for part in plan.parts()]
+        self._expect(record, parts, crc)
         tries = 0
         self._create_only = standing.kept_now(attempt, self._create_only)  # the parts may have taken hours
         while True:
@@ -227,8 +230,15 @@ class _LargeExport:
                     return kept
             else:
                 failpoints.passing("upload.completed")
-                attempt.checkpoint = None
                 return self._verify(result, crc)
+
+    def _expect(self, record: Checkpoint, parts: Sequence[Part], crc: int) -> None:
+        """Make durable what the object has to be: who finds it after a death here has nothing else to judge it by."""
+        abilities = self._attempt.store.abilities
+        etag = assembled.etag_of(parts) if abilities.part_etag_is_md5 and not abilities.crc64 else ""
+        expected = replace(record, crc64=crc, etag=etag)
+        if expected != record:
+            self._attempt.save(expected)
 
     def _refused(self, error: PreconditionFailedError, tries: int) -> None:
         """Complete was refused for the `tries`-th time, and the key is free, or may be replaced by now. Raises TransferError."""
@@ -275,18 +285,21 @@ class _LargeExport:
         """Compare the whole object's checksum, and make room for a foreign version that came in between."""
         attempt, key = self._attempt, self._attempt.transfer.key
         told, version_id = result.crc64, result.version_id
+        is_sound = told in {None, crc}
         if told is None:
             info = head_or_none(attempt, key)
             if info is not None and standing.is_mine(attempt, info):
                 told, version_id = info.crc64, version_id or info.version_id
-        if told not in {None, crc}:
+                is_sound = standing.is_as_recorded(attempt, info)
+        attempt.checkpoint = None
+        if not is_sound:
             if version_id in {"", "null"}:
                 self._leaves_bad = True
                 return None
             versioned.remove(attempt, version_id)
             raise TransferError(
                 FailureCode.CHECKSUM_MISMATCH,
-                f"{key!r} was sent with crc64 {crc}, the store put together {told}; that version was deleted",
+                f"{key!r} was sent with crc64 {crc}, the store put other bytes together; that version was deleted",
                 waiting_helps=True,
             )
         return self._settled(version_id, told, crc)
@@ -314,8 +327,11 @@ class _LargeExport:
     # ------------------------------------------------------------------------------------------------------ describing
 
     def _holds(self, info: ObjectInfo, crc: int) -> bool:
-        state = self._source.state
-        return standing.holds(info, modify_ns=state.modify_ns, size_bytes=state.size_bytes, crc64=crc)
+        """Whether the object is of this very file, and whole, as far as store and record tell."""
+        state, record = self._source.state, self._attempt.record
+        if not standing.holds(info, modify_ns=state.modify_ns, size_bytes=state.size_bytes, crc64=crc):
+            return False
+        return record is None or record.crc64 != crc or standing.is_as_recorded(self._attempt, info)
 
     def _guarantee(self) -> Guarantee:
         return standing.guarantee(self._attempt, self._decision, self._create_only)

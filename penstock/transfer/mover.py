@@ -69,6 +69,7 @@ def steps(
         jitter=jitter,
         meter=Meter(sub_task_id=transfer.sub_task_id, attempt=transfer.attempt, now_ns=now_ns, tell=hooks.progress),
         checkpoint=transfer.checkpoint,
+        record=transfer.checkpoint,
         choices=choices,
     )
     try:

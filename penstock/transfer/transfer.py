@@ -33,7 +33,8 @@ class Checkpoint:
     """The durable record of an export's multipart upload: intent before Initiate, id before part 1.
 
     `intent_ns` is when the intent was recorded; `known_upload_ids` were unfinished on this key at that moment, so they are not
-    ours. `upload_id` is empty until the store has answered Initiate. `source_*` identify the file whose parts were sent.
+    ours. `upload_id` is empty until the store has answered Initiate. `source_*` identify the file whose parts were sent. `crc64`
+    and `etag` are what the object has to have, known before Complete; `etag` is empty where the store makes it in its own way.
     """
 
     key: str
@@ -45,6 +46,8 @@ class Checkpoint:
     source_modify_ns: int = 0
     source_change_ns: int = 0
     source_inode: int = 0
+    crc64: int | None = None
+    etag: str = ""
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -67,10 +67,12 @@ def test_a_large_file_is_an_upload_whose_intent_and_id_are_durable_first(gate: G
     seen: list[tuple[str, ...]] = []
     gate.hooks.on_checkpoint = lambda record: seen.append(tuple(call.verb for call in store.calls))
     check_complete(gate.move(export(), store), store)
-    assert seen == [("list_uploads",), ("list_uploads", "initiate")]
-    intent, begun = gate.hooks.checkpoints
+    before = ("list_uploads", "initiate")
+    assert seen == [before[:1], before, (*before, *("put_part",) * 6)]
+    intent, begun, expected = gate.hooks.checkpoints
     assert (intent.upload_id, begun.upload_id) == ("", "upload-000001")
     assert begun.source_size_bytes == len(CONTENT)
+    assert expected == replace(begun, crc64=crc64.update(CONTENT))
     assert len(store.calls_of("put_part")) == 6
     assert "penstock-crc64" not in store.calls_of("initiate")[0].metadata
     assert store.calls_of("complete")[0].precondition == Overwrite()
