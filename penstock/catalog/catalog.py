@@ -47,6 +47,7 @@ from penstock.catalog.verbs import (
     NewTask,
     Page,
     ProgressUpdate,
+    Room,
     Settlement,
     SubTaskQuery,
     TaskQuery,
@@ -320,6 +321,10 @@ class Catalog:
         Not synced: what waits is due by itself in the end.
         """
         return await self._work(lambda session: claims.wake(session, bucket, limit), _UNSYNCED_WORK)
+
+    async def wake_for_room(self, room: Room, *, limit: int) -> int:
+        """Make due what waits because there was no room, what is due first; how many, at most `limit`. Not synced, likewise."""
+        return await self._work(lambda session: claims.wake_for_room(session, room, limit), _UNSYNCED_WORK)
 
     async def canceling(self, owner: str) -> Sequence[tuple[str, int]]:
         """(sub_task_id, attempt) of what `owner` holds and should withdraw."""

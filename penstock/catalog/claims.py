@@ -14,11 +14,12 @@ from penstock.catalog import identifiers
 from penstock.catalog.counting import Tally
 from penstock.catalog.database import Row
 from penstock.catalog.session import Session
-from penstock.catalog.verbs import Claimed, ClaimLane, Claims, Demand, Explanation, Grant, Held
+from penstock.catalog.verbs import Claimed, ClaimLane, Claims, Demand, Explanation, Grant, Held, Room
 from penstock.errors import FailureCode
 from penstock.model import (
     Condition,
     ConflictPolicy,
+    Direction,
     FileDetail,
     SubTaskStatus,
     TaskAction,
@@ -249,6 +250,25 @@ def wake(session: Session, bucket: str, limit: int) -> int:
         now_ns=session.now_ns,
         silent=FailureCode.STORE_UNAVAILABLE,
         throttled=FailureCode.STORE_THROTTLED,
+        limit=limit,
+    )
+    if woken:
+        session.ring()
+    return woken
+
+
+def wake_for_room(session: Session, room: Room, limit: int) -> int:
+    """Make due, at most `limit` at a time, what waits because there was no room; how many."""
+    is_import = room.direction is Direction.IMPORT
+    woken = session.run(
+        "claims.wake_for_room",
+        file_system_id=room.name if is_import else "",
+        bucket="" if is_import else room.name,
+        batch=TaskAction.IMPORT if is_import else TaskAction.EXPORT,
+        stream=TaskAction.STREAM_IMPORT if is_import else TaskAction.STREAM_EXPORT,
+        now_ns=session.now_ns,
+        full=FailureCode.NO_SPACE,
+        read_only=FailureCode.READ_ONLY,
         limit=limit,
     )
     if woken:

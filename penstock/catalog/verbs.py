@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from penstock.model import Condition, ConflictPolicy, FileDetail, SubTaskStatus, TaskAction
+from penstock.model import Condition, ConflictPolicy, Direction, FileDetail, SubTaskStatus, TaskAction
 
 Item = TypeVar("Item")
 
@@ -311,6 +311,13 @@ class Explanation:
     attempt: int
     error_code: str
     error_message: str
+
+
+class Room(NamedTuple):
+    """Where files of one direction have to find room: a file system's id for IMPORT, a bucket's name for EXPORT."""
+
+    direction: Direction
+    name: str
 
 
 class Health(StrEnum):

@@ -27,6 +27,7 @@ from penstock.engine.recorder import Recorder
 from penstock.engine.rooms import Rooms
 from penstock.engine.runner import Runner
 from penstock.engine.settler import Settler
+from penstock.engine.spaces import Spaces
 from penstock.engine.tags import TagWatch
 from penstock.engine.transitions import Transitions
 from penstock.model import Bucket, Registry
@@ -76,6 +77,7 @@ class Engine:
         self.tags = self._made_tags()
         self.recorder = self._made_recorder()
         self.outages = Outages(catalog=catalog, options=options.retry, now_ns=now_ns, wake=self._bells["outages"].ring)
+        self.spaces = Spaces(catalog=catalog, options=options.retry, now_ns=now_ns, wake=self._bells["spaces"].ring)
         self.settler = self._made_settler()
         self.runner = self._made_runner()
         self.canceler = Canceler(
@@ -97,7 +99,9 @@ class Engine:
         """Take up what an earlier service left unfinished, then bring movers up. Raises HomeInUseError, CatalogError."""
         async with self._executor.vacated():
             taken_up = await self._catalog.rescue_all()
-        self.outages.begin(self._registry().buckets)
+        registry = self._registry()
+        self.outages.begin(registry.buckets)
+        self.spaces.begin(registry.file_systems, registry.buckets)
         telemetry.event("engine.started", taken_up=taken_up)
         await self._executor.start(self.settler, places_of(self._registry()))
 
@@ -178,6 +182,7 @@ class Engine:
             rooms=self.rooms,
             recorder=self.recorder,
             outages=self.outages,
+            spaces=self.spaces,
             options=self._options.retry,
             now_ns=self._now_ns,
             jitter=self._jitter,
@@ -208,6 +213,7 @@ class Engine:
             "checkpoints": self.recorder.checkpoint_step,
             "canceler": self.canceler.step,
             "outages": self.outages.step,
+            "spaces": self.spaces.step,
             "keeper": self.keeper.step,
             "transitions": self.transitions.step,
         }

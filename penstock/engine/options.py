@@ -22,7 +22,8 @@ class RetryOptions:
     unregistered_wait_max_s: float = 300.0  # between looks whether a bucket or file system is registered again
     canceling_wait_max_s: float = 15.0  # a cancel whose store is away is tried again soon after it is back
     outage_after_s: float = 5.0  # a bucket that has answered nothing for so long, while files wait for it, is away
-    scout_every_s: float = 10.0  # one file looks so often whether it is back
+    scout_every_s: float = 10.0  # one file looks so often whether it is back, or whether there is room again
+    room_look_max_s: float = 60.0  # the latter more and more seldom, up to this
     tidy_wait_s: float = 60.0  # at least, between attempts to remove a journal; given up after `deadline_s`
     retry_after_max_s: float = 3600.0  # a store's own wish is followed this far
     cleanups_max: int = 16  # attempts to leave nothing behind, after the last attempt to move

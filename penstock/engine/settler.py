@@ -27,6 +27,7 @@ from penstock.engine.outages import STORE_OUTAGES, Outages
 from penstock.engine.recorder import Recorder
 from penstock.engine.rooms import Rooms
 from penstock.engine.settling import Chance, Ending, completed, mover_died, refused, returned, settlement_of
+from penstock.engine.spaces import NO_ROOM, Spaces
 from penstock.errors import FailureCode
 from penstock.model import SubTaskStatus
 from penstock.telemetry import meters
@@ -65,6 +66,7 @@ class Settler:
         rooms: Rooms,
         recorder: Recorder,
         outages: Outages,
+        spaces: Spaces,
         options: RetryOptions,
         now_ns: Callable[[], int],
         jitter: Callable[[], float],
@@ -78,6 +80,7 @@ class Settler:
         self._rooms = rooms
         self._recorder = recorder
         self._outages = outages
+        self._spaces = spaces
         self._options = options
         self._now_ns = now_ns
         self._jitter = jitter
@@ -185,6 +188,8 @@ class Settler:
         if outcome.verdict is Verdict.COMPLETE:  # nearly all: no dice are thrown, and nothing else is looked at
             self._pending.append(completed(outcome))
             self._moved_of(flight).files += 1
+            if self._spaces.are_full:
+                self._spaces.moved(flight.order.transfer)
             return 1
         chance = Chance(now_ns=now_ns, jitter=self._jitter())
         settlement = settlement_of(outcome, _ending(flight), self._options, chance)
@@ -192,6 +197,8 @@ class Settler:
         if outcome.verdict is Verdict.RETRY and outcome.code in STORE_OUTAGES:
             due_ns = self._outages.missed(bucket, settlement.due_ns, outcome.retry_after_s)
             settlement = replace(settlement, due_ns=due_ns)
+        if outcome.verdict is Verdict.RETRY and outcome.code in NO_ROOM:
+            self._spaces.missed(flight.order.transfer)
         self._pending.append(settlement)
         if outcome.code in BUCKET_TROUBLES:
             self._bucket_trouble(bucket)

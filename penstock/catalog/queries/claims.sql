@@ -73,6 +73,16 @@ UPDATE sub_tasks
                      AND data_flow_number + 0 IN (SELECT number FROM data_flows WHERE bucket = :bucket)
                    LIMIT :limit {skip_locked});
 
+-- wake_for_room: what waits for a time because there was no room; why is told on, for it may be so still
+UPDATE sub_tasks SET due_ns = :now_ns
+ WHERE number IN (SELECT number FROM sub_tasks  -- the sums: so that only what waits is gone through, the first due first
+                   WHERE queue <> '' AND due_ns > 0 AND due_ns > :now_ns AND error_code IN (:full, :read_only)
+                     AND data_flow_number + 0 IN (SELECT number FROM data_flows
+                                                   WHERE file_system_id = :file_system_id OR bucket = :bucket)
+                     AND EXISTS (SELECT 1 FROM tasks
+                                  WHERE tasks.number = sub_tasks.task_number AND tasks.action IN (:batch, :stream))
+                   ORDER BY due_ns LIMIT :limit {skip_locked});
+
 -- promise: a lease, or a longer one
 INSERT INTO leases (owner, until_ns) VALUES (:owner, :until_ns)
 ON CONFLICT (owner) DO UPDATE SET until_ns = excluded.until_ns;

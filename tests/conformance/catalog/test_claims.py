@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from penstock.catalog import claims
-from penstock.catalog.verbs import ClaimLane, Demand, Health, Settling
+from penstock.catalog.verbs import ClaimLane, Demand, Health, Room, Settling
 from penstock.errors import FailureCode, InvalidStateError
-from penstock.model import SubTaskStatus
+from penstock.model import Direction, SubTaskStatus, TaskAction
 from tests.fixtures.ledger import FS, SECOND_NS, Book, settlement
 
 pytestmark = pytest.mark.anyio
@@ -392,6 +392,38 @@ async def test_what_waits_for_a_bucket_is_woken_when_it_answers_and_nothing_else
     assert set(woken) == {ids["silent"], ids["slow"], ids["canceled"]}
     assert {row.error_code for row in woken.values() if row.status is SubTaskStatus.RUNNING} == {""}
     assert woken[ids["canceled"]].error_message == "no answer"
+    assert await claimed_ids(book, beside) == []
+
+
+async def test_what_waits_for_room_is_tried_a_little_at_a_time_the_first_due_first(book: Book) -> None:
+    """Where it is to go, and nowhere else; why it waits is told on."""
+    flow, other = await book.flow("/data/", "bucket"), await book.flow("/other/", "elsewhere")
+    into, out, beside = (
+        await book.stream(flow),
+        await book.stream(flow, TaskAction.STREAM_EXPORT),
+        await book.stream(other, TaskAction.STREAM_EXPORT),
+    )
+    codes = {"late": "NoSpace", "soon": "ReadOnlyFileSystem", "bad": "ChecksumMismatch"}
+    ids = {name: await book.file(flow, into, name) for name in codes}
+    ids |= {"out": await book.file(flow, out, "out"), "beside": await book.file(other, beside, "beside")}
+    rows = [row for task in (into, out, beside) for row in await book.claim(task)]
+    named = {sub_task: name for name, sub_task in ids.items()}
+    for row in rows:
+        name = named[row.sub_task.sub_task_id]
+        told = {"error_code": codes.get(name, "NoSpace"), "error_message": "full"}
+        due_ns = book.clock.ns + (900 if name == "late" else 600) * SECOND_NS
+        await book.catalog.settle([settlement(row, Settling.WAITING, due_ns=due_ns, **told)])
+
+    inward = Room(direction=Direction.IMPORT, name=FS)
+    assert await book.catalog.wake_for_room(inward, limit=1) == 1
+    (woken,) = await book.claim(into)
+    assert (woken.sub_task.sub_task_id, woken.sub_task.error_message) == (ids["soon"], "full")
+    assert await book.catalog.wake_for_room(inward, limit=5) == 1
+    assert await claimed_ids(book, into) == [ids["late"]]
+    assert await book.catalog.wake_for_room(inward, limit=5) == 0
+    assert await book.catalog.wake_for_room(Room(direction=Direction.IMPORT, name="another"), limit=5) == 0
+    assert await book.catalog.wake_for_room(Room(direction=Direction.EXPORT, name="bucket"), limit=5) == 1
+    assert await claimed_ids(book, out) == [ids["out"]]
     assert await claimed_ids(book, beside) == []
 
 

@@ -1,0 +1,111 @@
+"""Does what waits for room go on soon after there is, and is a full place left in peace until then?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from penstock.engine.loops import FOREVER_S
+from penstock.engine.options import RetryOptions
+from penstock.errors import FailureCode
+from penstock.model import TaskAction
+from penstock.transfer.transfer import Verdict
+from tests.unit.engine.conftest import Rig
+
+pytestmark = pytest.mark.anyio
+OPTIONS = RetryOptions()
+FULL: dict[str, Any] = {"code": FailureCode.NO_SPACE, "message": "full"}
+
+
+def under_way(rig: Rig) -> list[str]:
+    return [sub_task for held in rig.executor.held.values() for sub_task, _ in held]
+
+
+async def end(rig: Rig, ids: list[str], verdict: Verdict = Verdict.RETRY, **more: Any) -> None:
+    for sub_task in ids:
+        rig.executor.say(sub_task, verdict, **more)
+    await rig.turn()
+
+
+async def look(rig: Rig, after_s: float) -> list[str]:
+    """What is under way once the place has been looked at; the clock goes on."""
+    await rig.pass_s(after_s)
+    await rig.engine.spaces.step()
+    await rig.turn()
+    return under_way(rig)
+
+
+async def stood_for_long(rig: Rig, number: int, action: TaskAction = TaskAction.STREAM_IMPORT) -> list[str]:
+    """So many files that wait for minutes each, since there is no room."""
+    flow = await rig.book.flow()
+    task = await rig.book.stream(flow, action)
+    ids = [await rig.book.file(flow, task, f"{each}") for each in range(number)]
+    await rig.turn()
+    for _ in range(8):
+        await end(rig, under_way(rig), **FULL)
+        await rig.pass_s(2000)
+    await end(rig, under_way(rig), **FULL)
+    assert under_way(rig) == []
+    await rig.engine.spaces.step()  # the looks that were due meanwhile
+    await rig.turn()
+    await end(rig, under_way(rig), **FULL)
+    return ids
+
+
+@pytest.mark.parametrize("action", [TaskAction.STREAM_IMPORT, TaskAction.STREAM_EXPORT])
+async def test_one_is_tried_at_a_time_and_each_in_its_turn_while_there_is_no_room(rig: Rig, action: TaskAction) -> None:
+    ids = await stood_for_long(rig, 3, action)
+    tried: list[str] = []
+    for _ in range(6):
+        found = await look(rig, OPTIONS.room_look_max_s)
+        assert len(found) == 1
+        tried += found
+        await end(rig, found, **FULL)
+    assert sorted(tried[:3]) == sorted(ids)
+    assert tried[3:] == tried[:3]
+    assert (await rig.row(ids[0])).error_code == "NoSpace"
+
+
+async def test_looks_become_more_seldom_up_to_a_minute_and_end_with_what_waits(rig: Rig) -> None:
+    (only,) = await stood_for_long(rig, 1)
+    for _ in range(4):
+        found = await look(rig, OPTIONS.room_look_max_s)
+        await end(rig, found, **FULL)
+    await rig.engine.spaces.step()
+    assert await rig.engine.spaces.step() <= OPTIONS.room_look_max_s
+    assert await look(rig, OPTIONS.room_look_max_s / 2) == []
+    assert await look(rig, OPTIONS.room_look_max_s / 2) == [only]
+    await end(rig, [only], Verdict.COMPLETE)
+    assert await look(rig, OPTIONS.room_look_max_s) == []
+    assert await rig.engine.spaces.step() == FOREVER_S
+    assert not rig.engine.spaces.are_full
+
+
+async def test_once_files_arrive_there_are_more_each_time_until_one_is_refused(rig: Rig) -> None:
+    await stood_for_long(rig, 40)
+    counts = []
+    found = await look(rig, OPTIONS.room_look_max_s)
+    for _ in range(5):
+        counts.append(len(found))
+        await end(rig, found, Verdict.COMPLETE)
+        found = await look(rig, OPTIONS.scout_every_s)
+    assert counts == [1, 2, 4, 8, 16]
+    assert len(found) == 9
+    await end(rig, found[1:], Verdict.COMPLETE)
+    await end(rig, found[:1], **FULL)
+    assert await look(rig, OPTIONS.room_look_max_s) == found[:1]
+
+
+async def test_a_file_that_takes_long_lets_only_one_more_be_tried_at_a_time(rig: Rig) -> None:
+    await stood_for_long(rig, 5)
+    assert len(await look(rig, OPTIONS.room_look_max_s)) == 1
+    assert len(await look(rig, OPTIONS.room_look_max_s)) == 2
+
+
+async def test_a_new_service_looks_at_all_places(rig: Rig) -> None:
+    ids = await stood_for_long(rig, 2)
+    await rig.restart()
+    found = await look(rig, 0)
+    assert len(found) == 1
+    assert set(found) < set(ids)
