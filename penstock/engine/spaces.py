@@ -70,10 +70,15 @@ class Spaces:
         place.is_refused = True
 
     def moved(self, transfer: Transfer) -> None:
-        """A file arrived."""
+        """A file arrived: if none was refused since the last look, the next one is soon."""
         place = self._places.get(_room_of(transfer))
-        if place is not None:
-            place.has_moved = True
+        if place is None or place.has_moved:
+            return
+        place.has_moved = True
+        soon_ns = self._now_ns() + to_ns(self._options.scout_every_s)
+        if not place.is_refused and soon_ns < place.due_ns:
+            place.due_ns = soon_ns
+            self._wake()
 
     async def step(self) -> float:
         """Make due some of what waits for room; returns how long nothing has to be done."""

@@ -65,9 +65,7 @@ class Attempt:
     stopped: StopReason | None = None
     note: str = ""
     has_sent: bool = False  # something that may have changed the store
-    has_begun: bool = (
-        False  # an import's helper files are kept for the next attempt, or it has its name, maybe not durably
-    )
+    has_begun: bool = False  # helper files of an import are kept for the next attempt, or it may have got its name
     doubt: str = ""  # what nothing tells of an earlier attempt, if this one is to fail
     _stoppable: Store | None = None
     _withdraws: bool = False

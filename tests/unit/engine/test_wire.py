@@ -34,7 +34,15 @@ from penstock.transfer.transfer import (
 )
 from tests.fixtures.gate import transfer
 
-CHECKPOINT = Checkpoint(key="k", intent_ns=1 << 62, known_upload_ids=("a", "ü"), upload_id="u", source_modify_ns=-5)
+CHECKPOINT = Checkpoint(
+    key="k",
+    intent_ns=1 << 62,
+    known_upload_ids=("a", "ü"),
+    upload_id="u",
+    source_modify_ns=-5,
+    crc64=(1 << 64) - 1,
+    etag="0a-2",
+)
 DETAIL = FileDetail(modify_time_ns=-1, size_bytes=1 << 50, checksum="crc64:1")
 OUTCOME = Outcome(
     sub_task_id="s",
