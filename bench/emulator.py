@@ -102,8 +102,13 @@ def main(words: list[str]) -> int:
                 connection=_connected(emulator.endpoint),
                 headers_of=lambda method, key: signed(emulator, method, bucket, key),
             )
+            scope = f"{moto.access_key_id}/20260101/{moto.region}/s3/aws4_request"
+            claimed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
             theirs = Server(
-                name="moto", bucket=moto.make_bucket(), connection=_connected(moto.endpoint), headers_of=lambda *_: {}
+                name="moto",
+                bucket=moto.make_bucket(),
+                connection=_connected(moto.endpoint),
+                headers_of=lambda *_: claimed,  # it looks whether there is one, and no further
             )
             rows = contest([ours, theirs], asked.rounds)
         finally:

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from penstock.emulator import routes
-from penstock.emulator.operations.acl import admit_stranger
+from penstock.emulator.operations.strangers import admit_stranger
 from penstock.emulator.protocol import names, signature
 from penstock.emulator.protocol.answer import Answer, refusal
 from penstock.emulator.protocol.call import Body, Call
@@ -169,11 +169,12 @@ def _resource(raw_path: bytes, host: str, domain: str | None) -> tuple[str, byte
     name = host.rsplit(":", 1)[0].lower() if not host.endswith("]") else host
     if domain and name.endswith(f".{domain.lower()}"):
         return name.removesuffix(f".{domain.lower()}"), path
-    known = _SERVICE_HOST.match(name)
+    alone = domain is not None and name == domain.lower()
+    known = None if alone else _SERVICE_HOST.match(name)
     if known and known.group("bucket"):
         return known.group("bucket"), path
     raw_bucket, _, key = path.partition(b"/")
-    if raw_bucket and (name == domain or (known and name != "localhost")):
+    if raw_bucket and (alone or (known and name != "localhost")):
         raise OssFault(403, "SecondLevelDomainForbidden", "Name the bucket in the host, not in the path.")
     bucket = raw_bucket.decode("utf-8", "replace")
     if bucket:

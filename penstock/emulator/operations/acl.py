@@ -1,4 +1,4 @@
-"""Who may come in unsigned: the ACLs of buckets and objects, and the two operations on an object's. Calls the ledger only."""
+"""ACLs: what requests name, and the two operations on an object's. Calls the ledger only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from penstock.emulator.operations.selection import select_version, version_heade
 from penstock.emulator.protocol.answer import Answer, document
 from penstock.emulator.protocol.call import Call
 from penstock.emulator.protocol.documents import Element
-from penstock.emulator.protocol.errors import OssFault, invalid_argument
+from penstock.emulator.protocol.errors import invalid_argument
 from penstock.emulator.service import Service
 from penstock.emulator.storage import versions
 from penstock.emulator.storage.buckets import Bucket
@@ -21,7 +21,6 @@ from penstock.emulator.storage.versions import Version
 PRIVATE, READ, WRITE = "private", "public-read", "public-read-write"
 BUCKET_ACLS = (PRIVATE, READ, WRITE)
 OBJECT_ACLS = (DEFAULT_ACL, *BUCKET_ACLS)
-_READING = frozenset({"GET", "HEAD"})
 
 
 def asked_bucket_acl(call: Call) -> str | None:
@@ -39,38 +38,6 @@ def _asked(call: Call, header: str, known: tuple[str, ...]) -> str | None:
     if asked is not None and asked not in known:
         raise invalid_argument("There is no such access control list.", name=header, value=asked)
     return asked
-
-
-async def admit_stranger(service: Service, call: Call) -> None:
-    """Let an unsigned request through where the object's ACL, or else the bucket's, allows it; objects only.
-
-    Raises OssFault 403 AccessDenied, 404 NoSuchBucket, 400 InvalidRequest (response-* needs a signature).
-    """
-    if not call.bucket:
-        raise OssFault(403, "AccessDenied", "Only signed requests may do that here.")
-    needed = {READ, WRITE} if call.method in _READING and not call.query.keys() & _OWNERS else {WRITE}
-    acl = await service.ledger.read(lambda database: _acl_in_force(service, call, database))
-    if not call.key or acl not in needed or call.query.keys() & _OWNERS:
-        raise OssFault(403, "AccessDenied", "Only signed requests may do that here.")
-    if any(name.startswith("response-") for name in call.query):
-        raise OssFault(400, "InvalidRequest", "response-* parameters are for signed requests.")
-
-
-# Only the owner changes or reads these, whatever the ACL says.
-_OWNERS = frozenset({"acl", "tagging", "restore"})
-
-
-def _acl_in_force(service: Service, call: Call, database: sqlite3.Connection) -> str:
-    bucket = service.require(call, database)
-    named = call.query.get("versionId")
-    found: Version | None = None
-    if call.key:
-        found = (
-            versions.newest(database, bucket, call.key)
-            if named is None
-            else versions.by_id(database, bucket, call.key, named)
-        )
-    return bucket.acl if found is None or found.traits.acl == DEFAULT_ACL else found.traits.acl
 
 
 async def get_object_acl(service: Service, call: Call) -> Answer:

@@ -71,6 +71,7 @@ async def copy_object(service: Service, call: Call) -> Answer:
         if source.content is not None:
             contents.join(transaction, content, [source.content])
         headers = dict(replacement if directive == "REPLACE" else source.headers)
+        headers |= metadata.encryption_of(replacement)
         headers[metadata.STORAGE_CLASS] = replacement.get(metadata.STORAGE_CLASS, bucket.storage)
         draft = Draft(
             kind=source.kind,

@@ -150,7 +150,7 @@ async def complete(service: Service, call: Call) -> Answer:
     encoding = Encoding.of(call.parameter("encoding-type"))
     forbid = call.flag("x-oss-forbid-overwrite")
     listed = _listed(call, await read_document(call, COMPLETE_MAX_BYTES))
-    asked_acl, md5 = asked_object_acl(call), await _whole_md5(service, call)
+    asked_acl, digested = asked_object_acl(call), await _digest_in_sequence(service, call)
     content, token, now_ns = service.new_token(), service.new_token(), service.clock()
 
     def commit(transaction: Transaction) -> tuple[Bucket, Draft, str]:
@@ -159,7 +159,9 @@ async def complete(service: Service, call: Call) -> Answer:
         chosen = _chosen(call, uploads.parts(transaction.database, upload), listed)
         if forbid:
             versions.refuse_overwrite(transaction.database, bucket, call.key)
-        contents.join(transaction, content, [part.content for part in chosen])
+        pieces = [part.content for part in chosen]
+        contents.join(transaction, content, pieces)
+        md5 = digested.md5 if digested.pieces == pieces else ""
         draft = Draft(
             kind="Multipart",
             size_bytes=sum(part.size_bytes for part in chosen),
@@ -193,28 +195,32 @@ async def complete(service: Service, call: Call) -> Answer:
     return callback.refused(call, document(root, headers=headers))
 
 
-async def _whole_md5(service: Service, call: Call) -> str:
-    """Base64 of the MD5 of a sequential upload's parts, which none can join then; empty for any other upload."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Digested:
+    """The MD5 of parts put together, in base64; nothing is known of other parts, or of these when one was sent again."""
 
-    def look(database: sqlite3.Connection) -> list[Segment]:
+    pieces: list[str]
+    md5: str
+
+
+async def _digest_in_sequence(service: Service, call: Call) -> _Digested:
+    """Read a sequential upload's parts once more: their object tells its MD5, which ETags cannot give. Of others: nothing."""
+
+    def look(database: sqlite3.Connection) -> tuple[list[str], list[Segment]]:
         upload = require_upload(service, call, database)
-        if not upload.traits.sequential:
-            return []
-        parts = uploads.parts(database, upload)
-        return [segment for part in parts for segment in contents.segments(database, part.content)]
+        pieces = [part.content for part in uploads.parts(database, upload)] if upload.traits.sequential else []
+        return pieces, [segment for piece in pieces for segment in contents.segments(database, piece)]
 
     ticket = service.vault.begin_reading()
     try:
-        segments = await service.ledger.read(look)
-        if not segments:
-            return ""
+        pieces, segments = await service.ledger.read(look)
         digest = hashlib.md5(usedforsecurity=False)
         whole = Span(offset_bytes=0, length_bytes=sum(segment.size_bytes for segment in segments), partial=False)
         async for block in read_span(service, segments, whole):
             digest.update(block)
     finally:
         service.vault.end_reading(ticket)
-    return base64.b64encode(digest.digest()).decode("ascii")
+    return _Digested(pieces=pieces, md5=base64.b64encode(digest.digest()).decode("ascii"))
 
 
 def _listed(call: Call, body: bytes) -> list[_Listed] | None:

@@ -23,10 +23,12 @@ def failure(caught: pytest.ExceptionInfo[Any]) -> tuple[int, str]:
     return cause.status_code, cause.code
 
 
-def unsigned(server: EmulatorServer, method: str, path: str, body: bytes | None = None) -> Reply:
+def unsigned(
+    server: EmulatorServer, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+) -> Reply:
     connection = connect(server)
     try:
-        connection.request(method, path, body=body)
+        connection.request(method, path, body=body, headers=headers or {})
         return read(connection)
     finally:
         connection.close()
@@ -69,6 +71,25 @@ def test_no_acl_lets_strangers_list_or_change_rights(emulator: EmulatorServer, c
         assert (reply.status, reply.code) == (403, "AccessDenied"), (method, path)
     assert unsigned(emulator, "GET", f"/{bucket}/k?response-content-type=text/html").code == "InvalidRequest"
     assert unsigned(emulator, "GET", "/no-such-bucket-here/k").code == "NoSuchBucket"
+
+
+def test_strangers_read_nothing_private_by_a_detour(emulator: EmulatorServer, client: oss.Client, bucket: str) -> None:
+    client.put_bucket_acl(oss.PutBucketAclRequest(bucket=bucket, acl="public-read-write"))
+    client.put_object(oss.PutObjectRequest(bucket=bucket, key="private", body=b"x", acl="private"))
+    client.put_object(oss.PutObjectRequest(bucket=bucket, key="open", body=b"y"))
+    for name in ("private", "open"):
+        target = {"x-oss-symlink-target": name}
+        assert unsigned(emulator, "PUT", f"/{bucket}/to-{name}?symlink", b"", target).status == 200
+    assert unsigned(emulator, "GET", f"/{bucket}/to-open").body == b"y"
+    source, rights = {"x-oss-copy-source": f"/{bucket}/private"}, {"x-oss-object-acl": "public-read"}
+    for reply in (
+        unsigned(emulator, "GET", f"/{bucket}/to-private"),
+        unsigned(emulator, "HEAD", f"/{bucket}/to-private"),
+        unsigned(emulator, "PUT", f"/{bucket}/copied", b"", source),
+        unsigned(emulator, "PUT", f"/{bucket}/mine", b"z", rights),
+        unsigned(emulator, "DELETE", f"/{bucket}/private"),
+    ):
+        assert (reply.status, reply.code) == (403, "AccessDenied")
 
 
 def test_an_acl_changes_without_a_new_version(emulator: EmulatorServer, client: oss.Client) -> None:
