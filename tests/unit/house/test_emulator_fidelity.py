@@ -42,7 +42,9 @@ def test_of_some_modules_only_named_tests_count() -> None:
 
 def test_the_page_is_written_between_its_marks() -> None:
     found = run_with("test_object", {EXCUSED: FAILED})
-    page = written(f"before {BEGIN} what was there {END} after", [found], {"test_sign": 99, "test_object": 1, "test_image": 7})
+    page = written(
+        f"before {BEGIN} what was there {END} after", [found], {"test_sign": 99, "test_object": 1, "test_image": 7}
+    )
     assert page.startswith("before ")
     assert page.endswith(" after")
     assert "what was there" not in page
