@@ -15,11 +15,13 @@ from tests.faults.matrix.file import OLDER, File
 from tests.faults.matrix.world import PATIENCE_S, World
 from tests.fixtures.waiting import wait_until
 
+pytestmark = pytest.mark.xdist_group("published-world")  # else each worker would make one
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A served HOME that is killed again and again."""
-    made = World(tmp_path_factory.mktemp("published"))
+    made = World(tmp_path_factory.mktemp("published"), movers=1)
     try:
         yield made
     finally:

@@ -50,6 +50,12 @@ ENDING_BADLY = (
 )
 """While something is cleaned up."""
 
+MEANWHILE = (
+    case(Way.EXPORT_BARRED, "upload.completed", alone=True, terms=SKIP),
+    case(Way.IMPORT_RECALLED, "renamed"),
+)
+"""It is published, and before anybody says so something happens. The matrix tries more of it."""
+
 UNCLAIMED: tuple[Point, ...] = ("ledger.committed", "claim")
 """Where, the first time, a file that came beside another one is created and committed, but not claimed yet."""
 

@@ -67,7 +67,7 @@ class Counted:
         self._bar = bar_of(root)
 
     async def __call__(self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Any) -> None:
-        received = sent = 0
+        received = sent = status = 0
         damages = self._damages(scope)
         code = self._barred()
 
@@ -82,8 +82,9 @@ class Counted:
             return message
 
         async def sending(message: Message) -> None:
-            nonlocal sent
-            sent += len(message.get("body", b""))
+            nonlocal sent, status
+            status = message.get("status", status)
+            sent += len(message.get("body", b"")) if status < 400 else 0  # a refusal's words are no bytes of the object
             await send(message)
 
         try:

@@ -11,7 +11,7 @@ import pytest
 from penstock.failpoints import POINTS
 from tests.faults.matrix import sites
 from tests.faults.matrix.cases import Case, is_worth_it
-from tests.faults.matrix.chosen import ALL_PLACES, CREATED_ONLY, ENDING_BADLY, PUBLISHED, TWICE, WORST
+from tests.faults.matrix.chosen import ALL_PLACES, CREATED_ONLY, ENDING_BADLY, MEANWHILE, PUBLISHED, TWICE, WORST
 from tests.faults.matrix.trial import Trial, tried
 from tests.faults.matrix.world import World
 from tests.faults.matrix.worlds import Worlds
@@ -19,7 +19,7 @@ from tests.faults.matrix.worlds import Worlds
 
 @pytest.fixture(scope="session")
 def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
-    made = Worlds(lambda: World(tmp_path_factory.mktemp("matrix")))
+    made = Worlds(lambda: World(tmp_path_factory.mktemp("matrix"), movers=1))  # `make kill-matrix` has two
     yield made
     made.end()
 
@@ -35,6 +35,12 @@ def test_killed_there_nothing_is_lost_or_left(worlds: Worlds, case: Case) -> Non
 
 @pytest.mark.parametrize("case", ENDING_BADLY, ids=str)
 def test_killed_while_it_is_cleaned_up_nothing_is_left(worlds: Worlds, case: Case) -> None:
+    with worlds.use() as world:
+        Trial(world, case.way, case.terms).run(case)
+
+
+@pytest.mark.parametrize("case", MEANWHILE, ids=str)
+def test_killed_when_it_was_published_it_is_complete_whatever_happened_meanwhile(worlds: Worlds, case: Case) -> None:
     with worlds.use() as world:
         Trial(world, case.way, case.terms).run(case)
 

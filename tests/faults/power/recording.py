@@ -27,6 +27,7 @@ from penstock.client import Client, ClientOptions
 from penstock.errors import ApiRefusedError
 from penstock.failpoints import Point
 from penstock.settings.home import Home
+from penstock.settings.writing import change_settings
 from penstock.stores.credentials import load_credentials
 from tests.faults.matrix.smallservice import KIB, LARGE_BYTES, LIMITS, MIDDLING_BYTES, SMALL_BYTES
 from tests.faults.matrix.world import Traps
@@ -66,6 +67,11 @@ class Way(StrEnum):
     def is_import(self) -> bool:
         """Whether files come in."""
         return not self.value.endswith(("export", "export-small", "export-large"))
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is one file: no second mover has any part in it."""
+        return self.value.endswith("-large") or self.is_canceled
 
     @property
     def is_canceled(self) -> bool:
@@ -192,6 +198,8 @@ def record(way: Way, directory: Path) -> Recording:
     home.parent.mkdir(parents=True)
     init = init_home(home)
     work = _Work(way, home, init, Traps(directory / "traps"))
+    if way.is_alone:  # below strace processes come up slowly
+        change_settings(Home(path=home), lambda settings: settings.update(movers=1))
     work.make_tree()
     is_failing = way is Way.SYNC_FAILS
     if is_failing:  # so that nothing but the catalog's writer syncs that often below strace

@@ -5,6 +5,7 @@ The transfer alone, without catalog and service: all disks are tried, whether th
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -99,14 +100,16 @@ def test_the_word_of_the_next_attempt_is_true(tmp_path: Path, kind: str, ending:
     """Whether the file went through, could not be renamed at first, or was canceled in its midst."""
     count, store = 0, victim.a_bucket(kind)
     for state, states in disks(kind, ending, tmp_path):
+        disk = states.disk(state)
         for intent in (Intent.MOVE, Intent.WITHDRAW):
             count += 1
             place = tmp_path / "disks" / f"{count}"
-            states.disk(state).write(place)
+            disk.write(place)
             try:
                 judge(kind, place, store, intent)
             except AssertionError as error:
                 error.add_note(f"{intent} after {state}; missing: {states.lost(state)}; {place} is what it became")
                 raise
+            shutil.rmtree(place)  # before anybody writes its bytes to the real disk
     assert count > 20
     print(f"{count // 2} disks")
