@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from penstock.errors import ApiRefusedError
 from penstock.settings.home import Home
 from penstock.stores.credentials import load_credentials
 from tests.faults.matrix.smallservice import KIB, LARGE_BYTES, SMALL_BYTES
+from tests.faults.power import patientservice
 from tests.faults.power.recording import FINAL, HELPERS, ROOM, SERVICE, body_of
 from tests.fixtures.service import COMMAND, RunningService, environment, init_home, start_service
 from tests.fixtures.smalldisk import Kind, NoSmallDiskError, SmallDisk, small_disk
@@ -28,6 +30,7 @@ from tests.fixtures.waiting import wait_until
 pytestmark = pytest.mark.xdist_group("power")
 
 PATIENCE_S = 60.0
+PATIENT = (sys.executable, str(Path(patientservice.__file__)))
 MIB = 1 << 20
 
 
@@ -117,9 +120,17 @@ def disk(tmp_path: Path, size_bytes: int, kind: Kind = Kind.TMPFS) -> Iterator[S
 
 
 @contextmanager
-def served(home: Path, small: SmallDisk, init: dict[str, str], file_system_id: str, seen: Path) -> Iterator[Stand]:
+def served(
+    home: Path,
+    small: SmallDisk,
+    init: dict[str, str],
+    file_system_id: str,
+    seen: Path,
+    *,
+    command: tuple[str, ...] = SERVICE,
+) -> Iterator[Stand]:
     """`seen` is where HOME is seen from here."""
-    service = start_service(home, environment={"PYTHONPATH": str(ROOM)}, command=(*small.enter, *SERVICE))
+    service = start_service(home, environment={"PYTHONPATH": str(ROOM)}, command=(*small.enter, *command))
     options = ClientOptions(
         endpoint=service.api, access_key_id=init["access_key_id"], access_key_secret=init["access_key_secret"]
     )
@@ -175,6 +186,33 @@ def test_a_full_file_system_is_waited_for_and_holds_up_no_others(tmp_path: Path,
                 done = stand.ended(sub_task_id)
                 assert (done["Status"], done["ErrorMsg"]) == ("COMPLETE", "")
                 assert (small.path / path).read_bytes() == body_of(path, sizes[path])
+            assert list(small.path.rglob(HELPERS)) == []
+
+
+@pytest.mark.parametrize("size_bytes", [SMALL_BYTES, LARGE_BYTES], ids=["small", "large"])
+def test_nobody_waits_for_long_once_there_is_room(tmp_path: Path, size_bytes: int) -> None:
+    """By the ladder of waits they would be tried again after an hour."""
+    with disk(tmp_path, 6 * MIB) as small:
+        home = tmp_path / "home"
+        init = init_home(home)
+        added = subprocess.run(
+            [*small.enter, *COMMAND, "filesystem", "add", str(home), str(small.inside)],
+            env=environment(), capture_output=True, check=True, text=True,
+        )  # fmt: skip
+        with served(home, small, init, added.stdout.strip(), home, command=PATIENT) as stand:
+            stream = stand.stream("StreamImport")
+            paths = [f"waits/{number}" for number in range(5)]
+            for path in paths:
+                stand.put(path, size_bytes)
+            (small.path / "waits").mkdir()
+            small.fill()
+            waiting = {path: stand.ask(stream, path) for path in paths}
+            for path, sub_task_id in waiting.items():
+                stand.tried(sub_task_id, 2, f"NoSpace: /{path}: {FULL}")  # once more than the ladder has it
+            small.empty()
+            for path, sub_task_id in waiting.items():
+                assert stand.ended(sub_task_id)["Status"] == "COMPLETE"
+                assert (small.path / path).read_bytes() == body_of(path, size_bytes)
             assert list(small.path.rglob(HELPERS)) == []
 
 
