@@ -33,7 +33,7 @@ MACHINE_EXAMPLES ?= 3000
 MACHINE_STEPS ?= 100
 MACHINE_SEED ?= $(strip $(shell od -An -N4 -tu4 /dev/urandom))
 
-.PHONY: help venv deb demo test kill-matrix power-cuts check format locks third-party clean bench bench-emulator fuzz emulator-fidelity chaos races soak state-machine
+.PHONY: help venv deb demo test compatibility kill-matrix power-cuts check format locks third-party clean bench bench-emulator fuzz emulator-fidelity chaos races soak state-machine
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,10 @@ $(JUDGES): requirements/fidelity.txt scripts/venv.sh
 
 emulator-fidelity: $(RUNTIME) $(JUDGES) ## judge the OSS emulator by the tests of Aliyun's own SDK, write docs/emulator.md's part
 	@$(BIN)/python -m scripts.emulator_fidelity .venv-fidelity/bin/python $(FIDELITY_ARGS)
+
+compatibility: $(TOOLS) $(PEERS) ## run the stores' suite over every server there is, write the numbers into docs/compatibility.md
+	@scripts/deb.sh $$(grep -hv '^#' requirements/debian.txt requirements/debian-compatibility.txt)
+	@PATH="$(CURDIR)/.venv-bench/bin:$$PATH" $(BIN)/python -m tests.compatibility docs/compatibility.md
 
 kill-matrix: $(TOOLS) ## die by SIGKILL at every failpoint, write docs/crash-matrix.md (WAYS='"import large"': its table only)
 	@$(BIN)/python -m tests.faults.matrix docs/crash-matrix.md $(WAYS)

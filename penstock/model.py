@@ -88,6 +88,17 @@ class Guarantee(StrEnum):
     BEST_EFFORT = "best effort"
 
 
+class Verification(StrEnum):
+    """How the bytes of a moved file were compared with the store's; all but CRC64 stand in a sub-task's note."""
+
+    CRC64 = "crc64"  # of the whole object: what the store told is what was read or sent
+    CRC32C = "crc32c"  # the store compared each body that was sent
+    SHA256 = "sha256"  # likewise
+    MD5 = "md5"  # likewise, or the ETag told it
+    READ_BACK = "read-back"  # the object was read once more, whole
+    NONE = "not compared"
+
+
 class BucketKind(StrEnum):
     """The protocol that a registered bucket speaks; EMBEDDED is our own emulator, spoken to as OSS."""
 
@@ -125,12 +136,39 @@ class FileSystem:
     mark: str = ""
 
 
+ENVIRONMENT = "environment"
+"""As `Bucket.credentials`: the key pair stands in the environment of the service."""
+
+
+class Verify(StrEnum):
+    """How an exported object is compared with the file."""
+
+    STORE = "store"  # by what the store tells, or checks
+    READ_BACK = "read-back"  # the object is read once more, whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """What new objects of a bucket are given. Empty: what the bucket itself says.
+
+    `encryption` is the store's word for it (AES256, KMS, ...), `encryption_key` the id of a key that it manages.
+    """
+
+    storage_class: str = ""
+    acl: str = ""
+    encryption: str = ""
+    encryption_key: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """A registered bucket: where it is and how it is spoken to. Credentials are found by `name`, never carried.
+    """A registered bucket: where it is and how it is spoken to. Secrets are found by `name`, never carried.
 
-    `endpoint` is `http[s]://host[:port]`. `tag_check` and `versioning_check` are the prerequisites of the vendor that can be
-    waived for stores that lack them. `abilities` is what probing found (see `penstock.stores.base.Abilities`).
+    `endpoint` is `http[s]://host[:port]`, `proxy` the same of an HTTP proxy on the way to it. `credentials` is where the key pair
+    comes from: empty (secrets.toml), ENVIRONMENT, the absolute path of a file, or a URL. `tag_check` and `versioning_check` are
+    the prerequisites of the vendor that can be waived for stores that lack them. `restore_days`: archived objects that are to be
+    imported are restored for so many days; 0: they are refused. `abilities` is what probing found (see
+    `penstock.stores.base.Abilities`).
     """
 
     name: str
@@ -141,6 +179,12 @@ class Bucket:
     tag_check: bool = True
     versioning_check: bool = True
     ca_file: str = ""
+    credentials: str = ""
+    proxy: str = ""
+    requester_pays: bool = False
+    export: ExportOptions = ExportOptions()
+    restore_days: int = 0
+    verify: Verify = Verify.STORE
     abilities: Mapping[str, str | bool | int] = field(default_factory=dict)
 
     @property
@@ -288,7 +332,7 @@ class SubTask:
     error_code: str
     error_message: str
     guarantee: str  # a Guarantee, or empty before it is known
-    note: str  # what was verified and how, e.g. "not compared"
+    note: str  # a Verification other than CRC64, and what else there is to say
     created_ns: int
     started_ns: int | None
     ended_ns: int | None
@@ -302,6 +346,14 @@ class SubTask:
         if self.bytes_total <= 0:
             return 0
         return min(9999, 10000 * self.bytes_done // self.bytes_total)
+
+    @property
+    def verification(self) -> Verification | None:
+        """How the file was compared; None before it is COMPLETE, and where nothing was moved because the target was kept."""
+        if self.status is not SubTaskStatus.COMPLETE or (self.bytes_total > 0 and self.actual_bytes == 0):
+            return None
+        said = self.note.split("; ")
+        return next((word for word in Verification if word.value in said), Verification.CRC64)
 
     @property
     def average_speed(self) -> int:

@@ -9,7 +9,14 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("house", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
-pytest_plugins = ["tests.fixtures.ceph", "tests.fixtures.emulator", "tests.fixtures.inmemory", "tests.fixtures.moto"]
+pytest_plugins = [
+    "tests.fixtures.ceph",
+    "tests.fixtures.emulator",
+    "tests.fixtures.inmemory",
+    "tests.fixtures.moto",
+    "tests.fixtures.rclone",
+    "tests.fixtures.swift",
+]
 
 
 @pytest.fixture

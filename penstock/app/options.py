@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from penstock.api.options import ApiOptions, Fidelity, PathBase
 from penstock.catalog.catalog import CatalogBounds
 from penstock.engine.local import LocalExecutorOptions
@@ -9,6 +11,7 @@ from penstock.engine.messages import MoverLimits
 from penstock.engine.options import DAY_S, EngineOptions, KeeperOptions, RetryOptions, TransitionOptions
 from penstock.settings.choices import Settings
 from penstock.settings.home import Home
+from penstock.stores.keychain import passed_on
 from penstock.transfer.transfer import OwnerAndMode, Symlinks, TransferChoices
 
 HOUR_S = 3600
@@ -41,11 +44,17 @@ def catalog_bounds(settings: Settings) -> CatalogBounds:
     return CatalogBounds(waiting_max=settings.waiting_max, transition_delay_s=settings.transition_delay_s)
 
 
-def executor_options(settings: Settings, home: Home, traps: str = "") -> LocalExecutorOptions:
-    """What the executor is told. `traps` is the directory of failpoints' traps; none, but in tests."""
+def executor_options(
+    settings: Settings, home: Home, environment: Mapping[str, str], traps: str = ""
+) -> LocalExecutorOptions:
+    """What the executor is told. Of `environment` movers get credentials only.
+
+    `traps` is the directory of failpoints' traps; none, but in tests.
+    """
     return LocalExecutorOptions(
         lock_path=home.movers_lock,
         secrets_path=home.secrets_file,
+        environment=passed_on(environment),
         movers=settings.movers,
         limits=MoverLimits(
             small_files=settings.mover_small_files,

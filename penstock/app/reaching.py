@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import time
 from collections.abc import Iterator
@@ -12,12 +13,12 @@ from penstock.app.addresses import running_addresses
 from penstock.app.embedded import momentary_emulator
 from penstock.app.lock import service_runs
 from penstock.errors import SettingsError
-from penstock.model import Bucket, BucketKind, Credentials
+from penstock.model import Bucket, BucketKind
 from penstock.settings.home import Home
 from penstock.settings.naming import nearest
 from penstock.settings.reading import load_registry, load_settings
 from penstock.stores.base import Store
-from penstock.stores.credentials import load_credentials
+from penstock.stores.keychain import Keychain, Keys
 from penstock.stores.opening import open_store
 
 STARTING_S = 10.0
@@ -33,12 +34,12 @@ def reach_bucket(home: Home, name: str) -> Iterator[Store]:
             f"bucket {name} is not registered{nearest(name, buckets)}; see: "
             f"penstock bucket list {shlex.quote(str(home.path))}"
         )
-    with reach(home, buckets[name], load_credentials(home.secrets_file, name)) as store:
+    with reach(home, buckets[name], Keychain(home.secrets_file, os.environ).of(buckets[name])) as store:
         yield store
 
 
 @contextlib.contextmanager
-def reach(home: Home, bucket: Bucket, credentials: Credentials) -> Iterator[Store]:
+def reach(home: Home, bucket: Bucket, credentials: Keys) -> Iterator[Store]:
     """A bucket that need not be registered yet. Raises SettingsError, StoreError."""
     with contextlib.ExitStack() as stack:
         if bucket.kind is BucketKind.EMBEDDED:

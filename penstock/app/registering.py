@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -16,9 +16,18 @@ from penstock.app.reaching import reach
 from penstock.app.recognising import Recognised, recognised
 from penstock.emulator import create_bucket
 from penstock.errors import NotSupportedError, PenstockError, PermissionDeniedError, SettingsError
-from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials, FileSystem
+from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials, ExportOptions, FileSystem, Verify
 from penstock.settings.editing import add_bucket, add_file_system, record_root
-from penstock.settings.entries import default_style, is_endpoint
+from penstock.settings.entries import (
+    CREDENTIALS_ALLOWED,
+    PROXY_ALLOWED,
+    addressing_trouble,
+    default_style,
+    is_credentials,
+    is_endpoint,
+    is_proxy,
+    region_of,
+)
 from penstock.settings.home import Home
 from penstock.settings.naming import (
     REGION,
@@ -32,6 +41,7 @@ from penstock.settings.reading import load_registry, load_settings
 from penstock.settings.roots import judge_roots
 from penstock.stores.abilities import abilities_to_mapping
 from penstock.stores.base import Abilities, Store, Versioning
+from penstock.stores.keychain import Keychain
 
 TAG_NAME, TAG_VALUE = "cpfs-dataflow", "true"
 TAGS: Mapping[str, str] = {TAG_NAME: TAG_VALUE}
@@ -60,7 +70,11 @@ class NewFileSystem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewBucket:
-    """A bucket to register. Empty region, addressing: chosen. No credentials: kind embedded, they are made up."""
+    """A bucket to register. Empty region, addressing: chosen. No credentials: kind embedded, they are made up.
+
+    `source` names where credentials come from that are not kept; then `credentials` is None. `proxy` and what follows is as
+    in `Bucket`.
+    """
 
     name: str
     kind: BucketKind
@@ -71,6 +85,12 @@ class NewBucket:
     tag_check: Check
     versioning_check: Check
     credentials: Credentials | None
+    source: str = ""
+    proxy: str = ""
+    requester_pays: bool = False
+    export: ExportOptions = field(default_factory=ExportOptions)
+    restore_days: int = 0
+    verify: Verify = Verify.STORE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,9 +146,10 @@ def register_bucket(home: Home, new: NewBucket, *, entropy: Callable[[int], byte
         bucket = replace(bucket, abilities=EMBEDDED_ABILITIES)
         add_bucket(home, bucket, new_embedded_credentials(entropy))
         return Registered(bucket=bucket, warnings=())
-    if new.credentials is None:
+    if new.credentials is None and not new.source:
         raise SettingsError(f"a bucket of kind {bucket.kind} needs a key pair")
-    with reach(home, bucket, new.credentials) as store:
+    keys = new.credentials or Keychain(home.secrets_file, os.environ).of(bucket)
+    with reach(home, bucket, keys) as store:
         bucket = replace(bucket, abilities=abilities_to_mapping(store.probe()))
         warnings = tuple(_warnings(bucket, store))
     add_bucket(home, bucket, new.credentials)
@@ -138,16 +159,21 @@ def register_bucket(home: Home, new: NewBucket, *, entropy: Callable[[int], byte
 def _judged(home: Home, new: NewBucket) -> Bucket:
     """The bucket as it will be registered, without what only trying can tell. Raises SettingsError."""
     check_bucket_name(new.name, new.kind)
-    endpoint, region = new.endpoint.rstrip("/"), new.region
+    endpoint = new.endpoint.rstrip("/")
+    region = new.region or region_of(endpoint)
     if new.kind is BucketKind.EMBEDDED:
         if endpoint:
             raise SettingsError("a bucket of kind embedded has no --endpoint: the service serves it itself")
         region = load_settings(home).region
     elif not is_endpoint(endpoint):
         raise SettingsError(f"--endpoint has to be http[s]://host[:port], without a path; not {new.endpoint!r}")
+    if not is_credentials(new.source) or not is_proxy(new.proxy):
+        raise SettingsError(f"--credentials has to be {CREDENTIALS_ALLOWED}; --proxy has to be {PROXY_ALLOWED}")
+    style = AddressingStyle(new.addressing) if new.addressing else default_style(new.kind, endpoint)
+    if trouble := addressing_trouble(style, endpoint, new.name):
+        raise SettingsError(f"--endpoint {endpoint} with --addressing {style.value}: it has to be {trouble}")
     if REGION.fullmatch(region) is None:
         raise SettingsError("--region is missing; it is part of every signature (cn-hangzhou, us-east-1, ...)")
-    style = AddressingStyle(new.addressing) if new.addressing else default_style(new.kind, endpoint)
     return Bucket(
         name=new.name,
         kind=new.kind,
@@ -157,6 +183,12 @@ def _judged(home: Home, new: NewBucket) -> Bucket:
         tag_check=new.tag_check is Check.ON,
         versioning_check=new.versioning_check is Check.ON,
         ca_file=new.ca_file,
+        credentials=new.source,
+        proxy=new.proxy.rstrip("/"),
+        requester_pays=new.requester_pays,
+        export=new.export,
+        restore_days=new.restore_days,
+        verify=new.verify,
     )
 
 

@@ -48,7 +48,7 @@ from penstock.settings.choices import Settings
 from penstock.settings.home import Home
 from penstock.settings.reading import beneath, load_settings
 from penstock.stores.base import Store
-from penstock.stores.credentials import load_credentials
+from penstock.stores.keychain import Keychain
 from penstock.stores.opening import open_store
 
 EMULATOR_AGAIN_S = 3.0
@@ -89,6 +89,7 @@ class _Service:
         """Takes the API's port. Raises SettingsError."""
         self._held = held
         self._home = home = held.home
+        self._keychain = Keychain(home.secrets_file, os.environ)
         self._settings = settings
         self._traps = options.traps
         self._emulator_port = settings.emulator_port if options.emulator_port is None else options.emulator_port
@@ -123,7 +124,7 @@ class _Service:
                 bounds=catalog_bounds(self._settings),
             )
             stack.push_async_callback(catalog.close)
-            executor = LocalExecutor(options=executor_options(self._settings, self._home, self._traps))
+            executor = LocalExecutor(options=executor_options(self._settings, self._home, os.environ, self._traps))
             self._engine = engine = self._make_engine(catalog, executor)
             await engine.start()
             stack.callback(self._watch_roots().stop)
@@ -274,7 +275,7 @@ class _Service:
             self._engine.registry_changed()
 
     def _open_bucket(self, bucket: Bucket) -> Store:
-        return open_store(bucket, load_credentials(self._home.secrets_file, bucket.name))
+        return open_store(bucket, self._keychain.of(bucket))
 
 
 def _metrics_socket(settings: Settings) -> socket.socket | None:

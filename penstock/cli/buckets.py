@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -11,13 +12,10 @@ from penstock.app.registering import Check, NewBucket, register_bucket
 from penstock.cli.arguments import HOME
 from penstock.cli.output import print_json, print_table, warn
 from penstock.errors import SettingsError
-from penstock.model import Bucket, BucketKind, Credentials
+from penstock.model import ENVIRONMENT, Bucket, BucketKind, Credentials, ExportOptions, Verify
+from penstock.settings.entries import RESTORE_DAYS_MAX
 from penstock.settings.reading import load_registry, open_home
-
-VARIABLES = {
-    BucketKind.OSS: ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN"),
-    BucketKind.S3: ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-}
+from penstock.stores.keychain import VARIABLES
 
 
 @click.group()
@@ -32,13 +30,40 @@ def bucket() -> None:
     "--kind", type=click.Choice([kind.value for kind in BucketKind]), required=True, help="The protocol it speaks."
 )
 @click.option("--endpoint", default="", help="http[s]://host[:port]; not for kind embedded.")
-@click.option("--region", default="", help="Its region; not needed for kind embedded.")
+@click.option("--region", default="", help="Its region, where the endpoint does not name it.")
 @click.option(
     "--addressing",
-    type=click.Choice(["path", "virtual"]),
-    help="Where requests name the bucket. [default: path for s3, IP addresses and bare host names; else virtual]",
+    type=click.Choice(["path", "virtual", "cname"]),
+    help="Where requests name the bucket; cname: nowhere, the endpoint is its own domain. [default: virtual for OSS; path for"
+    " other S3, IP addresses and bare host names]",
 )
 @click.option("--ca-file", type=click.Path(exists=True, dir_okay=False), help="PEM file that verifies the endpoint.")
+@click.option(
+    "--credentials",
+    "source",
+    default="",
+    metavar="WHERE",
+    help="Where the key pair comes from if it is not kept: environment (of the service), a JSON file that something renews, or"
+    " the URL of a role (metadata service).",
+)
+@click.option("--proxy", default="", metavar="URL", help="http://host:port of an HTTP proxy on the way.")
+@click.option("--requester-pays", is_flag=True, help="Whoever asks pays: requests say that this is known.")
+@click.option("--storage-class", default="", help="Of exported objects.")
+@click.option("--object-acl", default="", help="Of exported objects.")
+@click.option("--encryption", default="", help="Of exported objects, by the store: AES256, KMS (s3: aws:kms), ...")
+@click.option("--encryption-key", default="", help="Id of the key that the store encrypts them with.")
+@click.option(
+    "--restore-days",
+    type=click.IntRange(0, RESTORE_DAYS_MAX),
+    default=0,
+    help="Restore archived objects that are to be imported for so many days. [default: refuse them]",
+)
+@click.option(
+    "--verify",
+    type=click.Choice([each.value for each in Verify]),
+    default=Verify.STORE.value,
+    help="read-back: read every exported object once more, whole. [default: what the store tells or checks]",
+)
 @click.option("--no-tag-check", is_flag=True, help="Do not ask for the tag cpfs-dataflow=true.")
 @click.option(
     "--no-versioning-check", is_flag=True, help="Do not ask for versioning where two dataflows share the bucket."
@@ -52,14 +77,23 @@ def add(
     region: str,
     addressing: str | None,
     ca_file: str | None,
+    source: str,
+    proxy: str,
+    requester_pays: bool,
+    storage_class: str,
+    object_acl: str,
+    encryption: str,
+    encryption_key: str,
+    restore_days: int,
+    verify: str,
     no_tag_check: bool,
     no_versioning_check: bool,
 ) -> None:
     """Register the bucket NAME, after trying out what it can do.
 
     The key pair is read now, from OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET (kind oss) or AWS_ACCESS_KEY_ID and
-    AWS_SECRET_ACCESS_KEY (kind s3), and kept in HOME/secrets.toml. Kind embedded makes a new bucket in HOME; it needs no
-    keys. A running service sees it within a second.
+    AWS_SECRET_ACCESS_KEY (kind s3), and kept in HOME/secrets.toml, unless --credentials names another place. Kind embedded
+    makes a new bucket in HOME; it needs no keys. A running service sees it within a second.
     """
     added = register_bucket(
         open_home(home),
@@ -72,7 +106,15 @@ def add(
             ca_file=os.path.abspath(ca_file) if ca_file else "",
             tag_check=Check.OFF if no_tag_check else Check.ON,
             versioning_check=Check.OFF if no_versioning_check else Check.ON,
-            credentials=_credentials(BucketKind(kind)),
+            credentials=None if source else _credentials(BucketKind(kind)),
+            source=source if source in {"", ENVIRONMENT} or "://" in source else os.path.abspath(source),
+            proxy=proxy,
+            requester_pays=requester_pays,
+            export=ExportOptions(
+                storage_class=storage_class, acl=object_acl, encryption=encryption, encryption_key=encryption_key
+            ),
+            restore_days=restore_days,
+            verify=Verify(verify),
         ),
         entropy=os.urandom,
     )
@@ -132,5 +174,11 @@ def _as_json(bucket: Bucket) -> dict[str, object]:
         "addressing_style": bucket.addressing_style.value,
         "tag_check": bucket.tag_check,
         "versioning_check": bucket.versioning_check,
+        "credentials": bucket.credentials or "kept",
+        "proxy": bucket.proxy or None,
+        "requester_pays": bucket.requester_pays,
+        "export": asdict(bucket.export),
+        "restore_days": bucket.restore_days,
+        "verify": bucket.verify.value,
         "abilities": dict(bucket.abilities),
     }

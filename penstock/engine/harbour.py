@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Generic, Protocol, TypeVar, cast
 
 from penstock.engine.messages import Places
 from penstock.errors import FailureCode, TransferError
-from penstock.model import Bucket, Credentials, FileSystem
+from penstock.model import Bucket, FileSystem
 from penstock.stores.base import OSS_LIMITS, Abilities, Store
-from penstock.stores.credentials import load_credentials
+from penstock.stores.keychain import Keychain, Keys
 from penstock.transfer.root import Root
 from penstock.transfer.transfer import Intent
 
@@ -33,7 +33,7 @@ CREDENTIALS_LOOK_EVERY_S = 0.1
 """How long credentials count without another look at the file that they are kept in."""
 
 Open = TypeVar("Open", bound=Closable)
-OpenStore = Callable[[Bucket, Credentials], Store]
+OpenStore = Callable[[Bucket, Keys], Store]
 OpenRoot = Callable[[FileSystem], Root]
 
 
@@ -106,13 +106,14 @@ class Harbour:
         places: Places,
         secrets_path: Path,
         store_opener: OpenStore,
+        environment: Mapping[str, str] = MappingProxyType({}),
         root_opener: OpenRoot = Root.open,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lock = threading.Lock()
         self._clock_s = clock_s
-        self._credentials: dict[str, tuple[float, Credentials]] = {}  # with the moment of the next look
-        self._secrets_path = secrets_path
+        self._credentials: dict[str, tuple[float, Keys]] = {}  # with the moment of the next look
+        self._keychain = Keychain(secrets_path, environment)
         self._open_store = store_opener
         self._open_root = root_opener
         self._stores: dict[str, Berth[Store]] = {}
@@ -151,20 +152,20 @@ class Harbour:
         if bucket is None:
             words = f"bucket {bucket_name} is not registered (any more)"
             raise TransferError(FailureCode.BUCKET_NOT_REGISTERED, words, waiting_helps=True)
-        credentials = self._credentials_of(bucket_name)
+        credentials = self._credentials_of(bucket)
         return _Use(
             self,
             self._taken(self._stores, bucket_name, (bucket, credentials), self._open_store, bucket, credentials),
         )
 
-    def _credentials_of(self, bucket_name: str) -> Credentials:
+    def _credentials_of(self, bucket: Bucket) -> Keys:
         """Those that are kept now, or were right before. Raises PermissionDeniedError; what fails is looked at each time."""
         now_s = self._clock_s()
-        known = self._credentials.get(bucket_name)
+        known = self._credentials.get(bucket.name)
         if known is not None and now_s < known[0]:
             return known[1]
-        credentials = load_credentials(self._secrets_path, bucket_name)
-        self._credentials[bucket_name] = (now_s + CREDENTIALS_LOOK_EVERY_S, credentials)
+        credentials = self._keychain.of(bucket)
+        self._credentials[bucket.name] = (now_s + CREDENTIALS_LOOK_EVERY_S, credentials)
         return credentials
 
     def doubt_root(self, file_system_id: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,7 @@ class LocalExecutorOptions:
 
     lock_path: Path
     secrets_path: Path
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # what movers get of the service's own
     movers: int = 2
     limits: MoverLimits = field(default_factory=MoverLimits)
     choices: TransferChoices = field(default_factory=TransferChoices)
@@ -275,6 +277,7 @@ class LocalExecutor:
         return MoverProcess(
             hello,
             lock_path=self._options.lock_path,
+            environment=self._options.environment,
             on_ready=lambda process: self._is_up(seat, process),
             on_report=lambda report: self._report(seat, report),
             on_death=lambda _, death: self._died(seat, death),

@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -100,7 +101,7 @@ class Connection:
             os._exit(EXIT_ABANDONED)
 
 
-def main(arguments: list[str]) -> NoReturn:
+def main(arguments: list[str], environment: Mapping[str, str]) -> NoReturn:
     """Serve until the control process is gone."""
     for number in LEFT_TO_CONTROL:
         signal.signal(number, signal.SIG_IGN)
@@ -109,7 +110,7 @@ def main(arguments: list[str]) -> NoReturn:
     link = socket.socket(fileno=int(arguments[0]))
     threading.Thread(target=_watch, args=(link.fileno(),), name="watchdog", daemon=True).start()
     try:
-        _serve(Connection(link), int(arguments[1]))
+        _serve(Connection(link), int(arguments[1]), environment)
     except BaseException as error:  # noqa: BLE001  (whatever it is: say so and end, the control process starts another)
         telemetry.failure("mover.broken", error)
         os._exit(EXIT_BROKEN)
@@ -123,7 +124,7 @@ def _thread_broke(ended: threading.ExceptHookArgs) -> None:
         os._exit(EXIT_BROKEN)
 
 
-def _serve(connection: Connection, board_descriptor: int) -> NoReturn:
+def _serve(connection: Connection, board_descriptor: int, environment: Mapping[str, str]) -> NoReturn:
     messages = connection.read()
     while not messages:
         messages = connection.read()
@@ -131,7 +132,7 @@ def _serve(connection: Connection, board_descriptor: int) -> NoReturn:
     if not isinstance(hello, Hello):
         raise TypeError(f"the first message is a {type(hello).__name__}")
     failpoints.arm(hello.traps)
-    mover, harbour = _built(hello, connection, board_descriptor)
+    mover, harbour = _built(hello, connection, board_descriptor, environment)
     connection.send(Ready(mover=hello.mover, process_id=os.getpid()))
     gc.collect()
     gc.freeze()  # what is here by now stays, and a file leaves no cycles: looking for some costs more than it finds
@@ -151,7 +152,9 @@ def _serve(connection: Connection, board_descriptor: int) -> NoReturn:
         messages = connection.read()
 
 
-def _built(hello: Hello, connection: Connection, board_descriptor: int) -> tuple[Mover, Harbour]:
+def _built(
+    hello: Hello, connection: Connection, board_descriptor: int, environment: Mapping[str, str]
+) -> tuple[Mover, Harbour]:
     limits = hello.limits
     moments = Moments(time.monotonic)
     throttle = Throttle(threads=places_by_lane(limits), clock_s=time.monotonic)
@@ -160,6 +163,7 @@ def _built(hello: Hello, connection: Connection, board_descriptor: int) -> tuple
         places=hello.places,
         secrets_path=Path(hello.secrets_path),
         root_opener=partial(Root.open, moments=moments),
+        environment=environment,
         store_opener=lambda bucket, credentials: open_store(bucket, credentials, pacer=throttle.pacer(bucket.name)),
     )
     outbox = Outbox(
@@ -199,4 +203,4 @@ def _watch(descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1:], os.environ)  # house: this is where the process begins

@@ -35,6 +35,7 @@ class MoverProcess(asyncio.Protocol):
         hello: Hello,
         *,
         lock_path: Path,
+        environment: Mapping[str, str],
         on_ready: Callable[[MoverProcess], None],
         on_report: Callable[[Report], None],
         on_death: Callable[[MoverProcess, Death], None],
@@ -44,6 +45,7 @@ class MoverProcess(asyncio.Protocol):
         self.process_id = 0
         self._hello = hello
         self._lock_path = lock_path
+        self._environment = environment
         self._on_ready = on_ready
         self._on_report = on_report
         self._on_death = on_death
@@ -69,7 +71,9 @@ class MoverProcess(asyncio.Protocol):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
             lock = take_shared(self._lock_path)
             try:
-                self._process = await asyncio.to_thread(_started, theirs.fileno(), self._board_descriptor, lock)
+                self._process = await asyncio.to_thread(
+                    _started, theirs.fileno(), self._board_descriptor, lock, self._environment
+                )
             finally:
                 os.close(lock)
             await self._connect(self._process, ours)
@@ -194,8 +198,11 @@ class MoverProcess(asyncio.Protocol):
         )
 
 
-def _started(connection: int, board: int, lock: int) -> subprocess.Popen[bytes]:
-    """Start the interpreter with nothing but what a mover needs: three descriptors, no secrets, an environment of its own."""
+def _started(connection: int, board: int, lock: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start the interpreter with nothing but what a mover needs: three descriptors, and an environment of its own.
+
+    `environment` is what it gets of the service's: credentials that are to be found there, and nothing else.
+    """
     return subprocess.Popen(
         [sys.executable, "-m", "penstock.engine.mover_process", str(connection), str(board)],
         pass_fds=(connection, board, lock),
@@ -204,7 +211,7 @@ def _started(connection: int, board: int, lock: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         cwd="/",
-        env=_environment(),
+        env={**_environment(), **environment},
     )
 
 

@@ -27,6 +27,7 @@ OUTAGES = frozenset(
         FailureCode.FILE_SYSTEM_UNAVAILABLE,
         FailureCode.READ_ONLY,
         FailureCode.NO_SPACE,
+        FailureCode.SOURCE_ARCHIVED,  # where it is retried at all, it is being restored
     }
 )
 """Troubles of the surroundings, which pass: they cost a file none of its attempts."""

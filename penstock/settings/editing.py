@@ -51,8 +51,8 @@ def record_root(home: Home, known: FileSystem, seen: FileSystem) -> None:
         change_settings(home, record)
 
 
-def add_bucket(home: Home, bucket: Bucket, credentials: Credentials) -> None:
-    """Registers a bucket with its credentials. Raises SettingsError when its name is taken."""
+def add_bucket(home: Home, bucket: Bucket, credentials: Credentials | None) -> None:
+    """Registers a bucket with the credentials that are kept for it, if any. Raises SettingsError when its name is taken."""
     with edit_lock(home):
         if bucket.name in load_registry(home).buckets:
             raise SettingsError(f"bucket {bucket.name} is registered already")
@@ -60,7 +60,8 @@ def add_bucket(home: Home, bucket: Bucket, credentials: Credentials) -> None:
         def keep(document: TOMLDocument) -> None:
             if bucket.name in document.get("bucket", {}):  # left by an addition that was cut short
                 drop_entry(document, "bucket", bucket.name)
-            put_entry(document, "bucket", bucket.name, _credential_values(credentials))
+            if credentials is not None:
+                put_entry(document, "bucket", bucket.name, _credential_values(credentials))
 
         change_secrets(home, keep)
         change_settings(home, lambda document: put_entry(document, "bucket", bucket.name, bucket_values(bucket)))

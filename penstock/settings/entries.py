@@ -15,7 +15,16 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from penstock.errors import SettingsError
-from penstock.model import AccessKey, AddressingStyle, Bucket, BucketKind, FileSystem
+from penstock.model import (
+    ENVIRONMENT,
+    AccessKey,
+    AddressingStyle,
+    Bucket,
+    BucketKind,
+    ExportOptions,
+    FileSystem,
+    Verify,
+)
 from penstock.settings.naming import ACCESS_KEY_ID, REGION, VERSION, check_bucket_name, check_file_system_id, nearest
 
 _MARK = re.compile(r"(?:[0-9a-f]{32})?")
@@ -67,6 +76,17 @@ class Entry:
             self.refuse(key, "true or false")
         return value
 
+    def is_asked_for(self, key: str) -> bool:
+        """true or false; false where nothing is told."""
+        return key in self.values and self.is_on(key)
+
+    def whole(self, key: str, *, most: int) -> int:
+        """A whole number from 0 on; 0 where it is not told."""
+        value = self.values.get(key, 0)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+            self.refuse(key, f"a whole number from 0 to {most}")
+        return value
+
     def texts(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
         """A list of texts."""
         value = self.values.get(key, list(default))
@@ -115,8 +135,19 @@ _BUCKET_KEYS = (
     "tag_check",
     "versioning_check",
     "ca_file",
+    "credentials",
+    "proxy",
+    "requester_pays",
+    "storage_class",
+    "object_acl",
+    "encryption",
+    "encryption_key",
+    "restore_days",
+    "verify",
     "abilities",
 )
+_WORD = re.compile(r"[A-Za-z0-9._:/+=@-]{0,2048}")
+RESTORE_DAYS_MAX = 365
 
 
 def bucket_of(entry: Entry) -> Bucket:
@@ -128,9 +159,14 @@ def bucket_of(entry: Entry) -> Bucket:
     kind = BucketKind(kind_word)
     check_bucket_name(entry.name, kind)
     endpoint = _endpoint(entry, kind)
-    style = entry.text("addressing_style", default_style(kind, endpoint), allowed='"path" or "virtual"')
+    style = entry.text("addressing_style", default_style(kind, endpoint), allowed='"path", "virtual" or "cname"')
     if style not in set(AddressingStyle):
-        entry.refuse("addressing_style", '"path" or "virtual"')
+        entry.refuse("addressing_style", '"path", "virtual" or "cname"')
+    if trouble := addressing_trouble(AddressingStyle(style), endpoint, entry.name):
+        entry.refuse("addressing_style" if "addressing_style" in entry.values else "endpoint", trouble)
+    verify = entry.text("verify", Verify.STORE.value, allowed='"store" or "read-back"')
+    if verify not in set(Verify):
+        entry.refuse("verify", '"store" or "read-back"')
     abilities = entry.values.get("abilities", {})
     if not isinstance(abilities, Mapping) or not all(
         isinstance(value, str | bool | int) for value in abilities.values()
@@ -145,6 +181,17 @@ def bucket_of(entry: Entry) -> Bucket:
         tag_check=entry.is_on("tag_check"),
         versioning_check=entry.is_on("versioning_check"),
         ca_file=entry.text("ca_file", "", allowed="the path of a PEM file"),
+        credentials=_credentials(entry),
+        proxy=_proxy(entry),
+        requester_pays=entry.is_asked_for("requester_pays"),
+        export=ExportOptions(
+            storage_class=entry.text("storage_class", "", pattern=_WORD, allowed="a storage class of the service"),
+            acl=entry.text("object_acl", "", pattern=_WORD, allowed="an ACL of the service"),
+            encryption=entry.text("encryption", "", pattern=_WORD, allowed="a method of the service, like AES256"),
+            encryption_key=entry.text("encryption_key", "", pattern=_WORD, allowed="the id of a key"),
+        ),
+        restore_days=entry.whole("restore_days", most=RESTORE_DAYS_MAX),
+        verify=Verify(verify),
         abilities=dict(abilities),
     )
 
@@ -160,6 +207,42 @@ def _endpoint(entry: Entry, kind: BucketKind) -> str:
     return endpoint
 
 
+def _credentials(entry: Entry) -> str:
+    word = entry.text("credentials", "", allowed=CREDENTIALS_ALLOWED)
+    if not is_credentials(word):
+        entry.refuse("credentials", CREDENTIALS_ALLOWED)
+    return word
+
+
+def _proxy(entry: Entry) -> str:
+    proxy = entry.text("proxy", "", allowed=PROXY_ALLOWED).rstrip("/")
+    if not is_proxy(proxy):
+        entry.refuse("proxy", PROXY_ALLOWED)
+    return proxy
+
+
+CREDENTIALS_ALLOWED = f'left out (secrets.toml), "{ENVIRONMENT}", the absolute path of a file, or an http[s]:// URL'
+PROXY_ALLOWED = "http://host:port, without user and password"
+
+
+def is_credentials(word: str) -> bool:
+    """Whether it names a place of credentials, or is empty."""
+    if word in {"", ENVIRONMENT} or word.startswith("/"):
+        return word.isprintable()
+    try:
+        parts = urlsplit(word)
+        _ = parts.port
+    except ValueError:
+        return False
+    is_plain = word.isascii() and word.isprintable() and " " not in word and "@" not in parts.netloc
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and is_plain and not parts.fragment
+
+
+def is_proxy(word: str) -> bool:
+    """Whether it is `http://host[:port]`, or empty."""
+    return not word or (is_endpoint(word) and word.startswith("http://"))
+
+
 def is_endpoint(text: str) -> bool:
     """Whether it is `http[s]://host[:port]` and nothing more."""
     try:
@@ -171,16 +254,52 @@ def is_endpoint(text: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and not beyond
 
 
-def default_style(kind: BucketKind, endpoint: str) -> AddressingStyle:
-    """Path style for S3 (every S3 server has it), for IP addresses and for bare host names; else virtual hosts."""
+ALIYUN = ".aliyuncs.com"
+_REGIONS = (
+    re.compile(r"(?:s3\.)?(?:vpc[0-9]*-)?oss-([a-z]{2}-[a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com"),
+    re.compile(r"([a-z]{2}-[a-z0-9-]+?)(?:-internal)?\.oss\.aliyuncs\.com"),
+    re.compile(r"(?:[a-z0-9-]+\.)?oss\.([a-z]{2}-[a-z0-9-]+)\.privatelink\.aliyuncs\.com"),
+    re.compile(r"s3[.-]([a-z]{2}-[a-z0-9-]+-[0-9])\.amazonaws\.com(?:\.cn)?"),
+)
+
+
+def region_of(endpoint: str) -> str:
+    """The region that an endpoint of a known service names; empty where it names none (accelerate, CNAME, other services)."""
     host = urlsplit(endpoint).hostname or ""
-    if kind is not BucketKind.OSS or "." not in host:
+    match = next((match for match in (pattern.fullmatch(host) for pattern in _REGIONS) if match), None)
+    return match[1] if match is not None and "accelerate" not in match[1] else ""
+
+
+def default_style(kind: BucketKind, endpoint: str) -> AddressingStyle:
+    """Virtual hosts for OSS, which takes nothing else, also in S3's words. Path style for other S3 (every server has it), for IP
+    addresses and for bare host names."""
+    host = urlsplit(endpoint).hostname or ""
+    if host.endswith(ALIYUN):
+        return AddressingStyle.VIRTUAL_HOST
+    if kind is not BucketKind.OSS or "." not in host or is_ip_address(host):
         return AddressingStyle.PATH
+    return AddressingStyle.VIRTUAL_HOST
+
+
+def addressing_trouble(style: AddressingStyle, endpoint: str, bucket: str) -> str:
+    """Why requests to this endpoint cannot name the bucket so, as the end of a sentence; empty where they can."""
+    host = urlsplit(endpoint).hostname or ""
+    if style is AddressingStyle.PATH and host.endswith(ALIYUN):
+        return '"virtual" at Alibaba Cloud: it refuses path style'
+    if style is AddressingStyle.VIRTUAL_HOST and is_ip_address(host):
+        return '"path" at an IP address'
+    if style is AddressingStyle.VIRTUAL_HOST and host.startswith(f"{bucket}."):
+        return 'the endpoint without the bucket\'s name, or with addressing_style = "cname"'
+    return ""
+
+
+def is_ip_address(host: str) -> bool:
+    """Whether it is no name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return AddressingStyle.VIRTUAL_HOST
-    return AddressingStyle.PATH
+        return False
+    return True
 
 
 def access_key_of(entry: Entry) -> AccessKey:
@@ -227,6 +346,15 @@ def bucket_values(bucket: Bucket) -> dict[str, Any]:
         tag_check=None if bucket.tag_check else False,
         versioning_check=None if bucket.versioning_check else False,
         ca_file=bucket.ca_file,
+        credentials=bucket.credentials,
+        proxy=bucket.proxy,
+        requester_pays=bucket.requester_pays or None,
+        storage_class=bucket.export.storage_class,
+        object_acl=bucket.export.acl,
+        encryption=bucket.export.encryption,
+        encryption_key=bucket.export.encryption_key,
+        restore_days=bucket.restore_days or None,
+        verify="" if bucket.verify is Verify.STORE else bucket.verify.value,
         abilities=dict(bucket.abilities) or None,
     )
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from penstock.errors import SettingsError
-from penstock.stores.base import Abilities, Versioning
+from penstock.stores.base import Abilities, Checksum, Versioning
 
-FLAGS = ("create_only_put", "create_only_complete", "crc64", "part_etag_is_md5", "bucket_tags")
+FLAGS = ("create_only_put", "create_only_complete", "crc64", "part_etag_is_md5", "bucket_tags", "content_md5")
 
 
 def abilities_to_mapping(abilities: Abilities) -> dict[str, str | bool | int]:
     """Names and plain values, as `model.Bucket.abilities` holds them."""
     flags: dict[str, str | bool | int] = {name: bool(getattr(abilities, name)) for name in FLAGS}
-    return {**flags, "versioning": abilities.versioning.value}
+    return {**flags, "checksum": abilities.checksum.value, "versioning": abilities.versioning.value}
 
 
 def abilities_from_mapping(mapping: Mapping[str, str | bool | int]) -> Abilities:
@@ -26,8 +26,10 @@ def abilities_from_mapping(mapping: Mapping[str, str | bool | int]) -> Abilities
                 f"the bucket's ability {name} must be true or false, not {value!r}: probe the bucket again"
             )
         flags[name] = value
-    state = mapping.get("versioning", Versioning.NEVER.value)
+    state, checksum = mapping.get("versioning", Versioning.NEVER.value), mapping.get("checksum", "")
     try:
-        return Abilities(**flags, versioning=Versioning(str(state)))
+        return Abilities(**flags, checksum=Checksum(str(checksum)), versioning=Versioning(str(state)))
     except ValueError as error:
-        raise SettingsError(f"the bucket's versioning cannot be {state!r}: probe the bucket again") from error
+        raise SettingsError(
+            f"the bucket's versioning cannot be {state!r}, or its checksum {checksum!r}: probe the bucket again"
+        ) from error

@@ -155,7 +155,7 @@ def uploads(document: Document, decoder: Decoder) -> list[Upload]:
     ]
 
 
-def parts(document: Document) -> list[Part]:
+def parts(document: Document, checksum_element: str = "") -> list[Part]:
     """A page of uploaded parts."""
     return [
         Part(
@@ -163,6 +163,7 @@ def parts(document: Document) -> list[Part]:
             etag=bare_etag(entry.text("ETag")),
             size_bytes=entry.number("Size"),
             crc64=_crc64(entry.text("HashCrc64ecma")),
+            checksum=entry.text(checksum_element) if checksum_element else "",
         )
         for entry in document.children("Part")
     ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from dataclasses import field as field_of
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
@@ -77,6 +78,14 @@ class Versioning(StrEnum):
     SUSPENDED = "Suspended"
 
 
+class Checksum(StrEnum):
+    """S3's additional checksums that are used here, by the names of the protocol."""
+
+    NONE = ""
+    CRC32C = "CRC32C"
+    SHA256 = "SHA256"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abilities:
     """What probing a bucket found (`probe()`); kept in the registry, shown by `doctor`, read by the transfer.
@@ -84,6 +93,7 @@ class Abilities:
     `create_only_put` / `create_only_complete`: a PUT / CompleteMultipartUpload can be made to fail atomically
     when the key exists.
     `crc64`: the store answers CRC-64/XZ of whole objects. `part_etag_is_md5`: an uploaded part's ETag is the MD5 of its bytes.
+    `content_md5`: it refuses a body whose Content-MD5 is another. `checksum`: one whose additional checksum is another.
     """
 
     create_only_put: bool = False
@@ -91,7 +101,23 @@ class Abilities:
     crc64: bool = False
     part_etag_is_md5: bool = False
     bucket_tags: bool = False
+    content_md5: bool = False
+    checksum: Checksum = Checksum.NONE
     versioning: Versioning = Versioning.NEVER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreOptions:
+    """What was chosen for a bucket. `export_headers` go with every new object, `complete_headers` with Complete.
+
+    `restore_days`: for how long archived objects are restored when they are wanted; 0: not at all. `reads_back`: whoever has
+    written an object is to read it once more.
+    """
+
+    export_headers: Mapping[str, str] = field_of(default_factory=dict)
+    complete_headers: Mapping[str, str] = field_of(default_factory=dict)
+    restore_days: int = 0
+    reads_back: bool = False
 
 
 class ObjectInfo(Struct, frozen=True, kw_only=True):
@@ -205,12 +231,13 @@ class PutResult(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One uploaded part. `crc64` is CRC-64/XZ of its bytes where the store tells it."""
+    """One uploaded part. `crc64` is CRC-64/XZ of its bytes where the store tells it; `checksum` what it was guarded by."""
 
     number: int
     etag: str
     size_bytes: int
     crc64: int | None = None
+    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +285,11 @@ class Store(Protocol):
     @property
     def abilities(self) -> Abilities:
         """What was found when the bucket was added (see `probe`)."""
+        ...
+
+    @property
+    def options(self) -> StoreOptions:
+        """What was chosen for the bucket."""
         ...
 
     def heeding(self, stops: Callable[[], bool], forsakes: Callable[[], bool] | None = None) -> Store:
@@ -371,6 +403,10 @@ class Store(Protocol):
 
     def delete(self, key: str, *, version_id: str = "") -> None:
         """Delete the key (on a versioned bucket: put a delete marker) or exactly that version. Idempotent."""
+        ...
+
+    def restore(self, key: str, *, version_id: str = "") -> None:
+        """Ask for an archived object to be readable for `options.restore_days`. Idempotent while it is under way."""
         ...
 
     def list_objects(

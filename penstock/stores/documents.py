@@ -8,6 +8,7 @@ up: there are 32 of them, set aside for internal use) and turned back afterwards
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
@@ -73,12 +74,20 @@ def parse(content: bytes, *, max_bytes: int = DOCUMENT_MAX_BYTES) -> Document:
         raise StoreUnavailableError(f"the store's answer is not an XML document ({error})") from error
 
 
-def complete_document(parts: list[tuple[int, str]]) -> bytes:
-    """The body of CompleteMultipartUpload: part numbers and ETags, in order."""
+def complete_document(parts: Sequence[tuple[int, str, str]], *, checksum_element: str = "") -> bytes:
+    """The body of CompleteMultipartUpload: part numbers, ETags and checksums (empty: left out), in order."""
     rows = "".join(
-        f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(_quoted(etag))}</ETag></Part>" for number, etag in parts
+        f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(_quoted(etag))}</ETag>"
+        + (f"<{checksum_element}>{escape(checksum)}</{checksum_element}>" if checksum and checksum_element else "")
+        + "</Part>"
+        for number, etag, checksum in parts
     )
     return f"<CompleteMultipartUpload>{rows}</CompleteMultipartUpload>".encode()
+
+
+def restore_document(days: int) -> bytes:
+    """The body of RestoreObject. Without a word on how quickly: each storage class has its own standard."""
+    return f"<RestoreRequest><Days>{days}</Days></RestoreRequest>".encode()
 
 
 def _quoted(etag: str) -> str:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Protocol
 
 from penstock import failpoints
-from penstock.errors import StoreError, StoreSilentError, StoreUnavailableError
+from penstock.errors import PermissionDeniedError, StoreError, StoreSilentError, StoreUnavailableError
 from penstock.stores import documents
 from penstock.stores.addressing import Address, UnsignedRequest
 from penstock.stores.base import Buffer, StreamedBody
@@ -32,6 +32,10 @@ class Signer(Protocol):
     """Turns a request's headers into those that are sent."""
 
     def sign(self, request: UnsignedRequest, now_ns: int) -> dict[str, str]: ...
+
+    def refused(self, now_ns: int) -> None:
+        """The store took the credentials for wrong, or for expired."""
+        ...
 
 
 class Begun:
@@ -93,7 +97,10 @@ class Begun:
 
 
 class Exchange:
-    """Requests to one bucket. `clock` gives UTC nanoseconds; `pacer` hears what comes of each request."""
+    """Requests to one bucket. `clock` gives UTC nanoseconds; `pacer` hears what comes of each request.
+
+    `always` are headers that every request carries.
+    """
 
     def __init__(
         self,
@@ -104,11 +111,12 @@ class Exchange:
         signer: Signer,
         clock: Callable[[], int],
         pacer: Pacer,
+        always: Mapping[str, str] | None = None,
         stops: Stops | None = None,
     ) -> None:
         self.bucket = bucket
         self._address = address
-        self._host = address.host_header
+        self._always = {"host": address.host_header, **(always or {})}
         self._wire = wire
         self._signer = signer
         self._clock = clock
@@ -124,6 +132,7 @@ class Exchange:
             signer=self._signer,
             clock=self._clock,
             pacer=self.pacer,
+            always=self._always,
             stops=stops,
         )
 
@@ -197,7 +206,7 @@ class Exchange:
             bucket=self.bucket,
             key=key,
             query=query,
-            headers={"host": self._host, **headers},
+            headers={**self._always, **headers},
             payload_sha256=_payload_sha256(method, body),
         )
 
@@ -287,7 +296,10 @@ class Exchange:
                 body = response.read_bounded(ERROR_MAX_BYTES)
             except StoreError:
                 body = b""  # the status says enough
-        return refusal(Asked(method=method, bucket=self.bucket, key=key), response.status, response.headers, body)
+        error = refusal(Asked(method=method, bucket=self.bucket, key=key), response.status, response.headers, body)
+        if isinstance(error, PermissionDeniedError):
+            self._signer.refused(self._clock())
+        return error
 
 
 class _Naming:

@@ -5,11 +5,8 @@ Calls `exchange` for every request and `answers` for every answer. Never retries
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 
 from penstock.errors import (
     IntegrityError,
@@ -19,11 +16,12 @@ from penstock.errors import (
     StoreUnavailableError,
     UploadNotFoundError,
 )
-from penstock.stores import answers, documents, probing
+from penstock.stores import answers, documents, guarding, probing
 from penstock.stores.base import (
     Abilities,
     Buffer,
     ByteRange,
+    Checksum,
     CreateOnly,
     Limits,
     Listing,
@@ -33,43 +31,31 @@ from penstock.stores.base import (
     Precondition,
     PutResult,
     Started,
+    StoreOptions,
     StreamedBody,
     Upload,
     Version,
     Versioning,
 )
+from penstock.stores.dialect import Dialect
 from penstock.stores.exchange import Exchange
+from penstock.stores.guarding import Guard, Guarding
 from penstock.stores.manner import Manner
 from penstock.stores.pending import Pending
 from penstock.stores.response import Response
 from penstock.stores.stops import Stops
-from penstock.stores.stream import Stream
+from penstock.stores.stream import Stream, lengths
 
 PAGE_MAX = 1000
 COMPLETE_PATIENCE_S = 300.0
 """Stores put thousands of parts together before they answer."""
 ANSWER_MAX_BYTES = 64 * 1024
+UNDER_WAY = "RestoreAlreadyInProgress"
 NO_TAGS = frozenset({"NoSuchTagSet", "NoSuchTagSetError"})
 OF_PARTS = ("ListParts", "ListMultipartUploadResult")
 """What a list of parts is called; the second by early Ceph RGW."""
 OF_VERSIONS = ("Versions", "ListBucketResult")
 """What a list of versions is called; Google's is called as one of objects."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """What differs between the protocols, as plain values.
-
-    `encodes_uploads`: the multipart calls take `encoding-type=url` (Ceph RGW 16 encodes but does not say so, moto does
-    neither: there it is not asked).
-    """
-
-    prefix: str
-    limits: Limits
-    create_only: Mapping[str, str]
-    range_headers: Mapping[str, str]
-    decode: Callable[[str], str]
-    encodes_uploads: bool
 
 
 class HttpStore:
@@ -83,12 +69,18 @@ class HttpStore:
         abilities: Abilities,
         random_name: Callable[[], str],
         manner: Manner | None = None,
+        options: StoreOptions,
+        guard: Guarding | None = None,
     ) -> None:
         self._manner = manner or Manner()
         self._dialect = dialect
         self._exchange = exchange
         self._abilities = abilities
         self._random_name = random_name
+        self._options = options
+        self._guard = guard or guarding.guarding_of(abilities)
+        self._initiated = {"content-type": "application/octet-stream", **options.export_headers}
+        self._put = {**self._initiated, **options.complete_headers}
 
     @property
     def bucket(self) -> str:
@@ -102,6 +94,10 @@ class HttpStore:
     def abilities(self) -> Abilities:
         return self._abilities
 
+    @property
+    def options(self) -> StoreOptions:
+        return self._options
+
     def heeding(self, stops: Callable[[], bool], forsakes: Callable[[], bool] | None = None) -> HttpStore:
         return HttpStore(
             dialect=self._dialect,
@@ -109,6 +105,8 @@ class HttpStore:
             abilities=self._abilities,
             random_name=self._random_name,
             manner=self._manner,
+            options=self._options,
+            guard=self._guard,
         )
 
     # -------------------------------------------------------------------------------------------------------- objects
@@ -155,10 +153,10 @@ class HttpStore:
         metadata: Mapping[str, str],
         precondition: Precondition,
     ) -> PutResult:
-        md5 = self._md5(body)
-        headers = self._putting(md5, metadata, precondition)
+        guard = self._guard(body)
+        headers = self._putting(guard, metadata, precondition)
         begun = self._exchange.begin("PUT", self._usable(key), headers=headers, body=body, expected=(200,))
-        return self._stored(begun.answer(), key, md5, crc64)
+        return self._stored(begun.answer(), key, guard.md5, crc64)
 
     def begin_put(
         self,
@@ -169,8 +167,8 @@ class HttpStore:
         metadata: Mapping[str, str],
         precondition: Precondition,
     ) -> Started[PutResult] | None:
-        md5 = self._md5(body)
-        headers = self._putting(md5, metadata, precondition)
+        guard = self._guard(body)
+        md5, headers = guard.md5, self._putting(guard, metadata, precondition)
         begun = self._exchange.try_begin("PUT", self._usable(key), headers=headers, body=body, expected=(200,))
         return None if begun is None else Pending(begun, lambda response: self._stored(response, key, md5, crc64))
 
@@ -179,6 +177,21 @@ class HttpStore:
             response = self._exchange.ask("DELETE", self._usable(key), query=_version(version_id), expected=(200, 204))
         except ObjectNotFoundError:
             return
+        with response:
+            response.read_bounded(ANSWER_MAX_BYTES)
+
+    def restore(self, key: str, *, version_id: str = "") -> None:
+        query = {"restore": "", **_version(version_id)}
+        headers = {"content-type": "application/xml"}
+        body = [documents.restore_document(self._options.restore_days)]
+        try:
+            response = self._exchange.ask(
+                "POST", self._usable(key), query=query, headers=headers, body=body, expected=(200, 202)
+            )
+        except StoreRefusedError as error:
+            if error.code == UNDER_WAY:
+                return
+            raise
         with response:
             response.read_bounded(ANSWER_MAX_BYTES)
 
@@ -192,7 +205,7 @@ class HttpStore:
                 self._usable(key),
                 about=("InitiateMultipartUpload",),
                 query=query,
-                headers=self._object_headers(metadata),
+                headers={**self._initiated, **self._metadata(metadata), **self._checksum_wanted()},
             )
             upload_id = document.text("UploadId")
             if not upload_id:
@@ -207,22 +220,22 @@ class HttpStore:
         self, key: str, upload_id: str, number: int, body: Sequence[Buffer] | StreamedBody, *, crc64: int | None
     ) -> Part:
         query = {"partNumber": str(number), "uploadId": self._known(key, upload_id)}
-        md5 = self._md5(body)
+        guard = self._guard(body)
         with _of_upload():
-            response = self._exchange.ask("PUT", self._usable(key), query=query, headers=_md5_header(md5), body=body)
+            response = self._exchange.ask("PUT", self._usable(key), query=query, headers=guard.headers, body=body)
         with self._exchange.naming(key), response:
             response.read_bounded(ANSWER_MAX_BYTES)
             etag = answers.etag_of(response.headers)
             told = answers.crc64_of(response.headers)
-            self._compare(f"part {number} of {key!r}", etag, md5, told, crc64)
-            return Part(number=number, etag=etag, size_bytes=_size(body), crc64=told)
+            self._compare(f"part {number} of {key!r}", etag, guard.md5, told, crc64)
+            return Part(number=number, etag=etag, size_bytes=_size(body), crc64=told, checksum=guard.checksum)
 
     def list_parts(self, key: str, upload_id: str) -> Iterator[Part]:
         query = {"uploadId": self._known(key, upload_id), "max-parts": str(PAGE_MAX), **self._encoding()}
         with _of_upload():
             markers = {"part-number-marker": "NextPartNumberMarker"}
             for document in self._pages(self._usable(key), OF_PARTS, query, markers):
-                yield from answers.parts(document)
+                yield from answers.parts(document, guarding.element_of(self._abilities.checksum))
 
     def list_uploads(self, *, prefix: str) -> Iterator[Upload]:
         query = {"uploads": "", "max-uploads": str(PAGE_MAX), **self._encoding(), **_given(prefix=prefix)}
@@ -232,8 +245,15 @@ class HttpStore:
 
     def complete(self, key: str, upload_id: str, parts: Sequence[Part], *, precondition: Precondition) -> PutResult:
         query = {"uploadId": self._known(key, upload_id), **self._encoding()}
-        headers = {"content-type": "application/xml", **self._precondition(precondition)}
-        body = documents.complete_document([(part.number, part.etag) for part in parts])
+        headers = {
+            "content-type": "application/xml",
+            **self._options.complete_headers,
+            **self._precondition(precondition),
+        }
+        body = documents.complete_document(
+            [(part.number, part.etag, part.checksum) for part in parts],
+            checksum_element=guarding.element_of(self._abilities.checksum),
+        )
         with self._exchange.naming(key), _of_upload():
             document, told = self._exchange.document(
                 "POST",
@@ -290,11 +310,7 @@ class HttpStore:
         return answers.versioning(document)
 
     def probe(self) -> Abilities:
-        # Nothing may be presumed while probing: a twin that knows no abilities sends every check along.
-        unknowing = HttpStore(
-            dialect=self._dialect, exchange=self._exchange, abilities=Abilities(), random_name=self._random_name
-        )
-        return probing.probe(unknowing, self._random_name())
+        return probing.probe(self._twin, self._random_name(), checksums=self._dialect.checksums)
 
     def close(self) -> None:
         self._exchange.close()
@@ -314,7 +330,7 @@ class HttpStore:
         """The answer of a GET as a stream that owns it."""
         self._manner.tells_length = "content-length" in response.headers
         try:
-            length, size = _lengths(response, byte_range)
+            length, size = lengths(response, byte_range)
             info = answers.object_info(key, response.headers, self._dialect.prefix, size_bytes=size)
         except BaseException as error:
             response.close()
@@ -323,8 +339,24 @@ class HttpStore:
             raise
         return Stream(self._exchange, response, info, length)
 
-    def _putting(self, md5: bytes, metadata: Mapping[str, str], precondition: Precondition) -> Mapping[str, str]:
-        return {**self._object_headers(metadata), **self._precondition(precondition), **_md5_header(md5)}
+    def _twin(self, checksum: Checksum = Checksum.NONE, guard: Guarding | None = None) -> HttpStore:
+        """The same bucket while it is probed: nothing is presumed, so every check goes along, or this one."""
+        return HttpStore(
+            dialect=self._dialect,
+            exchange=self._exchange,
+            abilities=Abilities(checksum=checksum),
+            random_name=self._random_name,
+            options=self._options,
+            guard=guard,
+        )
+
+    def _putting(self, guard: Guard, metadata: Mapping[str, str], precondition: Precondition) -> Mapping[str, str]:
+        return {**self._put, **self._metadata(metadata), **self._precondition(precondition), **guard.headers}
+
+    def _checksum_wanted(self) -> Mapping[str, str]:
+        """At Initiate: what the parts will be guarded by."""
+        checksum = self._abilities.checksum
+        return {"x-amz-checksum-algorithm": checksum.value} if checksum is not Checksum.NONE else {}
 
     def _stored(self, response: Response, key: str, md5: bytes, crc64: int) -> PutResult:
         """The answer of a PUT, compared."""
@@ -354,25 +386,15 @@ class HttpStore:
             raise UploadNotFoundError(f"no upload of {key!r} is named", bucket=self.bucket, key=key)
         return upload_id
 
-    def _object_headers(self, metadata: Mapping[str, str]) -> dict[str, str]:
+    def _metadata(self, metadata: Mapping[str, str]) -> dict[str, str]:
         prefix = f"{self._dialect.prefix}meta-"
-        named = {f"{prefix}{name.lower()}": value for name, value in metadata.items()}
-        return {"content-type": "application/octet-stream", **named}
+        return {f"{prefix}{name.lower()}": value for name, value in metadata.items()}
 
     def _precondition(self, precondition: Precondition) -> Mapping[str, str]:
         return self._dialect.create_only if isinstance(precondition, CreateOnly) else {}
 
     def _encoding(self) -> Mapping[str, str]:
         return {"encoding-type": "url"} if self._dialect.encodes_uploads else {}
-
-    def _md5(self, body: Sequence[Buffer] | StreamedBody) -> bytes:
-        """MD5 of the body, or nothing where the store's crc64 guards it: one pass over the bytes less."""
-        if self._abilities.crc64:
-            return b""
-        digest = hashlib.md5(usedforsecurity=False)
-        for piece in body if isinstance(body, Sequence) else body.preview():
-            digest.update(piece)
-        return digest.digest()
 
     def _compare(self, what: str, etag: str, md5: bytes, told: int | None, crc64: int | None) -> None:
         if None not in {told, crc64} and told != crc64:
@@ -415,31 +437,12 @@ def _of_upload() -> Iterator[None]:
         ) from error
 
 
-def _lengths(response: Response, byte_range: ByteRange | None) -> tuple[int, int]:
-    """Length of the body and of the object."""
-    if byte_range is None:
-        if response.status != 200:
-            raise StoreUnavailableError(f"the store answered {response.status} to a request for a whole object")
-        length = answers.length_of(response.headers)
-        return length, length
-    if response.status != 206:
-        raise StoreUnavailableError("the store ignored the range that was asked and answered the whole object")
-    length, size = answers.range_answered(response.headers, byte_range)
-    if response.length_bytes not in {None, length}:
-        raise StoreUnavailableError(f"the store's Content-Length {response.length_bytes} is not that of its range")
-    return length, size
-
-
 def _version(version_id: str) -> dict[str, str]:
     return {"versionId": version_id} if version_id else {}
 
 
 def _given(**parameters: str) -> dict[str, str]:
     return {name: value for name, value in parameters.items() if value}
-
-
-def _md5_header(md5: bytes) -> dict[str, str]:
-    return {"content-md5": base64.b64encode(md5).decode()} if md5 else {}
 
 
 def _size(body: Sequence[Buffer] | StreamedBody) -> int:

@@ -18,6 +18,7 @@ import struct
 from collections.abc import Callable, Iterator
 
 from penstock.stores.pacer import Weight
+from penstock.stores.tunnel import through
 
 BUFFER_BYTES = 16 * 1024
 """Holds a head and the body of a small object, which then come by one system call."""
@@ -260,14 +261,27 @@ class TlsLine(Line):
             self._timeout_s = wait_s
 
 
-def connect(address: tuple[str, int], tls: ssl.SSLContext | None, *, connect_s: float, patience_s: float) -> Line:
-    """Connect, TLS included, each of the two within `connect_s`. Raises OSError, ValueError."""
+def connect(
+    address: tuple[str, int],
+    tls: ssl.SSLContext | None,
+    *,
+    connect_s: float,
+    patience_s: float,
+    proxy: tuple[str, int] | None = None,
+) -> Line:
+    """Connect, TLS included, each of the two within `connect_s`; a proxy's tunnel for TLS has as long again.
+
+    Without TLS a proxy is spoken to itself. Raises OSError (RefusedTunnelError among them), ValueError.
+    """
     host, port = address
-    sock = socket.create_connection((_resolvable(host), port), timeout=connect_s)
+    near_host, near_port = proxy or address
+    sock = socket.create_connection((_resolvable(near_host), near_port), timeout=connect_s)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is None:
             return Line(sock, patience_s=patience_s)
+        if proxy is not None:
+            through(sock, host, port, wait_s=connect_s)
         # Without its closing word (close_notify) the end of a TLS stream may be anybody's doing: that is an error then.
         sock = tls.wrap_socket(sock, server_hostname=host, suppress_ragged_eofs=False)
         return TlsLine(sock, patience_s=patience_s)

@@ -8,15 +8,17 @@ import time
 from collections.abc import Callable
 
 from penstock.errors import SettingsError
-from penstock.model import Bucket, BucketKind, Credentials
+from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials, Verify
 from penstock.stores.abilities import abilities_from_mapping, abilities_to_mapping
 from penstock.stores.addressing import address_of
-from penstock.stores.base import Store
-from penstock.stores.exchange import Exchange
-from penstock.stores.oss import OssStore, oss_signer
+from penstock.stores.base import Store, StoreOptions
+from penstock.stores.exchange import Exchange, Signer
+from penstock.stores.keychain import Keys
+from penstock.stores.oss import OSS_DIALECT, OssStore, oss_signer
 from penstock.stores.oss_signature import OssSignature
 from penstock.stores.pacer import Pacer, Unpaced
-from penstock.stores.s3 import S3Store
+from penstock.stores.renewing import Renewing, RenewingSigner
+from penstock.stores.s3 import S3_DIALECT, S3Store
 from penstock.stores.s3_signature import S3Signer
 from penstock.stores.timeouts import Timeouts
 from penstock.stores.wire import Wire
@@ -26,7 +28,7 @@ __all__ = ["OssSignature", "Timeouts", "abilities_from_mapping", "abilities_to_m
 
 def open_store(
     bucket: Bucket,
-    credentials: Credentials,
+    credentials: Keys,
     *,
     connections_max: int = 64,
     timeouts: Timeouts | None = None,
@@ -48,20 +50,46 @@ def open_store(
         tls=_tls(bucket) if address.scheme == "https" else None,
         timeouts=timeouts or Timeouts(),
         pacer=pacer,
+        proxy=_proxy(bucket),
     )
-    is_s3 = bucket.kind is BucketKind.S3
+    dialect = S3_DIALECT if bucket.kind is BucketKind.S3 else OSS_DIALECT
     exchange = Exchange(
         bucket=bucket.name,
         address=address,
         wire=wire,
-        signer=S3Signer(credentials, bucket.region) if is_s3 else oss_signer(credentials, bucket.region, oss_signature),
+        signer=_signer(bucket, credentials, oss_signature),
         clock=clock,
         pacer=pacer,
+        always=dialect.requester_pays if bucket.requester_pays else {},
+    )
+    options = StoreOptions(
+        export_headers=dialect.export_headers(bucket.export),
+        complete_headers=dialect.complete_headers(bucket.export),
+        restore_days=bucket.restore_days,
+        reads_back=bucket.verify is Verify.READ_BACK,
     )
     abilities = abilities_from_mapping(bucket.abilities)
-    if is_s3:
-        return S3Store(exchange=exchange, abilities=abilities, random_name=random_name)
-    return OssStore(exchange=exchange, abilities=abilities, random_name=random_name)
+    if dialect is S3_DIALECT:
+        return S3Store(exchange=exchange, abilities=abilities, random_name=random_name, options=options)
+    return OssStore(exchange=exchange, abilities=abilities, random_name=random_name, options=options)
+
+
+def _signer(bucket: Bucket, credentials: Keys, oss_signature: OssSignature) -> Signer:
+    def signer_of(known: Credentials) -> Signer:
+        if bucket.kind is BucketKind.S3:
+            return S3Signer(known, bucket.region)
+        return oss_signer(known, bucket.region, oss_signature)
+
+    return RenewingSigner(credentials, signer_of) if isinstance(credentials, Renewing) else signer_of(credentials)
+
+
+def _proxy(bucket: Bucket) -> tuple[str, int] | None:
+    if not bucket.proxy:
+        return None
+    address = address_of(bucket.name, bucket.proxy, AddressingStyle.CNAME)
+    if address.scheme != "http":
+        raise SettingsError(f"the proxy {bucket.proxy!r} of bucket {bucket.name} must look like http://host[:port]")
+    return address.host, address.port
 
 
 def _tls(bucket: Bucket) -> ssl.SSLContext:

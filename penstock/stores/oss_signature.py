@@ -20,6 +20,7 @@ SUB_RESOURCES_V1 = frozenset(
     {
         "continuation-token",
         "partNumber",
+        "restore",
         "tagging",
         "uploadId",
         "uploads",
@@ -58,6 +59,9 @@ class OssSignerV4:
         headers["authorization"] = f"OSS4-HMAC-SHA256 Credential={credential},Signature={signed}"
         return headers
 
+    def refused(self, now_ns: int) -> None:
+        """Nothing to be done: whoever gave these credentials mends them."""
+
 
 def canonical_v4(request: UnsignedRequest, headers: dict[str, str]) -> str:
     """The text that is hashed. The path is always `/bucket/key`, whatever the addressing style."""
@@ -84,6 +88,9 @@ class OssSignerV1:
         digest = hmac.digest(self._secret, canonical_v1(request, headers).encode(), "sha1")
         headers["authorization"] = f"OSS {self._credentials.access_key_id}:{base64.b64encode(digest).decode()}"
         return headers
+
+    def refused(self, now_ns: int) -> None:
+        """Nothing to be done: whoever gave these credentials mends them."""
 
 
 def canonical_v1(request: UnsignedRequest, headers: dict[str, str]) -> str:

@@ -6,23 +6,51 @@ Calls only the verbs of the store. Never touches a name that is not its own.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from typing import Protocol
 
 import fastcrc
 
-from penstock.errors import NotSupportedError, PermissionDeniedError, PreconditionFailedError
-from penstock.stores.base import Abilities, CreateOnly, Overwrite, Precondition, PutResult, Store, Versioning
+from penstock.errors import (
+    IntegrityError,
+    NotSupportedError,
+    PermissionDeniedError,
+    PreconditionFailedError,
+    StoreRefusedError,
+)
+from penstock.stores import guarding
+from penstock.stores.base import (
+    Abilities,
+    Checksum,
+    CreateOnly,
+    Overwrite,
+    Precondition,
+    PutResult,
+    Store,
+    Versioning,
+)
+from penstock.stores.guarding import Body, Guard, Guarding
 
 PROBE_PREFIX = ".penstock-probe-"
 CONTENT = b"Penstock was here to see what this bucket can do.\n"
 
 
-def probe(store: Store, random_name: str) -> Abilities:
-    """Try everything once.
+OTHER_CONTENT = b"These bytes were not sent.\n"
+
+
+class Twins(Protocol):
+    """Makes the store that is probed: one that knows no abilities, or that checksum, and guards bodies in that way."""
+
+    def __call__(self, checksum: Checksum = Checksum.NONE, guard: Guarding | None = None) -> Store: ...
+
+
+def probe(twins: Twins, random_name: str, *, checksums: Sequence[Checksum] = ()) -> Abilities:
+    """Try everything once; of `checksums` the first that the store really compares.
 
     A bucket that cannot be written to has no writing abilities; one that cannot be listed is an error, because then neither
     its name nor its credentials are known to be right. Raises any StoreError.
     """
-    key = f"{PROBE_PREFIX}{random_name}"
+    store, key = twins(), f"{PROBE_PREFIX}{random_name}"
     store.list_objects(prefix=key, limit=1)
     bucket_tags = _answers_tags(store)
     versioning = _versioning(store)
@@ -35,11 +63,14 @@ def probe(store: Store, random_name: str) -> Abilities:
         create_only_put = _refuses_second_put(store, key)
         part_etag_is_md5, create_only_complete = _try_multipart(store, key)
         crc64 = fastcrc.crc64.xz(CONTENT)
+        tells_crc64 = first.crc64 == crc64 and store.head(key).crc64 == crc64
         return Abilities(
             create_only_put=create_only_put,
             create_only_complete=create_only_complete,
-            crc64=first.crc64 == crc64 and store.head(key).crc64 == crc64,
+            crc64=tells_crc64,
             part_etag_is_md5=part_etag_is_md5,
+            content_md5=not tells_crc64 and _refuses(twins(guard=_lying_md5), key),
+            checksum=Checksum.NONE if tells_crc64 else _compared(twins, key, checksums),
             bucket_tags=bucket_tags,
             versioning=versioning,
         )
@@ -81,6 +112,46 @@ def _refuses_second_put(store: Store, key: str) -> bool:
     except (PreconditionFailedError, NotSupportedError) as error:
         return isinstance(error, PreconditionFailedError)
     return False
+
+
+def _refuses(lying: Store, key: str) -> bool:
+    """Whether a body is refused whose checksum is that of others. One that is refused for another reason proves nothing."""
+    try:
+        _put(lying, key, Overwrite())
+    except (IntegrityError, StoreRefusedError, NotSupportedError) as error:
+        return isinstance(error, IntegrityError)
+    return False
+
+
+def _lying_md5(_: Body) -> Guard:
+    return guarding.md5_guard([OTHER_CONTENT])
+
+
+def _compared(twins: Twins, key: str, checksums: Sequence[Checksum]) -> Checksum:
+    """The first checksum that is compared with what came, and with which objects and uploads are made all the same."""
+    for checksum in checksums:
+
+        def lie(_: Body, checksum: Checksum = checksum) -> Guard:
+            return guarding.checksum_guard([OTHER_CONTENT], checksum)
+
+        if _refuses(twins(guard=lie), key) and _takes(twins(checksum), key):
+            return checksum
+    return Checksum.NONE
+
+
+def _takes(store: Store, key: str) -> bool:
+    """Whether an object and an upload with the right checksums are taken."""
+    upload_id = ""
+    try:
+        _put(store, key, Overwrite())
+        upload_id = store.initiate(key, metadata={})
+        part = store.put_part(key, upload_id, 1, [CONTENT], crc64=fastcrc.crc64.xz(CONTENT))
+        store.complete(key, upload_id, [part], precondition=Overwrite())
+    except (IntegrityError, StoreRefusedError, NotSupportedError):
+        if upload_id:
+            store.abort(key, upload_id)
+        return False
+    return True
 
 
 def _try_multipart(store: Store, key: str) -> tuple[bool, bool]:

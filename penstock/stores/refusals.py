@@ -43,6 +43,7 @@ BY_CODE: Mapping[str, type[StoreError]] = {
     "BadDigest": IntegrityError,
     "InvalidDigest": IntegrityError,
     "XAmzContentSHA256Mismatch": IntegrityError,
+    "XAmzContentChecksumMismatch": IntegrityError,
     "InvalidPart": IntegrityError,  # at Complete: the store has not what it acknowledged, which sending again can mend
     "AccessDenied": PermissionDeniedError,
     "ExpiredToken": PermissionDeniedError,
@@ -89,7 +90,8 @@ ADVICE: Mapping[str, str] = {
     "XMinioAdminBucketQuotaExceeded": "raise the bucket's quota, or remove objects",
     "ExpiredToken": "the temporary credentials have expired: provide new ones",
     "SecurityTokenExpired": "the temporary credentials have expired: provide new ones",
-    "InvalidObjectState": "the object is archived: restore it first",
+    "InvalidObjectState": "the object is archived: restore it, or set restore_days for this bucket",
+    "ObjectNotRestored": "the object is archived: restore it, or set restore_days for this bucket",
     "SecondLevelDomainForbidden": "this service wants the bucket in the host name: use virtual-host style addressing",
     "PermanentRedirect": "the bucket is reached at another endpoint: correct the bucket's endpoint and region",
     "AuthorizationHeaderMalformed": "check the bucket's region",

@@ -37,6 +37,9 @@ class S3Signer:
         headers["authorization"] = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={covered}, Signature={signed}"
         return headers
 
+    def refused(self, now_ns: int) -> None:
+        """Nothing to be done: whoever gave these credentials mends them."""
+
 
 def canonical(request: UnsignedRequest, headers: dict[str, str], names: list[str], covered: str) -> str:
     """The text that is hashed: every header that this room sends is covered (Content-Length, added later, is not)."""

@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from penstock.errors import StoreError, StoreUnavailableError
-from penstock.stores.base import ObjectInfo
+from penstock.stores import answers
+from penstock.stores.base import ByteRange, ObjectInfo
 from penstock.stores.exchange import Exchange
 from penstock.stores.response import Response
 
@@ -71,3 +72,18 @@ class Stream:
             self._exchange.pacer.moved()
         self._left -= count
         return count
+
+
+def lengths(response: Response, byte_range: ByteRange | None) -> tuple[int, int]:
+    """Length of the body and of the object."""
+    if byte_range is None:
+        if response.status != 200:
+            raise StoreUnavailableError(f"the store answered {response.status} to a request for a whole object")
+        length = answers.length_of(response.headers)
+        return length, length
+    if response.status != 206:
+        raise StoreUnavailableError("the store ignored the range that was asked and answered the whole object")
+    length, size = answers.range_answered(response.headers, byte_range)
+    if response.length_bytes not in {None, length}:
+        raise StoreUnavailableError(f"the store's Content-Length {response.length_bytes} is not that of its range")
+    return length, size

@@ -261,8 +261,12 @@ class Wire:
         tls: ssl.SSLContext | None,
         timeouts: Timeouts,
         pacer: Pacer,
+        proxy: tuple[str, int] | None = None,
     ) -> None:
         self.name = f"{host}:{port}"
+        # A proxy is told the whole URL, save through a tunnel, where it hears nothing.
+        self._origin = f"http://{_authority(host, port)}" if proxy is not None and tls is None else ""
+        self._proxy = proxy
         self.timeouts = timeouts
         self._host = host
         self._port = port
@@ -290,7 +294,7 @@ class Wire:
         then), and here IntegrityError for a streamed body that gives another number of bytes than it said, and whatever
         else a streamed body raises.
         """
-        head = head_of(method, target, headers, length_of(body))
+        head = head_of(method, self._origin + target, headers, length_of(body))
         if not self._pool.take_place(slot_s, None if stops is None else stops.soon, weight):
             return None
         handed_over = False
@@ -336,6 +340,17 @@ class Wire:
         timeouts = self.timeouts
         patience_s = min(timeouts.first_byte_s, timeouts.read_s, BLOCK_S)
         try:
-            return connect((self._host, self._port), self._tls, connect_s=timeouts.connect_s, patience_s=patience_s)
+            return connect(
+                (self._host, self._port),
+                self._tls,
+                connect_s=timeouts.connect_s,
+                patience_s=patience_s,
+                proxy=self._proxy,
+            )
         except (OSError, ValueError) as error:
-            raise troubles.of_connecting(self.name, error, connect_s=timeouts.connect_s) from error
+            name = self.name if self._proxy is None else f"{self.name} through the proxy {_authority(*self._proxy)}"
+            raise troubles.of_connecting(name, error, connect_s=timeouts.connect_s) from error
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

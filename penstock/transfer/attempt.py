@@ -13,7 +13,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from penstock.errors import FencedError, StoppedError, StoreError
-from penstock.model import FileDetail, Guarantee
+from penstock.model import FileDetail, Guarantee, Verification
 from penstock.stores.base import Store
 from penstock.transfer.grains import Grains
 from penstock.transfer.meter import Meter
@@ -32,7 +32,7 @@ from penstock.transfer.transfer import (
     Verdict,
 )
 
-NOT_COMPARED = "not compared"
+NOT_COMPARED = Verification.NONE.value
 """The note of a file for which the store tells no checksum."""
 
 _PATIENCE_S = 5.0  # a store that asks for a longer pause gets it from the engine

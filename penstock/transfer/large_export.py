@@ -21,8 +21,8 @@ from penstock.errors import (
 )
 from penstock.model import FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo, Part, PutResult
-from penstock.transfer import assembled, crc64, pagecache, standing, uploads, versioned
-from penstock.transfer.attempt import NOT_COMPARED, Attempt
+from penstock.transfer import assembled, crc64, pagecache, standing, uploads, verification, versioned
+from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import of_file
 from penstock.transfer.objects import checksum_text, head_or_none
 from penstock.transfer.part_body import PartBody
@@ -286,11 +286,12 @@ class _LargeExport:
         attempt, key = self._attempt, self._attempt.transfer.key
         told, version_id = result.crc64, result.version_id
         is_sound = told in {None, crc}
-        if told is None:
+        if told is None or attempt.store.options.reads_back:
             info = head_or_none(attempt, key)
             if info is not None and standing.is_mine(attempt, info):
-                told, version_id = info.crc64, version_id or info.version_id
-                is_sound = standing.is_as_recorded(attempt, info)
+                told, version_id = self._told(info), version_id or info.version_id
+                is_read = told is not None and attempt.store.options.reads_back
+                is_sound = told == crc if is_read else standing.is_as_recorded(attempt, info)
         attempt.checkpoint = None
         if not is_sound:
             if version_id in {"", "null"}:
@@ -304,9 +305,18 @@ class _LargeExport:
             )
         return self._settled(version_id, told, crc)
 
+    def _told(self, mine: ObjectInfo) -> int | None:
+        """The checksum of our object: as the store tells it, or as it is read back."""
+        attempt = self._attempt
+        if not attempt.store.options.reads_back:
+            return mine.crc64
+        plan = plan_export(mine.size_bytes, attempt.limits.part_size_bytes, attempt.store.limits)
+        return verification.read_by_parts(attempt, plan, version_id=mine.version_id, etag=mine.etag)
+
     def _found(self, mine: ObjectInfo, crc: int) -> Outcome:
         """An object of an earlier try, whole: it counts as moved, unless it lies on a foreign one."""
-        return self._settled(mine.version_id, mine.crc64, crc)
+        told = crc if self._attempt.store.options.reads_back else mine.crc64  # it was read back right now
+        return self._settled(mine.version_id, told, crc)
 
     def _settled(self, version_id: str, told: int | None, crc: int) -> Outcome:
         attempt = self._attempt
@@ -327,10 +337,12 @@ class _LargeExport:
     # ------------------------------------------------------------------------------------------------------ describing
 
     def _holds(self, info: ObjectInfo, crc: int) -> bool:
-        """Whether the object is of this very file, and whole, as far as store and record tell."""
+        """Whether the object is of this very file, and whole, as far as store and record tell, or as it is read back."""
         state, record = self._source.state, self._attempt.record
         if not standing.holds(info, modify_ns=state.modify_ns, size_bytes=state.size_bytes, crc64=crc):
             return False
+        if self._attempt.store.options.reads_back:
+            return self._told(info) == crc
         return record is None or record.crc64 != crc or standing.is_as_recorded(self._attempt, info)
 
     def _guarantee(self) -> Guarantee:
@@ -341,6 +353,5 @@ class _LargeExport:
         return FileDetail(modify_time_ns=state.modify_ns, size_bytes=state.size_bytes, checksum=checksum_text(crc))
 
     def _published(self, told: int | None, crc: int, held: Guarantee) -> Outcome:
-        if told is None:
-            self._attempt.add_note(NOT_COMPARED)
+        verification.note(self._attempt, told)
         return self._attempt.published(self._detail(crc), held)

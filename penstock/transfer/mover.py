@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from penstock.errors import FailureCode, FencedError, StoppedError, StoreError, TransferError
 from penstock.model import Direction
 from penstock.stores.base import Store
+from penstock.transfer import archived
 from penstock.transfer import withdraw as withdrawal
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.exporting import export_file
@@ -96,6 +97,8 @@ def _moved(attempt: Attempt) -> Steps[Outcome]:
             ending = _stopped(attempt, error)
         elif known.waiting_helps:
             return _later(attempt, known)
+        elif archived.is_restorable(attempt, known):
+            ending = partial(_restored, attempt)
         else:
             ending = partial(_fail, attempt, known)
     yield Pause.ASIDE
@@ -108,6 +111,12 @@ def _stopped(attempt: Attempt, error: Exception) -> Callable[[], Outcome]:
         return partial(withdrawal.withdraw, attempt)
     attempt.check_fence()
     return partial(_returned, attempt, str(error))
+
+
+def _restored(attempt: Attempt) -> Outcome:
+    """The source is archived: it comes back, or cannot."""
+    known = archived.asked_back(attempt)
+    return _later(attempt, known) if known.waiting_helps else _fail(attempt, known)
 
 
 def _fail(attempt: Attempt, error: TransferError) -> Outcome:

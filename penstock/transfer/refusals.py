@@ -101,7 +101,7 @@ _BY_KIND: tuple[tuple[type[StoreError], FailureCode], ...] = (
 _RETRIED_ANYWAY = frozenset({FailureCode.SOURCE_CHANGED, FailureCode.BUCKET_ACCESS_DENIED})
 _MAY_PASS = (UploadNotFoundError, SizeUntoldError)
 """A single answer may have lost a header on its way; whether all do shows in the number of attempts."""
-_ARCHIVED = frozenset({"InvalidObjectState", "ObjectNotRestored"})
+ARCHIVED = frozenset({"InvalidObjectState", "ObjectNotRestored"})
 
 
 def from_store(error: StoreError) -> TransferError:
@@ -109,8 +109,8 @@ def from_store(error: StoreError) -> TransferError:
     words = str(error)
     if error.request_id and error.request_id not in words:
         words = f"{words} (request id {error.request_id})"
-    if error.code in _ARCHIVED:
-        return TransferError(FailureCode.SOURCE_ARCHIVED, f"the object is archived: restore it first; {words}")
+    if error.code in ARCHIVED:
+        return TransferError(FailureCode.SOURCE_ARCHIVED, words)
     code = next((code for kind, code in _BY_KIND if isinstance(error, kind)), None)
     if code is None:
         code = FailureCode.STORE_UNAVAILABLE if error.waiting_helps else FailureCode.STORE_REFUSED

@@ -19,8 +19,8 @@ from penstock.errors import (
 )
 from penstock.model import ConflictPolicy, FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo, Precondition, PutResult
-from penstock.transfer import crc64, standing, versioned
-from penstock.transfer.attempt import NOT_COMPARED, Attempt
+from penstock.transfer import crc64, standing, verification, versioned
+from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import of_file
 from penstock.transfer.objects import checksum_text, head_or_none
 from penstock.transfer.policy import Decision
@@ -172,6 +172,10 @@ class _SmallExport:
                     started.abandon()
                     raise
                 result = started.result()
+        if store.options.reads_back:
+            yield Pause.ASIDE
+            told = verification.read_whole(self._attempt, version_id=result.version_id, etag=result.etag)
+            result = PutResult(etag=result.etag, version_id=result.version_id, crc64=told)
         if result.crc64 not in {None, self._crc}:
             raise IntegrityError(
                 f"{key!r} was sent with crc64 {self._crc}, the store has {result.crc64}", bucket=store.bucket, key=key
@@ -230,7 +234,8 @@ class _SmallExport:
             held = Guarantee.ATOMIC
         if standing.yields(self._attempt, mine.version_id, self._time, held):
             return self._attempt.skipped(self._detail(None), held)
-        return self._published(mine.crc64, held)
+        told = self._crc if self._attempt.store.options.reads_back else mine.crc64  # it was read back right now
+        return self._published(told, held)
 
     def _look_again(self) -> Outcome | None:
         """Whether the try whose answer was lost was published, or somebody else was meanwhile. None: send again."""
@@ -288,6 +293,9 @@ class _SmallExport:
         is_of_file = standing.holds(
             info, modify_ns=modify_ns, size_bytes=self._source.state.size_bytes, crc64=self._crc
         )
+        if is_of_file and self._attempt.store.options.reads_back:
+            told = verification.read_whole(self._attempt, version_id=info.version_id, etag=info.etag)
+            return told == self._crc
         return is_of_file and (info.crc64 is not None or self._has_arrived(info.etag))
 
     def _has_arrived(self, etag: str) -> bool:
@@ -316,6 +324,5 @@ class _SmallExport:
         return FileDetail(modify_time_ns=state.modify_ns, size_bytes=state.size_bytes, checksum=checksum_text(crc))
 
     def _published(self, told: int | None, held: Guarantee) -> Outcome:
-        if told is None:
-            self._attempt.add_note(NOT_COMPARED)
+        verification.note(self._attempt, told)
         return self._attempt.published(self._detail(self._crc), held)

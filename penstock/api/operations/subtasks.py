@@ -20,6 +20,7 @@ from penstock.api.operation import (
     Reply,
     file_system_of,
 )
+from penstock.api.options import Fidelity
 from penstock.api.parameters import (
     CLIENT_TOKEN,
     DATA_FLOW_ID,
@@ -119,7 +120,11 @@ async def describe_sub_tasks(desk: Desk, invocation: Invocation) -> Reply:
         next_token=values[NEXT_TOKEN],
         limit=values[_MAX_RESULTS],
     )
-    listed: list[Json] = [_fields(sub_task, desk.zone) for sub_task in page.items]
+    is_strict = desk.options.fidelity is Fidelity.STRICT
+    listed: list[Json] = [
+        _fields(sub_task, desk.zone) if is_strict else _fields(sub_task, desk.zone) | _record(sub_task)
+        for sub_task in page.items
+    ]
     fields: dict[str, Json] = {"DataFlowSubTask": {"DataFlowSubTask": listed}}
     if page.next_token:
         fields["NextToken"] = page.next_token
@@ -156,6 +161,19 @@ def _fields(sub_task: SubTask, zone: tzinfo) -> dict[str, Json]:
     if sub_task.ended_ns is not None:
         fields["EndTime"] = zone_text(sub_task.ended_ns, zone)
     return fields
+
+
+def _record(sub_task: SubTask) -> dict[str, Json]:
+    """What the vendor does not tell: how the file was compared, how firmly the conflict policy held. Empty before COMPLETE."""
+    if sub_task.status is not SubTaskStatus.COMPLETE:
+        return {}
+    verification = sub_task.verification
+    told: dict[str, Json] = {
+        "Guarantee": sub_task.guarantee,
+        "Verification": "" if verification is None else verification.value,
+        "Note": sub_task.note,
+    }
+    return {"Record": told}
 
 
 # ---------------------------------------------------------------------------------------------------------------- cancel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,10 +12,13 @@ from penstock.model import BucketKind, Credentials
 from penstock.stores import httpstore
 from penstock.stores.base import Abilities, Store, Versioning
 from penstock.stores.opening import OssSignature
+from tests.conformance.stores.gaps import out_of_scope
 from tests.conformance.stores.shores import Address, Difference, Shore
 from tests.fixtures.ceph import CephServer
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.moto import MotoServer
+from tests.fixtures.rclone import RcloneServer
+from tests.fixtures.swift import SwiftServer
 
 MIB = 1 << 20
 _numbers = itertools.count(1)
@@ -62,7 +66,7 @@ def ceph_shore(request: pytest.FixtureRequest) -> Shore:
     server: CephServer = request.getfixturevalue("ceph")
     return Shore(
         name="ceph",
-        expected=Abilities(create_only_put=True, part_etag_is_md5=True, bucket_tags=True),
+        expected=Abilities(create_only_put=True, part_etag_is_md5=True, bucket_tags=True, content_md5=True),
         part_size_bytes=5 * MIB,
         make_bucket=lambda versioning: server.make_bucket(versioning=_wire(versioning)),
         address=Address(
@@ -105,6 +109,38 @@ def emulator_shore(request: pytest.FixtureRequest, signature: OssSignature) -> S
     )
 
 
+def rclone_shore(request: pytest.FixtureRequest) -> Shore:
+    server: RcloneServer = request.getfixturevalue("rclone")
+    return Shore(
+        name="rclone",
+        expected=Abilities(part_etag_is_md5=True, content_md5=True),
+        part_size_bytes=5 * MIB,
+        make_bucket=lambda _versioning: server.make_bucket(),
+        address=Address(
+            kind=BucketKind.S3,
+            endpoint=server.endpoint,
+            region=server.region,
+            credentials=_credentials(server.access_key_id, server.access_key_secret),
+        ),
+    )
+
+
+def swift_shore(request: pytest.FixtureRequest) -> Shore:
+    server: SwiftServer = request.getfixturevalue("swift")
+    return Shore(
+        name="swift",
+        expected=Abilities(part_etag_is_md5=True, content_md5=True),
+        part_size_bytes=5 * MIB,
+        make_bucket=lambda versioning: server.make_bucket(versioning=_wire(versioning)),
+        address=Address(
+            kind=BucketKind.S3,
+            endpoint=server.endpoint,
+            region=server.region,
+            credentials=_credentials(server.access_key_id, server.access_key_secret),
+        ),
+    )
+
+
 SHORES = {
     "memory": memory_shore,
     "moto": moto_shore,
@@ -112,15 +148,23 @@ SHORES = {
     "oss-v1": lambda request: emulator_shore(request, OssSignature.V1),
     "ceph": ceph_shore,
 }
+if os.environ.get("PENSTOCK_COMPATIBILITY") == "1":  # servers with gaps, for docs/compatibility.md
+    SHORES |= {"rclone": rclone_shore, "swift": swift_shore}
 MARKS = {
     "ceph": (pytest.mark.ceph, pytest.mark.xdist_group("ceph")),
     "moto": (pytest.mark.xdist_group("moto"),),  # it takes seconds to start, so one worker does
+    "rclone": (pytest.mark.xdist_group("rclone"),),
+    "swift": (pytest.mark.xdist_group("swift"),),
 }
 
 
 @pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in SHORES])
 def shore(request: pytest.FixtureRequest) -> Iterator[Shore]:
-    """One of the servers."""
+    """One of the servers. What is out of scope for it, for a reason that its page tells, is skipped."""
+    request.node.user_properties.append(("shore", request.param))
+    reason = out_of_scope(request.param, request.node.originalname)
+    if reason:
+        pytest.skip(reason)
     made = SHORES[request.param](request)
     yield made
     made.close()

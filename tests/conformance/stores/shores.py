@@ -6,11 +6,11 @@ A difference is never skipped over: the test that meets one asserts it, so that 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials
-from penstock.stores.base import Abilities, Store, Versioning
+from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials, Verify
+from penstock.stores.base import Abilities, Store, StoreOptions, Versioning
 from penstock.stores.opening import OssSignature, abilities_to_mapping, open_store
 from tests.fixtures.memorystore import MemoryStore
 
@@ -71,25 +71,24 @@ class Shore:
 
     def expected_on(self, versioning: Versioning) -> Abilities:
         """What a probe should find on a bucket in that state."""
-        flags = abilities_to_mapping(self.expected)
         if self.ignores_create_only_on(versioning):
-            flags |= {"create_only_put": False, "create_only_complete": False}
-        return Abilities(
-            create_only_put=bool(flags["create_only_put"]),
-            create_only_complete=bool(flags["create_only_complete"]),
-            crc64=bool(flags["crc64"]),
-            part_etag_is_md5=bool(flags["part_etag_is_md5"]),
-            bucket_tags=bool(flags["bucket_tags"]),
-            versioning=versioning,
-        )
+            return replace(self.expected, create_only_put=False, create_only_complete=False, versioning=versioning)
+        return replace(self.expected, versioning=versioning)
 
     def open(
-        self, bucket: str, *, versioning: Versioning = Versioning.NEVER, credentials: Credentials | None = None
+        self,
+        bucket: str,
+        *,
+        versioning: Versioning = Versioning.NEVER,
+        credentials: Credentials | None = None,
+        verify: Verify = Verify.STORE,
     ) -> Store:
         """Open a bucket of this server, with the abilities that it is expected to have."""
         abilities = self.expected_on(versioning)
         if self.address is None:
-            store: Store = MemoryStore(bucket, abilities=abilities, tags={"cpfs-dataflow": "true"})
+            memory = MemoryStore(bucket, abilities=abilities, tags={"cpfs-dataflow": "true"})
+            memory.options = StoreOptions(reads_back=verify is Verify.READ_BACK)
+            store: Store = memory
         else:
             store = open_store(
                 Bucket(
@@ -98,6 +97,7 @@ class Shore:
                     endpoint=self.address.endpoint,
                     region=self.address.region,
                     addressing_style=self.address.addressing_style,
+                    verify=verify,
                     abilities=abilities_to_mapping(abilities),
                 ),
                 credentials or self.address.credentials,

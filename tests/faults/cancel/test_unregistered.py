@@ -16,9 +16,10 @@ from msgspec.structs import replace as changed
 from penstock.engine.harbour import Harbour
 from penstock.engine.messages import Places
 from penstock.errors import FailureCode
-from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials, Direction
+from penstock.model import AddressingStyle, Bucket, BucketKind, Direction
 from penstock.settings.writing import drop_entry
 from penstock.stores.base import Store
+from penstock.stores.keychain import Keys
 from penstock.stores.opening import open_store
 from penstock.transfer.transfer import Checkpoint, Intent, Outcome, StopReason, Transfer, Verdict
 from tests.faults.cancel.conftest import Opener
@@ -78,7 +79,7 @@ def dock(tmp_path: Path, emulator: EmulatorServer) -> Iterator[Dock]:
     gate.limits = replace(LIMITS)
     with ExitStack() as opened:
 
-        def open_one(described: Bucket, credentials: Credentials) -> Store:
+        def open_one(described: Bucket, credentials: Keys) -> Store:
             return opened.enter_context(closing(open_store(described, credentials)))
 
         harbour = Harbour(places=Places(), secrets_path=secrets, store_opener=open_one)

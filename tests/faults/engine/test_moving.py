@@ -17,7 +17,7 @@ from penstock.engine.options import EngineOptions, RetryOptions
 from penstock.errors import FailureCode
 from penstock.model import FINAL_SUB_TASK_STATUSES, SubTask, SubTaskStatus, TaskAction
 from penstock.transfer.transfer import RESERVED_PREFIX
-from tests.faults.stores.test_tls import certificate, tls
+from tests.faults.stores.conftest import certificate, tls
 from tests.fixtures.emulator import EmulatorServer, start_emulator
 from tests.fixtures.holdproxy import HoldProxy
 from tests.fixtures.plant import LIMITS, MIB, Plant, open_plant, with_endpoint

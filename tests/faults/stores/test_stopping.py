@@ -18,15 +18,12 @@ from penstock.stores.base import Overwrite, Store
 from penstock.stores.opening import Timeouts
 from tests.faults.stores.conftest import Opener
 from tests.faults.stores.test_connections import LARGE, LARGE_CRC64, put, read
-from tests.faults.stores.test_tls import certificate, tls
 from tests.fixtures.scriptedserver import Peer, ScriptedServer, answer, object_answer
 from tests.fixtures.waiting import wait_until
 
 PATIENT = Timeouts(connect_s=20.0, send_s=20.0, first_byte_s=20.0, read_s=20.0, slot_s=20.0, document_s=20.0)
 PROMPT_S = 3.0
 CRC64 = str(int(fastcrc.crc64.xz(b"content")))
-
-__all__ = ["certificate", "tls"]
 
 
 def send_all(store: Store) -> None:

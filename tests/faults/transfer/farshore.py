@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock import errors
-from penstock.stores.base import Abilities, Buffer, ObjectStream
+from penstock.stores.base import Abilities, Buffer, ObjectStream, StoreOptions
 from penstock.transfer.transfer import Checkpoint
 from tests.faults.transfer.killer import Killer
 from tests.fixtures.memorystore import MEMORY_LIMITS, MemoryStarted, MemoryStore
@@ -25,6 +25,7 @@ class RemoteStore:
     limits = MEMORY_LIMITS
     bucket = "memory"
     is_warm = True
+    options = StoreOptions()
 
     def __init__(self, link: socket.socket, abilities: Abilities, killer: Killer) -> None:
         self.abilities = abilities

@@ -143,7 +143,7 @@ def test_complete_without_etag_and_checksum_is_compared_by_a_head(gate: Gate) ->
     write(gate)
     outcome = gate.move(export(), store)
     check_complete(outcome, store)
-    assert outcome.note == "not compared"
+    assert outcome.note == "md5"
 
 
 # ------------------------------------------------------------------------------------------------------------- resuming

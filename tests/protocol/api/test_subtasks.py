@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from penstock.api.options import ApiOptions, PathBase
+from penstock.api.options import ApiOptions, Fidelity, PathBase
 from penstock.catalog.verbs import Settling
 from penstock.errors import CatalogUnavailableError, TooManyWaitingError
 from penstock.model import FileDetail
@@ -264,6 +264,34 @@ def test_what_an_attempt_leaves_is_answered(stream: Stream) -> None:
     assert (third["Status"], third["Progress"]) == ("COMPLETE", 10000)
     assert third["FileDetail"] == {"ModifyTime": -1, "Size": 0}
     assert all(len(item[name]) == 19 for item in (first, second) for name in ("CreateTime", "StartTime", "EndTime"))
+
+
+@pytest.mark.rule("SUB-16")
+@pytest.mark.parametrize("fidelity", list(Fidelity))
+def test_what_is_complete_says_how_it_was_compared(tmp_path: Path, fidelity: Fidelity) -> None:
+    with serving(tmp_path, ApiOptions(fidelity=fidelity)) as server:
+        stream = Stream(server)
+        notes = ["", "md5", "read-back; the owner was not kept", "not compared", ""]
+        for number in range(len(notes) + 1):
+            stream.create(SrcFilePath=f"/{number}", DstFilePath=f"/{number}")
+        *done, failed = enginestand.claim(stream.server, stream.task)
+        for note, claimed in zip(notes[:-1], done[:-1], strict=True):
+            enginestand.settle(server, claimed, Settling.COMPLETE, note=note, guarantee="atomic")
+        enginestand.settle(server, done[-1], Settling.COMPLETE, actual_bytes=0, guarantee="best effort")
+        enginestand.settle(server, failed, Settling.FAILED, error_code="ConditionNotMet")
+        told = [item.get("Record") for item in reversed(stream.found())]
+    if fidelity is Fidelity.STRICT:
+        assert told == [None] * (len(notes) + 1)
+        return
+    compared = ["crc64", "md5", "read-back", "not compared"]
+    assert told == [
+        *(
+            {"Guarantee": "atomic", "Verification": word, "Note": note}
+            for word, note in zip(compared, notes[:-1], strict=True)
+        ),
+        {"Guarantee": "best effort", "Verification": "", "Note": ""},
+        None,
+    ]
 
 
 @pytest.mark.rule("FILTER-1")

@@ -23,6 +23,7 @@ from penstock.engine.throttle import SILENT_S, Throttle
 from penstock.errors import FailureCode, FencedError, StoppedError, StoreUnavailableError, TransferError
 from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials, FileSystem
 from penstock.stores.base import Store
+from penstock.stores.keychain import Keys
 from penstock.transfer.root import Root
 from penstock.transfer.steps import Pause, Steps
 from penstock.transfer.transfer import Intent, Outcome, StopReason, Transfer, Verdict
@@ -73,7 +74,7 @@ def bench(tmp_path: Path) -> Bench:
     places = Places(file_systems=(FileSystem(file_system_id="fs-1", root=str(root)),), buckets=(BUCKET,))
     made: list[Bench] = []
 
-    def open_memory(bucket: Bucket, credentials: Credentials) -> Store:
+    def open_memory(bucket: Bucket, credentials: Keys) -> Store:
         made[0].opened.append(MemoryStore(bucket.name))
         return made[0].opened[-1]
 
@@ -304,7 +305,8 @@ def test_a_store_is_opened_once_and_anew_when_its_credentials_change(bench: Benc
 def test_credentials_count_for_a_tenth_of_a_second_and_not_past_another_registry(tmp_path: Path) -> None:
     secrets, now_s, opened = tmp_path / "secrets.toml", [5.0], list[str]()
 
-    def open_memory(bucket: Bucket, credentials: Credentials) -> MemoryStore:
+    def open_memory(bucket: Bucket, credentials: Keys) -> MemoryStore:
+        assert isinstance(credentials, Credentials)
         opened.append(credentials.access_key_secret)
         return MemoryStore(bucket.name)
 

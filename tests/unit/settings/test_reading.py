@@ -125,7 +125,7 @@ def test_what_is_registered_is_read(home: Home) -> None:
         ('[bucket.MINE]\nkind = "embedded"', "'MINE' cannot be a bucket's name"),
         ('[bucket."a.b"]\nkind = "embedded"', "only with kind s3"),
         (BUCKET + 'tag_check = "no"', "tag_check = 'no' is not allowed; it has to be true or false"),
-        (BUCKET + 'addressing_style = "dns"', '"path" or "virtual"'),
+        (BUCKET + 'addressing_style = "dns"', '"path", "virtual" or "cname"'),
         (BUCKET + "secret = 1", "'secret' is not known here; known are: kind, endpoint"),
         ("bucket = 1", r"table of entries like \[bucket\.NAME\]"),
         ("bucket.mine = 1", r"written as \[bucket\.mine\]"),

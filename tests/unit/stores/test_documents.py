@@ -72,8 +72,9 @@ def test_a_number_that_is_none_is_refused(text: str) -> None:
 
 
 def test_complete_names_parts_in_order_with_quoted_etags() -> None:
-    document = parse(complete_document([(1, "AB"), (7, 'x"<&')]))
+    document = parse(complete_document([(1, "AB", ""), (7, 'x"<&', "S<=")], checksum_element="ChecksumCRC32C"))
     parts = document.children("Part")
     assert document.tag == "CompleteMultipartUpload"
     assert [part.number("PartNumber") for part in parts] == [1, 7]
     assert [part.text("ETag") for part in parts] == ['"AB"', '"x"<&"']
+    assert [part.text("ChecksumCRC32C") for part in parts] == ["", "S<="]

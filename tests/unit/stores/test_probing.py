@@ -7,13 +7,17 @@ from dataclasses import replace
 import pytest
 
 from penstock.errors import NotSupportedError, PermissionDeniedError, StoreUnavailableError
-from penstock.stores.base import Abilities, Versioning
+from penstock.stores.base import Abilities, Checksum, Versioning
 from penstock.stores.probing import probe
 from tests.fixtures.memorystore import Fault, MemoryStore, Raise
 
 ALL = Abilities(create_only_put=True, create_only_complete=True, crc64=True, part_etag_is_md5=True, bucket_tags=True)
 NONE = Abilities()
 DENIED = PermissionDeniedError("denied")
+
+
+def probed(store: MemoryStore) -> Abilities:
+    return probe(lambda checksum=Checksum.NONE, guard=None: store, "0123")
 
 
 @pytest.mark.parametrize(
@@ -25,28 +29,28 @@ DENIED = PermissionDeniedError("denied")
 def test_what_a_bucket_can_do_is_found(able: Abilities, versioning: Versioning) -> None:
     abilities = replace(able, versioning=versioning)
     store = MemoryStore(abilities=abilities)
-    assert probe(store, "0123") == abilities
+    assert probed(store) == abilities
     assert list(store.list_versions(prefix="")) == []
     assert store.unfinished() == []
 
 
 def test_only_one_name_is_touched() -> None:
     store = MemoryStore()
-    probe(store, "0123")
+    probed(store)
     assert {call.key for call in store.calls if call.key} == {".penstock-probe-0123"}
 
 
 def test_a_bucket_that_cannot_be_written_has_no_writing_abilities() -> None:
     store = MemoryStore(abilities=replace(ALL, versioning=Versioning.ENABLED))
     store.script(Fault("put", action=Raise(DENIED)))
-    assert probe(store, "0123") == replace(NONE, bucket_tags=True, versioning=Versioning.ENABLED)
+    assert probed(store) == replace(NONE, bucket_tags=True, versioning=Versioning.ENABLED)
 
 
 def test_a_bucket_that_cannot_be_listed_is_an_error() -> None:
     store = MemoryStore()
     store.script(Fault("list_objects", action=Raise(DENIED)))
     with pytest.raises(PermissionDeniedError):
-        probe(store, "0123")
+        probed(store)
     assert store.keys() == []
 
 
@@ -54,21 +58,21 @@ def test_a_bucket_that_cannot_be_listed_is_an_error() -> None:
 def test_tags_that_cannot_be_asked_are_no_ability(error: Exception) -> None:
     store = MemoryStore()
     store.script(Fault("bucket_tags", action=Raise(error)))
-    assert probe(store, "0123") == replace(ALL, bucket_tags=False)
+    assert probed(store) == replace(ALL, bucket_tags=False)
 
 
 @pytest.mark.parametrize("versioning", list(Versioning))
 def test_versioning_that_may_not_be_asked_is_told_by_a_write(versioning: Versioning) -> None:
     store = MemoryStore(abilities=replace(ALL, versioning=versioning))
     store.script(Fault("versioning", action=Raise(DENIED)))
-    assert probe(store, "0123").versioning is versioning
+    assert probed(store).versioning is versioning
     assert list(store.list_versions(prefix="")) == []
 
 
 def test_versioning_that_the_store_does_not_know_was_never_set() -> None:
     store = MemoryStore()
     store.script(Fault("versioning", action=Raise(NotSupportedError("no versions here"))))
-    assert probe(store, "0123") == ALL
+    assert probed(store) == ALL
 
 
 @pytest.mark.parametrize("verb", ["initiate", "put_part", "complete", "head"])
@@ -76,7 +80,7 @@ def test_a_probe_that_breaks_off_cleans_up(verb: str) -> None:
     store = MemoryStore()
     store.script(Fault(verb, action=Raise(StoreUnavailableError("cut off"))))
     with pytest.raises(StoreUnavailableError):
-        probe(store, "0123")
+        probed(store)
     assert store.keys() == []
     assert store.unfinished() == []
 
@@ -87,4 +91,4 @@ def test_a_conditional_put_that_is_not_implemented_is_no_ability() -> None:
         Fault("put", nth=2, action=Raise(NotSupportedError("501"))),
         Fault("complete", action=Raise(NotSupportedError("501"))),
     )
-    assert probe(store, "0123") == replace(ALL, create_only_put=False, create_only_complete=False)
+    assert probed(store) == replace(ALL, create_only_put=False, create_only_complete=False)

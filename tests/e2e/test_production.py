@@ -1,0 +1,111 @@
+"""Does a served HOME reach buckets as production has them: credentials from elsewhere that change, and what exports are given?"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import alibabacloud_oss_v2 as oss
+from click.testing import CliRunner
+
+from penstock.cli.buckets import bucket
+from tests.fixtures.emulator import EmulatorServer
+from tests.fixtures.service import RunningService, init_home, run_cli, start_service
+from tests.fixtures.waiting import wait_until
+
+
+def write_role(path: Path, key_id: str, secret: str) -> None:
+    """The document of a role, put in the place of the one before."""
+    new = path.with_suffix(".new")
+    new.touch(mode=0o600)
+    told = {"AccessKeyId": key_id, "AccessKeySecret": secret, "Expiration": "2999-01-01T00:00:00Z"}
+    new.write_text(json.dumps(told))
+    new.replace(path)
+
+
+def add_bucket(home: Path, emulator: EmulatorServer, *options: str, environment: dict[str, str]) -> str:
+    name = emulator.bucket(versioning="Enabled")
+    place = ("--kind", "oss", "--endpoint", emulator.endpoint, "--region", emulator.region)
+    assert (
+        run_cli("bucket", "add", str(home), name, *place, *options, environment=environment).strip() == f"oss://{name}"
+    )
+    return name
+
+
+def vendors_client(emulator: EmulatorServer) -> oss.Client:
+    config = oss.config.load_default()
+    config.credentials_provider = oss.credentials.StaticCredentialsProvider(
+        emulator.access_key_id, emulator.access_key_secret
+    )
+    config.region, config.endpoint = emulator.region, emulator.endpoint
+    return oss.Client(config)
+
+
+def make_stream(service: RunningService, bucket: str) -> str:
+    (Path(service.init["root"]) / bucket).mkdir()
+    environment = {"PENSTOCK_HOME": str(service.home)}
+    flow = run_cli("flow", "create", f"/{bucket}/", f"oss://{bucket}/", environment=environment).strip()
+    return run_cli("task", "create", flow, "export", environment=environment).strip()
+
+
+def export(service: RunningService, task: str, bucket: str, name: str, *options: str) -> Any:
+    (Path(service.init["root"]) / bucket / name).write_bytes(name.encode())
+    environment = {"PENSTOCK_HOME": str(service.home)}
+    return json.loads(run_cli("subtask", "create", task, name, *options, "--json", environment=environment))
+
+
+def test_credentials_from_elsewhere_serve_and_may_change(tmp_path: Path, emulator: EmulatorServer) -> None:
+    home, role = tmp_path / "home", tmp_path / "role.json"
+    init_home(home)
+    write_role(role, emulator.access_key_id, emulator.access_key_secret)
+    known = {"OSS_ACCESS_KEY_ID": emulator.access_key_id, "OSS_ACCESS_KEY_SECRET": emulator.access_key_secret}
+    by_environment = add_bucket(home, emulator, "--credentials", "environment", environment=known)
+    by_file = add_bucket(
+        home, emulator, "--credentials", str(role), "--storage-class", "IA", "--verify", "read-back", environment={}
+    )
+    assert emulator.access_key_secret not in (home / "secrets.toml").read_text()
+    service = start_service(home, environment=known)
+    try:
+        done = export(service, make_stream(service, by_environment), by_environment, "a", "--wait")
+        assert (done["Status"], done["Record"]["Verification"]) == ("COMPLETE", "crc64")
+        task = make_stream(service, by_file)
+        done = export(service, task, by_file, "b", "--wait")
+        assert (done["Status"], done["Record"]["Verification"]) == ("COMPLETE", "read-back")
+        assert (
+            vendors_client(emulator).head_object(oss.HeadObjectRequest(bucket=by_file, key="b")).storage_class == "IA"
+        )
+        write_role(role, "LTAI-another", "not-the-secret")
+        waits = export(service, task, by_file, "c")["DataFlowSubTaskId"]
+        environment = {"PENSTOCK_HOME": str(home)}
+
+        def said() -> Any:
+            return json.loads(run_cli("subtask", "show", waits, "--json", environment=environment))
+
+        wait_until(lambda: "BucketAccessDenied" in said()["ErrorMsg"], 60.0, "it was not refused")
+        write_role(role, emulator.access_key_id, emulator.access_key_secret)
+        done = export(service, task, by_file, "d", "--wait")
+        assert done["Status"] == "COMPLETE"
+        log = service.log_text()
+        assert not any(secret in log for secret in (emulator.access_key_secret, "not-the-secret"))
+    finally:
+        service.stop()
+
+
+def test_what_cannot_work_is_refused_before_it_is_tried(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    init_home(home)
+    keys = {"OSS_ACCESS_KEY_ID": "id", "OSS_ACCESS_KEY_SECRET": os.urandom(8).hex()}
+    oss = "https://oss-cn-hangzhou.aliyuncs.com"
+    for options, words in [
+        (("--endpoint", oss, "--addressing", "path"), "refuses path style"),
+        (("--endpoint", "https://mine.oss-cn-hangzhou.aliyuncs.com"), "without the bucket's name"),
+        (("--endpoint", "https://oss-accelerate.aliyuncs.com"), "--region is missing"),
+        (("--endpoint", oss, "--credentials", "ftp://role"), "--credentials"),
+        (("--endpoint", oss, "--proxy", "http://user:word@127.0.0.1:1"), "--proxy"),
+        (("--endpoint", oss, "--proxy", "http://127.0.0.1:1"), "through the proxy 127.0.0.1:1"),
+    ]:
+        done = CliRunner().invoke(bucket, ["add", str(home), "mine", "--kind", "oss", *options], env=keys)
+        assert words in str(done.exception), options
+        assert keys["OSS_ACCESS_KEY_SECRET"] not in str(done.exception)

@@ -1,0 +1,126 @@
+"""Is damage found that no checksum of the store tells, where objects are read back? And what becomes of archived ones?"""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock.errors import FailureCode, PermissionDeniedError, StoreRefusedError, StoreUnavailableError
+from penstock.model import Verification
+from penstock.stores.base import Abilities, Overwrite, StoreOptions, Versioning
+from penstock.transfer import crc64
+from penstock.transfer.transfer import Lane, Verdict
+from tests.faults.transfer.exports import CONTENT, KEY, SMALL, check_complete, export, lane_of, write
+from tests.fixtures.gate import Gate, transfer
+from tests.fixtures.memorystore import Damage, Fault, Meanwhile, MemoryStore, Raise
+
+ARCHIVED = StoreRefusedError("it is archived", code="InvalidObjectState", status=403)
+
+
+def blind(versioning: Versioning = Versioning.NEVER, **options: object) -> MemoryStore:
+    store = MemoryStore(abilities=Abilities(versioning=versioning))
+    store.options = StoreOptions(**{"reads_back": True, **options})  # type: ignore[arg-type]
+    return store
+
+
+@pytest.mark.parametrize("content", [b"", SMALL, CONTENT], ids=["empty", "small", "large"])
+def test_what_came_back_is_what_the_record_says(gate: Gate, content: bytes) -> None:
+    store = blind()
+    write(gate, content)
+    outcome = gate.move(export(), store, lane=lane_of(content))
+    check_complete(outcome, store, content)
+    assert outcome.note == Verification.READ_BACK
+
+
+@pytest.mark.parametrize("versioning", [Versioning.NEVER, Versioning.ENABLED], ids=str)
+@pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
+def test_damage_is_found_and_mended(gate: Gate, content: bytes, versioning: Versioning) -> None:
+    """The first reading finds another byte: that object goes, or is overwritten, and the file is sent again."""
+    store = blind(versioning)
+    write(gate, content)
+    store.script(Fault("get", action=Damage(3)))
+    outcome = gate.move(export(), store, lane=lane_of(content))
+    if outcome.verdict is Verdict.RETRY:
+        assert outcome.code is FailureCode.CHECKSUM_MISMATCH
+        outcome = gate.move(export(attempt=2, checkpoint=outcome.checkpoint, begun=True), store, lane=Lane.LARGE)
+    check_complete(outcome, store, content)
+    assert outcome.note == Verification.READ_BACK
+    assert len(list(store.list_versions(prefix=KEY))) == 1
+
+
+@pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
+def test_an_object_that_gave_way_meanwhile_cannot_be_compared(gate: Gate, content: bytes) -> None:
+    store = blind()
+    write(gate, content)
+    other = b"of somebody else"
+
+    def overwrite() -> None:
+        store.put(KEY, [other], crc64=crc64.update(other), metadata={}, precondition=Overwrite())
+
+    store.script(Fault("get", action=Meanwhile(overwrite)))
+    outcome = gate.move(export(), store, lane=lane_of(content))
+    assert (outcome.verdict, outcome.note) == (Verdict.COMPLETE, Verification.NONE)
+    assert store.content(KEY) == other
+
+
+@pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
+def test_trouble_while_reading_back_is_tried_again(gate: Gate, content: bytes) -> None:
+    store = blind()
+    write(gate, content)
+    store.script(Fault("get", times=2, action=Raise(StoreUnavailableError("cut off"))))
+    outcome = gate.move(export(), store, lane=lane_of(content))
+    check_complete(outcome, store, content)
+    assert (outcome.note, len(store.calls_of("put", "complete"))) == (Verification.READ_BACK, 1)
+
+
+def test_an_object_that_goes_into_an_archive_cannot_be_read_back(gate: Gate) -> None:
+    store = blind()
+    write(gate, SMALL)
+    store.script(Fault("get", action=Raise(ARCHIVED)))
+    outcome = gate.move(export(), store, lane=Lane.SMALL)
+    assert (outcome.verdict, outcome.note) == (Verdict.COMPLETE, Verification.NONE)
+
+
+# ------------------------------------------------------------------------------------------------------------- archives
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_an_archived_object_is_refused_with_the_mending_step(gate: Gate, lane: Lane) -> None:
+    store = MemoryStore()
+    store.seed("in/data.bin", CONTENT if lane is Lane.LARGE else SMALL)
+    store.script(Fault("get", times=99, action=Raise(ARCHIVED)))
+    outcome = gate.move(transfer(), store, lane=lane)
+    assert (outcome.verdict, outcome.code) == (Verdict.FAILED, FailureCode.SOURCE_ARCHIVED)
+    assert store.restored == []
+    assert gate.helpers() == []
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_an_archived_object_is_restored_and_waited_for_where_that_is_wanted(gate: Gate, lane: Lane) -> None:
+    content = CONTENT if lane is Lane.LARGE else SMALL
+    store = MemoryStore()
+    store.options = StoreOptions(restore_days=2)
+    store.seed("in/data.bin", content)
+    store.script(Fault("get", action=Raise(ARCHIVED)))
+    outcome = gate.move(transfer(), store, lane=lane)
+    assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.SOURCE_ARCHIVED)
+    assert "is being restored" in outcome.message
+    assert outcome.retry_after_s
+    assert store.restored == ["in/data.bin"]
+    again = gate.move(transfer(attempt=2, begun=outcome.begun), store, lane=lane)
+    assert again.verdict is Verdict.COMPLETE
+    assert gate.target.read_bytes() == content
+
+
+def test_an_object_that_may_not_be_restored_is_a_matter_of_rights(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    store.options = StoreOptions(restore_days=2)
+    store.seed("in/data.bin", SMALL)
+    store.script(Fault("get", times=99, action=Raise(ARCHIVED)))
+
+    def deny(key: str, *, version_id: str = "") -> None:
+        raise PermissionDeniedError("denied")
+
+    monkeypatch.setattr(store, "restore", deny)
+    outcome = gate.move(transfer(), store, lane=Lane.SMALL)
+    assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.BUCKET_ACCESS_DENIED)
+    assert "could not be restored" in outcome.message
