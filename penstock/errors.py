@@ -132,6 +132,10 @@ class StoreUnavailableError(StoreError):
     waiting_helps = True
 
 
+class OffTopicError(StoreUnavailableError):
+    """The answer is about something else than was asked: the store does not know the question, or something is in between."""
+
+
 class StoreSilentError(StoreUnavailableError):
     """The store has answered nothing for a while, whoever asked; this request was not sent at all."""
 

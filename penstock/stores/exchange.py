@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Protocol
 
 from penstock import failpoints
-from penstock.errors import PermissionDeniedError, StoreError, StoreSilentError, StoreUnavailableError
+from penstock.errors import OffTopicError, PermissionDeniedError, StoreError, StoreSilentError, StoreUnavailableError
 from penstock.stores import documents
 from penstock.stores.addressing import Address, UnsignedRequest
 from penstock.stores.base import Buffer, StreamedBody
@@ -273,7 +273,7 @@ class Exchange:
                 asked = Asked(method=method, bucket=self.bucket, key=key)
                 raise refusal(asked, response.status, response.headers, content)
             if not any(word in document.tag for word in about):
-                raise StoreUnavailableError(f"the store's answer is <{document.tag[:40]}>: not about {about[0]}")
+                raise OffTopicError(f"the store's answer is <{document.tag[:40]}>: not about {about[0]}")
             return document, response.headers
 
     def naming(self, key: str) -> _Naming:

@@ -14,6 +14,7 @@ import fastcrc
 from penstock.errors import (
     IntegrityError,
     NotSupportedError,
+    OffTopicError,
     PermissionDeniedError,
     PreconditionFailedError,
     StoreRefusedError,
@@ -81,8 +82,8 @@ def probe(twins: Twins, random_name: str, *, checksums: Sequence[Checksum] = ())
 def _answers_tags(store: Store) -> bool:
     try:
         store.bucket_tags()
-    except (NotSupportedError, PermissionDeniedError):
-        return False
+    except (NotSupportedError, PermissionDeniedError, OffTopicError):
+        return False  # rclone lists objects when it is asked for tags
     return True
 
 

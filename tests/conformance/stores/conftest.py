@@ -129,7 +129,7 @@ def swift_shore(request: pytest.FixtureRequest) -> Shore:
     server: SwiftServer = request.getfixturevalue("swift")
     return Shore(
         name="swift",
-        expected=Abilities(part_etag_is_md5=True, content_md5=True),
+        expected=Abilities(create_only_complete=True, part_etag_is_md5=True, content_md5=True, bucket_tags=True),
         part_size_bytes=5 * MIB,
         make_bucket=lambda versioning: server.make_bucket(versioning=_wire(versioning)),
         address=Address(
@@ -162,7 +162,7 @@ MARKS = {
 def shore(request: pytest.FixtureRequest) -> Iterator[Shore]:
     """One of the servers. What is out of scope for it, for a reason that its page tells, is skipped."""
     request.node.user_properties.append(("shore", request.param))
-    reason = out_of_scope(request.param, request.node.originalname)
+    reason = out_of_scope(request.param, request.node.name)
     if reason:
         pytest.skip(reason)
     made = SHORES[request.param](request)

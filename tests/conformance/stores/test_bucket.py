@@ -33,6 +33,10 @@ def test_probing_finds_what_the_bucket_can_do_and_leaves_nothing(shore: Shore, v
     assert list(store.list_uploads(prefix="")) == []
 
 
+def test_a_bucket_can_be_added(shore: Shore, store: Store) -> None:
+    assert store.probe() == shore.expected_on(Versioning.NEVER)
+
+
 def test_an_unknown_bucket_is_said_to_be_unknown(shore: Shore) -> None:
     store = shore.open(MISSING)
     if shore.address is None:

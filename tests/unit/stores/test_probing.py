@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from penstock.errors import NotSupportedError, PermissionDeniedError, StoreUnavailableError
+from penstock.errors import NotSupportedError, OffTopicError, PermissionDeniedError, StoreUnavailableError
 from penstock.stores.base import Abilities, Checksum, Versioning
 from penstock.stores.probing import probe
 from tests.fixtures.memorystore import Fault, MemoryStore, Raise
@@ -54,7 +54,7 @@ def test_a_bucket_that_cannot_be_listed_is_an_error() -> None:
     assert store.keys() == []
 
 
-@pytest.mark.parametrize("error", [DENIED, NotSupportedError("no tags here")])
+@pytest.mark.parametrize("error", [DENIED, NotSupportedError("no tags here"), OffTopicError("something else")])
 def test_tags_that_cannot_be_asked_are_no_ability(error: Exception) -> None:
     store = MemoryStore()
     store.script(Fault("bucket_tags", action=Raise(error)))
