@@ -18,7 +18,6 @@ from tests.fixtures.emulator import EmulatorServer, start_emulator
 from tests.fixtures.service import RunningService, init_home, run_cli, start_service
 from tests.fixtures.waiting import wait_until
 
-
 PATIENCE_S = 60.0
 
 
@@ -96,7 +95,9 @@ def test_credentials_from_elsewhere_serve_and_may_change(tmp_path: Path, emulato
         task = make_stream(service, by_file)
         done = export(service, task, by_file, "b", "--wait")
         assert (done["Status"], done["Record"]["Verification"]) == ("COMPLETE", "read-back")
-        assert vendors_client(emulator).head_object(oss.HeadObjectRequest(bucket=by_file, key="b")).storage_class == "IA"
+        assert (
+            vendors_client(emulator).head_object(oss.HeadObjectRequest(bucket=by_file, key="b")).storage_class == "IA"
+        )
         assume(emulator, role, 2)
         wait_until(lambda: moves(service, task, by_file), PATIENCE_S, "the new credentials were not taken up")
         written = service.log_text() + (home / "secrets.toml").read_text() + (home / "penstock.toml").read_text()

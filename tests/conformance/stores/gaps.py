@@ -11,8 +11,8 @@ KEYS = "test_every_key_comes_back_as_it_was_put"
 CONTROL = "test_keys_with_control_characters_survive"
 GAPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "rclone": {
-        "a file system is behind it: a name is not a file's and a directory's at once, does not end in `/`, has no `//`, and no part"
-        " of it is longer than 255 bytes": (
+        "a file system is behind it: a name is not a file's and a directory's at once, does not end in `/`, has no `//`, and no"
+        " part of it is longer than 255 bytes": (
             "test_keys_come_in_byte_order",
             "test_pages_neither_lose_nor_repeat",
             "test_a_prefix_narrows",

@@ -26,6 +26,7 @@ class RemoteStore:
     bucket = "memory"
     is_warm = True
     options = StoreOptions()
+    tells_length = True
 
     def __init__(self, link: socket.socket, abilities: Abilities, killer: Killer) -> None:
         self.abilities = abilities
