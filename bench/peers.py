@@ -195,7 +195,7 @@ def all_peers() -> list[Peer]:
             choices=(4, 16, 64),
             choices_many=(4, 16, 64),
             environment=AWS,
-            remarks="no checksums; exports unsigned, so that it need not hash bodies with SHA-256 as it must over plain http",
+            remarks="no checksums; exports to the sink unsigned: over plain http it would have to hash bodies with SHA-256",
         ),
         Peer(
             name="rclone",

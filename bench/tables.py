@@ -117,7 +117,7 @@ TABLES: Sequence[tuple[str, str, Sequence[Column]]] = (
     ),
     (
         "profile",
-        "Where the time goes: samples of py-spy, sleeping threads not counted",
+        "Where the time goes: CPU by process, and samples of py-spy (those within a call of the kernel may wait)",
         (
             ("process", "process", 0, ""),
             ("where", "where", 0, ""),

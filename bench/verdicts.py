@@ -205,9 +205,10 @@ def _life(results: Results) -> Iterator[_Target]:
 
 
 def _fairness(busy: Sequence[Row]) -> Iterator[_Target]:
-    """The median of the runs in which all large imports moved."""
+    """The median of the runs; nothing is judged unless all large imports moved in each."""
     for where in sorted({row["where"] for row in busy}) or ["in memory", "on the disk"]:
-        judged = [row for row in busy if row["where"] == where and row["moving"] == row["imports"]]
+        runs_there = [row for row in busy if row["where"] == where]
+        judged = runs_there if all(row["moving"] == row["imports"] for row in runs_there) else []
         runs = ", ".join(f"{row['p95_s'] * 1e3:.0f}" for row in judged)
         bare = _median(judged, "bare_p95_s", 1e3)
         told = "" if bare is None else f", median of {runs} (the file system's own publish: {bare:.0f})"

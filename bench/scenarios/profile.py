@@ -1,8 +1,8 @@
-"""Where does Penstock's time go? py-spy looks at its processes while files move; threads that sleep are not counted.
+"""Where does Penstock's time go? What each kind of process costs, and what py-spy sees it do while files move.
 
-Shares are of samples of one kind of process, by room of the house (`penstock/ROOM`): the innermost frame of ours decides. A
-thread within fsync or recv may be counted though it waits, so shares say where to look, not what a file costs: for that see the
-contests.
+CPU comes from /proc, of rounds that nobody looks at. Shares are of samples of one kind of process, by room of the house
+(`penstock/ROOM`): the innermost frame of ours decides. py-spy takes some threads that wait for busy: those in a function that
+does nothing else are left out, those within fsync, send or recv are not. So shares say where to look, not what a file costs.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from bench.accounts import Cpu
 from bench.contest import Contest
 from bench.peers import PEERS, Direction
+from bench.scale import FileSet
 from bench.scenarios.memory import role_of
 from bench.scenarios.movement import by_doors
 from bench.scenarios.scenario import Choices, Found, Row, Scenario
@@ -27,6 +29,22 @@ RATE = 200
 ROUNDS = 3
 FUNCTIONS = 4
 LEAST_SHARE = 0.01
+WAITS = frozenset(
+    {
+        "Condition.wait",
+        "Condition.wait_for",
+        "Event.wait",
+        "Helpers._work",
+        "Line.wait_to_send",
+        "SmallLane._listen",
+        "Writer._give_turn",
+        "Writer._run",
+        "_worker",
+        "sleep",
+    }
+)
+"""Functions whose own code is nothing but waiting: for work, for a turn, for room in a socket."""
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 ENDED_S = 60.0
 SPY = PEERS / "bin" / "py-spy"
 
@@ -38,13 +56,40 @@ def measure(size: str, way: Direction, stage: Stage, _choices: Choices, names: S
     rows: list[Row] = []
     for door, move in by_doors(stage, stage.arena, contest.dataset.files_set.count).items():
         contest.once(move)
+        before = _spent(stage)
+        for _ in range(ROUNDS):
+            contest.once(move)
+        after = _spent(stage)
         with _watched(stage) as files:
             for _ in range(ROUNDS):
                 contest.once(move)
         for role in sorted({role for role, _ in files}):
+            process = f"{door}: {role}"
+            rows.append({"process": process, **_cost(after[role].since(before[role]), contest.dataset.files_set)})
             stacks = _stacks(path for each, path in files if each == role)
-            rows += [{"process": f"{door}: {role}", **row} for row in _shares(stacks)]
+            rows += [{"process": process, **row} for row in _shares(stacks)]
     return {name: rows}
+
+
+def _spent(stage: Stage) -> dict[str, Cpu]:
+    """What each kind of process has used so far."""
+    found: dict[str, Cpu] = {}
+    for member in stage.penstock.account.members():
+        ticks = Path(f"/proc/{member}/stat").read_text().rpartition(") ")[2].split()[11:13]
+        user_s, system_s = (int(each) / TICKS_A_SECOND for each in ticks)
+        role = role_of(member, stage.penstock)
+        had = found.get(role, Cpu(user_s=0.0, system_s=0.0))
+        found[role] = Cpu(user_s=had.user_s + user_s, system_s=had.system_s + system_s)
+    return found
+
+
+def _cost(used: Cpu, moved: FileSet) -> Row:
+    """A row about all that a kind of process used in ROUNDS rounds: of many files for each, of one for each GiB."""
+    is_many = moved.count > 1
+    amount = ROUNDS * (moved.count if is_many else moved.count * moved.size_bytes / (1 << 30))
+    user, system = (f"{each / amount * (1e6 if is_many else 1e3):,.0f}" for each in (used.user_s, used.system_s))
+    words = f"{user} {'µs' if is_many else 'ms'} of its own and {system} of the kernel's, {'a file' if is_many else 'a GiB'}"
+    return {"where": "its CPU, unwatched", "share": 1.0, "functions": words}
 
 
 @contextmanager
@@ -88,13 +133,14 @@ def _stacks(paths: Iterable[Path]) -> Counter[tuple[str, ...]]:
 
 def _shares(stacks: Counter[tuple[str, ...]]) -> list[Row]:
     """By place; those with little are left out."""
+    stacks = Counter({stack: count for stack, count in stacks.items() if _function(stack) not in WAITS})
     total = stacks.total() or 1
     places: Counter[str] = Counter()
     functions: dict[str, Counter[str]] = {}
     for stack, count in stacks.items():
         place = _place(stack)
         places[place] += count
-        functions.setdefault(place, Counter())[stack[-1].partition(" (")[0]] += count
+        functions.setdefault(place, Counter())[_function(stack)] += count
     return [
         {
             "where": place,
@@ -104,6 +150,11 @@ def _shares(stacks: Counter[tuple[str, ...]]) -> list[Row]:
         for place, count in places.most_common()
         if count / total >= LEAST_SHARE
     ]
+
+
+def _function(stack: Sequence[str]) -> str:
+    """The innermost one."""
+    return stack[-1].partition(" (")[0]
 
 
 def _place(stack: Sequence[str]) -> str:
