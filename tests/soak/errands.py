@@ -39,6 +39,7 @@ class Fate(StrEnum):
     KEPT = "target was there"
     MISSING = "no source"
     REFUSED = "condition does not hold"
+    DENIED = "condition does not hold, its equal was there"  # asked for once more, with a wrong idea of it
     RESTLESS = "source does not rest meanwhile"
     CANCELED = "cancelled meanwhile"
 
@@ -54,7 +55,8 @@ class Unrest(StrEnum):
 
 
 FATES = (
-    (73, Fate.PLAIN), (8, Fate.KEPT), (2, Fate.MISSING), (2, Fate.REFUSED), (6, Fate.RESTLESS), (9, Fate.CANCELED)
+    (71, Fate.PLAIN), (8, Fate.KEPT), (2, Fate.MISSING), (2, Fate.REFUSED), (2, Fate.DENIED), (6, Fate.RESTLESS),
+    (9, Fate.CANCELED),
 )  # fmt: skip
 
 
@@ -126,6 +128,11 @@ class Errand:
     cancel_after_s: float
 
     @property
+    def is_refused(self) -> bool:
+        """Whether it is asked for with a Condition that does not hold."""
+        return self.fate in {Fate.REFUSED, Fate.DENIED}
+
+    @property
     def earlier_ns(self) -> int:
         """The time of what the target held; that of the source is MODIFIED_NS until it is changed."""
         return MODIFIED_NS + self.earlier_age_ns
@@ -170,10 +177,15 @@ def chosen(block: Block, dice: random.Random, name: str) -> Errand:
     fate = dice.choices([fate for _, fate in FATES], weights=[weight for weight, _ in FATES])[0]
     is_restless = fate is Fate.RESTLESS
     has_earlier = fate is Fate.KEPT or (fate is not Fate.PLAIN and dice.random() < 0.3)
+    first = block.choose(dice, RESTLESS_SIZES if is_restless else SIZES)
+    if fate is Fate.DENIED:
+        return Errand(
+            name=name, fate=fate, first=first, unrest=None, earlier=first, earlier_age_ns=0, cancel_after_s=0.0
+        )
     return Errand(
         name=name,
         fate=fate,
-        first=block.choose(dice, RESTLESS_SIZES if is_restless else SIZES),
+        first=first,
         unrest=dice.choice(list(Unrest)) if is_restless else None,
         earlier=block.choose(dice) if has_earlier else None,
         # What is changed meanwhile is newer than its first time, and its age against the target's has to be beyond doubt.
@@ -210,7 +222,7 @@ def _true_reasons(errand: Errand, policy: ConflictPolicy, past: Past) -> Sequenc
     match errand.fate:
         case Fate.MISSING:
             return ("SourceNotFound",)
-        case Fate.REFUSED:
+        case Fate.REFUSED | Fate.DENIED:
             return ("ConditionNotMet",)
         case Fate.RESTLESS:
             gone = ("SourceNotFound",) if past.was_gone else ()
@@ -224,7 +236,7 @@ def _judge_complete(
     told: str,
 ) -> Finding | None:  # fmt: skip
     keeps = errand.is_kept(policy)
-    if errand.fate in {Fate.MISSING, Fate.REFUSED} and not keeps:
+    if errand.is_refused or (errand.fate is Fate.MISSING and not keeps):
         return Finding(wrong=Wrong.UNTRUE, words=told)
     if found is None:
         return Finding(wrong=Wrong.LOST, words=f"{told}, but the target is not there")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def found(content: bytes, modify_ns: int = MODIFIED_NS) -> Found:
 
 MOVED, ANOTHER, OLD = (BLOCK.cut(piece) for piece in (FIRST, SECOND, EARLIER))
 HALF = MOVED[:512] + ANOTHER[512:]
+DENIED = replace(errand(Fate.DENIED), earlier=FIRST)
 KEPT, RESTLESS = errand(Fate.KEPT, has_earlier=True), errand(Fate.RESTLESS)
 OVERWRITE, SKIP, LATEST = (
     ConflictPolicy.OVERWRITE_EXISTING,
@@ -119,6 +121,11 @@ def past(*, was_gone: bool = False) -> Past:
         (errand(Fate.MISSING), item("COMPLETE"), found(MOVED), OVERWRITE, Wrong.UNTRUE),
         (errand(Fate.REFUSED, has_earlier=True), item("FAILED", "ConditionNotMet: size"), found(OLD), OVERWRITE, None),
         (errand(Fate.REFUSED, has_earlier=True), item("FAILED", "ConditionNotMet: size"), None, LATEST, Wrong.UNTRUE),
+        (errand(Fate.REFUSED, has_earlier=True), item("COMPLETE"), found(OLD), SKIP, Wrong.UNTRUE),
+        (DENIED, item("FAILED", "ConditionNotMet: size"), found(MOVED), OVERWRITE, None),
+        (DENIED, item("FAILED", "ConditionNotMet: size"), None, OVERWRITE, Wrong.UNTRUE),
+        (DENIED, item("COMPLETE", content=MOVED), found(MOVED), OVERWRITE, Wrong.UNTRUE),
+        (DENIED, item("COMPLETE", content=MOVED), found(MOVED), SKIP, Wrong.UNTRUE),
         (RESTLESS, item("COMPLETE", content=ANOTHER), found(ANOTHER, 5), OVERWRITE, None),
         (RESTLESS, item("COMPLETE"), found(HALF), OVERWRITE, Wrong.TORN),
         (RESTLESS, item("FAILED", "SourceChanged: it did not rest"), None, OVERWRITE, None),

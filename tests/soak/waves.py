@@ -213,7 +213,7 @@ class Wave:
             "DstFilePath": f"/{errand.name}",
             "ClientToken": f"{self.name}-{errand.name}",
         }
-        if errand.fate is Fate.REFUSED:
+        if errand.is_refused:
             asked["Condition"] = {"Size": errand.first.size_bytes + 1}
         answer = self._caller.call("CreateDataFlowSubTask", asked)
         return str(answer["DataFlowSubTaskId"])
@@ -377,7 +377,7 @@ class _Meddling:
 
 
 def _file(errand: Errand) -> FileToMove:
-    wrong_size = errand.first.size_bytes + 1 if errand.fate is Fate.REFUSED else None
+    wrong_size = errand.first.size_bytes + 1 if errand.is_refused else None
     return FileToMove(source=errand.name, target=errand.name, size_bytes=wrong_size)
 
 

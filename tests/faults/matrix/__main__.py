@@ -15,11 +15,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from tests.faults.matrix import page, provenance
-from tests.faults.matrix.cases import Way
+from tests.faults.matrix.cases import Way, Which
 from tests.faults.matrix.page import Table
 from tests.faults.matrix.run import Run, Verdicts
 from tests.faults.matrix.table import table_of
@@ -61,12 +62,22 @@ def main(file: Path, asked: Sequence[str]) -> int:
         run.go(ways, None if asked else Path(path))
     wrong = run.wrong + keeper.wrong
     minutes = (time.monotonic() - begun) / 60
-    told = f"{len(run.verdicts)} deaths in {minutes:.1f} minutes"
+    told = f"{deaths_of(run.verdicts)} in {minutes:.1f} minutes"
     if wrong:
         print(f"{told}, and what must not be:", *wrong, sep="\n  ", file=sys.stderr)
         return INTERRUPTED if run.is_stopped else 1
     say(f"{told}: lost 0, torn 0, left behind 0")
     return 0
+
+
+def deaths_of(verdicts: Verdicts) -> str:
+    """How many different deaths were died, and how many of them not where they were asked for."""
+    died = {replace(case, passing=one.instead or case.passing, which=Which.ONCE): one for case, one in verdicts.items()}
+    instead = sum(1 for one in verdicts.values() if one.instead)
+    repeated = len(verdicts) - len(died)
+    return f"{len(died)} deaths" + (
+        f" ({instead} asked for were died at an earlier passing, {repeated} of these once more)" if instead else ""
+    )
 
 
 def interrupt(run: Run) -> None:

@@ -34,11 +34,17 @@ class Fate(StrEnum):
     RECALLED = "published, canceled"  # where its mover stands still behind publishing it
     ORPHANED = "published, its source gone"  # likewise, or while nobody lives
     BARRED = "published, its bucket closed"  # likewise: the store refuses, until the next attempt has met that
+    CONSUMED = "published, taken away"  # likewise: whoever waited for it takes it, and it is not at its target any more
     OVERTAKEN = "overtaken"  # somebody else's object, which stays, comes between the look at the key and the sending
+    EQUAL = "over its equal"  # a file with its bytes and its time is at the target beforehand
+    REFUSED = "refused over its equal"  # likewise, and its Condition asks for another size
 
 
-AFTER_PUBLISHING: frozenset[Fate] = frozenset({Fate.RECALLED, Fate.ORPHANED, Fate.BARRED})
+AFTER_PUBLISHING: frozenset[Fate] = frozenset({Fate.RECALLED, Fate.ORPHANED, Fate.BARRED, Fate.CONSUMED})
 """What comes between publishing and a death, and meets the next attempt, which knows nothing of that."""
+
+OVER_ITS_EQUAL: frozenset[Fate] = frozenset({Fate.EQUAL, Fate.REFUSED})
+"""What finds at its target what it is itself."""
 
 
 class Way(StrEnum):
@@ -77,6 +83,16 @@ class Way(StrEnum):
     IMPORT_BARRED = "import large published, its bucket closed"
     EXPORT_SMALL_BARRED = "export small published, its bucket closed"
     EXPORT_BARRED = "export large published, its bucket closed"
+    IMPORT_SMALL_CONSUMED = "import small published, taken away"
+    IMPORT_CONSUMED = "import large published, taken away"
+    EXPORT_SMALL_CONSUMED = "export small published, taken away"
+    EXPORT_CONSUMED = "export large published, taken away"
+    IMPORT_SMALL_EQUAL = "import small over its equal"
+    IMPORT_EQUAL = "import large over its equal"
+    EXPORT_SMALL_EQUAL = "export small over its equal"
+    EXPORT_EQUAL = "export large over its equal"
+    IMPORT_SMALL_REFUSED = "import small refused over its equal"
+    IMPORT_REFUSED = "import large refused over its equal"
 
     @property
     def is_import(self) -> bool:
@@ -135,7 +151,7 @@ LETTERS: Mapping[str, Terms] = {
     "e": SKIP_VERSIONED,
     "f": LATEST_PLAIN,
 }
-"""As the tables call them. Under KEEP_LATEST an older file stands at the target, under SKIP_THE_FILE and OVERWRITE none."""
+"""As the tables call them. Of a file that is just moved, an older one stands at the target under KEEP_LATEST, else none."""
 
 
 def terms_of(way: Way) -> tuple[Terms, ...]:
@@ -153,6 +169,8 @@ def terms_of(way: Way) -> tuple[Terms, ...]:
             return (OVERWRITE,)  # on a plain bucket a damaged object is left to whoever canceled, and named
         case Fate.OVERTAKEN:
             return (SKIP_VERSIONED, LATEST)  # only versions tell who came between
+        case Fate.EQUAL | Fate.REFUSED:
+            return (OVERWRITE, SKIP, LATEST)
         case _:
             return (OVERWRITE, SKIP)
 
@@ -263,6 +281,10 @@ def is_worth_it(way: Way, point: Point) -> bool:
         return point in WRITES
     if way.fate in AFTER_PUBLISHING:
         return point == way.publishing or point in UNTOLD
+    if way.fate is Fate.REFUSED:
+        return point in TO_THE_MOVER | REQUESTS | UNTOLD | {"settled"}
+    if way.fate is Fate.EQUAL:
+        return point in AROUND_PUBLISHING | UNTOLD | {"claimed"}
     if way.fate is Fate.MOVED:
         return way.size is not Size.MIDDLING or point not in AS_SMALL
     return point in ENDINGS or (point in REQUESTS and way.is_whole and not way.is_import)
@@ -284,7 +306,7 @@ def cases_of(way: Way, passings: Mapping[Terms, Mapping[Point, int]]) -> Iterato
             all_which = all_which[:1]  # later ones are of what is done when the catalog knows
         cells = [(which, death) for which in all_which for death in _deaths(point)]
         chosen = [(where[(number + turn) % len(where)], *cell) for turn, cell in enumerate(cells)]
-        if way.fate is Fate.MOVED and way.size is not Size.MIDDLING and point in AROUND_PUBLISHING:
+        if way.fate in {Fate.MOVED, Fate.EQUAL} and way.size is not Size.MIDDLING and point in AROUND_PUBLISHING:
             chosen += [(terms, all_which[-1], _deaths(point)[-1]) for terms in where]
         for terms, which, death in chosen:
             passing = which.of(passings[terms][point])

@@ -53,6 +53,7 @@ ENDING_BADLY = (
 MEANWHILE = (
     case(Way.EXPORT_BARRED, "upload.completed", alone=True, terms=SKIP),
     case(Way.IMPORT_RECALLED, "renamed"),
+    case(Way.IMPORT_SMALL_CONSUMED, "renamed", alone=True),
 )
 """It is published, and before anybody says so something happens. The matrix tries more of it."""
 

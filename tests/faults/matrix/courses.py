@@ -114,7 +114,10 @@ COURSES: Mapping[Fate, Callable[[File, Doom], None]] = {
     Fate.RECALLED: published.recalled,
     Fate.ORPHANED: published.orphaned,
     Fate.BARRED: published.barred,
+    Fate.CONSUMED: published.consumed,
     Fate.OVERTAKEN: overtaken,
+    Fate.EQUAL: moved,
+    Fate.REFUSED: moved,
 }
 
 

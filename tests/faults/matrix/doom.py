@@ -11,7 +11,11 @@ from tests.faults.matrix.world import World
 
 
 class NotPassedError(AssertionError):
-    """Nobody was killed: the point was passed less often. Or somebody was, but for something else."""
+    """Nobody was killed: the point was passed less often, `passed` times. Or somebody was, but for something else (None)."""
+
+    def __init__(self, words: str, *, passed: int | None = None) -> None:
+        super().__init__(words)
+        self.passed = passed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 from penstock.errors import ApiRefusedError
 from penstock.model import ConflictPolicy
 from penstock.transfer.mtime import metadata_of
-from tests.faults.matrix.cases import Fate, Size, Terms, Way
+from tests.faults.matrix.cases import OVER_ITS_EQUAL, Fate, Size, Terms, Way
 from tests.faults.matrix.countedemulator import Request
 from tests.faults.matrix.smallservice import LARGE_BYTES, MIDDLING_BYTES, SMALL_BYTES
 from tests.faults.matrix.world import PATIENCE_S, World
@@ -40,6 +40,7 @@ class File:
         self.target = f"/{self.name}/deep/file"
         self._flow = world.flow(action, terms.policy, terms.bucket)
         self._sub_task = ""
+        self.inode = 0
         self._foreign_bytes = 0
         self.other = File(world, Way.IMPORT_SMALL, terms) if way.fate is Fate.BESIDE else None
 
@@ -48,8 +49,16 @@ class File:
         """Whether another file stands at the target before."""
         return self.terms.policy is ConflictPolicy.KEEP_LATEST and self.way.fate is Fate.MOVED
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the policy asks that what stands at the target before stays."""
+        return self.way.fate is Fate.EQUAL and self.terms.policy is not ConflictPolicy.OVERWRITE_EXISTING
+
     def make(self) -> None:
         """The source, and what stands at the target before."""
+        if self.way.fate in OVER_ITS_EQUAL:
+            self._make_equal()
+            return
         if self.way.is_import:
             self.put(self.body)
         else:
@@ -63,6 +72,14 @@ class File:
             os.utime(self.path, ns=(OLDER_NS, OLDER_NS))
         else:
             self.put(OLDER, metadata_of(OLDER_NS))
+
+    def _make_equal(self) -> None:
+        """Source and target, of the same bytes and the same time."""
+        self.path.parent.mkdir(parents=True)
+        self.path.write_bytes(self.body)
+        os.utime(self.path, ns=(OLDER_NS, OLDER_NS))
+        self.put(self.body, metadata_of(OLDER_NS))
+        self.inode = self.path.stat().st_ino
 
     def put(self, body: bytes, metadata: Mapping[str, str] | None = None) -> None:
         """Put an object at its key, past Penstock."""
@@ -80,14 +97,23 @@ class File:
         else:
             self.path.unlink()
 
+    def remove_target(self) -> None:
+        """Take it away, as somebody does who waited for it."""
+        if self.way.is_import:
+            self.path.unlink()
+        else:
+            self.world.delete(self.key, bucket=self.terms.bucket)
+
     def submit(self) -> None:
         """Ask for it."""
+        refused = {"Condition": {"Size": len(self.body) + 1}} if self.way.fate is Fate.REFUSED else {}
         answer = self.world.ask(
             "CreateDataFlowSubTask",
             **self._flow,
             SrcFilePath=self.target,
             DstFilePath=self.target,
             ClientToken=self.name,
+            **refused,
         )
         self._sub_task = answer["DataFlowSubTaskId"]
 

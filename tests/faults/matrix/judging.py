@@ -9,13 +9,14 @@ from fastcrc import crc64
 
 from tests.faults.matrix.cases import Bucket, Fate
 from tests.faults.matrix.courses import THEIRS
-from tests.faults.matrix.file import OLDER, File
+from tests.faults.matrix.file import OLDER, OLDER_NS, File
 from tests.faults.matrix.smallservice import PART_BYTES, PARTS_IN_FLIGHT
 
 ENDS: Mapping[Fate, frozenset[str]] = {
     Fate.CANCELED: frozenset({"CANCELED", "COMPLETE"}),
     Fate.WITHDRAWN: frozenset({"CANCELED", "COMPLETE"}),
     Fate.FAILED: frozenset({"FAILED"}),
+    Fate.REFUSED: frozenset({"FAILED"}),
 }
 """Which last statuses may be; of all others COMPLETE only, but for what nothing tells any more."""
 
@@ -35,28 +36,79 @@ def judged(file: File, status: str, *, deaths: int) -> int:
         _check_absent(file)
     elif _is_in_doubt(file):
         _check_doubt(file, item)
+    elif fate is Fate.REFUSED:
+        _check_refused(file, item)
     else:
         _check_failed(file, item)
-    again_bytes = file.moved_bytes() - len(file.body)
-    if status == "COMPLETE" and fate is not Fate.CANCELED:
-        sent = deaths + (fate in {Fate.DAMAGED, Fate.WITHDRAWN})  # what was damaged was sent in vain
-        bound = len(file.body) if file.way.is_whole else PARTS_IN_FLIGHT * PART_BYTES
-        assert 0 <= again_bytes <= sent * bound, f"{again_bytes} bytes were sent again, of {len(file.body)}"
+    return _again_bytes(file, status, deaths)
+
+
+def _again_bytes(file: File, status: str, deaths: int) -> int:
+    """How many bytes were moved more than once; however it ended, no more than were under way when somebody died."""
+    fate, moved_bytes = file.way.fate, file.moved_bytes()
+    again_bytes = moved_bytes - len(file.body)
+    if file.is_kept or (fate is Fate.REFUSED and not file.way.is_whole):
+        assert not moved_bytes, f"{moved_bytes} bytes were moved of what was not to be moved"
+        return 0
+    sent = deaths + (fate in {Fate.DAMAGED, Fate.WITHDRAWN})  # what was damaged was sent in vain
+    bound = len(file.body) if file.way.is_whole or fate is Fate.CONSUMED else PARTS_IN_FLIGHT * PART_BYTES
+    assert again_bytes <= sent * bound, f"{again_bytes} bytes were sent again, of {len(file.body)}"
+    if status == "COMPLETE" and fate is not Fate.CANCELED and not _is_equal_there(file):
+        assert again_bytes >= 0, f"only {moved_bytes} bytes were sent, of {len(file.body)}"
+    if fate is Fate.CONSUMED:
+        assert _is_there(file) == (again_bytes > 0), f"{again_bytes} bytes were sent again"
     return max(0, again_bytes)
 
 
+def _is_there(file: File) -> bool:
+    return file.path.exists() if file.way.is_import else bool(file.versions())
+
+
+def _is_equal_there(file: File) -> bool:
+    """Whether whoever comes later may take what was there before for what an earlier attempt has sent: an export that is over
+    its equal."""
+    return file.way.fate is Fate.EQUAL and not file.way.is_import
+
+
 def _check_complete(file: File, item: Mapping[str, Any]) -> None:
-    assert item["FileDetail"]["Checksum"] == f"crc64:{crc64.xz(file.body)}", item
+    unread = {None} if file.is_kept else set()  # of what nobody has read nothing is said
+    assert item["FileDetail"].get("Checksum") in {f"crc64:{crc64.xz(file.body)}", *unread}, item
     assert item["FileDetail"]["Size"] == len(file.body), item
     stats = item["ProgressStats"]
     assert stats["BytesDone"] == stats["BytesTotal"] == len(file.body), item
     assert item["Progress"] == 10000, item
     is_orphaned = file.way.fate is Fate.ORPHANED
+    is_taken = file.way.fate is Fate.CONSUMED and not _is_there(file)
+    if is_taken:
+        assert file.way.is_import or file.path.read_bytes() == file.body
+        assert file.versions() == ([crc64.xz(file.body)] if file.way.is_import else [])
+        return
+    if file.way.fate is Fate.EQUAL:
+        _check_equal(file)
+        return
     if file.way.is_import or not is_orphaned:
         assert file.path.read_bytes() == file.body
     older = [crc64.xz(OLDER)] if file.has_older and not file.way.is_import else []
     kept = older if file.terms.bucket is Bucket.VERSIONED else []
     assert file.versions() == ([] if file.way.is_import and is_orphaned else [crc64.xz(file.body), *kept])
+
+
+def _check_equal(file: File) -> None:
+    """What is there is what was there, or the same once more."""
+    assert file.path.read_bytes() == file.body
+    found = file.path.stat()
+    assert found.st_mtime_ns == OLDER_NS
+    if file.is_kept or not file.way.is_import:
+        assert found.st_ino == file.inode
+    crc = crc64.xz(file.body)
+    is_added = not (file.way.is_import or file.is_kept) and file.terms.bucket is Bucket.VERSIONED
+    assert file.versions() in ([crc], [crc, crc] if is_added else [crc])
+
+
+def _check_refused(file: File, item: Mapping[str, Any]) -> None:
+    assert item["ErrorMsg"].startswith("ConditionNotMet: "), item
+    assert (file.path.read_bytes(), file.path.stat().st_ino) == (file.body, file.inode)
+    assert file.versions() == [crc64.xz(file.body)]
 
 
 def _check_absent(file: File) -> None:

@@ -42,9 +42,13 @@ dead service left it, too), and how many bytes of the file went over the network
   sent; if it is canceled too, that happens before the answer comes which would tell. An overtaken one finds
   that somebody else's object, which is to stay, came to its key while it was being sent: its own version is deleted again. Of all
   these only deaths from there on are tried. (A small or middling export that fails has begun nothing, and leaves nothing.)
+- One that is over its equal finds at its target what it is itself, bytes and time. What is there stays where the policy asks for
+  that, and nothing is moved; else it may be replaced. Where its Condition asks for another size, too, it is refused: FAILED, as
+  `ConditionNotMet`, whoever died, and nothing is touched.
 - A published one is where it should be, and its mover stands still behind that, or at the point named, when it is canceled, or
   its source is removed, or the store refuses whatever it is asked for until somebody has asked; then somebody dies. What was
-  published is COMPLETE, as long as anything tells: of a small import only its object does.
+  published is COMPLETE, as long as anything tells: of a small import only its object does. One that is taken away, by whoever
+  waited for it, is COMPLETE all the same, or is moved once more, all of it, and is there again.
 - The letter says under which conflict policy, and on which kind of bucket:
 {TOLD}.
   Under KEEP_LATEST an older file is replaced. Deaths are dealt out to these in turn; around publishing each is tried.
@@ -53,8 +57,9 @@ dead service left it, too), and how many bytes of the file went over the network
   that is in [reliability.md](reliability.md).)
 - A cell says how the sub-task ended, and what was moved again: nothing, or so many parts (one that was begun counts as
   one), or of a small or middling file its only request. Never more than {PARTS_IN_FLIGHT} parts: those in flight, which differ
-  a little from run to run. Where the point was passed less often that time, the cell shows the death at an earlier passing; it is
-  empty where nobody could be killed there.
+  a little from run to run (but for what was taken away). That holds however the sub-task ended. "Last" is the last time that the
+  point is passed where nobody dies. Where it was passed less often that time, and again when it was tried anew, the cell shows a
+  death at the last passing that there was, and says at which; it is empty where no death was to be tried.
 
 `penstock/failpoints.py` says what each name means."""
 

@@ -42,6 +42,11 @@ def barred(file: File, doom: Doom) -> None:
         file.world.unbar()
 
 
+def consumed(file: File, doom: Doom) -> None:
+    """Whoever waited for it takes it away."""
+    _die(file, doom, file.remove_target)
+
+
 def _die(file: File, doom: Doom, event: Callable[[], None], *, down: Callable[[], None] | None = None) -> None:
     """Have it published, `event` happen, and somebody die; `down` is what happens instead while nobody lives."""
     case, world = doom.case, file.world
@@ -92,4 +97,6 @@ def _advanced(file: File, case: Case, mover: int) -> int:
     try:
         return wait_until(world.stopped_mover, PATIENCE_S / 4, "")
     except TimeoutError:
-        raise NotPassedError(f"{case}: that point is not passed so often") from None
+        raise NotPassedError(
+            f"{case}: that point is not passed so often", passed=world.traps.passed(case.point)
+        ) from None

@@ -43,10 +43,11 @@ def _cell(cell: Verdicts) -> str:
 
 
 def words_of(way: Way, verdict: Verdict) -> str:
-    """How it ended, and what was moved again."""
+    """How it ended, what was moved again, and at which passing somebody died, if not at the one that was asked for."""
+    instead = f" (at the {verdict.instead}.)" if verdict.instead else ""
     if not verdict.again_bytes:
-        return verdict.status
+        return f"{verdict.status}{instead}"
     if way.is_whole:
-        return f"{verdict.status}, its request again"
+        return f"{verdict.status}, its request again{instead}"
     parts = -(-verdict.again_bytes // PART_BYTES)
-    return f"{verdict.status}, {parts} part{'s' if parts > 1 else ''} again"
+    return f"{verdict.status}, {parts} part{'s' if parts > 1 else ''} again{instead}"

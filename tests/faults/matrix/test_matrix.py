@@ -11,7 +11,15 @@ import pytest
 from penstock.failpoints import POINTS
 from tests.faults.matrix import sites
 from tests.faults.matrix.cases import Case, is_worth_it
-from tests.faults.matrix.chosen import ALL_PLACES, CREATED_ONLY, ENDING_BADLY, MEANWHILE, PUBLISHED, TWICE, WORST
+from tests.faults.matrix.chosen import (
+    ALL_PLACES,
+    CREATED_ONLY,
+    ENDING_BADLY,
+    MEANWHILE,
+    PUBLISHED,
+    TWICE,
+    WORST,
+)
 from tests.faults.matrix.trial import Trial, tried
 from tests.faults.matrix.world import World
 from tests.faults.matrix.worlds import Worlds

@@ -81,11 +81,15 @@ class Traps:
 
     def was_passed(self, point: Point) -> bool:
         """Whether somebody passed there since the trap was laid."""
-        return self.left(point) < self._laid[point]
+        return self.passed(point) > 0
 
     def left(self, point: Point) -> int:
         """How many passings are missing; raises ValueError where no trap was laid."""
         return int(self._found(point).suffix[1:])
+
+    def passed(self, point: Point) -> int:
+        """How often it was passed since the trap was laid."""
+        return self._laid[point] - self.left(point)
 
     def places(self, point: Point) -> list[str]:
         """The functions in which it was passed since the trap was laid, in that order."""
