@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from penstock.failpoints import CONTROL_POINTS, POINTS, Point
@@ -294,9 +294,9 @@ def cases_of(way: Way, passings: Mapping[Terms, Mapping[Point, int]]) -> Iterato
     """Every death that is worth dying on this way; `passings` tells how often each point is passed, by terms.
 
     The deaths are dealt out to the terms in turn, so that neither comes with one of the others only; around publishing all
-    terms get one.
+    terms get one. No death is died twice.
     """
-    dealt: dict[Case, None] = {}
+    dealt: dict[Case, Case] = {}
     for number, point in enumerate(points for points in _passed(passings) if is_worth_it(way, points)):
         where = [terms for terms in passings if passings[terms].get(point)]
         all_which = Which.among(max(passings[terms][point] for terms in where))
@@ -310,8 +310,9 @@ def cases_of(way: Way, passings: Mapping[Terms, Mapping[Point, int]]) -> Iterato
             chosen += [(terms, all_which[-1], _deaths(point)[-1]) for terms in where]
         for terms, which, death in chosen:
             passing = which.of(passings[terms][point])
-            dealt[Case(way=way, terms=terms, point=point, passing=passing, death=death, which=which)] = None
-    yield from dealt
+            one = Case(way=way, terms=terms, point=point, passing=passing, death=death, which=which)
+            dealt.setdefault(replace(one, which=Which.ONCE), one)  # under some terms the first may be the last
+    yield from dealt.values()
 
 
 def _passed(passings: Mapping[Terms, Mapping[Point, int]]) -> Iterator[Point]:

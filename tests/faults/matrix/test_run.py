@@ -12,7 +12,7 @@ import pytest
 from penstock.failpoints import Point
 from tests.faults.matrix import __main__ as matrix
 from tests.faults.matrix import crew, provenance, run, sites, trial
-from tests.faults.matrix.cases import SKIP, Case, Death, Terms, Way, case, cases_of, terms_of
+from tests.faults.matrix.cases import SKIP, Case, Death, Terms, Way, Which, case, cases_of, terms_of
 from tests.faults.matrix.doom import NotPassedError, Passed
 from tests.faults.matrix.page import HEAD, Table, put, tables_of
 from tests.faults.matrix.progress import Progress
@@ -251,6 +251,15 @@ def test_deaths_are_dealt_out_to_all_terms_and_around_publishing_each_gets_one()
     assert {one.terms for one in dealt if one.point == "renamed"} == set(terms_of(Way.IMPORT_LARGE))
     assert {one.terms for one in dealt if one.point == "partial.write"} == set(terms_of(Way.IMPORT_LARGE))
     assert {one.passing for one in dealt if one.point == "partial.write"} == {1, 5, 9}
+
+
+def test_where_the_first_passing_is_the_last_under_some_terms_nobody_dies_there_twice() -> None:
+    once: dict[Point, int] = {"request.answered": 1}
+    often: dict[Point, int] = {"request.answered": 3}
+    dealt = list(cases_of(Way.EXPORT_SMALL, {**dict.fromkeys(terms_of(Way.EXPORT_SMALL), once), SKIP: often}))
+    died = [replace(one, which=Which.ONCE) for one in dealt]
+    assert len(set(died)) == len(died)
+    assert {one.terms for one in dealt} == set(terms_of(Way.EXPORT_SMALL))
 
 
 def test_a_place_at_which_nobody_died_is_told(tmp_path: Path) -> None:
