@@ -70,7 +70,7 @@ def settlement_of(outcome: Outcome, ending: Ending, options: RetryOptions, chanc
             reason = _in_doubt(ending.order.farewell, outcome.message)
             return replace(_settlement(ending, Settling.FAILED, reason=reason), tidy=outcome.tidy)
         case Verdict.CANCELED:
-            return replace(_settlement(ending, Settling.CANCELED), tidy=outcome.tidy)
+            return replace(_settlement(ending, Settling.CANCELED), tidy=outcome.tidy, note=outcome.message)
         case Verdict.FAILED:
             return _failed(outcome, ending, options, chance)
         case Verdict.RETRY:

@@ -10,7 +10,7 @@ from penstock.model import FileDetail
 from penstock.transfer import names, objects
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.journal import Publishing
-from penstock.transfer.landing import keep, may_keep, remove_helpers, wanted
+from penstock.transfer.landing import give_up, keep, may_keep, wanted
 from penstock.transfer.large_import import import_large
 from penstock.transfer.mtime import TIME_NOT_KEPT, of_object
 from penstock.transfer.ownership import OWNER_NOT_KEPT
@@ -50,7 +50,7 @@ def import_file(attempt: Attempt) -> Steps[Outcome]:
                     return attempt.large(info.size_bytes)
                 return import_large(attempt, place, info)
         if attempt.transfer.attempt > 1 or attempt.lane is Lane.LARGE:
-            remove_helpers(place)  # of attempts that met a larger object
+            give_up(place)  # of attempts that met a larger object
         return (yield from import_small(attempt, place))
 
 
@@ -74,7 +74,9 @@ def finished_earlier(attempt: Attempt, place: Place) -> Outcome | None:
         if recorded is None or recorded.publishing is None:
             return None
         fate = place.fate(recorded)
-        if fate is Fate.OPEN:
+        if fate is Fate.VANISHED:
+            _say_vanished(attempt)
+        if fate in {Fate.OPEN, Fate.VANISHED}:
             return None
         place.sync()
     except OSError as error:
@@ -82,6 +84,13 @@ def finished_earlier(attempt: Attempt, place: Place) -> Outcome | None:
     if fate is Fate.OVERTAKEN:
         attempt.add_note(OVERTAKEN)
     return _published(attempt, recorded.publishing)
+
+
+def _say_vanished(attempt: Attempt) -> None:
+    """Nobody knows whether somebody has the file already: he may get it twice, or once though it was canceled or has failed."""
+    words = "its partial file is gone: an earlier attempt may have published it, and somebody taken it away since"
+    attempt.doubt = words
+    attempt.add_note(words)
 
 
 def _published(attempt: Attempt, publishing: Publishing) -> Outcome:

@@ -156,7 +156,8 @@ class Journal:
         failpoints.passing("promised")
 
     def record_published(self) -> None:
-        """The promise came true, durably. Not synced: after a power cut the target itself has to tell. Raises OSError."""
+        """The promise came true. Not synced: a mover's death leaves the line, after a power cut the target itself has to tell,
+        or the partial file, which then is there again and goes before this line. Raises OSError."""
         self._append({"published": True})
 
     def take_back(self) -> None:

@@ -5,6 +5,10 @@ Calls `place` and `publish`.
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from penstock import failpoints
 from penstock.errors import FailureCode, TransferError
 from penstock.model import ConflictPolicy, Guarantee
@@ -19,6 +23,7 @@ from penstock.transfer.steps import Pause, Steps
 from penstock.transfer.transfer import Outcome
 
 _RACES_MAX = 32
+_REFUSED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOENT})
 _TURN_WAIT_S = 0.001
 _TURN_TRIES = 100  # whoever has stood still in his turn for so long is waited for no longer
 
@@ -36,7 +41,7 @@ def wanted(attempt: Attempt, place: Place, source: ModifyTime) -> Decision:
 
 def keep(attempt: Attempt, place: Place, info: ObjectInfo) -> Outcome:
     """The outcome where the target stays. What an earlier attempt had begun goes, for nobody comes back. Raises TransferError."""
-    remove_helpers(place)
+    give_up(place)
     return attempt.skipped(objects.detail_of(info, info.crc64), Guarantee.ATOMIC)
 
 
@@ -48,11 +53,20 @@ def remove_helpers(place: Place) -> None:
         raise place.refusal(error) from error
 
 
+def give_up(place: Place) -> None:
+    """The same, of what turns out not to be published. Raises TransferError, also where it is by now."""
+    try:
+        place.give_up()
+    except OSError as error:
+        raise place.refusal(error) from error
+
+
 def land(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) -> Steps[Guarantee | None]:
     """Publish the sealed partial file; None when the policy keeps what has appeared at the target meanwhile.
 
     The caller fsyncs the directory. Raises OSError, TransferError, StoppedError, FencedError.
     """
+    had_begun = attempt.has_begun
     for _ in range(_RACES_MAX):
         place.require_in_place()
         decision = wanted(attempt, place, source)
@@ -63,10 +77,12 @@ def land(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) 
         if decision is Decision.REPLACE:
             guarantee = yield from _replace(attempt, place, sealed, source)
         else:
-            guarantee = publish.publish_new(place.directory, place.partial_name, place.name, sealed.inode)
+            with _trying(attempt, place, sealed):
+                guarantee = publish.publish_new(place.directory, place.partial_name, place.name, sealed.inode)
         if guarantee is not None:
             failpoints.passing("renamed")
             return guarantee
+        attempt.has_begun = had_begun
     raise TransferError(
         FailureCode.FILE_SYSTEM_UNAVAILABLE,
         f"/{attempt.transfer.path} appeared and vanished again and again while it was to be published",
@@ -82,7 +98,8 @@ def _replace(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTi
     for reasons of their own: it is waited for aside, where no other file has to wait as well.
     """
     if not may_keep(attempt):
-        publish.publish_over(place.directory, place.partial_name, place.name, sealed.inode)
+        with _trying(attempt, place, sealed):
+            publish.publish_over(place.directory, place.partial_name, place.name, sealed.inode)
         return Guarantee.ATOMIC
     tries_left = _TURN_TRIES
     while True:
@@ -100,5 +117,19 @@ def _replace(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTi
 def _replace_if_wanted(attempt: Attempt, place: Place, sealed: FileState, source: ModifyTime) -> Guarantee | None:
     if wanted(attempt, place, source) is not Decision.REPLACE:
         return None
-    publish.publish_over(place.directory, place.partial_name, place.name, sealed.inode)
+    with _trying(attempt, place, sealed):
+        publish.publish_over(place.directory, place.partial_name, place.name, sealed.inode)
     return Guarantee.BEST_EFFORT
+
+
+@contextmanager
+def _trying(attempt: Attempt, place: Place, sealed: FileState) -> Iterator[None]:
+    """An error may deny what was carried out (NFS that is mounted soft, FUSE), and no answer says that the name is durable:
+    whoever withdraws it then has to look. Only what was refused for a plain reason was not begun."""
+    had_begun, attempt.has_begun = attempt.has_begun, True
+    try:
+        yield
+    except OSError as error:  # a hard link was perhaps made before the refusal
+        if error.errno in _REFUSED and not publish.is_inode(place.directory, place.name, sealed.inode):
+            attempt.has_begun = had_begun
+        raise

@@ -83,6 +83,7 @@ class _LargeImport:
         self._ours: Identity | None = None  # which file the partial file is
         self._crcs: dict[int, int] = {}
         self._is_promised = False
+        self._is_landing = False  # an error may deny a renaming that was carried out
         self._is_published = False
 
     def run(self) -> Outcome:
@@ -101,10 +102,12 @@ class _LargeImport:
         return self._publish(partial, journal, objects.detail_of(self._info, crc), crc)
 
     def discard(self) -> None:
-        """Remove what was begun, durably, unless it is published or this attempt has lost its sub-task."""
+        """Remove what was begun, durably, unless it is or may be published, or this attempt has lost its sub-task."""
         if self._is_published or self._attempt.is_fenced:
             return
         try:
+            if self._is_landing and self._may_be_published():
+                return  # what became of it the next attempt reads off the journal
             if self._ours is not None:
                 self._place.disown(self._ours, self._take_back)
             is_changed = False
@@ -119,6 +122,9 @@ class _LargeImport:
             self._attempt.has_begun = False
         except OSError as error:
             raise self._place.refusal(error) from error
+
+    def _may_be_published(self) -> bool:
+        return self._partial is not None and (not self._partial.is_named() or self._partial.is_shared())
 
     def _take_back(self) -> None:
         if self._is_promised and self._journal is not None:
@@ -139,7 +145,7 @@ class _LargeImport:
         if resumed is not None:
             return resumed
         plan = plan_import(self._info.size_bytes, self._attempt.limits.part_size_bytes)
-        self._place.remove_helpers()
+        self._place.give_up()
         self._attempt.has_begun = True
         partial = self._partial = PartialFile.create(self._place.directory, self._place.partial_name)
         self._ours = Identity.of(partial.state())
@@ -264,14 +270,16 @@ class _LargeImport:
         if not partial.is_named():
             words = "its partial file was removed or replaced by somebody else; it is begun anew"
             raise TransferError(FailureCode.HELPER_NAME_TAKEN, f"/{attempt.transfer.path}: {words}", waiting_helps=True)
+        self._is_landing = True
         guarantee = run_through(land(attempt, place, sealed, of_object(self._info)))
+        self._is_landing = False
         if guarantee is None:
             self.discard()
             return attempt.skipped(detail, Guarantee.ATOMIC)
         self._is_published = True
-        place.sync()
         with suppress(OSError):  # the target tells it as well, as long as nobody touches it
-            journal.record_published()
+            journal.record_published()  # at once: until then somebody may take the file away, and nothing tells that it was there
+        place.sync()
         if not asked.is_given_to(sealed):
             attempt.add_note(ownership.OWNER_NOT_KEPT)
         if not is_held(detail.modify_time_ns, sealed.modify_ns):

@@ -32,6 +32,7 @@ class Fate(Enum):
     """What became of a promise to publish."""
 
     OPEN = auto()  # not published
+    VANISHED = auto()  # nothing is left of it: it was published and taken away, or somebody removed the partial file
     PUBLISHED = auto()
     OVERTAKEN = auto()  # another file has taken the target's name since: nobody can tell whether ours had it in between
 
@@ -221,7 +222,9 @@ class Place:
         if found is not None:
             self.disown(ours, self._take_back)
             return Fate.OPEN
-        return Fate.OPEN if target is None or promised.is_over(target) else Fate.OVERTAKEN
+        if target is None:
+            return Fate.VANISHED
+        return Fate.OPEN if promised.is_over(target) else Fate.OVERTAKEN
 
     def _discard(self, recorded: Recorded) -> None:
         partial = self.reopen_partial(recorded)
@@ -266,6 +269,35 @@ class Place:
         if self._held is None:
             return
         partial = self.reopen_partial(self.read_journal())
+        self._remove(partial)
+
+    def give_up(self) -> None:
+        """As `remove_helpers`, of what was not published: a mover that has lost its sub-task may have done so since anybody
+        looked, but no more once its partial file is locked here, or gone.
+
+        Raises OSError, TransferError if another mover holds the partial file, or has published it: its journal stays.
+        """
+        if self._held is None:
+            return
+        recorded = self.read_journal()
+        partial = self.reopen_partial(recorded)
+        if recorded is not None and self._is_fulfilled(recorded, partial):
+            if partial is not None:
+                partial.close()
+            raise TransferError(
+                FailureCode.FILE_SYSTEM_UNAVAILABLE,
+                f"another mover has published /{self._path} just now; it is looked at once more",
+                waiting_helps=True,
+            )
+        self._remove(partial)
+
+    def _is_fulfilled(self, recorded: Recorded, partial: PartialFile | None) -> bool:
+        if partial is None:
+            return self.fate(recorded) in {Fate.PUBLISHED, Fate.OVERTAKEN}
+        target, ours = look_or_none(self.directory, self.name), recorded.ours
+        return recorded.publishing is not None and ours is not None and target is not None and ours.is_of(target)
+
+    def _remove(self, partial: PartialFile | None) -> None:
         try:
             is_changed = self._remove_journal()
             if partial is not None:

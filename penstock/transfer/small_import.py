@@ -65,7 +65,6 @@ def _published(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Outco
         guarantee = yield from _publish(attempt, place, fetched)
         if guarantee is None:
             return attempt.skipped(detail, Guarantee.ATOMIC)
-        attempt.has_begun = True  # it has its name: should that not become durable, whoever withdraws it has to look
         enrolled = place.enroll()
         try:
             yield Pause.NAMED

@@ -12,12 +12,16 @@ from penstock.stores.base import ObjectInfo
 from penstock.transfer import crc64, ownership, posix
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.mtime import is_held, of_object
-from penstock.transfer.objects import described, head_or_none
+from penstock.transfer.objects import check_source_object, described, head_or_none
 from penstock.transfer.place import Place
 from penstock.transfer.policy import unwitnessed
 from penstock.transfer.posix import FileState
 from penstock.transfer.transfer import Outcome
 
+FOUND = "it was found at its target, where an attempt that ended without a word has left it, or somebody else"
+"""The note of an import that is COMPLETE for that. Nothing tells which; the numbers are those of the file."""
+
+_VANISHED = "an earlier attempt ended without a word: it may have published /{path}, and somebody taken that away since"
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PUT_BACK_MAX_NS = 48 * 3600 * 1_000_000_000
 """A clock may have been put back since the first attempt began, and have caught up: so much earlier its stamps may be then. Who
@@ -27,27 +31,39 @@ puts it back by more (than a wrong time zone) has not caught up for as long as a
 def published_unseen(attempt: Attempt, place: Place) -> Outcome | None:
     """The outcome, if the target is this very object: its size, its time, its bytes.
 
-    Somebody else's copy of it cannot be told from ours, and need not be. A target that was not touched for days when the first
-    attempt began is not ours: then nobody asks the store. Where the object is another one by now, or gone, nothing tells what
-    came of an earlier attempt: `attempt.doubt` says so. Raises StoreError, TransferError, FencedError.
+    Somebody else's copy of it cannot be told from ours, and need not be: the note says that it was found. A target that was not
+    touched for days when the first attempt began is not ours, nor is what breaks the Condition: no attempt publishes that. Where
+    the object is another one by now, or gone, or there are two of them, or nothing is at the target, nothing tells what came of
+    an earlier attempt: `attempt.doubt` says so. Raises StoreError, TransferError, FencedError.
     """
-    target = _touched(attempt, place) if attempt.transfer.begun else None
+    if not (attempt.transfer.begun or attempt.has_begun):
+        return None
+    target = _touched(attempt, place)
     if target is None:
         return None
     info: ObjectInfo | None = None
+    has_rival = False
     try:
         info = head_or_none(attempt, attempt.transfer.key)
+        has_rival = info is not None and _has_rival(attempt)
     except BucketNotFoundError:
         pass  # and with it the object
     except StoreUnavailableError as error:
         raise _unanswered(attempt) from error
     if info is None or info.size_bytes != target.size_bytes or not is_held(of_object(info).ns, target.modify_ns):
-        _doubt(attempt)
+        _doubt(attempt, "of an object that is not there any more")
+        return None
+    try:
+        check_source_object(attempt, info)
+    except TransferError:
+        return None
+    if has_rival:
+        _doubt(attempt, "before its source could be read in two ways")
         return None
     try:
         crc = _read(attempt, place, target)
         if crc is None or info.crc64 not in {None, crc}:
-            _doubt(attempt)
+            _doubt(attempt, "of an object that is not there any more")
             return None
         place.sync()
     except OSError as error:
@@ -66,7 +82,12 @@ def _touched(attempt: Attempt, place: Place) -> FileState | None:
         target = place.target()
     except TransferError:
         return None  # a directory, say: nothing that we make
-    if target is None or not target.is_regular or target.size_bytes > attempt.limits.small_file_max_bytes:
+    if target is None:
+        attempt.doubt = _VANISHED.format(path=attempt.transfer.path)
+        return None
+    if not target.is_regular or target.size_bytes > attempt.limits.small_file_max_bytes:
+        return None
+    if attempt.transfer.condition.size_bytes not in {None, target.size_bytes}:
         return None
     if attempt.transfer.attempt == 1:
         return target  # the first attempt was forgotten, and so was when it began
@@ -95,11 +116,15 @@ def _read(attempt: Attempt, place: Place, target: FileState) -> int | None:
     return crc if is_same and done == target.size_bytes else None
 
 
-def _doubt(attempt: Attempt) -> None:
-    attempt.doubt = (
-        f"an earlier attempt ended without a word, and may have published what lies at /{attempt.transfer.path}, of an object"
-        " that is not there any more"
-    )
+def _has_rival(attempt: Attempt) -> bool:
+    """Whether both readings of the source exist now; `key` was seen to."""
+    rival = attempt.transfer.rival
+    return bool(rival) and rival != attempt.transfer.key and head_or_none(attempt, rival) is not None
+
+
+def _doubt(attempt: Attempt, words: str) -> None:
+    lies_at = f"may have published what lies at /{attempt.transfer.path}"
+    attempt.doubt = f"an earlier attempt ended without a word, and {lies_at}, {words}"
 
 
 def _unanswered(attempt: Attempt) -> TransferError:
@@ -111,6 +136,7 @@ def _unanswered(attempt: Attempt) -> TransferError:
 
 
 def _found(attempt: Attempt, info: ObjectInfo, crc: int) -> Outcome:
+    attempt.add_note(FOUND)
     if info.crc64 is None:
         attempt.add_note(NOT_COMPARED)
     return attempt.published(described(info, of_object(info), crc), unwitnessed(attempt.transfer.conflict_policy))

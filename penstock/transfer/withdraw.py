@@ -16,7 +16,7 @@ from penstock.transfer import names, standing, uploads, versioned
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.exporting import check_export_names
 from penstock.transfer.importing import check_import_names, finished_earlier
-from penstock.transfer.landing import remove_helpers
+from penstock.transfer.landing import give_up, remove_helpers
 from penstock.transfer.mtime import of_object
 from penstock.transfer.objects import detail_of
 from penstock.transfer.place import Place
@@ -99,7 +99,7 @@ def _withdraw_local(attempt: Attempt) -> Outcome:
             if finished is not None:
                 return finished
             is_seen = _has_journal(place)
-            remove_helpers(place)
+            give_up(place)
             finished = None if is_seen else published_unseen(attempt, place)
             if finished is not None:
                 return finished

@@ -54,11 +54,13 @@ def test_a_file_that_was_only_promised_is_begun_anew_or_withdrawn(
     outcome = gate.move(transfer(attempt=2, intent=intent, begun=True), store)
     if intent is Intent.MOVE:
         check_complete(outcome, gate)
-        assert outcome.note == ""
+        doubt = outcome.note
     else:
         assert outcome.verdict is Verdict.CANCELED
         assert gate.helpers() == []
+        doubt = outcome.message
         assert (gate.target.read_bytes() if gate.target.exists() else None) == there
+    assert ("may have published it" in doubt) is (target == "free")  # else what was there before is still there
     tidied(gate, store)
 
 

@@ -19,6 +19,7 @@ from penstock.transfer.names import partial_name
 from penstock.transfer.root import Root
 from penstock.transfer.shared_sync import Enrolled
 from penstock.transfer.transfer import Intent, Lane, Outcome, StopReason, Transfer, Verdict
+from penstock.transfer.unseen import FOUND
 from tests.faults.transfer.exports import CONTENT, KEY, SMALL, export, lane_of, write
 from tests.fixtures.gate import KIB, Gate, transfer
 from tests.fixtures.memorystore import Fault, MemoryStore, Raise
@@ -56,7 +57,7 @@ def test_a_published_import_is_complete_though_it_is_canceled(
     first = gate.move(transfer(conflict_policy=policy), store, lane=Lane.SMALL)
     assert first.verdict is Verdict.COMPLETE
     outcome = withdrawn(gate, store, conflict_policy=policy)
-    assert (outcome.verdict, outcome.tidy, outcome.note) == (Verdict.COMPLETE, False, "")
+    assert (outcome.verdict, outcome.tidy, outcome.note) == (Verdict.COMPLETE, False, FOUND)
     assert outcome.detail == first.detail
     assert (outcome.bytes_total, outcome.bytes_done, outcome.actual_bytes) == (len(content),) * 3
     replaces = policy is ConflictPolicy.OVERWRITE_EXISTING
@@ -114,7 +115,7 @@ def test_without_a_checksum_size_and_time_have_to_do(gate: Gate) -> None:
     store.seed(KEY, SMALL)
     assert gate.move(transfer(), store, lane=Lane.SMALL).verdict is Verdict.COMPLETE
     outcome = withdrawn(gate, store)
-    assert (outcome.verdict, outcome.note) == (Verdict.COMPLETE, NOT_COMPARED)
+    assert (outcome.verdict, outcome.note) == (Verdict.COMPLETE, f"{FOUND}; {NOT_COMPARED}")
 
 
 def test_a_store_that_is_away_keeps_it_canceling_and_says_why(gate: Gate, store: MemoryStore) -> None:

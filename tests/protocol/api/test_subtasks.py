@@ -294,6 +294,18 @@ def test_what_is_complete_says_how_it_was_compared(tmp_path: Path, fidelity: Fid
     ]
 
 
+@pytest.mark.rule("SUB-16")
+@pytest.mark.parametrize("note", ["", "somebody may have it"])
+def test_what_is_canceled_has_a_record_where_it_is_doubtful(stream: Stream, note: str) -> None:
+    stream.create(SrcFilePath="/a", DstFilePath="/a")
+    (claimed,) = enginestand.claim(stream.server, stream.task)
+    stream.cancel(claimed.sub_task.sub_task_id)
+    enginestand.settle(stream.server, claimed, Settling.CANCELED, note=note)
+    (item,) = stream.found()
+    assert item["Status"] == "CANCELED"
+    assert item.get("Record") == ({"Guarantee": "", "Verification": "", "Note": note} if note else None)
+
+
 @pytest.mark.rule("FILTER-1")
 @pytest.mark.rule("FILTER-3")
 def test_filters(stream: Stream) -> None:

@@ -320,6 +320,11 @@ def test_a_cancel_during_the_farewell_ends_canceled() -> None:
     assert settle(Verdict.CANCELED, end).settling is Settling.CANCELED
 
 
+def test_what_nothing_tells_of_a_canceled_one_is_its_note() -> None:
+    got = settle(Verdict.CANCELED, ending(intent=Intent.WITHDRAW, canceling=True), message="somebody may have it")
+    assert (got.settling, got.note, got.error_message) == (Settling.CANCELED, "somebody may have it", "")
+
+
 def test_a_cancel_is_never_given_up_and_tried_again_soon() -> None:
     got = settle(Verdict.RETRY, ending(failures=500, canceling=True, age_s=1e6), **TROUBLE)
     assert (got.settling, got.error_code) == (Settling.RETRY, "ChecksumMismatch")
