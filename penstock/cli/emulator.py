@@ -33,5 +33,9 @@ def emulator(*, directory: Path, port: int, region: str, domain: str | None) -> 
     if bool(key_id) != bool(secret):
         raise SettingsError("set both OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET, or neither")
     token = os.environ.get("OSS_SESSION_TOKEN", "")
+    if token and not key_id:
+        raise SettingsError(
+            "OSS_SESSION_TOKEN belongs to a key pair: set OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET, too"
+        )
     given = Credentials(access_key_id=key_id, access_key_secret=secret, security_token=token) if key_id else None
     serve_emulator(directory, port=port, region=region, domain=domain, given=given, entropy=os.urandom)

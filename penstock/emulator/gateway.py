@@ -21,6 +21,7 @@ from penstock.emulator.protocol import names, signature
 from penstock.emulator.protocol.answer import Answer, refusal
 from penstock.emulator.protocol.call import Body, Call
 from penstock.emulator.protocol.errors import ClientGoneError, OssFault, invalid_argument
+from penstock.emulator.protocol.numerals import whole_number
 from penstock.emulator.service import Service
 
 Scope = MutableMapping[str, Any]
@@ -105,8 +106,7 @@ class Gateway:
         if len(raw_path) + len(raw_query) > URL_MAX_BYTES:
             raise OssFault(414, "RequestURITooLong", "The URL is too long.")
         headers = _headers(scope)
-        length = headers.get("content-length")
-        body.length_bytes = int(length) if length and length.isascii() and length.isdigit() else None
+        body.length_bytes = whole_number(headers.get("content-length", ""))
         bucket, key = _resource(raw_path, host, self._access.domain)
         return Call(
             request_id=request_id,

@@ -24,6 +24,7 @@ from penstock.emulator.protocol.call import Call
 from penstock.emulator.protocol.checksum import combine
 from penstock.emulator.protocol.documents import Element
 from penstock.emulator.protocol.errors import OssFault, invalid_argument, malformed_xml
+from penstock.emulator.protocol.numerals import whole_number
 from penstock.emulator.protocol.ranges import Span
 from penstock.emulator.service import Service
 from penstock.emulator.storage import contents, uploads, versions
@@ -235,9 +236,10 @@ def _listed(call: Call, body: bytes) -> list[_Listed] | None:
     listed = []
     for node in documents.children(root, "Part"):
         text = documents.text_of(node, "PartNumber").strip()
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= PART_NUMBER_MAX):
-            raise invalid_argument(f"Part numbers are 1 to {PART_NUMBER_MAX}.", name="PartNumber", value=text)
-        listed.append(_Listed(number=int(text), etag=documents.text_of(node, "ETag").strip().strip('"').upper()))
+        number = whole_number(text)
+        if number is None or not 1 <= number <= PART_NUMBER_MAX:
+            raise invalid_argument(f"Part numbers are 1 to {PART_NUMBER_MAX}.", name="PartNumber", value=text[:64])
+        listed.append(_Listed(number=number, etag=documents.text_of(node, "ETag").strip().strip('"').upper()))
     if not listed:
         raise malformed_xml("A CompleteMultipartUpload names at least one Part.")
     for earlier, later in pairwise(listed):

@@ -15,6 +15,7 @@ from penstock.emulator.protocol import documents
 from penstock.emulator.protocol.answer import Answer, http_time
 from penstock.emulator.protocol.call import Call
 from penstock.emulator.protocol.errors import OssFault, invalid_argument, malformed_xml
+from penstock.emulator.protocol.numerals import whole_number
 from penstock.emulator.service import Service
 from penstock.emulator.storage import versions
 from penstock.emulator.storage.ledger import Transaction
@@ -83,14 +84,15 @@ def _asked(root: Node | None, storage: str) -> tuple[int, str]:
     """Days and priority. Raises OssFault 400 InvalidArgument, MalformedXML."""
     days_max, priorities = _CLASSES[storage]
     text = (root.findtext("Days") or "1").strip() if root is not None else "1"
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= days_max):
+    days = whole_number(text)
+    if days is None or not 1 <= days <= days_max:
         raise invalid_argument(f"Days are 1 to {days_max}.", name="Days", value=text)
     parameters = None if root is None else root.find("JobParameters")
     if parameters is None:
-        return int(text), priorities[-1] if priorities else ""
+        return days, priorities[-1] if priorities else ""
     if not priorities:
         raise malformed_xml(f"Objects of class {storage} have no JobParameters.")
     tier = (parameters.findtext("Tier") or priorities[-1]).strip()
     if tier not in priorities:
         raise invalid_argument("There is no such priority.", name="Tier", value=tier)
-    return int(text), tier
+    return days, tier

@@ -1,6 +1,6 @@
 """One request as OSS sees it: verb, bucket, key, query, headers and a body that is read once, in order.
 
-Calls nothing; the gateway makes it from ASGI's scope. Header values keep their bytes (surrogateescape).
+Calls only numerals; the gateway makes it from ASGI's scope. Header values keep their bytes (surrogateescape).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from penstock.emulator.protocol.errors import (
     malformed_xml,
     no_such_bucket,
 )
+from penstock.emulator.protocol.numerals import whole_number
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 BODY_IDLE_S = 60.0
@@ -93,8 +94,8 @@ class Call:
         text = self.query.get(name, "")
         if not text:
             return default
-        value = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
-        if not least <= value <= most:
+        value = whole_number(text)
+        if value is None or not least <= value <= most:
             raise invalid_argument(f"{name} lies between {least} and {most}.", name=name, value=text)
         return value
 

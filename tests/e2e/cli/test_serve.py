@@ -277,6 +277,15 @@ def test_standing_alone_the_emulator_makes_a_key_and_says_where(tmp_path: Path) 
     assert key["access_key_secret"] not in said
 
 
+@pytest.mark.parametrize("given", ["OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN"])
+def test_a_part_of_a_key_is_refused(tmp_path: Path, given: str) -> None:
+    done = try_cli("emulator", str(tmp_path / "data"), environment={given: "alone"})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "set " in done.stderr
+    assert given in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_directory_of_buckets_in_use_is_refused_in_a_sentence_and_left_as_it_is(service: RunningService) -> None:
     done = try_cli("emulator", str(service.home / "emulator"))
     assert (done.returncode, done.stdout) == (3, "")

@@ -110,12 +110,17 @@ def test_what_complete_refuses(client: oss.Client, emulator: EmulatorServer, buc
         with pytest.raises(oss.exceptions.OperationError) as caught:
             complete(client, bucket, "refused", upload_id, parts)
         assert failure(caught) == (400, code)
-    zero = b"<CompleteMultipartUpload><Part><PartNumber>0</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>"
+    numbered = (
+        "<CompleteMultipartUpload><Part><PartNumber>{}</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>"
+    )
     for body, code in [
         (b"<CompleteMultipartUpload/>", "MalformedXML"),
         (b"<Part/>", "MalformedXML"),
         (b"", "MalformedXML"),
-        (zero, "InvalidArgument"),
+        *(
+            (numbered.format(number).encode(), "InvalidArgument")
+            for number in ("0", "10001", "0000000010000000", "000000001" + "5" * 5000, "\u0661", "-1", "")
+        ),
     ]:
         reply = send(emulator, "POST", bucket, "refused", query={"uploadId": upload_id}, body=body)
         assert (reply.status, reply.code) == (400, code)

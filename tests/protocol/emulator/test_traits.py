@@ -200,6 +200,10 @@ def test_an_archived_object_is_read_once_it_is_restored(quick: EmulatorServer) -
     copy = {"x-oss-copy-source": f"/{bucket}/cold"}
     assert send(quick, "PUT", bucket, "copy", headers=copy).code == "InvalidObjectState"
     assert send(quick, "POST", bucket, "warm", query={"restore": ""}).code == "OperationNotSupported"
+    for days in ("0", "8", "0000000010000000", "000000001" + "5" * 5000):
+        body = f"<RestoreRequest><Days>{days}</Days></RestoreRequest>".encode()
+        refused = send(quick, "POST", bucket, "cold", query={"restore": ""}, body=body)
+        assert (refused.status, refused.code) == (400, "InvalidArgument"), days[:20]
     assert send(quick, "POST", bucket, "cold", query={"restore": ""}).status == 202
     again = send(quick, "POST", bucket, "cold", query={"restore": ""})
     if again.status != 200:  # a machine that took more than half a second has restored it by now

@@ -82,6 +82,27 @@ def test_errors_of_a_head_travel_in_a_header(emulator: EmulatorServer, bucket: s
     assert told.findtext("RequestId") == reply.headers["x-oss-request-id"]
 
 
+@pytest.mark.parametrize("digits", ["9" * 19, "5" * 5000])
+def test_no_number_of_a_client_is_a_failure_of_the_emulator(emulator: EmulatorServer, bucket: str, digits: str) -> None:
+    send(emulator, "PUT", bucket, "numbers", body=b"0123456789")
+    for query in ({"max-keys": digits}, {"uploads": "", "max-uploads": digits}, {"versions": "", "max-keys": digits}):
+        reply = send(emulator, "GET", bucket, query=query)
+        assert (reply.status, reply.code) == (400, "InvalidArgument"), query
+    paged = {"uploadId": "x", "part-number-marker": digits}
+    assert send(emulator, "GET", bucket, "numbers", query=paged).status in {400, 404}
+    appended = send(emulator, "POST", bucket, "new", query={"append": "", "position": digits}, body=b"x")
+    assert 400 <= appended.status < 500
+    asked = send(emulator, "GET", bucket, "numbers", headers={"Range": f"bytes=0-{digits}"})
+    assert (asked.status, asked.body) == (200, b"0123456789")
+    dated = send(emulator, "GET", bucket, "numbers", headers={"Date": f"Mon, 01 Jan 2024 00:00:00 +{digits}"})
+    assert dated.status == 403
+    with dial(emulator) as connected:
+        connected.sendall(
+            head_of(emulator, "PUT", bucket, "numbers", {"content-length": "0" * len(digits) + "1"}) + b"x"
+        )
+        assert answer_on(connected).status < 500
+
+
 def test_not_modified_has_neither_body_nor_error(emulator: EmulatorServer, bucket: str) -> None:
     send(emulator, "PUT", bucket, "same", body=b"x")
     reply = send(emulator, "GET", bucket, "same", headers={"If-None-Match": "*"})
