@@ -19,7 +19,7 @@ from penstock.errors import FailureCode, TransferError
 from penstock.model import Bucket, FileSystem
 from penstock.stores.base import OSS_LIMITS, Abilities, Store
 from penstock.stores.keychain import Keychain, Keys
-from penstock.transfer.root import Root
+from penstock.transfer.root import LOCAL_TYPES, Root
 from penstock.transfer.transfer import Intent
 
 
@@ -28,6 +28,9 @@ class Closable(Protocol):
 
     def close(self) -> None: ...
 
+
+NEAR_TYPES = LOCAL_TYPES | {"bcachefs", "jfs", "overlay", "ramfs", "zfs"}
+"""File systems whose calls need no other machine and no other process, as a rule."""
 
 CREDENTIALS_LOOK_EVERY_S = 0.1
 """How long credentials count without another look at the file that they are kept in."""
@@ -140,6 +143,15 @@ class Harbour:
                 self.doubt_root(file_system_id)
 
         return _Use(self, berth, doubt)
+
+    def is_far(self, file_system_id: str) -> bool:
+        """Whether its calls may wait for another machine or process for ever, as far as is known: nothing is asked for that."""
+        berth = self._roots.get(file_system_id)
+        if berth is not None:
+            mount = berth.opened.mount
+            return mount is None or mount.kind not in NEAR_TYPES
+        file_system = self._file_systems.get(file_system_id)
+        return file_system is not None and file_system.mount_type not in NEAR_TYPES
 
     def store(self, bucket_name: str, intent: Intent) -> AbstractContextManager[Store]:
         """The bucket's store, to be entered at once; without the bucket a stand-in, enough where no store need be asked.

@@ -82,6 +82,7 @@ class Mover:
             board=self._board,
             begin=partial(self._begun, lane=Lane.SMALL),
             end=partial(self._end, lane=Lane.SMALL),
+            is_far=self._harbour.is_far,
             clock_s=time.monotonic,
             moments=self._moments,
         ).start()

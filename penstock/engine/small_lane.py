@@ -3,8 +3,9 @@
 The loop begins what waits in the line, so that the requests of all its files are under way at once; takes each file on when its
 answer is there; and syncs and publishes together what was written meanwhile, so that file system and directory do once what they
 would do for every single file. What may take long (a large body, a try again, a connection to be made, a file system whose syncs
-are slow) is done by a helper, up to the file's next pause; where every call of a file system is slow, its files go on in hands of
-their own, side by side. Calls the steps of `transfer`; knows neither store nor file system.
+are slow) is done by a helper, up to the file's next pause. Where every call of a file system is slow, or may hang because it
+waits for another machine, its files go on in hands of their own, side by side. Calls the steps of `transfer`; knows neither store
+nor file system.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from queue import SimpleQueue
 
 from penstock.engine.board import Board
 from penstock.engine.hands import Hands
-from penstock.engine.journey import Journey, Peer, Reached, given_up, stepped
+from penstock.engine.journey import Ends, Journey, Peer, Reached, ends_of, stepped
 from penstock.engine.lines import HELD_UP_LOOK_S, Line
 from penstock.engine.messages import MoverLimits
 from penstock.engine.pacer import SEEN_S
@@ -35,16 +36,20 @@ LATE_RETRY_S = 10.0  # and the file is tried again so much later: by the engine,
 SYNCS_SLOW_S = 0.02  # the first sync of a group may take so long,
 SYNC_SLOW_S = 0.003  # and each further one that much, before helpers take their share
 
+BY_HAND = (3, 4)  # that many of so many places may be held by files that go on in hands, for those may hang,
+ROOM_EACH = 3  # and a file system gets another one while it has less than so many times what is left of them
+
 Begin = Callable[[Running], Steps[Outcome]]
 End = Callable[[list[tuple[Running, Outcome]]], None]
+IsFar = Callable[[str], bool]
 
 
 class Helpers:
-    """Threads that each take one file over its next pause, whatever time that takes; no bucket gets all of them.
+    """Threads that each take one file over its next pause, whatever time that takes; no bucket or file system gets all of them.
 
-    A bucket gets another one only while more are idle than it has, so that alone it gets `count`, and the next one still finds
-    some. Files that are to stop count by themselves: they do not wait behind those that are held up. So do files whose requests
-    have begun, for they may hold what the others wait for: a place in the pace of their bucket.
+    A bucket with a file system gets another one only while more are idle than it has, so that alone it gets `count`, and the
+    next one still finds some. Files that are to stop count by themselves: they do not wait behind those that are held up. So do
+    files whose requests have begun, for they may hold what the others wait for: a place in the pace of their bucket.
     """
 
     def __init__(self, count: int, give_back: Callable[[Journey, Reached], None]) -> None:
@@ -61,16 +66,16 @@ class Helpers:
         for number in range(self._idle):
             threading.Thread(target=self._work, name=f"small-aside-{number}", daemon=True).start()
 
-    def is_idle_for(self, bucket: str) -> bool:
-        """Whether a file of this bucket that has its answer would be taken up at once."""
-        peer = (bucket, False, True)
+    def is_idle_for(self, ends: Ends) -> bool:
+        """Whether a file between these that has its answer would be taken up at once."""
+        peer = (ends, False, True)
         return peer not in self._waiting and self._busy.get(peer, 0) < self._idle
 
-    def has_room_for(self, bucket: str) -> bool:
-        """Whether not too much of this bucket waits: together with what is being done, twice what can be done."""
+    def has_room_for(self, ends: Ends) -> bool:
+        """Whether not too much between these waits: together with what is being done, twice what can be done."""
         if not self._busy:  # then nobody waits, either
             return True
-        peers = ((bucket, False, False), (bucket, False, True))
+        peers = ((ends, False, False), (ends, False, True))
         return sum(self._busy.get(peer, 0) + len(self._waiting.get(peer, ())) for peer in peers) < 2 * self._count
 
     @property
@@ -95,7 +100,7 @@ class Helpers:
             self._assign()
 
     def _assign(self) -> None:
-        """Give work to the idle, one bucket after the other."""
+        """Give work to the idle, one peer after the other."""
         for peer in list(self._waiting):
             waiting = self._waiting.pop(peer)
             while waiting and self._busy.get(peer, 0) < self._idle:
@@ -122,7 +127,8 @@ class Helpers:
 
 
 class SmallLane:
-    """The loop's thread, its helpers and hands. `begin` gives a file's steps, `end` hears what came of files.
+    """The loop's thread, its helpers and hands. `begin` gives a file's steps, `end` hears what came of files, `is_far` tells of a
+    file system's id, without waiting, whether its calls may hang: the loop makes none of those.
 
     At most one file a place is under way; the board's first places are ours.
     """
@@ -135,6 +141,7 @@ class SmallLane:
         board: Board,
         begin: Begin,
         end: End,
+        is_far: IsFar,
         clock_s: Callable[[], float],
         moments: Moments,
     ) -> None:
@@ -142,7 +149,10 @@ class SmallLane:
         self._board = board
         self._free = list(range(limits.small_files))
         self._helpers = Helpers(limits.small_threads, self._give_back)
-        self._hands = Hands(limits.small_files, self._give_back)
+        self._hands = Hands(limits.small_files, self._give_back, clock_s)
+        self._by_hand_max = max(1, limits.small_files * BY_HAND[0] // BY_HAND[1])
+        self._under_way: dict[str, int] = {}  # files, by their file system
+        self._is_far = is_far
         self._slowness = Slowness(clock_s)
         self._begin = begin
         self._end = end
@@ -188,7 +198,11 @@ class SmallLane:
             self._take()
         self._listen()
         while self._returned:
-            self._sort(*self._returned.popleft())
+            journey, reached = self._returned.popleft()
+            if journey.hand_s:
+                self._slowness.shown(journey.running.transfer.file_system_id, journey.hand_s)
+                journey.hand_s = 0.0
+            self._sort(journey, reached)
         answered, self._answered = self._answered, []
         self._go_on(answered)
         self._sync()
@@ -204,20 +218,30 @@ class SmallLane:
 
     def _advance(self, journey: Journey) -> None:
         """Take it over its next pause, which takes no time to speak of unless its file system is slow."""
+        if journey.is_far:
+            self._hand_on(journey)
+            return
         file_system = journey.running.transfer.file_system_id
         if self._slowness.is_to_be_measured(file_system):
             with self._slowness.measured(file_system):
                 reached = stepped(journey)
             self._sort(journey, reached)
         elif not self._is_handed_on(journey):
-            self._sort(journey, stepped(journey))
+            begun_s = self._clock_s()
+            reached = stepped(journey)
+            self._slowness.took(file_system, self._clock_s() - begun_s)
+            self._sort(journey, reached)
 
     def _is_handed_on(self, journey: Journey) -> bool:
-        """Whether a hand takes it from here, because its file system is slow."""
-        is_slow = self._slowness.is_slow(journey.running.transfer.file_system_id)
-        if is_slow:
-            self._hands.take(journey)
-        return is_slow
+        """Whether a hand takes it from here, because its file system is slow or may hang."""
+        goes_by_hand = journey.is_far or self._slowness.is_slow(journey.running.transfer.file_system_id)
+        if goes_by_hand:
+            self._hand_on(journey)
+        return goes_by_hand
+
+    def _hand_on(self, journey: Journey) -> None:
+        if not self._hands.take(journey):
+            self._helpers.take(journey)  # the machine gives us no more threads: those are there already
 
     def _take(self) -> None:
         """Begin what waits, as far as there are places."""
@@ -227,11 +251,24 @@ class SmallLane:
                 return
             place = self._free.pop()
             self._board.begin(place, running.number)
-            self._advance(Journey(running, self._begin(running), place))
+            file_system = running.transfer.file_system_id
+            self._under_way[file_system] = self._under_way.get(file_system, 0) + 1
+            journey = Journey(running, self._begin(running), place)
+            journey.is_far = self._is_far(file_system)
+            self._advance(journey)
 
     def _may_begin(self, transfer: Transfer) -> bool:
-        """Whether its bucket does not hold up too many already."""
-        return self._helpers.has_room_for(transfer.bucket)
+        """Whether neither its bucket nor its file system holds up too many already."""
+        if not self._helpers.has_room_for(ends_of(transfer)):
+            return False
+        file_system = transfer.file_system_id
+        if not self._goes_by_hand(file_system):
+            return True
+        held = sum(count for other, count in self._under_way.items() if self._goes_by_hand(other))
+        return self._under_way.get(file_system, 0) < ROOM_EACH * (self._by_hand_max - held)
+
+    def _goes_by_hand(self, file_system: str) -> bool:
+        return self._slowness.is_slow(file_system) or self._is_far(file_system)
 
     def _sort(self, journey: Journey, reached: Reached) -> None:
         """Put it where it has to wait."""
@@ -311,7 +348,9 @@ class SmallLane:
                 continue
             self._poll.unregister(descriptor)
             del self._asking[descriptor]
-            self._sort(journey, given_up(journey, error))
+            journey.error = error
+            if not self._is_handed_on(journey):
+                self._sort(journey, stepped(journey))
 
     def _sync(self) -> None:
         """Sync what was written. The first sync does most of the work for all, where syncs are alike."""
@@ -321,7 +360,7 @@ class SmallLane:
             if self._is_handed_on(journey):
                 continue
             slow_s += SYNC_SLOW_S
-            if self._clock_s() >= slow_s and self._helpers.is_idle_for(journey.running.transfer.bucket):
+            if self._clock_s() >= slow_s and self._helpers.is_idle_for(ends_of(journey.running.transfer)):
                 self._helpers.take(journey)
             else:
                 self._sort(journey, stepped(journey))
@@ -339,5 +378,9 @@ class SmallLane:
             return
         self._end([(journey.running, outcome) for journey, outcome in ended])
         for journey, _ in ended:
+            file_system = journey.running.transfer.file_system_id
+            left = self._under_way.pop(file_system) - 1
+            if left:
+                self._under_way[file_system] = left
             self._board.end(journey.place)
             self._free.append(journey.place)

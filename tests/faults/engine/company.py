@@ -22,6 +22,7 @@ from penstock.model import Direction
 from penstock.stores.base import Store
 from penstock.transfer import mover as gate_door
 from penstock.transfer.moment import Moments
+from penstock.transfer.root import Root
 from penstock.transfer.steps import Steps
 from penstock.transfer.transfer import Lane, Outcome, Transfer, Verdict
 from tests.fixtures.gate import LIMITS, Gate, transfer
@@ -46,6 +47,8 @@ class Company:
     admit: Callable[[Transfer], bool] = lambda _: True
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
+    far: set[str] = field(default_factory=set)
+    roots: dict[str, Root] = field(default_factory=dict)
     runnings: dict[str, Running] = field(default_factory=dict)
     board: Board = field(init=False)
     line: Line = field(init=False)
@@ -65,6 +68,7 @@ class Company:
             board=self.board,
             begin=self._begin,
             end=self._end,
+            is_far=lambda one: one in self.far,
             clock_s=time.monotonic,
             moments=self.moments,
         )
@@ -75,7 +79,7 @@ class Company:
         running.begin()
         return gate_door.steps(
             running.transfer,
-            root=self.gate.root,
+            root=self.roots.get(running.transfer.file_system_id, self.gate.root),
             store=self.elsewhere.get(running.transfer.bucket, self.store),
             hooks=running,
             limits=LIMITS,

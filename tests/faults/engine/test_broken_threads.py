@@ -21,7 +21,7 @@ def serve(*_):
     threading.Event().wait()
 
 mover_process._serve = serve
-mover_process.main(sys.argv[1:])
+mover_process.main(sys.argv[1:], {})
 """
 
 

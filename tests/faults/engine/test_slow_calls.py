@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from penstock.engine.messages import MoverLimits
 from penstock.model import ConflictPolicy, Direction
 from penstock.transfer import posix, publish, shared_sync, small_export, source_file
 from penstock.transfer.partial import PartialFile
+from penstock.transfer.root import Root
 from penstock.transfer.transfer import StopReason, Verdict
 from tests.faults.engine.company import GOOD, PATIENCE_S, Company, slow_down
 from tests.fixtures.memorystore import Gate as Barrier
@@ -19,6 +21,7 @@ from tests.fixtures.waiting import wait_until
 
 HANDS = 5
 """That many of the files have to be in one call at once, or nobody gets out of it."""
+_NEVER = threading.Event()
 
 
 @pytest.fixture
@@ -170,3 +173,99 @@ def test_latest_wins_when_many_replace_side_by_side(slow: Company) -> None:
     slow.until(len(GOOD))
     slow.check_imported(*GOOD)
     assert slow.gate.helpers() == []
+
+
+@pytest.fixture
+def other(company: Company) -> Iterator[str]:
+    """A file system of its own: another root over the same directory, with its own descriptors."""
+    root = company.roots["fs-other"] = Root.open(company.gate.root.file_system, moments=company.moments)
+    yield "fs-other"
+    root.close()
+
+
+def keep_waiting(
+    company: Company, monkeypatch: pytest.MonkeyPatch, file_system_id: str, wait: Callable[[], None]
+) -> None:
+    """From now on every look at that file system's root waits first."""
+    real, root = Root.check, company.roots[file_system_id]
+
+    def check(self: Root) -> None:
+        if self is root:
+            wait()
+        real(self)
+
+    monkeypatch.setattr(Root, "check", check)
+
+
+def test_a_far_file_system_that_hangs_holds_up_no_other(
+    company: Company, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its calls are none of the loop's from the first one on, and some places are left, also where the bucket is the same."""
+    company.far.add(other)
+    barrier = threading.Event()
+
+    def hang() -> None:
+        assert barrier.wait(PATIENCE_S)
+
+    keep_waiting(company, monkeypatch, other, hang)
+    hung = [f"hung{number}" for number in range(2 * company.limits.small_files)]
+    names = [f"n{number}" for number in range(100)]
+    company.give(*company.imports(*hung, file_system_id=other, task_id="hung"))
+    company.lane.step()
+    assert 0 < len(company.board.begun()) <= company.limits.small_files * 3 // 4
+    company.give(*company.imports(*names))
+    try:
+        company.until(len(names))
+        assert not set(hung) & set(company.outcomes)
+    finally:
+        barrier.set()
+    company.until(len(names) + len(hung))
+    company.check_imported(*names, *hung)
+
+
+def test_a_near_file_system_whose_calls_wait_holds_up_the_loop_once(
+    company: Company, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 0.1 s a call: one step shows it, measured or not, and the loop takes no other one."""
+    loop, waits = threading.get_ident(), list[float]()
+
+    def wait() -> None:
+        if threading.get_ident() == loop:
+            waits.append(0.1)
+        _NEVER.wait(0.1)
+
+    keep_waiting(company, monkeypatch, other, wait)
+    slow = [f"slow{number}" for number in range(40)]
+    company.give(*company.imports(*slow, file_system_id=other, task_id="slow"), *company.imports(*GOOD))
+    company.until(len(slow) + len(GOOD))
+    company.check_imported(*slow, *GOOD)
+    assert 1 <= len(waits) <= 8, "two steps of up to four looks each"
+    assert set(company.lane._slowness._slow) == {other}
+
+
+def test_where_no_thread_can_be_started_helpers_do_it(slow: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's bound is no reason for the mover to end."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    slow.give(*slow.imports(*GOOD))
+    slow.until(len(GOOD))
+    slow.check_imported(*GOOD)
+    assert slow.lane._hands._up == 0
+
+
+def test_a_hand_comes_up_only_when_all_are_busy(slow: Company) -> None:
+    for number in range(5):
+        slow.give(*slow.imports(f"n{number}"))
+        slow.until(number + 1)
+    assert slow.lane._hands._up == 1
+
+
+@pytest.mark.parametrize("places", range(1, 9))
+def test_a_lane_of_few_places_moves_far_files_too(company: Company, places: int) -> None:
+    few = Company(company.gate, company.store, limits=MoverLimits(small_files=places, small_threads=1), far={"fs-1"})
+    few.give(*few.imports(*GOOD))
+    few.until(len(GOOD))
+    few.check_imported(*GOOD)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import cast
 
-from penstock.engine.journey import Journey
+from penstock.engine.journey import Journey, Peer, ends_of
 from penstock.engine.messages import MoverLimits
 from penstock.engine.outbox import Outbox
 from penstock.engine.running import Running
@@ -18,16 +18,16 @@ from tests.fixtures.gate import transfer
 LOOK_S = 0.2
 
 
-class Interrupted(dict[tuple[str, bool, bool], int]):
+class Interrupted(dict[Peer, int]):
     """What is busy; whenever that is asked, which is in the middle of giving out work, another thread looks as well."""
 
-    def __init__(self, helpers: Helpers, busy: dict[tuple[str, bool, bool], int]) -> None:
+    def __init__(self, helpers: Helpers, busy: dict[Peer, int]) -> None:
         super().__init__(busy)
         self._helpers = helpers
         self._threads: list[threading.Thread] = []
         self._seen: list[bool] = []
 
-    def get(self, key: tuple[str, bool, bool], default: int = 0) -> int:  # type: ignore[override]
+    def get(self, key: Peer, default: int = 0) -> int:  # type: ignore[override]
         looking = threading.Thread(target=lambda: self._seen.append(self._helpers.is_waited_for))
         looking.start()
         looking.join(LOOK_S)  # who looks under the lock sees nothing before the work is given out
@@ -40,7 +40,7 @@ class Interrupted(dict[tuple[str, bool, bool], int]):
         return self._seen
 
 
-def journeys() -> Iterator[Journey]:
+def journeys(file_system_id: str = "fs-1") -> Iterator[Journey]:
     outbox = Outbox(
         mover="m", limits=MoverLimits(), send=lambda report: None, pressed=lambda: False, clock_s=lambda: 0.0
     )
@@ -51,7 +51,12 @@ def journeys() -> Iterator[Journey]:
 
     place = 0
     while True:
-        running = Running(transfer(sub_task_id=f"f{place}"), number=place, desk=outbox, clock_s=lambda: 0.0)
+        running = Running(
+            transfer(sub_task_id=f"f{place}", file_system_id=file_system_id),
+            number=place,
+            desk=outbox,
+            clock_s=lambda: 0.0,
+        )
         yield Journey(running, steps(running), place)
         place += 1
 
@@ -79,4 +84,17 @@ def test_files_that_hold_a_place_at_the_store_do_not_wait_behind_those_that_want
     answered.awaited = cast("Awaited", object())
     helpers.take(answered)
     assert helpers._queue.qsize() == 3
-    assert not helpers.has_room_for(answered.running.transfer.bucket)
+    assert not helpers.has_room_for(ends_of(answered.running.transfer))
+
+
+def test_a_file_system_whose_files_hold_helpers_leaves_some_to_others_of_the_same_bucket() -> None:
+    helpers = Helpers(2, lambda journey, reached: None)
+    hung, coming = journeys("fs-hung"), journeys()
+    for _ in range(4):
+        helpers.take(next(hung))
+    assert helpers._queue.qsize() == 2
+    assert not helpers.has_room_for(ends_of(next(hung).running.transfer))
+    other = next(coming)
+    assert helpers.has_room_for(ends_of(other.running.transfer))
+    helpers.take(other)
+    assert helpers._queue.qsize() == 3
