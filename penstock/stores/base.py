@@ -93,7 +93,7 @@ class Abilities:
     `create_only_put` / `create_only_complete`: a PUT / CompleteMultipartUpload can be made to fail atomically
     when the key exists.
     `crc64`: the store answers CRC-64/XZ of whole objects. `part_etag_is_md5`: an uploaded part's ETag is the MD5 of its bytes.
-    `content_md5`: it refuses a body whose Content-MD5 is another. `checksum`: one whose additional checksum is another.
+    `content_md5`: it refuses objects and parts whose Content-MD5 is another. `checksum`: those whose additional checksum is.
     """
 
     create_only_put: bool = False

@@ -1,6 +1,7 @@
 """What guards a body on its way to a store: a checksum that the store was seen to compare, else Content-MD5, else nothing.
 
-Nothing is sent where the store tells CRC-64 of what it keeps: that is compared afterwards. Pure but for reading the body.
+Where the ETag is an MD5, that is compared, too, whatever was sent. Nothing is sent where the store tells CRC-64 of what it
+keeps: that is compared afterwards. Pure but for reading the body.
 """
 
 from __future__ import annotations
@@ -57,20 +58,33 @@ def guarding_of(abilities: Abilities) -> Guarding:
         return lambda _: UNGUARDED  # one pass over the bytes less
     if abilities.checksum is not Checksum.NONE:
         algorithm = abilities.checksum
+        if abilities.part_etag_is_md5:
+            return lambda body: _twofold_guard(body, algorithm)
         return lambda body: checksum_guard(body, algorithm)
     return md5_guard
 
 
 def md5_guard(body: Body) -> Guard:
     """Content-MD5."""
-    md5 = _digest(hashlib.md5(usedforsecurity=False), body)
-    return Guard({"content-md5": base64.b64encode(md5).decode()}, md5)
+    md5 = hashlib.md5(usedforsecurity=False)
+    _read(body, md5)
+    return Guard({"content-md5": base64.b64encode(md5.digest()).decode()}, md5.digest())
 
 
 def checksum_guard(body: Body, algorithm: Checksum) -> Guard:
     """One of S3's additional checksums, in a header."""
-    checksum = base64.b64encode(_digest(_MAKERS[algorithm](), body)).decode()
+    digest = _MAKERS[algorithm]()
+    _read(body, digest)
+    checksum = base64.b64encode(digest.digest()).decode()
     return Guard({header_of(algorithm): checksum}, checksum=checksum)
+
+
+def _twofold_guard(body: Body, algorithm: Checksum) -> Guard:
+    """The checksum is sent, and the MD5 is compared with the ETag: what the store says of what it has is told by that one."""
+    digest, md5 = _MAKERS[algorithm](), hashlib.md5(usedforsecurity=False)
+    _read(body, digest, md5)
+    checksum = base64.b64encode(digest.digest()).decode()
+    return Guard({header_of(algorithm): checksum}, md5.digest(), checksum)
 
 
 def header_of(algorithm: Checksum) -> str:
@@ -83,8 +97,9 @@ def element_of(algorithm: Checksum) -> str:
     return f"Checksum{algorithm.value}" if algorithm is not Checksum.NONE else ""
 
 
-def _digest(digest: _Digest, body: Body) -> bytes:
+def _read(body: Body, *digests: _Digest) -> None:
+    """One pass over the bytes for all of them."""
     pieces: Iterable[Buffer] = body if isinstance(body, Sequence) else body.preview()
     for piece in pieces:
-        digest.update(piece)
-    return digest.digest()
+        for digest in digests:
+            digest.update(piece)

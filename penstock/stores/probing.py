@@ -6,7 +6,7 @@ Calls only the verbs of the store. Never touches a name that is not its own.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import fastcrc
@@ -25,6 +25,7 @@ from penstock.stores.base import (
     Checksum,
     CreateOnly,
     Overwrite,
+    Part,
     Precondition,
     PutResult,
     Store,
@@ -107,6 +108,10 @@ def _put(store: Store, key: str, precondition: Precondition) -> PutResult:
     return store.put(key, [CONTENT], crc64=fastcrc.crc64.xz(CONTENT), metadata={}, precondition=precondition)
 
 
+def _put_part(store: Store, key: str, upload_id: str) -> Part:
+    return store.put_part(key, upload_id, 1, [CONTENT], crc64=fastcrc.crc64.xz(CONTENT))
+
+
 def _refuses_second_put(store: Store, key: str) -> bool:
     try:
         _put(store, key, CreateOnly())
@@ -116,9 +121,25 @@ def _refuses_second_put(store: Store, key: str) -> bool:
 
 
 def _refuses(lying: Store, key: str) -> bool:
-    """Whether a body is refused whose checksum is that of others. One that is refused for another reason proves nothing."""
+    """Whether an object and a part are both refused whose checksum is that of other bytes: some servers look at objects only."""
+    return _is_refused(lambda: _put(lying, key, Overwrite())) and _refuses_part(lying, key)
+
+
+def _refuses_part(lying: Store, key: str) -> bool:
     try:
-        _put(lying, key, Overwrite())
+        upload_id = lying.initiate(key, metadata={})
+    except (StoreRefusedError, NotSupportedError):
+        return False  # no uploads of that kind
+    try:
+        return _is_refused(lambda: _put_part(lying, key, upload_id))
+    finally:
+        lying.abort(key, upload_id)
+
+
+def _is_refused(lie: Callable[[], object]) -> bool:
+    """Refused because it is a lie, that is: what is refused for another reason proves nothing."""
+    try:
+        lie()
     except (IntegrityError, StoreRefusedError, NotSupportedError) as error:
         return isinstance(error, IntegrityError)
     return False
@@ -135,7 +156,7 @@ def _compared(twins: Twins, key: str, checksums: Sequence[Checksum]) -> Checksum
         def lie(_: Body, checksum: Checksum = checksum) -> Guard:
             return guarding.checksum_guard([OTHER_CONTENT], checksum)
 
-        if _refuses(twins(guard=lie), key) and _takes(twins(checksum), key):
+        if _refuses(twins(checksum, lie), key) and _takes(twins(checksum), key):
             return checksum
     return Checksum.NONE
 
@@ -146,7 +167,7 @@ def _takes(store: Store, key: str) -> bool:
     try:
         _put(store, key, Overwrite())
         upload_id = store.initiate(key, metadata={})
-        part = store.put_part(key, upload_id, 1, [CONTENT], crc64=fastcrc.crc64.xz(CONTENT))
+        part = _put_part(store, key, upload_id)
         store.complete(key, upload_id, [part], precondition=Overwrite())
     except (IntegrityError, StoreRefusedError, NotSupportedError):
         if upload_id:
@@ -159,7 +180,7 @@ def _try_multipart(store: Store, key: str) -> tuple[bool, bool]:
     """Whether a part's ETag is its MD5, and whether Complete refuses to replace the object that is there."""
     upload_id = store.initiate(key, metadata={})
     try:
-        part = store.put_part(key, upload_id, 1, [CONTENT], crc64=fastcrc.crc64.xz(CONTENT))
+        part = _put_part(store, key, upload_id)
         is_md5 = part.etag.lower() == hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
         try:
             store.complete(key, upload_id, [part], precondition=CreateOnly())

@@ -242,13 +242,16 @@ def test_an_archived_object_is_said_to_be_one() -> None:
 
 
 class VerifyingServer:
-    """As much of S3 as probing meets, with one additional checksum that it compares; `heard` are its requests' heads."""
+    """As much of S3 as probing meets, with one checksum that it compares; `heard` are its requests' heads."""
 
-    def __init__(self, algorithm: str, *, verifies: bool = True, knows_uploads: bool = True) -> None:
-        self._header = f"x-amz-checksum-{algorithm}"
-        self._of = {"crc32c": _crc32c, "sha256": _sha256}[algorithm]
-        self._verifies = verifies
+    def __init__(
+        self, algorithm: str, *, of_objects: bool = True, of_parts: bool = True, knows_uploads: bool = True
+    ) -> None:
+        self._header = "content-md5" if algorithm == "md5" else f"x-amz-checksum-{algorithm}"
+        self._of = {"crc32c": _crc32c, "sha256": _sha256, "md5": _md5}[algorithm]
+        self._of_objects, self._of_parts = of_objects, of_parts
         self._knows_uploads = knows_uploads
+        self.refused_uploads = 0
         self.heard: list[str] = []
 
     def __call__(self, peer: Peer) -> None:
@@ -266,7 +269,8 @@ class VerifyingServer:
         method, target = line[:2]
         if method == "PUT":
             right = base64.b64encode(self._of(body)).decode()
-            if self._verifies and told.get(self._header, right) != right:
+            verifies = self._of_parts if "partNumber" in target else self._of_objects
+            if verifies and told.get(self._header, right) != right:
                 return answer("400 Bad Request", error_body("BadDigest"))
             return answer("200 OK", etag='"E"')
         if method == "HEAD":
@@ -275,6 +279,7 @@ class VerifyingServer:
             return answer("204 No Content")
         if "uploads" in target:
             if "x-amz-checksum-algorithm" in told and not self._knows_uploads:
+                self.refused_uploads += 1
                 return answer("400 Bad Request", error_body("InvalidRequest"))
             return answer("200 OK", INITIATED.replace(b"<Key>key</Key>", b""))
         if "uploadId" in target:
@@ -282,6 +287,10 @@ class VerifyingServer:
         if "tagging" in target or "versioning" in target:
             return answer("501 Not Implemented", error_body("NotImplemented"))
         return answer("200 OK", LISTED)
+
+
+def _md5(body: bytes) -> bytes:
+    return hashlib.md5(body, usedforsecurity=False).digest()
 
 
 def _sha256(body: bytes) -> bytes:
@@ -295,19 +304,33 @@ def _crc32c(body: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("server", "found"),
     [
-        (VerifyingServer("crc32c"), "CRC32C"),
-        (VerifyingServer("sha256"), "SHA256"),
-        (VerifyingServer("crc32c", verifies=False), ""),
-        (VerifyingServer("crc32c", knows_uploads=False), ""),
+        (VerifyingServer("crc32c"), ("CRC32C", False)),
+        (VerifyingServer("sha256"), ("SHA256", False)),
+        (VerifyingServer("md5"), ("", True)),
+        (VerifyingServer("crc32c", of_objects=False, of_parts=False), ("", False)),
+        (VerifyingServer("crc32c", of_parts=False), ("", False)),
+        (VerifyingServer("crc32c", of_objects=False), ("", False)),
+        (VerifyingServer("md5", of_parts=False), ("", False)),
+        (VerifyingServer("md5", of_objects=False), ("", False)),
+        (VerifyingServer("crc32c", knows_uploads=False), ("", False)),
     ],
-    ids=["crc32c", "sha256", "looks away", "not for uploads"],
-)
-def test_a_checksum_is_used_where_a_wrong_one_was_seen_to_be_refused(server: VerifyingServer, found: str) -> None:
+    ids=[
+        "crc32c", "sha256", "md5", "looks away", "objects only", "parts only", "md5 of objects only", "md5 of parts only",
+        "not for uploads",
+    ],
+)  # fmt: skip
+def test_a_checksum_is_used_where_a_wrong_one_was_seen_to_be_refused_of_objects_and_of_parts(
+    server: VerifyingServer, found: tuple[str, bool]
+) -> None:
     with ScriptedServer(server) as running:
         store = opened(bucket(BucketKind.S3, running.endpoint))
         abilities = store.probe()
         store.close()
-    assert (abilities.checksum.value, abilities.content_md5) == (found, False)
+    assert (abilities.checksum.value, abilities.content_md5) == found
+    begun = sum(head.startswith("POST ") and "?uploads" in head for head in server.heard)
+    ended = sum(head.startswith("DELETE ") and "uploadId=" in head for head in server.heard)
+    completed = sum(head.startswith("POST ") and "uploadId=" in head for head in server.heard)
+    assert begun - server.refused_uploads <= ended + completed
 
 
 @pytest.mark.parametrize("algorithm", ["crc32c", "sha256"])
@@ -324,6 +347,23 @@ def test_objects_parts_and_complete_carry_the_checksum_instead_of_md5(algorithm:
     assert initiate["x-amz-checksum-algorithm"] == algorithm.upper()
     assert not any("content-md5" in one for one in (put, part))
     assert all(header in one["authorization"] for one in (put, part))
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32C", "SHA256"])
+def test_an_etag_that_is_an_md5_is_compared_although_a_checksum_was_sent(algorithm: str) -> None:
+    heard: list[str] = []
+    right, wrong = (answer("200 OK", etag=f'"{_md5(body).hex()}"') for body in (b"body", b"bode"))
+    with ScriptedServer(taking(heard, right, wrong, right, wrong)) as server:
+        abilities: dict[str, str | bool | int] = {"checksum": algorithm, "part_etag_is_md5": True}
+        store = opened(replace(bucket(BucketKind.S3, server.endpoint), abilities=abilities))
+        store.put_part("key", "u", 1, [b"bo", b"dy"], crc64=None)
+        with pytest.raises(IntegrityError, match=r"part 1 of 'key' .* MD5"):
+            store.put_part("key", "u", 1, [b"body"], crc64=None)
+        store.put("key", [b"body"], crc64=CRC64, metadata={}, precondition=Overwrite())
+        with pytest.raises(IntegrityError, match=r"object 'key' .* MD5"):
+            store.put("key", [b"body"], crc64=CRC64, metadata={}, precondition=Overwrite())
+        store.close()
+    assert all(f"x-amz-checksum-{algorithm.lower()}" in head and "content-md5" not in head for head in heard)
 
 
 def test_a_refused_checksum_is_an_error_that_sending_again_can_mend() -> None:
