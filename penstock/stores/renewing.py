@@ -1,7 +1,8 @@
 """Credentials that end, and are asked for anew ahead of that; and the signer that signs with those of the moment.
 
 Calls a source, one thread at a time: while what is kept still holds, others go on with it, and a source that is out of order does
-no harm yet. Nothing is retried here: who finds nothing that holds raises, and the engine waits.
+no harm yet. Nothing is retried here: who finds nothing that holds raises, and the engine waits. Only the end that a document
+tells is a time of the clock; what else was noted counts for as long as it says, and not once the clock was set back behind it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ SECOND_NS = 10**9
 AHEAD_NS = 300 * SECOND_NS
 """Anew so long before the end, but not before half of the time has passed."""
 ASK_AGAIN_NS = 10 * SECOND_NS
-"""A source that has nothing newer, or nothing at all, is asked again after so long."""
+"""A source that has nothing newer, or nothing at all, is asked again after an eighth of what is left, but not before so long."""
 REFUSED_AGAIN_NS = SECOND_NS
 """While nothing holds, whoever comes within this time is told the same without asking the source."""
 PATIENCE_S = 30.0
@@ -43,20 +44,24 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
-    """What was fetched, replaced as a whole. `renew_ns` is when the source is to be asked again."""
+    """What was fetched, replaced as a whole. `got_ns` is when the source was asked, `renew_ns` when it is to be asked again."""
 
     credentials: Credentials
     expires_ns: int
     got_ns: int
     renew_ns: int
 
+    def is_fresh(self, now_ns: int) -> bool:
+        """Whether the source need not be asked. A clock behind `got_ns` was set back; a little behind is another thread's."""
+        return self.got_ns - ASK_AGAIN_NS < now_ns < self.renew_ns
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Refused:
-    """Why there was nothing, and until when that is told again."""
+    """Why there was nothing, and when that was."""
 
     error: StoreError
-    until_ns: int
+    at_ns: int
 
 
 class Renewing:
@@ -76,7 +81,7 @@ class Renewing:
     def at(self, now_ns: int) -> Credentials:
         """Those that hold now. Raises StoreUnavailableError, PermissionDeniedError."""
         kept = self._kept
-        if kept is not None and now_ns < kept.renew_ns:
+        if kept is not None and kept.is_fresh(now_ns):
             return kept.credentials
         return self._renewed(now_ns)
 
@@ -84,7 +89,7 @@ class Renewing:
         """A store refused these: ask the source before they are used again, unless it was asked just now."""
         with self._lock:
             kept = self._kept
-            if kept is not None and kept.credentials == credentials and now_ns - kept.got_ns >= ASK_AGAIN_NS:
+            if kept is not None and kept.credentials == credentials and abs(now_ns - kept.got_ns) >= ASK_AGAIN_NS:
                 self._kept = _Kept(
                     credentials=kept.credentials, expires_ns=kept.expires_ns, got_ns=kept.got_ns, renew_ns=now_ns
                 )
@@ -98,7 +103,7 @@ class Renewing:
             raise StoreUnavailableError(f"{self.place} does not answer, and there are no credentials without it")
         try:
             kept = self._kept
-            if kept is not None and now_ns < kept.renew_ns:
+            if kept is not None and kept.is_fresh(now_ns):
                 return kept.credentials
             return self._asked(kept, now_ns)
         finally:
@@ -106,7 +111,7 @@ class Renewing:
 
     def _asked(self, kept: _Kept | None, now_ns: int) -> Credentials:
         holds = kept is not None and now_ns < kept.expires_ns
-        if not holds and self._refused is not None and now_ns < self._refused.until_ns:
+        if not holds and self._refused is not None and abs(now_ns - self._refused.at_ns) < REFUSED_AGAIN_NS:
             raise _again(self._refused.error)
         try:
             found = self._source.fetch()
@@ -114,7 +119,7 @@ class Renewing:
                 raise self._expired(found.expires_ns)
         except StoreError as error:
             if kept is None or not holds:
-                self._refused = _Refused(error=error, until_ns=now_ns + REFUSED_AGAIN_NS)
+                self._refused = _Refused(error=error, at_ns=now_ns)
                 raise
             found = Temporary(credentials=kept.credentials, expires_ns=kept.expires_ns)
         credentials = found.credentials

@@ -1,7 +1,8 @@
 """Where temporary credentials come from: a file that something else renews, or a role's URL (an instance's metadata service).
 
 Calls the file system and, through `wire`, one host that the configuration names. Follows no redirect and uses no proxy.
-Every step is bounded in time and size, and an error never holds what was answered.
+Every step is bounded in time and size. An error names the source; of what was answered it holds the status, and what `temporary`
+lets pass.
 """
 
 from __future__ import annotations
@@ -44,8 +45,12 @@ class FileSource:
     def fetch(self) -> Temporary:
         """As `renewing.Source`."""
         try:
-            with self._path.open("rb") as file:
+            with open(self._path, "rb", opener=_at_once) as file:
                 found = os.fstat(file.fileno())
+                if not stat.S_ISREG(found.st_mode):
+                    raise PermissionDeniedError(
+                        f"the credentials of {self.place} cannot be read: it is no regular file"
+                    )
                 stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
                 if self._read is not None and self._read[0] == stamp:
                     return self._read[1]
@@ -56,6 +61,11 @@ class FileSource:
             raise PermissionDeniedError(f"{self.place} cannot be read: {error.strerror}") from error
         self._read = (stamp, temporary_of(document, place=self.place))
         return self._read[1]
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opened without waiting for the other end of a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 class UrlSource:
@@ -82,6 +92,9 @@ class UrlSource:
         wire = Wire(host=self._host, port=self._port, tls=self._tls, timeouts=self._timeouts, pacer=Unpaced(1))
         try:
             status, document = self._ask(wire, "GET", self._target, self._session(wire), DOCUMENT_MAX_BYTES + 1)
+        except StoreUnavailableError as error:
+            sentence = f"the credentials of {self.place} cannot be had: {error}"
+            raise StoreUnavailableError(sentence, retry_after_s=error.retry_after_s) from error
         finally:
             wire.close()
         if status == 200:

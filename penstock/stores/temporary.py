@@ -1,12 +1,14 @@
 """Temporary credentials as they come from elsewhere: a JSON document of OSS or of S3, read and judged. Pure.
 
 The documents are those of an instance's metadata service, of AssumeRole and of credential processes; the two families name the
-same things differently, and each is taken. A message never holds what the document says.
+same things differently, and each is taken. Of what the document says a message holds its Code at most, and that only where it is
+one word of 40 letters or less.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +23,7 @@ _KEY_IDS = ("AccessKeyId",)
 _SECRETS = ("AccessKeySecret", "SecretAccessKey")
 _TOKENS = ("SecurityToken", "SessionToken", "Token")
 _DONE = frozenset({"", "Success"})
+_WORD = re.compile(r"[A-Za-z]{1,40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +45,9 @@ def temporary_of(document: bytes, *, place: str) -> Temporary:
     if not isinstance(told, Mapping):
         raise _unusable(place, "it is no JSON object")
     code = told.get("Code", "")
-    if code not in _DONE:
-        raise _unusable(place, f"its Code is {str(code)[:60]!r}")
+    if not isinstance(code, str) or code not in _DONE:
+        word = f"{code}, " if isinstance(code, str) and _WORD.fullmatch(code) else ""
+        raise _unusable(place, f"its Code is {word}not Success")
     key_id, secret, token = (_text(told, names) for names in (_KEY_IDS, _SECRETS, _TOKENS))
     if not key_id or not secret:
         raise _unusable(place, "it lacks AccessKeyId, or AccessKeySecret (S3: SecretAccessKey)")

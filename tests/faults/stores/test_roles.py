@@ -92,12 +92,13 @@ def test_whatever_is_there_is_bounded(scene: Callable[[Peer], None], kind: type[
         with pytest.raises(kind, match=words or None) as caught:
             source(server).fetch()
         assert SECRET not in str(caught.value)
+        assert f"{server.endpoint}{PLAIN}" in str(caught.value)
 
 
 def test_nobody_there_is_a_wait() -> None:
     with ScriptedServer() as server:
         gone = source(server)
-    with pytest.raises(StoreUnavailableError, match="no connection"):
+    with pytest.raises(StoreUnavailableError, match=f"the credentials of {gone.place} cannot be had: no connection"):
         gone.fetch()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -83,6 +84,9 @@ def test_documents_of_both_families_are_read(told: dict[str, object]) -> None:
         json.dumps({"AccessKeyId": "STS.x"}).encode(),
         json.dumps({"AccessKeyId": 5, "AccessKeySecret": SECRET}).encode(),
         json.dumps({"Code": "Failed", "AccessKeyId": "STS.x", "AccessKeySecret": SECRET}).encode(),
+        json.dumps({"Code": SECRET}).encode(),
+        json.dumps({"Code": {"AccessKeySecret": SECRET}}).encode(),
+        json.dumps({"Code": [SECRET], "AccessKeyId": "STS.x", "AccessKeySecret": SECRET}).encode(),
         json.dumps({"AccessKeyId": "STS.x", "AccessKeySecret": SECRET, "Expiration": "soon"}).encode(),
         json.dumps({"AccessKeyId": "STS.x", "AccessKeySecret": SECRET, "Expiration": "2027-01-15T08:00:00"}).encode(),
     ],
@@ -91,6 +95,21 @@ def test_other_documents_are_refused_without_being_told(document: bytes) -> None
     with pytest.raises(PermissionDeniedError, match="credentials of here") as caught:
         temporary_of(document, place="here")
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("Failed", "its Code is Failed, not Success"),
+        ("Z" * 41, "its Code is not Success"),
+        ("no code: 1", "its Code is not Success"),
+        (None, "its Code is not Success"),
+    ],
+)
+def test_of_a_code_only_a_word_is_told(code: str | None, words: str) -> None:
+    with pytest.raises(PermissionDeniedError) as caught:
+        temporary_of(json.dumps({"Code": code}).encode(), place="here")
+    assert str(caught.value).endswith(f": {words}")
 
 
 # ------------------------------------------------------------------------------------------------------------- renewing
@@ -171,6 +190,38 @@ def test_refused_ones_are_asked_for_anew_but_not_again_and_again() -> None:
     assert renewing.at(NOW_NS + 3 * ASK_AGAIN_NS) is second
 
 
+@pytest.mark.parametrize("back_ns", [60 * SECOND_NS, HOUR_NS, 24 * HOUR_NS, 20 * 365 * 24 * HOUR_NS])
+def test_a_clock_that_is_set_back_stops_nothing(back_ns: int) -> None:
+    """Boards without a battery, and hosts whose clock was ahead at boot: nothing waits until it is that late once more."""
+    expired = Renewing(Scripted(numbered(1, ends_ns=NOW_NS + HOUR_NS // 2)))
+    with pytest.raises(StoreUnavailableError, match="have expired"):
+        expired.at(NOW_NS + HOUR_NS // 2)
+    assert expired.at(NOW_NS + HOUR_NS // 2 - back_ns).access_key_id == "STS.1"
+
+    source = Scripted(numbered(1, ends_ns=NOW_NS + 9 * HOUR_NS), numbered(2, ends_ns=NOW_NS + 9 * HOUR_NS))
+    renewing = Renewing(source)
+    assert renewing.at(NOW_NS).access_key_id == "STS.1"
+    second = renewing.at(NOW_NS - back_ns)
+    assert second.access_key_id == "STS.2"
+    assert renewing.at(NOW_NS - back_ns + SECOND_NS) is second
+    assert source.asked == 2  # once, by the clock as it is now
+
+
+def test_a_refusal_is_heard_although_the_clock_was_set_back() -> None:
+    source = Scripted(numbered(1, ends_ns=NOW_NS + HOUR_NS), numbered(2, ends_ns=NOW_NS + 2 * HOUR_NS))
+    renewing = Renewing(source)
+    first = renewing.at(NOW_NS)
+    renewing.doubt(first, NOW_NS - HOUR_NS)
+    assert renewing.at(NOW_NS - HOUR_NS).access_key_id == "STS.2"
+
+
+def test_a_thread_that_read_the_clock_a_little_earlier_asks_nothing() -> None:
+    source = Scripted(numbered(1, ends_ns=NOW_NS + HOUR_NS))
+    renewing = Renewing(source)
+    assert renewing.at(NOW_NS) is renewing.at(NOW_NS - SECOND_NS)
+    assert source.asked == 1
+
+
 @pytest.mark.parametrize("made", ["v4", "v1", "s3"])
 def test_requests_are_signed_with_what_holds_then_and_carry_its_token(made: str) -> None:
     renewing = Renewing(Scripted(numbered(1, ends_ns=NOW_NS + HOUR_NS), numbered(2, ends_ns=NOW_NS + 9 * HOUR_NS)))
@@ -223,6 +274,14 @@ def test_a_file_that_is_missing_or_shows_its_secrets_is_refused(tmp_path: Path, 
         Renewing(FileSource(path)).at(NOW_NS)
     assert str(path) in str(caught.value)
     assert SECRET not in str(caught.value)
+
+
+def test_a_pipe_is_refused_without_waiting_for_its_other_end(tmp_path: Path) -> None:
+    path = tmp_path / "role.json"
+    os.mkfifo(path, 0o600)
+    with pytest.raises(PermissionDeniedError, match="it is no regular file") as caught:
+        FileSource(path).fetch()
+    assert str(path) in str(caught.value)
 
 
 BUCKET = Bucket(
