@@ -57,6 +57,9 @@ MEANWHILE = (
 )
 """It is published, and before anybody says so something happens. The matrix tries more of it."""
 
+REFUSED = (case(Way.IMPORT_SMALL_REFUSED, "request.answered", alone=True),)
+"""Its Condition does not hold, and its equal is at its target already. Likewise."""
+
 UNCLAIMED: tuple[Point, ...] = ("ledger.committed", "claim")
 """Where, the first time, a file that came beside another one is created and committed, but not claimed yet."""
 

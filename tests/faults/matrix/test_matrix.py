@@ -17,6 +17,7 @@ from tests.faults.matrix.chosen import (
     ENDING_BADLY,
     MEANWHILE,
     PUBLISHED,
+    REFUSED,
     TWICE,
     WORST,
 )
@@ -49,6 +50,12 @@ def test_killed_while_it_is_cleaned_up_nothing_is_left(worlds: Worlds, case: Cas
 
 @pytest.mark.parametrize("case", MEANWHILE, ids=str)
 def test_killed_when_it_was_published_it_is_complete_whatever_happened_meanwhile(worlds: Worlds, case: Case) -> None:
+    with worlds.use() as world:
+        Trial(world, case.way, case.terms).run(case)
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=str)
+def test_killed_when_it_is_refused_it_is_refused_and_its_equal_is_no_proof(worlds: Worlds, case: Case) -> None:
     with worlds.use() as world:
         Trial(world, case.way, case.terms).run(case)
 
