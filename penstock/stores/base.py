@@ -316,9 +316,9 @@ class Store(Protocol):
         """
         ...
 
-    @property
-    def tells_length(self) -> bool:
-        """Whether the last answer to a `get` told the length of its body: where not, a whole object is asked for in vain."""
+    def asks_whole(self) -> bool:
+        """Whether a small object is to be asked for whole: not while such answers tell no length (`SizeUntoldError`), but for one
+        call in a hundred, which finds out when they do again. To be called once for each object."""
         ...
 
     @property

@@ -59,7 +59,7 @@ OF_VERSIONS = ("Versions", "ListBucketResult")
 
 
 class HttpStore:
-    """One bucket. Thread-safe: all state is the pool of connections, and a note on the last answer."""
+    """One bucket. Thread-safe: all state is the pool of connections, and a note on the last whole answer."""
 
     def __init__(
         self,
@@ -127,9 +127,8 @@ class HttpStore:
         )
         return self._opened(begun.answer(), key, byte_range)
 
-    @property
-    def tells_length(self) -> bool:
-        return self._manner.tells_length
+    def asks_whole(self) -> bool:
+        return self._manner.asks_whole()
 
     @property
     def is_warm(self) -> bool:
@@ -328,7 +327,8 @@ class HttpStore:
 
     def _opened(self, response: Response, key: str, byte_range: ByteRange | None) -> Stream:
         """The answer of a GET as a stream that owns it."""
-        self._manner.tells_length = "content-length" in response.headers
+        if byte_range is None:
+            self._manner.heard(response.headers)
         try:
             length, size = lengths(response, byte_range)
             info = answers.object_info(key, response.headers, self._dialect.prefix, size_bytes=size)

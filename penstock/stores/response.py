@@ -5,6 +5,7 @@ Calls `body` and `line`; gives the connection back to whoever owns it. Never wai
 
 from __future__ import annotations
 
+import contextlib
 import time
 from types import TracebackType
 from typing import Protocol, Self
@@ -17,6 +18,8 @@ from penstock.stores.line import READ_MAX_BYTES, Line
 from penstock.stores.tempo import Tempo
 from penstock.stores.timeouts import Timeouts
 
+END_WAIT_S = 0.1
+"""The end of the chunks comes with the last of them, or right behind. A new connection takes about as long."""
 _UNTIMED = Tempo(Timeouts())
 
 
@@ -104,6 +107,18 @@ class Response:
         if len(taken) > max_bytes:
             self.close()
         return bytes(taken[:max_bytes])
+
+    def end(self) -> None:
+        """All that is wanted of the body was read: read the end of its chunks, too, so that the connection can be used again.
+
+        Whatever else comes, or nothing in `END_WAIT_S`, closes the connection. Raises nothing of that: all bytes are there.
+        """
+        if self._line is None:
+            return
+        if self._reusable and self._head.framing is Framing.CHUNKS:
+            with contextlib.suppress(StoreUnavailableError):
+                self._read(memoryview(bytearray(1)), END_WAIT_S)
+        self.close()
 
     def close(self) -> None:
         """Give up the rest of the body. Idempotent."""

@@ -71,6 +71,8 @@ class Stream:
         if self._left < self._length_bytes:  # the first piece has mostly come with the head, which was heard of
             self._exchange.pacer.moved()
         self._left -= count
+        if self._left == 0:
+            self._response.end()
         return count
 
 

@@ -83,7 +83,7 @@ def _published(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Outco
 def _fetched(attempt: Attempt, place: Place) -> Steps[_Fetched | Outcome]:
     """As `Attempt.persist`, with the first try in company."""
     counted = PartMeter(attempt.meter)
-    opened, tries = (_opened if attempt.store.tells_length else _measured), 0
+    opened, tries = (_opened if attempt.store.asks_whole() else _measured), 0
     while True:
         attempt.check_cancel()
         try:

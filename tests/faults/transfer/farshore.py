@@ -26,7 +26,6 @@ class RemoteStore:
     bucket = "memory"
     is_warm = True
     options = StoreOptions()
-    tells_length = True
 
     def __init__(self, link: socket.socket, abilities: Abilities, killer: Killer) -> None:
         self.abilities = abilities
