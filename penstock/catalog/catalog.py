@@ -326,6 +326,10 @@ class Catalog:
         """Make due what waits because there was no room, what is due first; how many, at most `limit`. Not synced, likewise."""
         return await self._work(lambda session: claims.wake_for_room(session, room, limit), _UNSYNCED_WORK)
 
+    async def without_room(self) -> set[Room]:
+        """The places where something waits for room."""
+        return await self._read(claims.without_room)
+
     async def canceling(self, owner: str) -> Sequence[tuple[str, int]]:
         """(sub_task_id, attempt) of what `owner` holds and should withdraw."""
         return await self._read(lambda session: claims.canceling(session, owner))

@@ -6,6 +6,7 @@ was there before (served first, since it is older), or `clear` for what a cancel
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
@@ -258,22 +259,48 @@ def wake(session: Session, bucket: str, limit: int) -> int:
 
 
 def wake_for_room(session: Session, room: Room, limit: int) -> int:
-    """Make due, at most `limit` at a time, what waits because there was no room; how many."""
-    is_import = room.direction is Direction.IMPORT
-    woken = session.run(
-        "claims.wake_for_room",
-        file_system_id=room.name if is_import else "",
-        bucket="" if is_import else room.name,
-        batch=TaskAction.IMPORT if is_import else TaskAction.EXPORT,
-        stream=TaskAction.STREAM_IMPORT if is_import else TaskAction.STREAM_EXPORT,
-        now_ns=session.now_ns,
-        full=FailureCode.NO_SPACE,
-        read_only=FailureCode.READ_ONLY,
-        limit=limit,
+    """Make due, at most `limit` at a time, what waits because there was no room; how many. The task with what is due first comes
+    first, and all get their share."""
+    tasks = sorted(
+        (row["due_ns"], row["data_flow_number"], row["task_number"])
+        for row in _without_room(session, room)
+        if row["due_ns"] is not None and _room_of(row) == room
     )
+    woken = 0
+    for passed, (_, data_flow_number, task_number) in enumerate(tasks):
+        if woken == limit:
+            break
+        woken += session.run(
+            "claims.wake_for_room",
+            data_flow_number=data_flow_number,
+            task_number=task_number,
+            now_ns=session.now_ns,
+            limit=math.ceil((limit - woken) / (len(tasks) - passed)),
+        )
     if woken:
         session.ring()
     return woken
+
+
+def without_room(session: Session) -> set[Room]:
+    """Where something waits for room."""
+    return {_room_of(row) for row in _without_room(session, None)}
+
+
+def _without_room(session: Session, room: Room | None) -> Sequence[Row]:
+    is_import = room is not None and room.direction is Direction.IMPORT
+    return session.rows(
+        "claims.without_room",
+        file_system_id=room.name if room and is_import else "",
+        bucket=room.name if room and not is_import else "",
+        now_ns=session.now_ns,
+    )
+
+
+def _room_of(row: Row) -> Room:
+    if row["action"] in {TaskAction.IMPORT, TaskAction.STREAM_IMPORT}:
+        return Room(direction=Direction.IMPORT, name=row["file_system_id"])
+    return Room(direction=Direction.EXPORT, name=row["bucket"])
 
 
 def canceling(session: Session, owner: str) -> list[tuple[str, int]]:

@@ -101,7 +101,7 @@ class Engine:
             taken_up = await self._catalog.rescue_all()
         registry = self._registry()
         self.outages.begin(registry.buckets)
-        self.spaces.begin(registry.file_systems, registry.buckets)
+        await self.spaces.begin(registry.file_systems, registry.buckets)
         telemetry.event("engine.started", taken_up=taken_up)
         await self._executor.start(self.settler, places_of(self._registry()))
 

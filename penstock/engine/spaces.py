@@ -3,7 +3,7 @@
 Nobody is told when room is made, and how much. So as long as anything waits for it, some of that is made due again and again:
 one file at first, twice as many each time that files arrive and none is refused, one again when one is. What is due first comes
 first, so that each gets its turn. Looks lie seconds apart, then up to a minute: each may fetch a whole file in vain. Memory only;
-what waits is in the catalog, and a new service looks at all places.
+what waits is in the catalog, and a new service asks that where.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ class Spaces:
         self._wake = wake
         self._places: dict[Room, _Place] = {}
 
-    def begin(self, file_systems: Iterable[str], buckets: Iterable[str]) -> None:
-        """A service begins: what waits anywhere for room is looked at."""
-        rooms = [Room(direction=Direction.IMPORT, name=name) for name in file_systems]
-        rooms += [Room(direction=Direction.EXPORT, name=name) for name in buckets]
-        for room in rooms:
+    async def begin(self, file_systems: Iterable[str], buckets: Iterable[str]) -> None:
+        """A service begins: those of these places are looked at where something waits for room. CatalogError."""
+        rooms = {Room(direction=Direction.IMPORT, name=name) for name in file_systems}
+        rooms |= {Room(direction=Direction.EXPORT, name=name) for name in buckets}
+        for room in sorted(rooms & await self._catalog.without_room()):
             self._places[room] = _Place(self._now_ns(), self._options.scout_every_s)
 
     @property

@@ -415,16 +415,45 @@ async def test_what_waits_for_room_is_tried_a_little_at_a_time_the_first_due_fir
         await book.catalog.settle([settlement(row, Settling.WAITING, due_ns=due_ns, **told)])
 
     inward = Room(direction=Direction.IMPORT, name=FS)
+    outward = {Room(direction=Direction.EXPORT, name=name) for name in ("bucket", "elsewhere")}
+    assert await book.catalog.without_room() == {inward, *outward}
     assert await book.catalog.wake_for_room(inward, limit=1) == 1
     (woken,) = await book.claim(into)
     assert (woken.sub_task.sub_task_id, woken.sub_task.error_message) == (ids["soon"], "full")
     assert await book.catalog.wake_for_room(inward, limit=5) == 1
     assert await claimed_ids(book, into) == [ids["late"]]
     assert await book.catalog.wake_for_room(inward, limit=5) == 0
+    assert await book.catalog.without_room() == outward
     assert await book.catalog.wake_for_room(Room(direction=Direction.IMPORT, name="another"), limit=5) == 0
     assert await book.catalog.wake_for_room(Room(direction=Direction.EXPORT, name="bucket"), limit=5) == 1
     assert await claimed_ids(book, out) == [ids["out"]]
     assert await claimed_ids(book, beside) == []
+
+
+async def test_room_is_shared_by_the_tasks_that_wait_for_it(book: Book) -> None:
+    """What some leave over goes to those that have more; with less room than tasks those with what is due first come first."""
+    flows = [await book.flow(), await book.flow("/other/", "elsewhere")]
+    tasks = [await book.stream(flow) for flow in (*flows, flows[0])]
+    counts = (6, 1, 6)
+    for place, (task, count) in enumerate(zip(tasks, counts, strict=True)):
+        flow = flows[place % 2]
+        for number in range(count):
+            await book.file(flow, task, f"{place}-{number}")
+        for row in await book.claim(task):
+            told = {"error_code": "NoSpace", "error_message": "full"}
+            due_ns = book.clock.ns + (900 - place) * SECOND_NS
+            await book.catalog.settle([settlement(row, Settling.WAITING, due_ns=due_ns, **told)])
+
+    async def woken(limit: int) -> list[int]:
+        count = await book.catalog.wake_for_room(Room(direction=Direction.IMPORT, name=FS), limit=limit)
+        found = [len(await book.claim(task)) for task in tasks]
+        assert sum(found) == count
+        return found
+
+    assert await woken(1) == [0, 0, 1]
+    assert await woken(7) == [3, 1, 3]
+    assert await woken(100) == [3, 0, 2]
+    assert await book.catalog.without_room() == set()
 
 
 async def test_a_pause_that_was_written_before_the_clock_was_put_back_ends_with_the_next_start(book: Book) -> None:
