@@ -8,9 +8,11 @@ import pytest
 
 from penstock.engine.loops import FOREVER_S
 from penstock.engine.options import RetryOptions
+from penstock.engine.spaces import Spaces
 from penstock.errors import FailureCode
 from penstock.model import TaskAction
 from penstock.transfer.transfer import Verdict
+from tests.fixtures.ledger import FS
 from tests.unit.engine.conftest import Rig
 
 pytestmark = pytest.mark.anyio
@@ -114,3 +116,21 @@ async def test_a_new_service_looks_at_all_places(rig: Rig) -> None:
     found = await look(rig, 0)
     assert len(found) == 1
     assert set(found) < set(ids)
+
+
+async def test_a_new_service_looks_only_where_something_waits(rig: Rig) -> None:
+    def anew() -> Spaces:
+        return Spaces(catalog=rig.book.catalog, options=OPTIONS, now_ns=rig.book.clock, wake=lambda: None)
+
+    spaces = anew()
+    await spaces.begin([FS, "another"], ["bucket"])
+    assert not spaces.are_full
+    assert await spaces.step() == FOREVER_S
+    (only,) = await stood_for_long(rig, 1)
+    unknown = anew()
+    await unknown.begin(["another"], ["bucket"])
+    assert not unknown.are_full
+    await spaces.begin([FS, "another"], ["bucket"])
+    assert await spaces.step() == OPTIONS.scout_every_s
+    await rig.turn()
+    assert under_way(rig) == [only]
