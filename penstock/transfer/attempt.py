@@ -25,6 +25,7 @@ from penstock.transfer.transfer import (
     Intent,
     Lane,
     Outcome,
+    Promise,
     StopReason,
     Transfer,
     TransferChoices,
@@ -40,6 +41,7 @@ _LOOK_EVERY_S = 0.05
 _HURRY_NS = 2_000_000_000  # whoever cancels is to hear that it is done, or why not yet, within a few seconds,
 _HURRY_MIN_NS = 500_000_000  # and who had to wait for its turn is answered by a store that is well in that time
 _NEVER = threading.Event()
+_LAST = frozenset({Verdict.COMPLETE, Verdict.SKIPPED, Verdict.CANCELED, Verdict.TIDIED})
 
 _Result = TypeVar("_Result")
 
@@ -258,6 +260,11 @@ class Attempt:
         self.hooks.checkpoint(record)
         self.checkpoint = self.record = record
 
+    @property
+    def promises(self) -> tuple[Promise, ...]:
+        """What the objects that this sub-task may have put together have to be, newest first."""
+        return self.record.promises if self.record is not None else ()
+
     def add_note(self, words: str) -> None:
         """Say something about how the file was verified; once."""
         if words not in self.note:
@@ -281,7 +288,7 @@ class Attempt:
             detail=meter.detail,
             guarantee=guarantee,
             note=self.note,
-            checkpoint=self.checkpoint,
+            checkpoint=None if verdict in _LAST else self.checkpoint,
             begun=self.has_begun or self.has_sent,
         )
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from penstock.errors import FailureCode, TransferError
 from penstock.model import FileDetail
 from penstock.stores.base import ObjectInfo
-from penstock.transfer import names, policy, standing, uploads
+from penstock.transfer import names, policy, soundness, standing, uploads
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.large_export import export_large
 from penstock.transfer.mtime import of_object
 from penstock.transfer.objects import ambiguous, detail_of, head_or_none
 from penstock.transfer.small_export import export_small
+from penstock.transfer.soundness import Soundness
 from penstock.transfer.source_file import FRESH_NS, SourceFile, exists
 from penstock.transfer.steps import Pause, Steps
 from penstock.transfer.transfer import Lane, Outcome
@@ -66,6 +67,7 @@ def _export(attempt: Attempt, source: SourceFile) -> Steps[Outcome]:
     if state.is_symlink:
         attempt.add_note(LINK_NOT_FOLLOWED)
     uploads.clear(attempt)  # of an attempt that met a larger file
+    soundness.settle(attempt)
     return (yield from export_small(attempt, source))
 
 
@@ -88,8 +90,8 @@ def _finished_earlier(attempt: Attempt) -> Outcome | None:
     """The outcome, if an earlier attempt published the file before it went away: the object itself tells what it is of."""
     transfer = attempt.transfer
     info = _published_earlier(attempt)
-    if info is None or not standing.is_sound(attempt, info):
-        return None
+    if info is None or soundness.of(attempt, info) is not Soundness.SOUND:
+        return None  # what else it may be is said when this attempt is withdrawn
     uploads.clear(attempt)
     detail = detail_of(info, info.crc64)
     held = policy.unwitnessed(transfer.conflict_policy)

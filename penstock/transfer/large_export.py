@@ -21,16 +21,16 @@ from penstock.errors import (
 )
 from penstock.model import FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo, Part, PutResult
-from penstock.transfer import assembled, crc64, pagecache, standing, uploads, verification, versioned
+from penstock.transfer import assembled, crc64, pagecache, soundness, standing, uploads, verification, versioned
 from penstock.transfer.attempt import Attempt
-from penstock.transfer.mtime import of_file
+from penstock.transfer.mtime import of_file, of_object
 from penstock.transfer.objects import checksum_text, head_or_none
 from penstock.transfer.part_body import PartBody
 from penstock.transfer.parts import PartJob, Workspace
 from penstock.transfer.plan import Plan, PlannedPart, plan_export
 from penstock.transfer.policy import Decision
 from penstock.transfer.source_file import SourceFile
-from penstock.transfer.transfer import Checkpoint, Outcome
+from penstock.transfer.transfer import Checkpoint, Outcome, Promise
 
 
 def export_large(attempt: Attempt, source: SourceFile) -> Outcome:
@@ -69,8 +69,7 @@ class _LargeExport:
         attempt = self._attempt
         found = standing.stand(attempt, self._time)
         if found.decision is Decision.KEEP:
-            uploads.clear(attempt)
-            return attempt.skipped(self._detail(None), Guarantee.BEST_EFFORT)
+            return self._gives_way(Guarantee.BEST_EFFORT)
         self._decision = found.decision
         attempt.meter.learn(self._detail(None))
         if found.mine is not None and not self._leaves_bad:
@@ -104,14 +103,15 @@ class _LargeExport:
                 if outcome is not None:
                     return plan, outcome, {}
         uploads.clear(attempt)
+        soundness.settle(attempt)
         metadata = standing.metadata(attempt, state, None)
         return plan, uploads.begin(attempt, state, plan, metadata), {}
 
     def _completed_earlier(self, info: ObjectInfo) -> Outcome | None:
         """The object is our own: compare it with the file, which is read once more for that. None if it is another file's."""
-        attempt = self._attempt
-        if info.size_bytes != self._source.state.size_bytes:
-            standing.remove_damaged(attempt, info, self._source.state)
+        attempt, state = self._attempt, self._source.state
+        if (of_object(info).ns, info.size_bytes) != (state.modify_ns, state.size_bytes):
+            soundness.remove_damaged(attempt, info, self._source.state)
             return None
         plan = plan_export(info.size_bytes, attempt.limits.part_size_bytes, attempt.store.limits)
         attempt.run_parts(
@@ -120,7 +120,7 @@ class _LargeExport:
         self._source.check_unchanged()
         crc = self._combined(plan)
         if not self._holds(info, crc):
-            standing.remove_damaged(attempt, info, self._source.state)
+            soundness.remove_damaged(attempt, info, self._source.state)
             return None
         uploads.clear(attempt)
         return self._found(info, crc)
@@ -259,14 +259,20 @@ class _LargeExport:
             uploads.clear(attempt)
             return self._found(found.mine, crc)
         if found.decision is Decision.KEEP:
-            uploads.clear(attempt)
-            return attempt.skipped(self._detail(None), self._guarantee())
+            return self._gives_way(self._guarantee())
         self._decision = found.decision
         return None
 
+    def _gives_way(self, held: Guarantee) -> Outcome:
+        """What is at the key stays: nothing of ours is left beneath it that is damaged."""
+        attempt = self._attempt
+        uploads.clear(attempt)
+        soundness.settle(attempt)
+        return attempt.skipped(self._detail(None), held)
+
     def _lost(self, crc: int, error: UploadNotFoundError) -> Outcome:
         """The upload is gone: completed by a try whose answer was lost, or aborted by somebody else."""
-        self._attempt.checkpoint = None
+        uploads.forget(self._attempt)
         completed = self._completed_meanwhile(crc)
         if completed is None:
             raise error
@@ -291,8 +297,8 @@ class _LargeExport:
             if info is not None and standing.is_mine(attempt, info):
                 told, version_id = self._told(info), version_id or info.version_id
                 is_read = told is not None and attempt.store.options.reads_back
-                is_sound = told == crc if is_read else standing.is_as_recorded(attempt, info)
-        attempt.checkpoint = None
+                is_sound = told == crc if is_read else self._has_come_out(info)
+        uploads.forget(attempt)
         if not is_sound:
             if version_id in {"", "null"}:
                 self._leaves_bad = True
@@ -304,6 +310,10 @@ class _LargeExport:
                 waiting_helps=True,
             )
         return self._settled(version_id, told, crc)
+
+    def _has_come_out(self, info: ObjectInfo) -> bool:
+        """`_expect` has put into the record what it has to be."""
+        return assembled.has_come_out(self._attempt, info, self._attempt.promises[0])
 
     def _told(self, mine: ObjectInfo) -> int | None:
         """The checksum of our object: as the store tells it, or as it is read back."""
@@ -338,12 +348,14 @@ class _LargeExport:
 
     def _holds(self, info: ObjectInfo, crc: int) -> bool:
         """Whether the object is of this very file, and whole, as far as store and record tell, or as it is read back."""
-        state, record = self._source.state, self._attempt.record
+        attempt, state = self._attempt, self._source.state
         if not standing.holds(info, modify_ns=state.modify_ns, size_bytes=state.size_bytes, crc64=crc):
             return False
-        if self._attempt.store.options.reads_back:
+        if attempt.store.options.reads_back:
             return self._told(info) == crc
-        return record is None or record.crc64 != crc or standing.is_as_recorded(self._attempt, info)
+        wanted = Promise(modify_ns=state.modify_ns, size_bytes=state.size_bytes, crc64=crc, etag="")
+        told = [promise for promise in attempt.promises if replace(promise, etag="") == wanted]
+        return assembled.is_one_of(attempt, info, told or [wanted])
 
     def _guarantee(self) -> Guarantee:
         return standing.guarantee(self._attempt, self._decision, self._create_only)

@@ -19,7 +19,7 @@ from penstock.errors import (
 )
 from penstock.model import ConflictPolicy, FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo, Precondition, PutResult
-from penstock.transfer import crc64, standing, verification, versioned
+from penstock.transfer import crc64, soundness, standing, verification, versioned
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import of_file
 from penstock.transfer.objects import checksum_text, head_or_none
@@ -70,7 +70,7 @@ class _SmallExport:
         if mine is not None:
             if self._holds(mine):
                 return self._found(mine, Guarantee.BEST_EFFORT)
-            standing.remove_damaged(attempt, mine, self._source.state)
+            soundness.remove_damaged(attempt, mine, self._source.state)
         return (yield from self._put())
 
     def _must_look(self) -> bool:

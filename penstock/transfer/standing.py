@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from penstock.model import ConflictPolicy, Guarantee
 from penstock.stores.base import CreateOnly, ObjectInfo, Overwrite, Precondition, Versioning
-from penstock.transfer import assembled, versioned
+from penstock.transfer import versioned
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import CRC64_NAME, SUB_TASK_NAME, ModifyTime, metadata_of, of_object
 from penstock.transfer.objects import head_or_none, is_pinned
@@ -58,27 +58,8 @@ def holds(info: ObjectInfo, *, modify_ns: int, size_bytes: int, crc64: int) -> b
     """Whether our object is of this very file: its time, its size, and its checksum as far as the store tells one."""
     if of_object(info).ns != modify_ns:
         return False
-    told = info.crc64 if info.crc64 is not None else _number(info.metadata.get(CRC64_NAME, ""))
+    told = info.crc64 if info.crc64 is not None else told_crc64(info)
     return info.size_bytes == size_bytes and told in {None, crc64}
-
-
-def is_sound(attempt: Attempt, info: ObjectInfo) -> bool:
-    """Whether our object has the bytes that were sent: its metadata say what they were, or the record of its upload.
-
-    Where the store tells no checksum a small one is read. Raises StoreError, FencedError, TransferError.
-    """
-    written = _number(info.metadata.get(CRC64_NAME, ""))
-    if written is not None:
-        return written == (assembled.read(attempt, info) if info.crc64 is None else info.crc64)
-    return is_as_recorded(attempt, info)
-
-
-def is_as_recorded(attempt: Attempt, info: ObjectInfo) -> bool:
-    """Whether our object is what the record of its upload says, as far as there is one. Raises as `is_sound`."""
-    record = attempt.record
-    if record is None or record.crc64 is None or record.source_modify_ns != of_object(info).ns:
-        return True
-    return assembled.is_sound(attempt, info, record)
 
 
 def metadata(attempt: Attempt, source: FileState, crc64: int | None) -> Mapping[str, str]:
@@ -154,15 +135,9 @@ def can_delete_exactly(info: ObjectInfo) -> bool:
     return is_pinned(info)
 
 
-def remove_damaged(attempt: Attempt, info: ObjectInfo, source: FileState) -> None:
-    """Delete our object, which does not hold the file's bytes, if it is of this very file: an earlier attempt was killed before
-    it could mend that. Where no version names it exactly, it is overwritten by what comes now. Raises as `is_sound`.
-
-    One of another time or size was whole when it was sent, if no record says otherwise: the file has been changed since.
-    """
-    is_of_file = (of_object(info).ns, info.size_bytes) == (source.modify_ns, source.size_bytes)
-    if can_delete_exactly(info) and (is_of_file or not is_as_recorded(attempt, info)):
-        versioned.remove(attempt, info.version_id)
+def told_crc64(info: ObjectInfo) -> int | None:
+    """The checksum of what was sent, as our object's metadata say it: small ones do."""
+    return _number(info.metadata.get(CRC64_NAME, ""))
 
 
 def _number(text: str) -> int | None:

@@ -29,12 +29,27 @@ class Intent(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What an object has to be, known before it was put together of parts: the file's time in nanoseconds, and its bytes.
+
+    `etag` is what the MD5s of its parts make; empty where parts' ETags are none.
+    """
+
+    modify_ns: int
+    size_bytes: int
+    crc64: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """The durable record of an export's multipart upload: intent before Initiate, id before part 1.
 
     `intent_ns` is when the intent was recorded; `known_upload_ids` were unfinished on this key at that moment, so they are not
     ours. `upload_id` is empty until the store has answered Initiate. `source_*` identify the file whose parts were sent. `crc64`
     and `etag` are what the object has to have, known before Complete; `etag` is empty where the store makes it in its own way.
+    `earlier` is what the objects of earlier uploads had to be, newest first: they are, or were, at the key. With `intent_ns` 0
+    nothing else is left: there is no unfinished upload.
     """
 
     key: str
@@ -48,6 +63,17 @@ class Checkpoint:
     source_inode: int = 0
     crc64: int | None = None
     etag: str = ""
+    earlier: tuple[Promise, ...] = ()
+
+    @property
+    def promises(self) -> tuple[Promise, ...]:
+        """What each object that this sub-task may have put together has to be, newest first."""
+        if self.crc64 is None:
+            return self.earlier
+        own = Promise(
+            modify_ns=self.source_modify_ns, size_bytes=self.source_size_bytes, crc64=self.crc64, etag=self.etag
+        )
+        return (own, *(promise for promise in self.earlier if promise != own))
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -1,6 +1,7 @@
 """A multipart upload's beginning and its removal, so that none is ever left behind and no foreign one is touched.
 
-Calls the store and the checkpoint hook.
+Calls the store and the checkpoint hook. What the object of an upload had to be outlives that upload: it stays in the record until
+the sub-task has ended.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from penstock.transfer.plan import Plan
 from penstock.transfer.posix import FileState
 from penstock.transfer.transfer import Checkpoint
 
+PROMISES_MAX = 16
+"""Of so many earlier objects a checkpoint says what they had to be: of an older one nothing tells, so it is not believed."""
 KNOWN_MAX = 1000
 """Unfinished uploads on one key that a checkpoint can hold."""
 CLOCK_SLACK_NS = 15 * 60 * 1_000_000_000
@@ -57,6 +60,7 @@ def begin(attempt: Attempt, source: FileState, plan: Plan, metadata: Mapping[str
         source_modify_ns=source.modify_ns,
         source_change_ns=source.change_ns,
         source_inode=source.inode,
+        earlier=attempt.promises[:PROMISES_MAX],  # one record holds both: there is no moment without
     )
     failpoints.passing("upload.intend")
     attempt.save(intent)
@@ -101,13 +105,21 @@ def fits(record: Checkpoint, key: str, source: FileState) -> bool:
 def clear(attempt: Attempt) -> None:
     """Remove whatever upload this sub-task began; when it returns nothing of it is left. Raises StoreError, FencedError."""
     record = attempt.checkpoint
-    if record is None:
+    if record is None or record.intent_ns == 0:
         return
     if record.upload_id:
         _abort_until_gone(attempt, record.key, record.upload_id)
     else:
         _abort_orphans(attempt, record)
-    attempt.checkpoint = None
+    forget(attempt)
+
+
+def forget(attempt: Attempt) -> None:
+    """The upload is no more. What its object had to be is kept for whoever comes next: that may be at the key all the same."""
+    record = attempt.checkpoint
+    if record is not None:
+        promises = attempt.promises[:PROMISES_MAX]
+        attempt.checkpoint = Checkpoint(key=record.key, intent_ns=0, earlier=promises) if promises else None
 
 
 def _abort_until_gone(attempt: Attempt, key: str, upload_id: str) -> None:

@@ -7,6 +7,7 @@ promise of creating only is worth nothing until the bucket is probed again. Neve
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from itertools import islice, takewhile
 from weakref import WeakKeyDictionary
 
@@ -116,12 +117,17 @@ def earlier(attempt: Attempt) -> ObjectInfo | None:
 
     None also where versions cannot tell: then what is at the key is all that can be known.
     """
+    return next(ours(attempt), None)
+
+
+def ours(attempt: Attempt) -> Iterator[ObjectInfo]:
+    """All that it published and that is still there, newest first. None as above. Raises StoreError, FencedError."""
     if attempt.store.abilities.versioning is Versioning.NEVER:
-        return None
+        return
     since_ns = attempt.transfer.first_attempt_ns - CLOCK_SLACK_NS  # what is older is foreign: each look costs a request
     young = (version for version in _versions(attempt) if version.last_modified_ns >= since_ns)
     described = (_described(attempt, version) for version in young)
-    return next((info for info in described if info is not None and _is_mine(attempt, info)), None)
+    yield from (info for info in described if info is not None and _is_mine(attempt, info))
 
 
 def _is_mine(attempt: Attempt, info: ObjectInfo) -> bool:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from penstock.errors import BucketNotFoundError, FailureCode, StoreUnavailableError, TransferError
 from penstock.model import Direction
 from penstock.stores.base import ObjectInfo
-from penstock.transfer import names, standing, uploads, versioned
+from penstock.transfer import names, soundness, standing, uploads, versioned
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.exporting import check_export_names
 from penstock.transfer.importing import check_import_names, finished_earlier
@@ -21,6 +21,7 @@ from penstock.transfer.mtime import of_object
 from penstock.transfer.objects import detail_of
 from penstock.transfer.place import Place
 from penstock.transfer.policy import unwitnessed
+from penstock.transfer.soundness import Soundness
 from penstock.transfer.transfer import Outcome, Verdict
 from penstock.transfer.unseen import published_unseen
 
@@ -181,8 +182,11 @@ def _remove_remote(attempt: Attempt) -> Outcome | None:
             return None
         if info is None:
             return None
-        if standing.is_sound(attempt, info):
+        found = soundness.of(attempt, info)
+        if found is Soundness.SOUND:
             return _published(attempt, info)
+        if found is Soundness.UNTOLD:
+            raise soundness.doubt(attempt, info)
         _remove_damaged(attempt, info)  # beneath it may be one more, of another try
     raise _damaged(attempt, attempt.transfer.key)
 

@@ -1,0 +1,96 @@
+"""Whether an object of ours that is found has the bytes that it has to have, and the end of those that have not.
+
+A small one says in its metadata what was sent; of a large one the record of its upload tells. One of which nothing tells is
+believed only if it is the file as it lies there now. Calls the store and the source file; removes our own versions only.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from penstock.errors import FailureCode, TransferError
+from penstock.stores.base import ObjectInfo
+from penstock.transfer import assembled, crc64, standing, versioned
+from penstock.transfer.attempt import Attempt
+from penstock.transfer.mtime import of_object
+from penstock.transfer.posix import FileState
+from penstock.transfer.source_file import SourceFile
+from penstock.transfer.whole_body import pieces
+
+
+class Soundness(StrEnum):
+    """What is known of an object."""
+
+    SOUND = "sound"
+    DAMAGED = "damaged"
+    UNTOLD = "untold"  # nothing tells what it has to be: neither believed nor removed
+
+
+def of(attempt: Attempt, info: ObjectInfo) -> Soundness:
+    """How our object is. Raises StoreError, FencedError, StoppedError, TransferError."""
+    written = standing.told_crc64(info)
+    if written is not None:
+        has = assembled.read(attempt, info) if info.crc64 is None else info.crc64
+        return Soundness.SOUND if has == written else Soundness.DAMAGED
+    recorded = as_recorded(attempt, info)
+    if recorded is Soundness.UNTOLD and _is_the_file(attempt, info):
+        return Soundness.SOUND
+    return recorded
+
+
+def as_recorded(attempt: Attempt, info: ObjectInfo) -> Soundness:
+    """The same by the record of our uploads alone."""
+    told = [promise for promise in attempt.promises if promise.modify_ns == of_object(info).ns]
+    if not told:
+        return Soundness.UNTOLD
+    return Soundness.SOUND if assembled.is_one_of(attempt, info, told) else Soundness.DAMAGED
+
+
+def doubt(attempt: Attempt, info: ObjectInfo) -> TransferError:
+    """Nothing tells whether the object is whole."""
+    return TransferError(
+        FailureCode.BAD_OBJECT_LEFT,
+        f"the object {info.key!r} in bucket {attempt.store.bucket} may be damaged: an earlier attempt has put it there, and"
+        " nothing tells any more what it has to be: remove it, or give it another name",
+        waiting_helps=True,
+    )
+
+
+def remove_damaged(attempt: Attempt, info: ObjectInfo, source: FileState) -> None:
+    """Delete our object, which does not hold the file's bytes, if it is of this very file: an earlier attempt was killed before
+    it could mend that. Where no version names it exactly, it is overwritten by what comes now. Raises as `of`.
+
+    One of another time or size goes only if the record says that it is damaged: else the file has been changed since.
+    """
+    is_of_file = (of_object(info).ns, info.size_bytes) == (source.modify_ns, source.size_bytes)
+    if standing.can_delete_exactly(info) and (is_of_file or as_recorded(attempt, info) is Soundness.DAMAGED):
+        versioned.remove(attempt, info.version_id)
+
+
+def settle(attempt: Attempt) -> None:
+    """Delete every version of ours that is not what its upload had to make: of a file that has changed since, nobody else would.
+
+    To be called when none of these uploads can be completed any more, and before another one is begun. Raises as `of`.
+    """
+    if not attempt.promises:
+        return
+    for info in versioned.ours(attempt):
+        if standing.can_delete_exactly(info) and as_recorded(attempt, info) is Soundness.DAMAGED:
+            versioned.remove(attempt, info.version_id)
+
+
+def _is_the_file(attempt: Attempt, info: ObjectInfo) -> bool:
+    """Whether it is what lies at the path now. False also where that cannot be read, or has changed since it was sent."""
+    try:
+        with SourceFile(attempt.root, attempt.transfer.path, attempt.choices.symlinks) as source:
+            state = source.state
+            if state.is_symlink or (state.modify_ns, state.size_bytes) != (of_object(info).ns, info.size_bytes):
+                return False
+            crc = crc64.EMPTY
+            with attempt.grains.lent() as grain:
+                for piece in pieces(attempt, source, grain):
+                    crc = crc64.update(piece, crc)
+            source.check_unchanged()
+    except TransferError:
+        return False
+    return crc == (assembled.read(attempt, info) if info.crc64 is None else info.crc64)
