@@ -1,9 +1,10 @@
-"""Full (or read-only) file systems and full buckets: what waits for room is tried again soon after there is, a little at a time.
+"""File systems that are away, read-only or full, and full buckets: what waits for room is tried again soon after there is, a
+little at a time. (What is away has no room either; exports from there are looked for among those to their bucket.)
 
-Nobody is told when room is made, and how much. So as long as anything waits for it, some of that is made due again and again:
-one file at first, twice as many each time that files arrive and none is refused, one again when one is. What is due first comes
-first, so that each gets its turn. Looks lie seconds apart, then up to a minute: each may fetch a whole file in vain. Memory only;
-what waits is in the catalog, and a new service asks that where.
+Nobody is told when room is made, and how much, or when a mount is back. So as long as anything waits for it, some of that is
+made due again and again: one file at first, twice as many each time that files arrive and none is refused, one again when one
+is. What is due first comes first, so that each gets its turn. Looks lie seconds apart, then up to a minute: each may fetch a
+whole file in vain. Memory only; what waits is in the catalog, and a new service asks that where.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from penstock.model import Direction
 from penstock.transfer.transfer import Transfer
 
 BATCH_MAX = 512
-NO_ROOM = frozenset({FailureCode.NO_SPACE, FailureCode.READ_ONLY})
+NO_ROOM = frozenset({FailureCode.NO_SPACE, FailureCode.READ_ONLY, FailureCode.FILE_SYSTEM_UNAVAILABLE})
 
 
 class _Place:

@@ -73,31 +73,31 @@ UPDATE sub_tasks
                      AND data_flow_number + 0 IN (SELECT number FROM data_flows WHERE bucket = :bucket)
                    LIMIT :limit {skip_locked});
 
--- without_room: the tasks of which something waits for a time because there was no room, at one place or ('') at all, each by one seek
+-- without_room: the tasks of which something waits for a time because there was no room, or the file system was away, at one place or ('') at all, each by one seek
 WITH RECURSIVE ring (data_flow_number, task_number) AS (
     SELECT number, (SELECT MIN(task_number) FROM sub_tasks
-                     WHERE queue <> '' AND due_ns > 0 AND error_code IN ('NoSpace', 'ReadOnlyFileSystem')
+                     WHERE queue <> '' AND due_ns > 0 AND error_code IN ('NoSpace', 'ReadOnlyFileSystem', 'FileSystemUnavailable')
                        AND data_flow_number = data_flows.number)
       FROM data_flows
      WHERE (:file_system_id = '' AND :bucket = '') OR file_system_id = :file_system_id OR bucket = :bucket
     UNION ALL
     SELECT data_flow_number, (SELECT MIN(sub_tasks.task_number) FROM sub_tasks
-                               WHERE queue <> '' AND due_ns > 0 AND error_code IN ('NoSpace', 'ReadOnlyFileSystem')
+                               WHERE queue <> '' AND due_ns > 0 AND error_code IN ('NoSpace', 'ReadOnlyFileSystem', 'FileSystemUnavailable')
                                  AND sub_tasks.data_flow_number = ring.data_flow_number
                                  AND sub_tasks.task_number > ring.task_number)
       FROM ring WHERE ring.task_number IS NOT NULL
 )
 SELECT data_flows.file_system_id, data_flows.bucket, tasks.action, ring.data_flow_number, ring.task_number,
        (SELECT MIN(due_ns) FROM sub_tasks
-         WHERE queue <> '' AND due_ns > 0 AND error_code IN ('NoSpace', 'ReadOnlyFileSystem')
+         WHERE queue <> '' AND due_ns > 0 AND error_code IN ('NoSpace', 'ReadOnlyFileSystem', 'FileSystemUnavailable')
            AND sub_tasks.data_flow_number = ring.data_flow_number AND sub_tasks.task_number = ring.task_number
            AND due_ns > :now_ns) AS due_ns
   FROM ring JOIN tasks ON tasks.number = ring.task_number JOIN data_flows ON data_flows.number = ring.data_flow_number;
 
--- wake_for_room: what waits in a task for a time because there was no room, the first due first; why is told on, for it may be so still
+-- wake_for_room: what waits in a task for a time because there was no room, or the file system was away, the first due first; why is told on, for it may be so still
 UPDATE sub_tasks SET due_ns = :now_ns
  WHERE number IN (SELECT number FROM sub_tasks
-                   WHERE queue <> '' AND due_ns > 0 AND error_code IN ('NoSpace', 'ReadOnlyFileSystem')
+                   WHERE queue <> '' AND due_ns > 0 AND error_code IN ('NoSpace', 'ReadOnlyFileSystem', 'FileSystemUnavailable')
                      AND data_flow_number = :data_flow_number AND task_number = :task_number AND due_ns > :now_ns
                    ORDER BY due_ns LIMIT :limit {skip_locked});
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.unit.engine.conftest import Rig
 pytestmark = pytest.mark.anyio
 OPTIONS = RetryOptions()
 FULL: dict[str, Any] = {"code": FailureCode.NO_SPACE, "message": "full"}
+AWAY: dict[str, Any] = {"code": FailureCode.FILE_SYSTEM_UNAVAILABLE, "message": "not mounted"}
 
 
 def under_way(rig: Rig) -> list[str]:
@@ -38,40 +40,45 @@ async def look(rig: Rig, after_s: float) -> list[str]:
     return under_way(rig)
 
 
-async def stood_for_long(rig: Rig, number: int, action: TaskAction = TaskAction.STREAM_IMPORT) -> list[str]:
+async def stood_for_long(
+    rig: Rig, number: int, action: TaskAction = TaskAction.STREAM_IMPORT, why: Mapping[str, Any] = FULL
+) -> list[str]:
     """So many files that wait for minutes each, since there is no room."""
     flow = await rig.book.flow()
     task = await rig.book.stream(flow, action)
     ids = [await rig.book.file(flow, task, f"{each}") for each in range(number)]
     await rig.turn()
     for _ in range(8):
-        await all_refused(rig)
+        await all_refused(rig, why)
         await rig.pass_s(2000)
-    await all_refused(rig)
+    await all_refused(rig, why)
     await rig.engine.spaces.step()  # the looks that were due meanwhile
     await rig.turn()
-    await all_refused(rig)
+    await all_refused(rig, why)
     return ids
 
 
-async def all_refused(rig: Rig) -> None:
+async def all_refused(rig: Rig, why: Mapping[str, Any] = FULL) -> None:
     """They find no room, nor do those that come after them."""
     while found := under_way(rig):
-        await end(rig, found, **FULL)
+        await end(rig, found, **why)
 
 
+@pytest.mark.parametrize("why", [FULL, AWAY], ids=["full", "away"])
 @pytest.mark.parametrize("action", [TaskAction.STREAM_IMPORT, TaskAction.STREAM_EXPORT])
-async def test_one_is_tried_at_a_time_and_each_in_its_turn_while_there_is_no_room(rig: Rig, action: TaskAction) -> None:
-    ids = await stood_for_long(rig, 3, action)
+async def test_one_is_tried_at_a_time_and_each_in_its_turn_while_there_is_no_room(
+    rig: Rig, action: TaskAction, why: Mapping[str, Any]
+) -> None:
+    ids = await stood_for_long(rig, 3, action, why)
     tried: list[str] = []
     for _ in range(6):
         found = await look(rig, OPTIONS.room_look_max_s)
         assert len(found) == 1
         tried += found
-        await end(rig, found, **FULL)
+        await end(rig, found, **why)
     assert sorted(tried[:3]) == sorted(ids)
     assert tried[3:] == tried[:3]
-    assert (await rig.row(ids[0])).error_code == "NoSpace"
+    assert (await rig.row(ids[0])).error_code == why["code"]
 
 
 async def test_looks_become_more_seldom_up_to_a_minute_and_end_with_what_waits(rig: Rig) -> None:
