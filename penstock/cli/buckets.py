@@ -164,6 +164,11 @@ def _waived(bucket: Bucket) -> str:
     return ", ".join(name for name, wanted in checks.items() if not wanted)
 
 
+def _place(credentials: str) -> str:
+    """Where they come from; without a URL's query, which might hold a secret."""
+    return (credentials.partition("?")[0] if "://" in credentials else credentials) or "kept"
+
+
 def _as_json(bucket: Bucket) -> dict[str, object]:
     return {
         "name": bucket.name,
@@ -174,7 +179,7 @@ def _as_json(bucket: Bucket) -> dict[str, object]:
         "addressing_style": bucket.addressing_style.value,
         "tag_check": bucket.tag_check,
         "versioning_check": bucket.versioning_check,
-        "credentials": bucket.credentials or "kept",
+        "credentials": _place(bucket.credentials),
         "proxy": bucket.proxy or None,
         "requester_pays": bucket.requester_pays,
         "export": asdict(bucket.export),

@@ -63,7 +63,9 @@ def of_environment(environment: Mapping[str, str], kind: BucketKind) -> Credenti
     key_id, secret, token = (environment.get(name, "").strip() for name in VARIABLES.get(kind, ("", "", "")))
     if not key_id or not secret:
         wanted = " and ".join(VARIABLES[kind][:2]) if kind in VARIABLES else "nothing"
-        raise PermissionDeniedError(f"the environment of the service lacks {wanted}: set them and start it anew")
+        raise PermissionDeniedError(
+            f"the environment lacks {wanted}: the service and `bucket add` each want them in their own"
+        )
     return Credentials(access_key_id=key_id, access_key_secret=secret, security_token=token)
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from penstock.model import AddressingStyle, Bucket, BucketKind
+from penstock.settings.editing import add_bucket
+from penstock.settings.reading import open_home
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.moto import MotoServer
 from tests.fixtures.service import COMMAND, RunningService, run_cli, try_cli
@@ -127,12 +130,45 @@ def test_a_bucket_with_tag_and_versioning_is_added_without_a_warning(home: Path,
         "crc64": True,
         "part_etag_is_md5": True,
         "bucket_tags": True,
+        "content_md5": False,
+        "checksum": "",
         "versioning": "Enabled",
     }
     run_cli("object", "put", str(home), name, "-", "key", stdin=b"x")
     assert run_cli("object", "get", str(home), name, "key", "-") == "x"
     assert emulator.access_key_secret not in (home / "penstock.toml").read_text()
     assert (home / "secrets.toml").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_list_tells_where_credentials_come_from_without_a_query(home: Path) -> None:
+    places = {
+        "bucket-a": ("", "kept"),
+        "bucket-b": ("environment", "environment"),
+        "bucket-c": ("/etc/role?.json", "/etc/role?.json"),
+        "bucket-d": ("http://127.0.0.1:1/role?key=hidden", "http://127.0.0.1:1/role"),
+    }
+    for name, (word, _) in places.items():
+        bucket = Bucket(
+            name=name,
+            kind=BucketKind.OSS,
+            endpoint="http://127.0.0.1:1",
+            region="r",
+            addressing_style=AddressingStyle.PATH,
+            credentials=word,
+        )
+        add_bucket(open_home(home), bucket, None)
+    assert {name: listed_bucket(home, name)["credentials"] for name in places} == {
+        name: told for name, (_, told) in places.items()
+    }
+
+
+def test_credentials_of_the_environment_are_wanted_of_both(home: Path, emulator: EmulatorServer) -> None:
+    done = try_cli(
+        "bucket", "add", str(home), "bucket", "--kind", "oss", "--endpoint", emulator.endpoint, "--region", emulator.region,
+        "--credentials", "environment",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "the service and `bucket add` each want them in their own" in done.stderr
 
 
 @pytest.mark.parametrize(("right", "answer"), [("oss:*", "NoSuchBucket"), ("nas:*", "InvalidAccessKeyId")])
