@@ -15,12 +15,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
 
+from penstock.emulator.connection import Connection
 from penstock.emulator.gateway import Access, Gateway
 from penstock.emulator.protocol import names
 from penstock.emulator.service import INDEX, Service, open_service
@@ -33,6 +35,7 @@ RESTORE_S = 60.0
 GRACE_S = 10.0
 LAST_WORDS_S = 1.0
 BACKLOG = 512
+TICKS_A_SWEEP = 10  # the library ticks ten times a second
 
 log = logging.getLogger("uvicorn.error")  # the server's own: whoever wants its log wants this, too
 
@@ -146,6 +149,8 @@ def _telling_once(app: Starlette) -> Callable[..., Awaitable[None]]:
 class _Server(uvicorn.Server):
     """Tells when it is ready, and ends quietly on SIGTERM and SIGINT instead of dying of them once more.
 
+    Connections are swept for heads that do not arrive.
+
     Whoever is still being answered after a while is hung up on. (The library would cancel what answers, and log a traceback for
     each.)
     """
@@ -158,6 +163,13 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS_A_SWEEP == 0:
+            now_s = asyncio.get_running_loop().time()
+            for connection in cast("list[Connection]", list(self.server_state.connections)):
+                connection.sweep(now_s)
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         hanging_up = asyncio.get_running_loop().call_later(GRACE_S, self._hang_up)
@@ -201,7 +213,7 @@ def serve(app: Starlette, *, sock: socket.socket, on_ready: Callable[[], None]) 
     """
     config = uvicorn.Config(
         _telling_once(app),
-        http="httptools",
+        http=partial(Connection, new_token=_new_token),  # type: ignore[arg-type]  # it only calls it
         loop="uvloop",
         ws="none",
         lifespan="on",
