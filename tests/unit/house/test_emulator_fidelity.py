@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from scripts.emulator_fidelity.page import BEGIN, END, Run, written
-from scripts.emulator_fidelity.scope import MODULES, OUTSIDE, REASONS, TESTS
+from scripts.emulator_fidelity.scope import MODULES, OUTSIDE, PAYMENT, REASONS, SPEED, TESTS
 from scripts.emulator_fidelity.suite import Verdict
 
 PASSED = Verdict(end="passed", words="", seconds=0.0)
 FAILED = Verdict(end="failed", words="AssertionError", seconds=0.0)
-EXCUSED = "test_object.TestObject.test_timeout"
+EXCUSED = "test_object.TestObject.test_process_object"
 
 
 def run_with(module: str, verdicts: dict[str, Verdict]) -> Run:
@@ -30,6 +30,14 @@ def test_an_excused_test_counts_as_not_passed() -> None:
     assert (excused.passed(), len(excused.judging()), excused.enough()) == (99, 100, True)
     only = Run(signature="v4", verdicts={"test_object": {EXCUSED: FAILED}})
     assert not only.enough()
+
+
+@pytest.mark.parametrize("ended", [PASSED, FAILED])
+def test_what_hangs_on_the_speed_of_the_machine_changes_nothing(ended: Verdict) -> None:
+    run = run_with("test_object", dict.fromkeys(SPEED, ended))
+    assert (run.passed(), len(run.judging()), run.beside(), run.enough()) == (99, 99, {}, True)
+    page = written(BEGIN + END, [run], {"test_sign": 99, PAYMENT[0]: 11})
+    assert "If they counted as not passed, the share would be\n90.0% with V4." in page
 
 
 def test_of_some_modules_only_named_tests_count() -> None:
