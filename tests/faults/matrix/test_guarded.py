@@ -23,6 +23,7 @@ ELSEWHERE = {
     "penstock.engine.board:Board.make": "memory of the service's own processes, which ends with them",
     "penstock.stores.probing:_clean": SET_UP,
     "penstock.stores.probing:_put": SET_UP,
+    "penstock.stores.probing:_put_part": SET_UP,
     "penstock.stores.probing:_takes": SET_UP,
     "penstock.stores.probing:_try_multipart": SET_UP,
     "penstock.transfer.landing:_replace": RENAMES,
