@@ -77,7 +77,13 @@ class Engine:
         self.tags = self._made_tags()
         self.recorder = self._made_recorder()
         self.outages = Outages(catalog=catalog, options=options.retry, now_ns=now_ns, wake=self._bells["outages"].ring)
-        self.spaces = Spaces(catalog=catalog, options=options.retry, now_ns=now_ns, wake=self._bells["spaces"].ring)
+        self.spaces = Spaces(
+            catalog=catalog,
+            options=options.retry,
+            now_ns=now_ns,
+            wake=self._bells["spaces"].ring,
+            unsettled=lambda: self.settler.unsettled,
+        )
         self.settler = self._made_settler()
         self.runner = self._made_runner()
         self.canceler = Canceler(

@@ -38,15 +38,25 @@ class _Place:
 
 
 class Spaces:
-    """`missed` and `moved` are called on the event loop; `wake` is called when `step` has something to wait for."""
+    """`missed` and `moved` are called on the event loop; `wake` is called when `step` has something to wait for.
+
+    `unsettled` tells how many outcomes the catalog does not hold yet: one that was missed may be among them.
+    """
 
     def __init__(
-        self, *, catalog: Catalog, options: RetryOptions, now_ns: Callable[[], int], wake: Callable[[], None]
+        self,
+        *,
+        catalog: Catalog,
+        options: RetryOptions,
+        now_ns: Callable[[], int],
+        wake: Callable[[], None],
+        unsettled: Callable[[], int],
     ) -> None:
         self._catalog = catalog
         self._options = options
         self._now_ns = now_ns
         self._wake = wake
+        self._unsettled = unsettled
         self._places: dict[Room, _Place] = {}
 
     async def begin(self, file_systems: Iterable[str], buckets: Iterable[str]) -> None:
@@ -97,10 +107,11 @@ class Spaces:
             place.batch, place.pause_s = min(2 * place.batch, BATCH_MAX), self._options.scout_every_s
         place.has_moved = place.is_refused = False
         place.due_ns = self._now_ns() + to_ns(place.pause_s)
+        all_wait = not self._unsettled()
         woken = await self._catalog.wake_for_room(room, limit=place.batch)
         if woken:
             telemetry.event("engine.room_tried", level=telemetry.Level.DEBUG, place=room.name, woken=woken)
-        elif not place.is_refused:  # meanwhile: that one waits by now, or will soon
+        elif all_wait and not place.is_refused:  # meanwhile: that one waits by now, or will soon
             del self._places[room]
 
 

@@ -81,6 +81,18 @@ async def test_one_is_tried_at_a_time_and_each_in_its_turn_while_there_is_no_roo
     assert (await rig.row(ids[0])).error_code == why["code"]
 
 
+async def test_a_look_between_a_refusal_and_its_settlement_forgets_nothing(rig: Rig) -> None:
+    """The catalog may be slow, or its disk full: nothing waits there yet for what was refused."""
+    ids = await stood_for_long(rig, 1)
+    assert await look(rig, OPTIONS.room_look_max_s) == ids
+    rig.executor.say(ids[0], Verdict.RETRY, **FULL)
+    for _ in range(3):
+        rig.book.clock.pass_s(OPTIONS.room_look_max_s)
+        await rig.engine.spaces.step()
+    await rig.turn()
+    assert await look(rig, OPTIONS.room_look_max_s) == ids
+
+
 async def test_looks_become_more_seldom_up_to_a_minute_and_end_with_what_waits(rig: Rig) -> None:
     (only,) = await stood_for_long(rig, 1)
     for _ in range(4):
@@ -127,7 +139,9 @@ async def test_a_new_service_looks_at_all_places(rig: Rig) -> None:
 
 async def test_a_new_service_looks_only_where_something_waits(rig: Rig) -> None:
     def anew() -> Spaces:
-        return Spaces(catalog=rig.book.catalog, options=OPTIONS, now_ns=rig.book.clock, wake=lambda: None)
+        return Spaces(
+            catalog=rig.book.catalog, options=OPTIONS, now_ns=rig.book.clock, wake=lambda: None, unsettled=lambda: 0
+        )
 
     spaces = anew()
     await spaces.begin([FS, "another"], ["bucket"])
