@@ -249,8 +249,6 @@ def wake(session: Session, bucket: str, limit: int) -> int:
         "claims.wake",
         bucket=bucket,
         now_ns=session.now_ns,
-        silent=FailureCode.STORE_UNAVAILABLE,
-        throttled=FailureCode.STORE_THROTTLED,
         limit=limit,
     )
     if woken:

@@ -63,14 +63,14 @@ RETURNING number, sub_task_id, source, target, status, attempt, condition_modify
     actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, started_ns, ended_ns,
     lane, rival, checkpoint, tidy, failures, begun, canceled_ns;
 
--- wake: what waits for a time because its bucket had not answered; why is told no more, but for what is to be withdrawn
+-- wake: what waits for a time because its bucket had not answered or allowed it, each dataflow's by one seek; why is told no more, but for what is to be withdrawn
 UPDATE sub_tasks
    SET due_ns = :now_ns,
        error_code = CASE WHEN status IN ({before sub_task.fail}) THEN '' ELSE error_code END,
        error_message = CASE WHEN status IN ({before sub_task.fail}) THEN '' ELSE error_message END
- WHERE number IN (SELECT number FROM sub_tasks  -- the sum: so that only what waits is gone through, not a dataflow's all
-                   WHERE queue <> '' AND due_ns > 0 AND due_ns > :now_ns AND error_code IN (:silent, :throttled)
-                     AND data_flow_number + 0 IN (SELECT number FROM data_flows WHERE bucket = :bucket)
+ WHERE number IN (SELECT number FROM sub_tasks
+                   WHERE queue <> '' AND due_ns > 0 AND error_code IN ('StoreUnavailable', 'StoreThrottled')
+                     AND data_flow_number IN (SELECT number FROM data_flows WHERE bucket = :bucket) AND due_ns > :now_ns
                    LIMIT :limit {skip_locked});
 
 -- without_room: the tasks of which something waits for a time because there was no room, or the file system was away, at one place or ('') at all, each by one seek

@@ -1,4 +1,4 @@
-"""Does a look at a place without room take the same work however many files wait, there and elsewhere?"""
+"""Does a look at a place without room, or a bucket's return, take the same work however many files wait, there and elsewhere?"""
 
 from __future__ import annotations
 
@@ -117,3 +117,18 @@ def test_the_index_is_of_what_waits_for_room() -> None:
     assert f"error_code IN ({CODES})" in text
     for name in ("claims.without_room", "claims.wake_for_room"):
         assert f"error_code IN ({CODES})" in STATEMENTS[name].text
+
+
+@pytest.mark.parametrize("bucket", ["b1", "b3", "none"])
+def test_a_bucket_that_is_back_wakes_a_few_in_as_many_steps_however_many_wait(
+    opened: Callable[[int], Ask], bucket: str
+) -> None:
+    few, many = (opened(count)("claims.wake", {"bucket": bucket, "limit": 2})[1] for count in (3, 300))
+    assert many == few
+
+
+def test_the_index_is_of_what_waits_for_an_answer() -> None:
+    (text,) = (text for version, text in schema_versions.files(schema_versions.LEDGER) if version == 12)
+    codes = f"error_code IN ('{FailureCode.STORE_UNAVAILABLE}', '{FailureCode.STORE_THROTTLED}')"
+    assert codes in text
+    assert codes in STATEMENTS["claims.wake"].text

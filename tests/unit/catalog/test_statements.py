@@ -79,7 +79,7 @@ def test_large_tables_are_searched_and_never_scanned_or_sorted(ledger: sqlite3.C
         ("tasks.in_transition", "tasks_due (due_ns>? AND due_ns<?)"),
         ("tasks.next_transition", "tasks_due (due_ns>?)"),
         ("claims.claim", "sub_tasks_queued (queue=? AND data_flow_number=? AND task_number=? AND due_ns<?)"),
-        ("claims.wake", "sub_tasks_due (due_ns>?)"),
+        ("claims.wake", "sub_tasks_unanswered (data_flow_number=? AND due_ns>?)"),
         ("claims.without_room", "sub_tasks_without_room (data_flow_number=?)"),
         ("claims.without_room", "sub_tasks_without_room (data_flow_number=? AND task_number>?)"),
         ("claims.without_room", "sub_tasks_without_room (data_flow_number=? AND task_number=? AND due_ns>?)"),
