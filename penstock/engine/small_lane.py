@@ -217,27 +217,30 @@ class SmallLane:
             self._advance(journey)
 
     def _advance(self, journey: Journey) -> None:
-        """Take it over its next pause, which takes no time to speak of unless its file system is slow."""
-        if journey.is_far:
-            self._hand_on(journey)
-            return
+        """Take it over its next pause, and learn from that how its file system keeps its callers waiting."""
         file_system = journey.running.transfer.file_system_id
-        if self._slowness.is_to_be_measured(file_system):
+        if not journey.is_far and self._slowness.is_to_be_measured(file_system):
             with self._slowness.measured(file_system):
                 reached = stepped(journey)
-            self._sort(journey, reached)
-        elif not self._is_handed_on(journey):
+        elif self._is_by_hand(journey):
+            self._hand_on(journey)
+            return
+        else:
             begun_s = self._clock_s()
             reached = stepped(journey)
             self._slowness.took(file_system, self._clock_s() - begun_s)
-            self._sort(journey, reached)
+        self._sort(journey, reached)
 
-    def _is_handed_on(self, journey: Journey) -> bool:
-        """Whether a hand takes it from here, because its file system is slow or may hang."""
-        goes_by_hand = journey.is_far or self._slowness.is_slow(journey.running.transfer.file_system_id)
-        if goes_by_hand:
+    def _go_over(self, journey: Journey) -> None:
+        """Take it over a pause from which nothing is learned: syncs wait on every file system, and what is given up only ends."""
+        if self._is_by_hand(journey):
             self._hand_on(journey)
-        return goes_by_hand
+        else:
+            self._sort(journey, stepped(journey))
+
+    def _is_by_hand(self, journey: Journey) -> bool:
+        """Whether a hand takes it on from here, because its file system is slow or may hang."""
+        return journey.is_far or self._slowness.is_slow(journey.running.transfer.file_system_id)
 
     def _hand_on(self, journey: Journey) -> None:
         if not self._hands.take(journey):
@@ -262,12 +265,13 @@ class SmallLane:
         if not self._helpers.has_room_for(ends_of(transfer)):
             return False
         file_system = transfer.file_system_id
-        if not self._goes_by_hand(file_system):
+        if not self._needs_hands(file_system):
             return True
-        held = sum(count for other, count in self._under_way.items() if self._goes_by_hand(other))
+        held = sum(count for other, count in self._under_way.items() if self._needs_hands(other))
         return self._under_way.get(file_system, 0) < ROOM_EACH * (self._by_hand_max - held)
 
-    def _goes_by_hand(self, file_system: str) -> bool:
+    def _needs_hands(self, file_system: str) -> bool:
+        """Whether files that begin there now go by hand."""
         return self._slowness.is_slow(file_system) or self._is_far(file_system)
 
     def _sort(self, journey: Journey, reached: Reached) -> None:
@@ -349,28 +353,25 @@ class SmallLane:
             self._poll.unregister(descriptor)
             del self._asking[descriptor]
             journey.error = error
-            if not self._is_handed_on(journey):
-                self._sort(journey, stepped(journey))
+            self._go_over(journey)
 
     def _sync(self) -> None:
         """Sync what was written. The first sync does most of the work for all, where syncs are alike."""
         written, self._written = self._written, []
         slow_s = self._clock_s() + SYNCS_SLOW_S
         for journey in written:
-            if self._is_handed_on(journey):
-                continue
-            slow_s += SYNC_SLOW_S
-            if self._clock_s() >= slow_s and self._helpers.is_idle_for(ends_of(journey.running.transfer)):
-                self._helpers.take(journey)
-            else:
-                self._sort(journey, stepped(journey))
+            if not self._is_by_hand(journey):
+                slow_s += SYNC_SLOW_S
+                if self._clock_s() >= slow_s and self._helpers.is_idle_for(ends_of(journey.running.transfer)):
+                    self._helpers.take(journey)
+                    continue
+            self._go_over(journey)
 
     def _sync_names(self) -> None:
         """Sync the directories of what has its name; for each of them the first file does it for all."""
         named, self._named = self._named, []
         for journey in named:
-            if not self._is_handed_on(journey):
-                self._sort(journey, stepped(journey))
+            self._go_over(journey)
 
     def _tell(self) -> None:
         ended, self._ended = self._ended, []
