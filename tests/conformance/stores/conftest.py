@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from penstock.model import BucketKind, Credentials
+from penstock.model import BucketKind
 from penstock.stores import httpstore
 from penstock.stores.base import Abilities, Store, Versioning
 from penstock.stores.opening import OssSignature
@@ -17,8 +17,7 @@ from tests.conformance.stores.shores import Address, Difference, Shore
 from tests.fixtures.ceph import CephServer
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.moto import MotoServer
-from tests.fixtures.rclone import RcloneServer
-from tests.fixtures.swift import SwiftServer
+from tests.fixtures.s3server import S3Server
 
 MIB = 1 << 20
 _numbers = itertools.count(1)
@@ -42,12 +41,7 @@ def moto_shore(request: pytest.FixtureRequest) -> Shore:
         expected=Abilities(create_only_put=True, create_only_complete=True, part_etag_is_md5=True, bucket_tags=True),
         part_size_bytes=5 * MIB,
         make_bucket=lambda versioning: server.make_bucket(versioning=_wire(versioning)),
-        address=Address(
-            kind=BucketKind.S3,
-            endpoint=server.endpoint,
-            region=server.region,
-            credentials=_credentials(server.access_key_id, server.access_key_secret),
-        ),
+        address=_s3_address(server),
         differences=frozenset(
             {
                 Difference.CHECKS_NO_CREDENTIALS,
@@ -69,12 +63,7 @@ def ceph_shore(request: pytest.FixtureRequest) -> Shore:
         expected=Abilities(create_only_put=True, part_etag_is_md5=True, bucket_tags=True, content_md5=True),
         part_size_bytes=5 * MIB,
         make_bucket=lambda versioning: server.make_bucket(versioning=_wire(versioning)),
-        address=Address(
-            kind=BucketKind.S3,
-            endpoint=server.endpoint,
-            region=server.region,
-            credentials=_credentials(server.access_key_id, server.access_key_secret),
-        ),
+        address=_s3_address(server),
         differences=frozenset(
             {
                 Difference.COMPLETE_IGNORES_CREATE_ONLY,
@@ -100,7 +89,7 @@ def emulator_shore(request: pytest.FixtureRequest, signature: OssSignature) -> S
             kind=BucketKind.OSS,
             endpoint=server.endpoint,
             region=server.region,
-            credentials=_credentials(server.access_key_id, server.access_key_secret),
+            credentials=server.credentials,
             oss_signature=signature,
         ),
         differences=frozenset(
@@ -110,34 +99,24 @@ def emulator_shore(request: pytest.FixtureRequest, signature: OssSignature) -> S
 
 
 def rclone_shore(request: pytest.FixtureRequest) -> Shore:
-    server: RcloneServer = request.getfixturevalue("rclone")
+    server: S3Server = request.getfixturevalue("rclone")
     return Shore(
         name="rclone",
         expected=Abilities(part_etag_is_md5=True, content_md5=True),
         part_size_bytes=5 * MIB,
-        make_bucket=lambda _versioning: server.make_bucket(),
-        address=Address(
-            kind=BucketKind.S3,
-            endpoint=server.endpoint,
-            region=server.region,
-            credentials=_credentials(server.access_key_id, server.access_key_secret),
-        ),
+        make_bucket=lambda _versioning: server.make_bucket(tags={}),
+        address=_s3_address(server),
     )
 
 
 def swift_shore(request: pytest.FixtureRequest) -> Shore:
-    server: SwiftServer = request.getfixturevalue("swift")
+    server: S3Server = request.getfixturevalue("swift")
     return Shore(
         name="swift",
         expected=Abilities(create_only_complete=True, part_etag_is_md5=True, content_md5=True, bucket_tags=True),
         part_size_bytes=5 * MIB,
-        make_bucket=lambda versioning: server.make_bucket(versioning=_wire(versioning)),
-        address=Address(
-            kind=BucketKind.S3,
-            endpoint=server.endpoint,
-            region=server.region,
-            credentials=_credentials(server.access_key_id, server.access_key_secret),
-        ),
+        make_bucket=lambda versioning: server.make_bucket(tags={}, versioning=_wire(versioning)),
+        address=_s3_address(server),
     )
 
 
@@ -189,8 +168,8 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> int:
     return 4
 
 
-def _credentials(access_key_id: str, access_key_secret: str) -> Credentials:
-    return Credentials(access_key_id=access_key_id, access_key_secret=access_key_secret)
+def _s3_address(server: S3Server) -> Address:
+    return Address(kind=BucketKind.S3, endpoint=server.endpoint, region=server.region, credentials=server.credentials)
 
 
 def _wire(versioning: Versioning) -> str:

@@ -9,7 +9,7 @@ import alibabacloud_oss_v2 as oss
 import pytest
 
 from penstock.errors import StoreRefusedError
-from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials
+from penstock.model import AddressingStyle, Bucket, BucketKind
 from penstock.stores.base import Store
 from penstock.stores.opening import open_store
 from tests.conformance.stores.driving import read
@@ -28,8 +28,7 @@ def opened(kind: BucketKind, name: str, server: MotoServer | EmulatorServer) -> 
         region=server.region,
         addressing_style=AddressingStyle.PATH,
     )
-    credentials = Credentials(access_key_id=server.access_key_id, access_key_secret=server.access_key_secret)
-    return open_store(replace(bucket, restore_days=2), credentials)
+    return open_store(replace(bucket, restore_days=2), server.credentials)
 
 
 @pytest.mark.xdist_group("moto")

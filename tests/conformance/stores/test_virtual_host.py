@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.model import AddressingStyle, BucketKind, Credentials
+from penstock.model import AddressingStyle, BucketKind
 from penstock.stores.base import Abilities, CreateOnly, Store, Versioning
 from penstock.stores.opening import OssSignature
 from tests.conformance.stores.conftest import SHORES
@@ -44,7 +44,7 @@ def test_oss_with_the_bucket_in_the_host_name(tmp_path: Path, signature: OssSign
             kind=BucketKind.OSS,
             endpoint=f"http://oss.localhost:{port}",
             region=server.region,
-            credentials=Credentials(access_key_id=server.access_key_id, access_key_secret=server.access_key_secret),
+            credentials=server.credentials,
             addressing_style=AddressingStyle.VIRTUAL_HOST,
             oss_signature=signature,
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.model import BucketKind, Credentials
+from penstock.model import BucketKind
 from tests.faults.cancel.stand import Site, Tide
 from tests.fixtures.emulator import EmulatorServer
 
@@ -27,9 +27,7 @@ def open_tide(tmp_path: Path, emulator: EmulatorServer) -> Iterator[Opener]:
                 kind=BucketKind.OSS,
                 endpoint=emulator.endpoint,
                 region=emulator.region,
-                credentials=Credentials(
-                    access_key_id=emulator.access_key_id, access_key_secret=emulator.access_key_secret
-                ),
+                credentials=emulator.credentials,
             )
             if beside is not None:
                 return Tide(tmp_path / "other", site, opened, root=beside.root)

@@ -17,7 +17,7 @@ from queue import Queue
 
 import pytest
 
-from penstock.model import BucketKind, Credentials
+from penstock.model import BucketKind
 from tests.faults.cancel.conftest import Opener
 from tests.faults.cancel.stand import LIVE, File, Site, Tide, dealt, quantiles
 from tests.fixtures.ceph import CephServer
@@ -107,7 +107,7 @@ def test_cancels_on_ceph_are_heard_soon_and_tell_the_truth(tmp_path: Path, ceph:
         kind=BucketKind.S3,
         endpoint=ceph.endpoint,
         region=ceph.region,
-        credentials=Credentials(access_key_id=ceph.access_key_id, access_key_secret=ceph.access_key_secret),
+        credentials=ceph.credentials,
     )
     with ExitStack() as opened:
         carry(Tide(tmp_path / "home", site, opened), files)

@@ -19,7 +19,7 @@ import fastcrc
 import msgspec
 
 from penstock.errors import FailureCode
-from penstock.model import AddressingStyle, Bucket, BucketKind, ConflictPolicy, Credentials, Direction
+from penstock.model import AddressingStyle, Bucket, BucketKind, ConflictPolicy, Direction
 from penstock.stores.base import Overwrite, Store, Version
 from penstock.stores.opening import Timeouts, open_store
 from penstock.transfer.parts import PartPool
@@ -268,7 +268,4 @@ def open_at(endpoint: str, emulator: EmulatorServer, bucket: str, versioning: st
             "versioning": versioning,
         },
     )
-    credentials = Credentials(
-        access_key_id=emulator.access_key_id, access_key_secret=emulator.access_key_secret, security_token=""
-    )
-    return open_store(described, credentials, timeouts=timeouts)
+    return open_store(described, emulator.credentials, timeouts=timeouts)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from penstock.errors import FailureCode
-from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials, Direction
+from penstock.model import AddressingStyle, Bucket, BucketKind, Direction
 from penstock.stores.base import Store
 from penstock.stores.opening import open_store
 from penstock.transfer.transfer import Intent, Lane, Verdict
@@ -40,8 +40,7 @@ def store(ceph: CephServer) -> Iterator[Store]:
         region=ceph.region,
         addressing_style=AddressingStyle.PATH,
     )
-    keys = Credentials(access_key_id=ceph.access_key_id, access_key_secret=ceph.access_key_secret)
-    opened = open_store(described, keys)
+    opened = open_store(described, ceph.credentials)
     yield opened
     opened.close()
 
