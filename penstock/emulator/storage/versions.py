@@ -65,6 +65,9 @@ class Draft:
     traits: Traits
 
 
+_MARKER = Draft(kind=DELETE_MARKER, size_bytes=0, etag="", crc64=None, headers={}, content=None, traits=traits.NONE)
+
+
 def from_row(row: tuple[Any, ...]) -> Version:
     """A Version out of a row of COLUMNS."""
     return Version(
@@ -202,12 +205,7 @@ def delete(transaction: Transaction, bucket: Bucket, key: bytes, *, token: str, 
         if found is not None:
             _erase(transaction, found)
         return Deletion(version_id="", marker=False)
-    number, version_id = _make_room(transaction, bucket, key, token)
-    transaction.database.execute(
-        "INSERT INTO versions (version, bucket, key, version_id, latest, kind, size_bytes, etag, crc64, modified_ns,"
-        " headers, content) VALUES (?, ?, ?, ?, 1, ?, 0, '', NULL, ?, '{}', NULL)",
-        (number, bucket.id, key, version_id, DELETE_MARKER, modified_ns),
-    )
+    version_id = add(transaction, bucket, key, _MARKER, token=token, modified_ns=modified_ns)
     return Deletion(version_id=version_id, marker=True)
 
 
