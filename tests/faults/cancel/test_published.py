@@ -46,14 +46,20 @@ def killed(file: File, point: Point, meanwhile: Callable[[], None], *, passing: 
     world.service.process.wait(PATIENCE_S)
 
 
-@pytest.mark.parametrize("way", [Way.IMPORT_SMALL, Way.IMPORT_MIDDLING, Way.IMPORT_LARGE])
-def test_a_published_import_that_is_canceled_is_complete(calm: World, way: Way) -> None:
-    file = File(calm, way, OVERWRITE_PLAIN)
+def canceled_after(world: World, way: Way, point: Point) -> File:
+    """An import over an older file: killed at that point, and canceled while the store does not answer."""
+    file = File(world, way, OVERWRITE_PLAIN)
     file.make()
     file.path.parent.mkdir(parents=True)
     file.path.write_bytes(OLDER)
-    killed(file, "renamed", lambda: calm.proxy.hold(down_bytes=0))
+    killed(file, point, lambda: world.proxy.hold(down_bytes=0))
     file.cancel()
+    return file
+
+
+@pytest.mark.parametrize("way", [Way.IMPORT_SMALL, Way.IMPORT_MIDDLING, Way.IMPORT_LARGE])
+def test_a_published_import_that_is_canceled_is_complete(calm: World, way: Way) -> None:
+    file = canceled_after(calm, way, "renamed")
     if way.is_whole:  # only the object tells
         file.wait(lambda: file.described()["ErrorMsg"] != "", "nobody says for whom it waits")
         assert file.described()["Status"] == "CANCELING"
@@ -67,12 +73,7 @@ def test_a_published_import_that_is_canceled_is_complete(calm: World, way: Way) 
 
 @pytest.mark.parametrize("way", [Way.IMPORT_SMALL, Way.IMPORT_MIDDLING])
 def test_an_import_that_was_not_published_is_canceled(calm: World, way: Way) -> None:
-    file = File(calm, way, OVERWRITE_PLAIN)
-    file.make()
-    file.path.parent.mkdir(parents=True)
-    file.path.write_bytes(OLDER)
-    killed(file, "rename", lambda: calm.proxy.hold(down_bytes=0))
-    file.cancel()
+    file = canceled_after(calm, way, "rename")
     file.wait(lambda: bool(file.described()["ErrorMsg"]) or file.has_settled(), "nothing becomes of it")
     calm.proxy.release()
     assert file.final() == "CANCELED"
