@@ -48,16 +48,21 @@ def second(**changes: object) -> Transfer:
 # ------------------------------------------------------------------------------------------------- Condition and rival
 
 
+def check_unclaimed(outcome: Outcome, intent: Intent, code: FailureCode) -> None:
+    """What lies there is not called its own: an attempt to move fails by `code`, a withdrawal cancels."""
+    if intent is Intent.MOVE:
+        assert (outcome.verdict, outcome.code) == (Verdict.FAILED, code)
+    else:
+        assert outcome.verdict is Verdict.CANCELED
+
+
 @pytest.mark.parametrize("condition", [Condition(size_bytes=999), Condition(modify_time_ns=1)], ids=["size", "time"])
 @pytest.mark.parametrize("intent", [Intent.MOVE, Intent.WITHDRAW])
 def test_what_breaks_the_condition_was_not_published_by_it(gate: Gate, condition: Condition, intent: Intent) -> None:
     store = seeded(SMALL)
     assert gate.move(transfer(), store, lane=Lane.SMALL).verdict is Verdict.COMPLETE
     outcome = gate.move(second(condition=condition, intent=intent), store, lane=Lane.SMALL)
-    if intent is Intent.MOVE:
-        assert (outcome.verdict, outcome.code) == (Verdict.FAILED, FailureCode.CONDITION_NOT_MET)
-    else:
-        assert outcome.verdict is Verdict.CANCELED
+    check_unclaimed(outcome, intent, FailureCode.CONDITION_NOT_MET)
     assert "earlier attempt" not in outcome.message  # it cannot have been published
 
 
@@ -67,10 +72,7 @@ def test_a_source_that_can_be_read_in_two_ways_proves_nothing(gate: Gate, intent
     store.seed(RIVAL, SMALL)
     assert gate.move(transfer(), store, lane=Lane.SMALL).verdict is Verdict.COMPLETE
     outcome = gate.move(second(rival=RIVAL, intent=intent), store, lane=Lane.SMALL)
-    if intent is Intent.MOVE:
-        assert (outcome.verdict, outcome.code) == (Verdict.FAILED, FailureCode.AMBIGUOUS_SOURCE)
-    else:
-        assert outcome.verdict is Verdict.CANCELED
+    check_unclaimed(outcome, intent, FailureCode.AMBIGUOUS_SOURCE)
     assert "may have published what lies at /base/data.bin" in outcome.message  # the other may have come since
 
 
