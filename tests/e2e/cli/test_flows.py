@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from penstock.client import Client, ClientOptions
-from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials
+from penstock.model import Credentials
 from penstock.settings.editing import add_bucket
 from penstock.settings.home import Home
+from tests.fixtures.registered import registered_bucket
 from tests.fixtures.service import RunningService, run_cli, try_cli
 from tests.fixtures.waiting import wait_until
 
@@ -128,15 +129,7 @@ def test_a_dataflow_is_modified_stopped_started_and_deleted(
 def test_a_sub_task_whose_store_is_away_is_cancelled(
     service: RunningService, place: Mapping[str, str], name: str
 ) -> None:
-    away = Bucket(
-        name=name,
-        kind=BucketKind.OSS,
-        endpoint="http://127.0.0.1:1",
-        region="r",
-        addressing_style=AddressingStyle.PATH,
-        tag_check=False,
-        versioning_check=False,
-    )
+    away = registered_bucket(name, tag_check=False, versioning_check=False)
     add_bucket(Home(path=service.home), away, Credentials(access_key_id="AK", access_key_secret="SK"))
     (Path(service.init["root"]) / name).mkdir()
     flow = wait_until(lambda: try_cli("flow", "create", f"/{name}/", f"oss://{name}/", environment=place).stdout, 5, "")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from penstock.model import AddressingStyle, Bucket, BucketKind
 from penstock.settings.editing import add_bucket
 from penstock.settings.reading import open_home
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.moto import MotoServer
+from tests.fixtures.registered import registered_bucket
 from tests.fixtures.service import COMMAND, RunningService, run_cli, try_cli
 
 
@@ -148,15 +148,7 @@ def test_a_list_tells_where_credentials_come_from_without_a_query(home: Path) ->
         "bucket-d": ("http://127.0.0.1:1/role?key=hidden", "http://127.0.0.1:1/role"),
     }
     for name, (word, _) in places.items():
-        bucket = Bucket(
-            name=name,
-            kind=BucketKind.OSS,
-            endpoint="http://127.0.0.1:1",
-            region="r",
-            addressing_style=AddressingStyle.PATH,
-            credentials=word,
-        )
-        add_bucket(open_home(home), bucket, None)
+        add_bucket(open_home(home), registered_bucket(name, credentials=word), None)
     assert {name: listed_bucket(home, name)["credentials"] for name in places} == {
         name: told for name, (_, told) in places.items()
     }

@@ -8,8 +8,9 @@ import pytest
 
 from penstock.api.options import ApiOptions, Fidelity
 from penstock.errors import PermissionDeniedError, StoreError, StoreUnavailableError
-from tests.fixtures.apiserver import FILE_SYSTEM, OLD_FILE_SYSTEM, OLDEST_FILE_SYSTEM, ApiServer, bucket, serving
+from tests.fixtures.apiserver import FILE_SYSTEM, OLD_FILE_SYSTEM, OLDEST_FILE_SYSTEM, ApiServer, serving
 from tests.fixtures.memorystore import Fault, Gate, Hold, Raise
+from tests.fixtures.registered import registered_bucket
 
 FLOW = {
     "FileSystemId": FILE_SYSTEM,
@@ -107,7 +108,7 @@ def test_the_bucket_carries_the_tag(server: ApiServer) -> None:
     assert "cpfs-dataflow=true" in message
     server.stores["untagged"].tags["cpfs-dataflow"] = "True"
     refused(server, 403, "OperationDenied.DependBucketTag", SourceStorage="oss://untagged")
-    server.add_bucket(bucket("waived", tag_check=False)).tags.clear()
+    server.add_bucket(registered_bucket("waived", tag_check=False)).tags.clear()
     server.make_flow(SourceStorage="oss://waived")
 
 
@@ -118,7 +119,7 @@ def test_a_second_dataflow_needs_versioning(server: ApiServer) -> None:
     refused(server, 404, "InvalidSourceStorage.NeedVersioning", SourceStorage="oss://1:unversioned", FileSystemPath="/")
     for number in range(2):
         server.make_flow(FileSystemPath="/other/", SourceStoragePath=f"/{number}/")
-    waived = server.add_bucket(bucket("waived", versioning_check=False))
+    waived = server.add_bucket(registered_bucket("waived", versioning_check=False))
     waived._abilities = server.stores["unversioned"]._abilities
     for number in range(2):
         server.make_flow(SourceStorage="oss://waived", FileSystemPath="/oss/", SourceStoragePath=f"/{number}/")

@@ -12,20 +12,15 @@ import pytest
 from penstock.engine.engine import Engine
 from penstock.engine.options import EngineOptions
 from penstock.errors import FailureCode
-from penstock.model import AddressingStyle, Bucket, BucketKind, FileDetail, FileSystem, Registry, SubTask, TaskAction
+from penstock.model import Bucket, FileDetail, FileSystem, Registry, SubTask, TaskAction
 from penstock.stores.base import Store
 from penstock.transfer.transfer import Checkpoint, Transfer
 from tests.fixtures.fakeexecutor import FakeExecutor
 from tests.fixtures.ledger import FS, Book
 from tests.fixtures.memorystore import MemoryStore
+from tests.fixtures.registered import registered_bucket
 
-BUCKET = Bucket(
-    name="bucket",
-    kind=BucketKind.OSS,
-    endpoint="http://127.0.0.1:1",
-    region="cn-hangzhou",
-    addressing_style=AddressingStyle.PATH,
-)
+BUCKET = registered_bucket("bucket")
 REGISTRY = Registry(
     file_systems={FS: FileSystem(file_system_id=FS, root="/mnt")}, buckets={"bucket": BUCKET}, access_keys={}
 )

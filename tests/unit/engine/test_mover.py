@@ -21,7 +21,7 @@ from penstock.engine.outbox import Outbox
 from penstock.engine.running import Running
 from penstock.engine.throttle import SILENT_S, Throttle
 from penstock.errors import FailureCode, FencedError, StoppedError, StoreUnavailableError, TransferError
-from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials, FileSystem
+from penstock.model import Bucket, Credentials, FileSystem
 from penstock.stores.base import Store
 from penstock.stores.keychain import Keys
 from penstock.transfer.root import Root
@@ -29,12 +29,11 @@ from penstock.transfer.steps import Pause, Steps
 from penstock.transfer.transfer import Intent, Outcome, StopReason, Transfer, Verdict
 from tests.fixtures.gate import transfer
 from tests.fixtures.memorystore import MemoryStore
+from tests.fixtures.registered import registered_bucket
 from tests.fixtures.waiting import wait_until
 
 LIMITS = MoverLimits(small_files=1, small_threads=1, large_files=1, sweep_threads=1)
-BUCKET = Bucket(
-    name="memory", kind=BucketKind.OSS, endpoint="http://127.0.0.1:1", region="r", addressing_style=AddressingStyle.PATH
-)
+BUCKET = registered_bucket("memory")
 
 
 @dataclass(slots=True)

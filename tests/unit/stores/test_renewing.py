@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from penstock.errors import PermissionDeniedError, StoreError, StoreUnavailableError
-from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials
+from penstock.model import BucketKind, Credentials
 from penstock.stores.addressing import UnsignedRequest
 from penstock.stores.exchange import Signer
 from penstock.stores.keychain import Keychain, passed_on
@@ -21,6 +21,7 @@ from penstock.stores.renewing import AHEAD_NS, ASK_AGAIN_NS, Renewing, RenewingS
 from penstock.stores.s3_signature import S3Signer
 from penstock.stores.sources import FileSource
 from penstock.stores.temporary import NEVER_NS, Temporary, temporary_of
+from tests.fixtures.registered import registered_bucket
 
 SECOND_NS = 10**9
 HOUR_NS = 3600 * SECOND_NS
@@ -284,13 +285,7 @@ def test_a_pipe_is_refused_without_waiting_for_its_other_end(tmp_path: Path) -> 
     assert str(path) in str(caught.value)
 
 
-BUCKET = Bucket(
-    name="bucket",
-    kind=BucketKind.OSS,
-    endpoint="http://127.0.0.1:1",
-    region="cn-hangzhou",
-    addressing_style=AddressingStyle.PATH,
-)
+BUCKET = registered_bucket("bucket")
 
 
 def test_each_word_names_its_place(tmp_path: Path) -> None:
