@@ -12,6 +12,7 @@ from penstock.catalog import schema_versions
 from penstock.catalog.sqlite import DIALECT, SqliteConnection
 from penstock.catalog.statements import load
 from penstock.errors import FailureCode
+from tests.fixtures.sqlsteps import counted_steps
 
 STATEMENTS = load(DIALECT)
 NOW_NS = 1_000
@@ -72,17 +73,10 @@ def opened(tmp_path: Path) -> Iterator[Callable[[int], Ask]]:
 def ask(
     ledger: sqlite3.Connection, name: str, values: Mapping[str, str | int]
 ) -> tuple[list[tuple[str | int, ...]], int]:
-    steps = 0
-
-    def step() -> int:
-        nonlocal steps
-        steps += 1
-        return 0
-
-    ledger.set_progress_handler(step, 1)
-    rows = ledger.execute(STATEMENTS[name].text, STATEMENTS[name].values({"now_ns": NOW_NS, **values})).fetchall()
-    ledger.set_progress_handler(None, 0)
-    return rows, steps
+    statement = STATEMENTS[name]
+    with counted_steps(ledger) as steps:
+        rows = ledger.execute(statement.text, statement.values({"now_ns": NOW_NS, **values})).fetchall()
+    return rows, steps.taken
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from penstock.emulator.storage.ledger import Transaction
 from penstock.emulator.storage.listing import successor
 from penstock.emulator.storage.traits import NONE
 from penstock.emulator.storage.uploads import Upload
+from tests.fixtures.sqlsteps import counted_steps
 
 ALPHABET = ["a", "b", "/", "//", "-", "\x01", "中", "\U0010ffff"]
 KEYS = st.lists(st.sampled_from(ALPHABET), min_size=1, max_size=5).map(lambda parts: "".join(parts).encode())
@@ -125,18 +126,10 @@ def test_starting_inside_a_folded_prefix_still_tells_it() -> None:
 def test_a_folded_prefix_costs_one_seek_however_much_lies_beneath_it() -> None:
     keys = {f"{folder}/{number:04}".encode() for folder in "abc" for number in range(3000)}
     with bucket_of(keys) as (database, bucket):
-        steps = 0
-
-        def count() -> int:
-            nonlocal steps
-            steps += 1
-            return 0
-
-        database.set_progress_handler(count, 1000)
-        page = listing.objects(database, bucket, prefix=b"", delimiter=b"/", marker=b"", limit=100)
-        database.set_progress_handler(None, 0)
+        with counted_steps(database, each=1000) as steps:
+            page = listing.objects(database, bucket, prefix=b"", delimiter=b"/", marker=b"", limit=100)
         assert page.prefixes == [b"a/", b"b/", b"c/"]
-        assert steps < 100  # thousands of instructions; walking every row would be many times that
+        assert steps.taken < 100  # thousands of instructions; walking every row would be many times that
 
 
 @pytest.mark.parametrize(("prefix", "next_one"), [(b"a", b"b"), (b"a\xff", b"b"), (b"\xff", None), (b"a/", b"a0")])
