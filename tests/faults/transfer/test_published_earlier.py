@@ -21,6 +21,7 @@ from penstock.transfer.shared_sync import Enrolled
 from penstock.transfer.transfer import Intent, Lane, Outcome, StopReason, Transfer, Verdict
 from penstock.transfer.unseen import FOUND
 from tests.faults.transfer.exports import CONTENT, KEY, SMALL, export, lane_of, write
+from tests.faults.transfer.meddling import a_directory, behind_a_link
 from tests.fixtures.gate import KIB, Gate, transfer
 from tests.fixtures.memorystore import Fault, MemoryStore, Raise
 
@@ -169,21 +170,11 @@ def _grown(gate: Gate) -> None:
     gate.target.write_bytes(gate.target.read_bytes() + b"x")
 
 
-def _a_directory(gate: Gate) -> None:
-    gate.target.unlink()
-    gate.target.mkdir()
-
-
-def _behind_a_link(gate: Gate) -> None:
-    gate.target.rename(gate.base / "elsewhere")
-    gate.target.symlink_to("elsewhere")
-
-
 def _ambiguous(gate: Gate) -> None:
     (gate.base / "rival").write_text("the other reading")
 
 
-@pytest.mark.parametrize("change", [_grown, _a_directory, _behind_a_link, _ambiguous])
+@pytest.mark.parametrize("change", [_grown, a_directory, behind_a_link, _ambiguous])
 @pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
 def test_a_published_export_is_complete_though_its_source_is_refused_now(
     gate: Gate, change: Callable[[Gate], None], content: bytes
@@ -216,7 +207,7 @@ def test_a_final_failure_waits_for_the_store_that_knows(gate: Gate) -> None:
     store = MemoryStore()
     write(gate, SMALL)
     gate.move(export(), store, lane=Lane.SMALL)
-    _a_directory(gate)
+    a_directory(gate)
     store.script(Fault("head", times=99, action=Raise(AWAY)))
     outcome = gate.move(again(export()), store, lane=Lane.SMALL)
     assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.SOURCE_IS_DIRECTORY)

@@ -9,6 +9,7 @@ import pytest
 
 from penstock.errors import FailureCode, StoreUnavailableError
 from penstock.transfer.transfer import Intent, Lane, Transfer, Verdict
+from tests.faults.transfer.meddling import a_directory, behind_a_link
 from tests.fixtures.faultscript import Fault, Raise
 from tests.fixtures.gate import KIB, Gate, transfer
 from tests.fixtures.memorystore import MemoryStore
@@ -55,17 +56,7 @@ def touched(gate: Gate) -> None:
     os.utime(gate.target)
 
 
-def a_directory(gate: Gate) -> None:
-    gate.target.unlink()
-    gate.target.mkdir()
-
-
-def a_link(gate: Gate) -> None:
-    gate.target.rename(gate.base / "elsewhere")
-    gate.target.symlink_to("elsewhere")
-
-
-@pytest.mark.parametrize("meddle", [replaced, removed, touched, a_directory, a_link])
+@pytest.mark.parametrize("meddle", [replaced, removed, touched, a_directory, behind_a_link])
 def test_what_is_another_file_is_not_called_ours(gate: Gate, meddle: Callable[[Gate], None]) -> None:
     store = MemoryStore()
     published(gate, store)
