@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -208,6 +210,9 @@ def test_an_emulator_that_dies_is_started_again_at_the_same_address(running: Run
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: emulator_of(running.pid) not in {0, first}, 20, "it was not started again")
     run_cli("object", "put", str(running.home), "examplebucket", "-", "after", stdin=b"x")
+    with closing(HTTPConnection(running.oss.removeprefix("http://"), timeout=5)) as there:
+        there.request("GET", "/examplebucket/after")
+        assert there.getresponse().status == 403  # it wants a signature
     assert "emulator.ended" in running.log_text()
     assert running.stop() == 0
 
