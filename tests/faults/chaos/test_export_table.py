@@ -87,6 +87,7 @@ def test_a_fault_that_never_ends_has_a_true_reason(open_case: Opener, name: str,
     stand.write(content)
     stand.proxy.script(Rule(kind=kind, fault=FAULTS[name], times=1 << 30))
     ending = stand.carry(stand.what(Direction.EXPORT, how.policy), LANES[how.size])
+    assert stand.proxy.unmet() == []
     stand.judge_export(ending, content)
     if ending.verdict is not Verdict.COMPLETE:
         assert ending.code in NEVER_ENDING, stand.told(ending)

@@ -53,6 +53,7 @@ def test_a_fault_that_never_ends_has_a_true_reason(open_case: Opener, name: str,
     stand.gate.target.write_bytes(b"before")
     stand.proxy.script(Rule(kind=kind, fault=FAULTS[name], times=1 << 30))
     ending = stand.carry(stand.what(Direction.IMPORT), LANES[size])
+    assert stand.proxy.unmet() == []
     stand.judge_import(ending, CONTENTS[size], before=b"before")
     if ending.verdict is not Verdict.COMPLETE:
         assert ending.code in DEFINITE.get((name, kind), NEVER_ENDING), stand.told(ending)

@@ -31,6 +31,7 @@ def test_a_list_of_parts_is_not_believed(open_case: Opener, name: str, times: in
     stand.write(LARGE)
     stand.proxy.script(*broken_off(Rule(kind="list_parts", fault=FAULTS[name], times=times)))
     ending = stand.carry(stand.what(Direction.EXPORT), Lane.LARGE)
+    assert stand.proxy.unmet() == []
     stand.judge_export(ending, LARGE)
     if times == 1 and name != "ListParts answers 501":
         assert ending.verdict is Verdict.COMPLETE, stand.told(ending)
@@ -50,6 +51,7 @@ def test_an_upload_is_removed_whatever_an_abort_answers(open_case: Opener, name:
     refused = Rule(kind="put_part", fault=FAULTS["500"], nth=3, times=EVER)
     stand.proxy.script(refused, Rule(kind="abort", fault=FAULTS[name]))
     ending = stand.carry(stand.what(Direction.EXPORT), Lane.LARGE)
+    assert stand.proxy.unmet() == []
     stand.judge_export(ending, LARGE)
     assert (ending.verdict, ending.code, ending.left_behind) == (Verdict.FAILED, FailureCode.STORE_UNAVAILABLE, "")
 
@@ -60,6 +62,7 @@ def test_an_upload_that_cannot_be_removed_is_named(open_case: Opener) -> None:
     refused = Rule(kind="put_part", fault=FAULTS["500"], nth=3, times=EVER)
     stand.proxy.script(refused, Rule(kind="abort", fault=FAULTS["abort not done"], times=EVER))
     ending = stand.carry(stand.what(Direction.EXPORT), Lane.LARGE)
+    assert stand.proxy.unmet() == []
     (left,) = (one for one in stand.truth.list_uploads(prefix=stand.key))
     assert ending.verdict is Verdict.FAILED
     assert left.upload_id in ending.left_behind
@@ -82,6 +85,7 @@ def test_somebody_elses_upload_is_never_removed(open_case: Opener, name: str) ->
     stand.gate.hooks.on_stop_reason = begin_another
     stand.proxy.script(Rule(kind="initiate", fault=FAULTS[name]))
     ending = stand.carry(stand.what(Direction.EXPORT), Lane.LARGE)
+    assert stand.proxy.unmet() == []
     stand.foreign = (early, *late)
     stand.judge_export(ending, LARGE)
     assert ending.verdict is Verdict.COMPLETE
@@ -100,6 +104,7 @@ def test_a_refusal_on_account_of_our_own_object_is_no_refusal(
     stand.write(content)
     stand.proxy.script(Rule(kind=kind, fault=FAULTS["lost by reset"]), Rule(kind="head", fault=FAULTS["500"], times=4))
     ending = stand.carry(stand.what(Direction.EXPORT, policy), Lane.SMALL if size == "small" else Lane.LARGE)
+    assert stand.proxy.unmet() == []
     stand.judge_export(ending, content)
     assert ending.verdict is Verdict.COMPLETE, stand.told(ending)
     assert len(stand.versions()) == 1
@@ -115,6 +120,7 @@ def test_a_foreign_object_is_kept_whatever_was_lost(open_case: Opener, size: str
     ending = stand.carry(
         stand.what(Direction.EXPORT, ConflictPolicy.SKIP_THE_FILE), Lane.SMALL if size == "small" else Lane.LARGE
     )
+    assert stand.proxy.unmet() == []
     stand.judge_export(ending, before=OTHER)
     assert ending.verdict is Verdict.SKIPPED
 
@@ -127,6 +133,7 @@ def test_a_damaged_object_is_not_found_sound_by_what_we_wrote_ourselves(open_cas
     damaged = Rule(kind="put", fault=FAULTS["damaged on the way up"])
     stand.proxy.script(damaged, Rule(kind="head", fault=FAULTS["no crc"], times=EVER))
     ending = stand.carry(stand.what(Direction.EXPORT), Lane.SMALL)
+    assert stand.proxy.unmet() == []
     stand.judge_export(ending, SMALL)
     assert ending.verdict is Verdict.COMPLETE, stand.told(ending)
 
@@ -140,6 +147,7 @@ def test_a_withdrawal_does_not_vouch_for_a_damaged_object(open_case: Opener, ver
     asked = ATTEMPTS * LIMITS.part_tries
     stand.proxy.script(damaged, Rule(kind="head", fault=FAULTS["500"], times=asked))
     ending = stand.carry(stand.what(Direction.EXPORT), Lane.SMALL)
+    assert stand.proxy.unmet() == []
     assert ending.verdict is Verdict.FAILED, stand.told(ending)
     if versioning == "Never":  # deleting it by its name alone might hit somebody else's
         assert ending.left_behind.startswith("BadObjectLeft: ")
