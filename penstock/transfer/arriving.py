@@ -66,9 +66,7 @@ def _received(attempt: Attempt, stream: ObjectStream, partial: PartialFile, coun
         file: PartFile = whole_file(partial, grain)
         while done < size:
             piece = file.room(size - done)
-            count = stream.readinto(piece)
-            if count == 0:
-                raise objects.ended_early(stream.info, done, size)
+            count = objects.received(stream, piece, done, size)
             crc = crc64.update(piece[:count], crc)
             file.took(count)
             done += count

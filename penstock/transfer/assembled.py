@@ -14,15 +14,13 @@ import threading
 from collections.abc import Sequence
 from weakref import WeakSet
 
-from penstock.errors import ObjectNotFoundError, PreconditionFailedError
-from penstock.stores.base import ByteRange, ObjectInfo, Part, Store
-from penstock.transfer import crc64, objects
+from penstock.stores.base import ObjectInfo, Part, Store
+from penstock.transfer import readback, verification
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.transfer import Promise
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _USUAL = re.compile(r"[0-9a-f]{32}-[0-9]+")
-_READ_BYTES = 64 << 20  # at a time, so that an answer that breaks off costs little
 
 _lock = threading.Lock()
 _unusual: WeakSet[Store] = WeakSet()  # whose ETags were other ones though the bytes were right
@@ -37,67 +35,38 @@ def etag_of(parts: Sequence[Part]) -> str:
     return f"{digest.hexdigest()}-{len(etags)}"
 
 
-def has_come_out(attempt: Attempt, info: ObjectInfo, promise: Promise) -> bool:
-    """Whether what was put together just now is as promised, as far as the store tells. Raises StoreError, FencedError,
-    StoppedError, and TransferError when it is replaced while it is read."""
+def has_come_out(attempt: Attempt, info: ObjectInfo, promise: Promise, has: int | None) -> bool:
+    """Whether what was put together just now is as promised, as far as can be told.
+
+    `has` is its checksum as the store tells it, or as it was read back. Raises StoreError, FencedError, StoppedError.
+    """
     if info.size_bytes != promise.size_bytes:
         return False
-    if info.crc64 is not None:
-        return info.crc64 == promise.crc64
-    etag = info.etag.lower()
-    if not promise.etag or promise.etag == etag or not _USUAL.fullmatch(etag) or attempt.store in _unusual:
-        return True
-    if read(attempt, info) != promise.crc64:
+    has = info.crc64 if has is None else has
+    if has is None and _asks_reading(attempt, info, promise):
+        has = verification.of_written(attempt, info)
+        if has == promise.crc64:
+            with _lock:
+                _unusual.add(attempt.store)
+    return has in {None, promise.crc64}
+
+
+def _asks_reading(attempt: Attempt, info: ObjectInfo, promise: Promise) -> bool:
+    """Whether its ETag looks as if it were the usual one, and is another. Where it was to be read back that could not be done."""
+    store, etag = attempt.store, info.etag.lower()
+    if not promise.etag or promise.etag == etag or not _USUAL.fullmatch(etag):
         return False
-    with _lock:
-        _unusual.add(attempt.store)
-    return True
+    return store not in _unusual and not store.options.reads_back
 
 
 def is_one_of(attempt: Attempt, info: ObjectInfo, promises: Sequence[Promise]) -> bool:
-    """Whether an object that was found is one of those; read where its ETag does not prove it. Raises as `has_come_out`."""
+    """Whether an object that was found is one of those; read where its ETag does not prove it. Raises as `readback.read`."""
     fitting = [promise for promise in promises if promise.size_bytes == info.size_bytes]
     if not fitting:
         return False
-    if not attempt.store.options.reads_back:
-        if info.crc64 is None and any(promise.etag and promise.etag == info.etag.lower() for promise in fitting):
+    has = verification.told(attempt, info)
+    if has is None:
+        if any(promise.etag and promise.etag == info.etag.lower() for promise in fitting):
             return True
-        if info.crc64 is not None:
-            return any(promise.crc64 == info.crc64 for promise in fitting)
-    has = read(attempt, info)
+        has = readback.read(attempt, info)
     return any(promise.crc64 == has for promise in fitting)
-
-
-def read(attempt: Attempt, info: ObjectInfo) -> int:
-    """The checksum of the object's bytes, all of which are fetched for that. Raises as `has_come_out`."""
-    crc, offset = crc64.EMPTY, 0
-    while offset < info.size_bytes:
-        length = min(_READ_BYTES, info.size_bytes - offset)
-        crc = _read_on(attempt, info, ByteRange(offset=offset, length_bytes=length), crc)
-        offset += length
-    return crc
-
-
-def _read_on(attempt: Attempt, info: ObjectInfo, piece: ByteRange, before: int) -> int:
-    version_id = info.version_id if objects.is_pinned(info) else ""
-
-    def fetch() -> int:
-        crc, done = before, 0
-        with (
-            attempt.grains.lent() as grain,
-            attempt.stoppable.get(info.key, version_id=version_id, byte_range=piece, if_match=info.etag) as stream,
-        ):
-            objects.check_same(info, stream.info)
-            while done < piece.length_bytes:
-                attempt.check_stop()
-                count = stream.readinto(grain[: piece.length_bytes - done])
-                if count == 0:
-                    raise objects.ended_early(info, done, piece.length_bytes)
-                crc = crc64.update(grain[:count], crc)
-                done += count
-        return crc
-
-    try:
-        return attempt.persist(fetch)
-    except (PreconditionFailedError, ObjectNotFoundError) as error:
-        raise objects.changed(info.key) from error

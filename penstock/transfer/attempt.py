@@ -90,6 +90,11 @@ class Attempt:
             self._hurries_until_ns = max(self._given_up_ns + _HURRY_NS, self.now_ns() + _HURRY_MIN_NS)
         self.check_fence()
 
+    @property
+    def is_withdrawing(self) -> bool:
+        """Whether this is about leaving nothing behind by now."""
+        return self._withdraws
+
     def check_stop(self) -> None:
         """Raises StoppedError (cancel, drain, a sibling part that failed) or FencedError."""
         if self._withdraws:
@@ -236,6 +241,8 @@ class Attempt:
             if self._broken_by is None:
                 raise
             raise self._broken_by from None  # a sibling that was stopped for it may have come to the pool first
+        finally:
+            self._broken_by = None  # none of them runs any more: whoever can go on without them is not stopped
 
     def _check_reason(self) -> None:
         """As `check_stop`, without the sibling that failed: the pool knows that one and its error itself."""

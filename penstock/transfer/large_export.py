@@ -293,11 +293,11 @@ class _LargeExport:
         told, version_id = result.crc64, result.version_id
         is_sound = told in {None, crc}
         if told is None or attempt.store.options.reads_back:
+            told = None
             info = head_or_none(attempt, key)
             if info is not None and standing.is_mine(attempt, info):
-                told, version_id = self._told(info), version_id or info.version_id
-                is_read = told is not None and attempt.store.options.reads_back
-                is_sound = told == crc if is_read else self._has_come_out(info)
+                version_id = version_id or info.version_id
+                is_sound, told = self._judged(info)
         uploads.forget(attempt)
         if not is_sound:
             if version_id in {"", "null"}:
@@ -311,17 +311,12 @@ class _LargeExport:
             )
         return self._settled(version_id, told, crc)
 
-    def _has_come_out(self, info: ObjectInfo) -> bool:
-        """`_expect` has put into the record what it has to be."""
-        return assembled.has_come_out(self._attempt, info, self._attempt.promises[0])
-
-    def _told(self, mine: ObjectInfo) -> int | None:
-        """The checksum of our object: as the store tells it, or as it is read back."""
+    def _judged(self, mine: ObjectInfo) -> tuple[bool, int | None]:
+        """Whether what was put together just now is the file, and the checksum that it was compared by, if any."""
         attempt = self._attempt
-        if not attempt.store.options.reads_back:
-            return mine.crc64
-        plan = plan_export(mine.size_bytes, attempt.limits.part_size_bytes, attempt.store.limits)
-        return verification.read_by_parts(attempt, plan, version_id=mine.version_id, etag=mine.etag)
+        promise = attempt.promises[0]  # `_expect` has put it there
+        has = verification.of_written(attempt, mine) if attempt.store.options.reads_back else mine.crc64
+        return assembled.has_come_out(attempt, mine, promise, has), has
 
     def _found(self, mine: ObjectInfo, crc: int) -> Outcome:
         """An object of an earlier try, whole: it counts as moved, unless it lies on a foreign one."""
@@ -351,11 +346,9 @@ class _LargeExport:
         attempt, state = self._attempt, self._source.state
         if not standing.holds(info, modify_ns=state.modify_ns, size_bytes=state.size_bytes, crc64=crc):
             return False
-        if attempt.store.options.reads_back:
-            return self._told(info) == crc
         wanted = Promise(modify_ns=state.modify_ns, size_bytes=state.size_bytes, crc64=crc, etag="")
         told = [promise for promise in attempt.promises if replace(promise, etag="") == wanted]
-        return assembled.is_one_of(attempt, info, told or [wanted])
+        return verification.is_proven(lambda: assembled.is_one_of(attempt, info, told or [wanted]))
 
     def _guarantee(self) -> Guarantee:
         return standing.guarantee(self._attempt, self._decision, self._create_only)

@@ -210,25 +210,18 @@ class _LargeImport:
 
     def _fetch(self, part: PlannedPart, workspace: Workspace, file: PartFile, counted: PartMeter) -> int:
         """Read a range into its place; a try that breaks off is continued where it ended."""
-        info, store, attempt = self._info, self._attempt.stoppable, self._attempt
+        attempt = self._attempt
         crc = crc64.EMPTY
         done = 0
 
         def read_on() -> None:
             nonlocal crc, done
-            wanted_range = ByteRange(offset=part.offset + done, length_bytes=part.length_bytes - done)
-            version_id = info.version_id if objects.is_pinned(info) else ""
-            with (
-                attempt.meter.moving(),
-                store.get(info.key, version_id=version_id, byte_range=wanted_range, if_match=info.etag) as stream,
-            ):
-                objects.check_same(info, stream.info)
+            rest = ByteRange(offset=part.offset + done, length_bytes=part.length_bytes - done)
+            with attempt.meter.moving(), objects.opened(attempt, self._info, rest) as stream:
                 while done < part.length_bytes:
                     attempt.check_stop()
                     piece = file.room(part.length_bytes - done)
-                    count = stream.readinto(piece)
-                    if count == 0:
-                        raise objects.ended_early(info, done, part.length_bytes)
+                    count = objects.received(stream, piece, done, part.length_bytes)
                     crc = crc64.update(piece[:count], crc)
                     file.took(count)
                     done += count

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from penstock.errors import (
     FailureCode,
@@ -20,7 +21,7 @@ from penstock.errors import (
     TransferError,
 )
 from penstock.model import FileDetail
-from penstock.stores.base import ByteRange, ObjectInfo
+from penstock.stores.base import ByteRange, ObjectInfo, ObjectStream
 from penstock.transfer import names, policy
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.mtime import ModifyTime, of_object
@@ -126,13 +127,30 @@ def require_identity(attempt: Attempt, info: ObjectInfo) -> None:
         )
 
 
-def check_same(info: ObjectInfo, answered: ObjectInfo) -> None:
-    """Raises TransferError (SourceChanged) when a range is of another object than `info`, as far as its answer tells.
+@contextmanager
+def opened(attempt: Attempt, info: ObjectInfo, wanted: ByteRange) -> Iterator[ObjectStream]:
+    """A range of this very object. Raises StoreError; TransferError (SourceChanged) when its answer tells of another one.
 
     If-Match should have seen to that; not every store heeds it, and an answer can be another request's.
     """
-    if answered.size_bytes != info.size_bytes or answered.etag not in {"", info.etag}:
-        raise changed(info.key)
+    version_id = info.version_id if is_pinned(info) else ""
+    with attempt.stoppable.get(info.key, version_id=version_id, byte_range=wanted, if_match=info.etag) as stream:
+        if stream.info.size_bytes != info.size_bytes or stream.info.etag not in {"", info.etag}:
+            raise changed(info.key)
+        yield stream
+
+
+def received(stream: ObjectStream, buffer: memoryview, done: int, wanted: int) -> int:
+    """Read into `buffer` what has come of `wanted` bytes, of which `done` came before; returns how many, at least one.
+
+    Raises StoreUnavailableError when the body stops short without an error.
+    """
+    count = stream.readinto(buffer)
+    if count == 0:
+        raise StoreUnavailableError(
+            f"the body of {stream.info.key!r} ended after {done} of {wanted} bytes", key=stream.info.key
+        )
+    return count
 
 
 def is_pinned(info: ObjectInfo) -> bool:
@@ -161,11 +179,6 @@ def changed(key: str) -> TransferError:
         f"the object {key!r} was overwritten or removed while it was read",
         waiting_helps=True,
     )
-
-
-def ended_early(info: ObjectInfo, got: int, wanted: int) -> StoreUnavailableError:
-    """The body of a GET stopped short without an error."""
-    return StoreUnavailableError(f"the body of {info.key!r} ended after {got} of {wanted} bytes", key=info.key)
 
 
 def explain_missing(attempt: Attempt) -> TransferError:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from msgspec import structs
+
 from penstock.errors import (
     FailureCode,
     IntegrityError,
@@ -174,8 +176,8 @@ class _SmallExport:
                 result = started.result()
         if store.options.reads_back:
             yield Pause.ASIDE
-            told = verification.read_whole(self._attempt, version_id=result.version_id, etag=result.etag)
-            result = PutResult(etag=result.etag, version_id=result.version_id, crc64=told)
+            told = verification.told_of_put(self._attempt, result, self._source.state.size_bytes)
+            result = structs.replace(result, crc64=told)
         if result.crc64 not in {None, self._crc}:
             raise IntegrityError(
                 f"{key!r} was sent with crc64 {self._crc}, the store has {result.crc64}", bucket=store.bucket, key=key
@@ -289,14 +291,14 @@ class _SmallExport:
     # ------------------------------------------------------------------------------------------------------ describing
 
     def _holds(self, info: ObjectInfo) -> bool:
-        modify_ns = self._source.state.modify_ns
-        is_of_file = standing.holds(
-            info, modify_ns=modify_ns, size_bytes=self._source.state.size_bytes, crc64=self._crc
-        )
-        if is_of_file and self._attempt.store.options.reads_back:
-            told = verification.read_whole(self._attempt, version_id=info.version_id, etag=info.etag)
-            return told == self._crc
-        return is_of_file and (info.crc64 is not None or self._has_arrived(info.etag))
+        state = self._source.state
+        if not standing.holds(info, modify_ns=state.modify_ns, size_bytes=state.size_bytes, crc64=self._crc):
+            return False
+        return verification.is_proven(lambda: self._is_whole(info))
+
+    def _is_whole(self, info: ObjectInfo) -> bool:
+        has = verification.told(self._attempt, info)
+        return self._has_arrived(info.etag) if has is None else has == self._crc
 
     def _has_arrived(self, etag: str) -> bool:
         """Whether an object's ETag is of the file's bytes, where it can tell: metadata say what was sent, not what came.

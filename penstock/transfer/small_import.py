@@ -194,10 +194,7 @@ def _read(attempt: Attempt, stream: ObjectStream, counted: PartMeter) -> Steps[b
     while filled < size:
         if stream.fileno() >= 0:  # never for chunks: the thread that asked for them aside reads them, too
             yield stream
-        count = stream.readinto(view[filled:])
-        if count == 0:
-            raise objects.ended_early(stream.info, filled, size)
-        filled += count
+        filled += objects.received(stream, view[filled:], filled, size)
         counted.reach(filled)
         attempt.check_cancel()
     return content

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from penstock.errors import FailureCode, TransferError
 from penstock.stores.base import ObjectInfo
-from penstock.transfer import assembled, crc64, standing, versioned
+from penstock.transfer import assembled, crc64, standing, verification, versioned
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import of_object
 from penstock.transfer.posix import FileState
@@ -30,8 +30,7 @@ def of(attempt: Attempt, info: ObjectInfo) -> Soundness:
     """How our object is. Raises StoreError, FencedError, StoppedError, TransferError."""
     written = standing.told_crc64(info)
     if written is not None:
-        has = assembled.read(attempt, info) if info.crc64 is None else info.crc64
-        return Soundness.SOUND if has == written else Soundness.DAMAGED
+        return Soundness.SOUND if verification.found(attempt, info) == written else Soundness.DAMAGED
     recorded = as_recorded(attempt, info)
     if recorded is Soundness.UNTOLD and _is_the_file(attempt, info):
         return Soundness.SOUND
@@ -93,4 +92,4 @@ def _is_the_file(attempt: Attempt, info: ObjectInfo) -> bool:
             source.check_unchanged()
     except TransferError:
         return False
-    return crc == (assembled.read(attempt, info) if info.crc64 is None else info.crc64)
+    return crc == verification.found(attempt, info)

@@ -1,21 +1,17 @@
 """How an export is known to have arrived, beyond the checksum that the store tells: its words for the record, and reading back.
 
-Calls the store; reads what was written once more where the bucket asks for it. Whoever calls compares.
+Calls the store; what was written is read once more where the bucket asks for it. Whoever calls compares.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
-from penstock.errors import ObjectNotFoundError, PreconditionFailedError, StoreError
+from penstock.errors import FailureCode, StoreError, TransferError
 from penstock.model import Verification
-from penstock.stores.base import ByteRange, ObjectStream
-from penstock.transfer import crc64
+from penstock.stores.base import ObjectInfo, PutResult
+from penstock.transfer import objects, readback
 from penstock.transfer.attempt import Attempt
-from penstock.transfer.objects import ended_early
-from penstock.transfer.parts import PartJob, Workspace
-from penstock.transfer.plan import Plan, PlannedPart
 from penstock.transfer.refusals import ARCHIVED
 
 
@@ -32,82 +28,57 @@ def note(attempt: Attempt, told: int | None) -> None:
         attempt.add_note((Verification.MD5 if is_md5 else Verification.NONE).value)
 
 
-def read_whole(attempt: Attempt, *, version_id: str, etag: str) -> int | None:
-    """The checksum of our object as the store gives it back now; None when it has given way to another, or is archived."""
+def told(attempt: Attempt, info: ObjectInfo) -> int | None:
+    """The checksum of an object that was found: as it is read back where the bucket asks for that, else as the store tells it.
 
-    def read() -> int:
-        crc = crc64.EMPTY
-        with (
-            attempt.grains.lent() as grain,
-            attempt.stoppable.get(attempt.transfer.key, version_id=_pinned(version_id), if_match=etag) as stream,
-        ):
-            left = stream.length_bytes
-            while left:
-                count = _some(stream, grain)
-                crc = crc64.update(grain[:count], crc)
-                left -= count
-                attempt.check_cancel()
-        return crc
+    None where it tells none. Raises as `readback.read`.
+    """
+    return readback.read(attempt, info) if attempt.store.options.reads_back else info.crc64
 
+
+def found(attempt: Attempt, info: ObjectInfo) -> int:
+    """The same; where nothing tells it the object is read. Raises as `readback.read`."""
+    has = told(attempt, info)
+    return readback.read(attempt, info) if has is None else has
+
+
+def is_proven(compare: Callable[[], bool]) -> bool:
+    """What `compare` says of an object that was found. An archived one that it would have to read is not proven to be the file:
+    it is sent once more. Raises what it raises."""
     try:
-        return attempt.persist(read, check=attempt.check_cancel)
+        return compare()
     except StoreError as error:
-        if not _is_gone(error):
+        if error.code not in ARCHIVED:
             raise
-        return None
+        return False
 
 
-def read_by_parts(attempt: Attempt, plan: Plan, *, version_id: str, etag: str) -> int | None:
-    """The same for a large object, part by part through the pool."""
-    work = _Reading(attempt, version_id=_pinned(version_id), etag=etag)
+def told_of_put(attempt: Attempt, result: PutResult, size_bytes: int) -> int | None:
+    """The checksum of what a PUT of so many bytes has stored, as it is read back: its answer names it, so one request is all.
+
+    None when it has given way to another, or is archived. A drain lets it end. Raises StoreError, StoppedError, FencedError.
+    """
+    key, check = attempt.transfer.key, attempt.check_cancel
+    sent = ObjectInfo(
+        key=key, size_bytes=size_bytes, etag=result.etag, last_modified_ns=0, version_id=result.version_id
+    )
+    has = of_written(attempt, sent, check=check) if size_bytes else None
+    if has is None:  # no bytes have no range; and of other bytes than were sent there may be more or less
+        info = objects.head_or_none(attempt, key)
+        if info is not None and info.etag == sent.etag and (info.size_bytes != size_bytes or not size_bytes):
+            has = of_written(attempt, info, check=check)
+    return has
+
+
+def of_written(attempt: Attempt, info: ObjectInfo, *, check: Callable[[], None] | None = None) -> int | None:
+    """The checksum of what was written just now, as it is read back; None when it has given way to another, or is archived: then
+    there is nothing to compare. `check` as in `readback.read`. Raises StoreError, StoppedError, FencedError."""
     try:
-        attempt.run_parts(PartJob(size_bytes=part.length_bytes, work=work.job(part)) for part in plan.parts())
-    except StoreError as error:
-        if not _is_gone(error):
+        return readback.read(attempt, info, check=check)
+    except TransferError as error:
+        if error.code is not FailureCode.SOURCE_CHANGED:
             raise
-        return None
-    return crc64.combine_all((work.crcs[part.number], part.length_bytes) for part in plan.parts())
-
-
-class _Reading:
-    """Checksums of parts, as they are read again by several threads."""
-
-    def __init__(self, attempt: Attempt, *, version_id: str, etag: str) -> None:
-        self._attempt = attempt
-        self._version_id = version_id
-        self._etag = etag
-        self._lock = threading.Lock()
-        self.crcs: dict[int, int] = {}
-
-    def job(self, part: PlannedPart) -> Callable[[Workspace], None]:
-        return lambda workspace: self._attempt.persist(lambda: self._read(part, workspace))
-
-    def _read(self, part: PlannedPart, workspace: Workspace) -> None:
-        attempt, crc, done = self._attempt, crc64.EMPTY, 0
-        wanted = ByteRange(offset=part.offset, length_bytes=part.length_bytes)
-        key, buffer = attempt.transfer.key, workspace.buffer()
-        with attempt.stoppable.get(key, version_id=self._version_id, byte_range=wanted, if_match=self._etag) as stream:
-            while done < part.length_bytes:
-                attempt.check_stop()
-                count = _some(stream, buffer[: part.length_bytes - done])
-                crc = crc64.update(buffer[:count], crc)
-                workspace.moved(count)
-                done += count
-        with self._lock:
-            self.crcs[part.number] = crc
-
-
-def _some(stream: ObjectStream, buffer: memoryview) -> int:
-    count = stream.readinto(buffer)
-    if count == 0:
-        raise ended_early(stream.info, 0, stream.length_bytes)
-    return count
-
-
-def _pinned(version_id: str) -> str:
-    return "" if version_id == "null" else version_id
-
-
-def _is_gone(error: StoreError) -> bool:
-    """Whether what was to be read is not there any more, or is archived: then there is nothing to compare."""
-    return isinstance(error, ObjectNotFoundError | PreconditionFailedError) or error.code in ARCHIVED
+    except StoreError as error:
+        if error.code not in ARCHIVED:
+            raise
+    return None

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import random
 import threading
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from penstock.errors import FailureCode
 from penstock.model import Condition, ConflictPolicy, Direction, Guarantee, Verify
-from penstock.stores.base import Overwrite, Store, Versioning
+from penstock.stores.base import ObjectStream, Overwrite, Store, Versioning
 from penstock.transfer import crc64
 from penstock.transfer.transfer import Intent, Lane, Outcome, StopReason, Transfer, Verdict
 from tests.conformance.stores.shores import Shore
@@ -100,6 +102,51 @@ def test_what_was_exported_is_read_back_where_that_is_wanted(gate: Gate, shore: 
     gate.target.write_bytes(content)
     outcome = gate.move(export(), store, lane=lane_of(size))
     assert (outcome.verdict, outcome.note) == (Verdict.COMPLETE, "read-back")
+
+
+@pytest.mark.parametrize("is_heeded", [True, False], ids=["If-Match heeded", "If-Match lost"])
+def test_an_object_that_gives_way_between_two_ranges_of_its_reading_is_not_taken_for_a_damaged_one(
+    gate: Gate, shore: Shore, monkeypatch: pytest.MonkeyPatch, is_heeded: bool
+) -> None:
+    """Of a mixture of both nothing could be said; what stands there now is somebody else's, and stays."""
+    store = shore.open(shore.make_bucket(Versioning.NEVER), verify=Verify.READ_BACK)
+    content = content_of(gate, "large")
+    gate.target.write_bytes(content)
+    theirs, kind, asked = content[::-1], type(store.heeding(lambda: False)), []
+    plain = kind.get
+
+    def get(of: Store, key: str, **how: Any) -> AbstractContextManager[ObjectStream]:
+        asked.append(how["byte_range"])
+        if len(asked) == 2:
+            seed(store, key, theirs)
+        return plain(of, key, **(how if is_heeded else {**how, "if_match": ""}))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kind, "get", get)
+        outcome = gate.move(export(), store)
+    assert (outcome.verdict, outcome.note, len(asked)) == (Verdict.COMPLETE, "md5", 2)
+    assert read_object(store, "in/data.bin") == theirs
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_reading_back_costs_a_request_a_part(
+    gate: Gate, shore: Shore, monkeypatch: pytest.MonkeyPatch, size: str
+) -> None:
+    store = shore.open(shore.make_bucket(Versioning.NEVER), verify=Verify.READ_BACK)
+    content = content_of(gate, size)
+    gate.target.write_bytes(content)
+    kind, asked = type(store.heeding(lambda: False)), []
+    plain = kind.get
+
+    def get(of: Store, key: str, **how: Any) -> AbstractContextManager[ObjectStream]:
+        asked.append(how["byte_range"])
+        return plain(of, key, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kind, "get", get)
+        assert gate.move(export(), store, lane=lane_of(size)).note == "read-back"
+    assert sum(wanted.length_bytes for wanted in asked) == len(content)
+    assert len(asked) == (1 if size == "small" else 3)
 
 
 @pytest.mark.parametrize("lane", list(Lane))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from msgspec import structs
 
 from penstock.errors import FailureCode, PermissionDeniedError, StoreRefusedError, StoreUnavailableError
 from penstock.model import Verification
@@ -10,8 +13,8 @@ from penstock.stores.base import Abilities, Overwrite, StoreOptions, Versioning
 from penstock.transfer import crc64
 from penstock.transfer.transfer import Lane, Verdict
 from tests.faults.transfer.exports import CONTENT, KEY, SMALL, check_complete, export, lane_of, write
-from tests.fixtures.gate import Gate, transfer
-from tests.fixtures.memorystore import Damage, Fault, Meanwhile, MemoryStore, Raise
+from tests.fixtures.gate import KIB, Gate, transfer
+from tests.fixtures.memorystore import Damage, Fault, Meanwhile, MemoryStore, Raise, Truncate
 
 ARCHIVED = StoreRefusedError("it is archived", code="InvalidObjectState", status=403)
 
@@ -78,6 +81,62 @@ def test_an_object_that_goes_into_an_archive_cannot_be_read_back(gate: Gate) -> 
     store.script(Fault("get", action=Raise(ARCHIVED)))
     outcome = gate.move(export(), store, lane=Lane.SMALL)
     assert (outcome.verdict, outcome.note) == (Verdict.COMPLETE, Verification.NONE)
+
+
+@pytest.mark.parametrize("versioning", [Versioning.NEVER, Versioning.ENABLED], ids=str)
+@pytest.mark.parametrize("kept", [b"", SMALL[:-1], SMALL + b"!"], ids=["emptied", "shorter", "longer"])
+def test_one_that_was_stored_shorter_or_longer_is_damaged_and_has_not_given_way(
+    gate: Gate, kept: bytes, versioning: Versioning
+) -> None:
+    """Its ETag is that of what was sent."""
+    store = blind(versioning)
+    write(gate, SMALL)
+    store.script(Fault("get", action=Meanwhile(lambda: spoil(store, kept))))
+    outcome = gate.move(export(), store, lane=Lane.SMALL)
+    check_complete(outcome, store, SMALL)
+    assert outcome.note == Verification.READ_BACK
+    assert len(list(store.list_versions(prefix=KEY))) == 1
+
+
+def test_an_empty_file_is_not_taken_for_read_back_where_something_was_stored(gate: Gate) -> None:
+    store = blind()
+    write(gate, b"")
+    store.script(Fault("head", action=Meanwhile(lambda: spoil(store, b"!"))))
+    outcome = gate.move(export(), store, lane=Lane.SMALL)
+    check_complete(outcome, store, b"")
+    assert (outcome.note, len(store.calls_of("put"))) == (Verification.READ_BACK, 2)
+
+
+def spoil(store: MemoryStore, content: bytes) -> None:
+    """The newest object has these bytes, and goes by the ETag that it had."""
+    stored = store._versions[KEY][-1]
+    store._versions[KEY][-1] = replace(
+        stored, info=structs.replace(stored.info, size_bytes=len(content)), content=content
+    )
+
+
+@pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
+def test_a_reading_that_breaks_off_goes_on_where_it_ended(gate: Gate, content: bytes) -> None:
+    store = blind()
+    write(gate, content)
+    store.script(Fault("get", action=Truncate(after_bytes=KIB)))
+    outcome = gate.move(export(), store, lane=lane_of(content))
+    check_complete(outcome, store, content)
+    asked = [call.byte_range for call in store.calls_of("get") if call.byte_range is not None]
+    assert sum(wanted.length_bytes for wanted in asked) == len(content) + asked[0].length_bytes - KIB
+
+
+@pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
+def test_an_archived_one_that_is_found_is_not_believed_and_sent_once_more(gate: Gate, content: bytes) -> None:
+    """An earlier attempt died before it could say anything: its parts' failure to be read stops nothing that comes after."""
+    store = blind()
+    write(gate, content)
+    assert gate.move(export(), store, lane=lane_of(content)).verdict is Verdict.COMPLETE
+    last = gate.hooks.checkpoints[-1] if content is CONTENT else None
+    store.script(Fault("get", times=99, action=Raise(ARCHIVED)))
+    outcome = gate.move(export(attempt=2, checkpoint=last), store, lane=lane_of(content))
+    check_complete(outcome, store, content)
+    assert (outcome.note, len(store.calls_of("put", "complete"))) == (Verification.NONE, 2)
 
 
 # ------------------------------------------------------------------------------------------------------------- archives
