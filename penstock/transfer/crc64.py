@@ -23,6 +23,19 @@ def update(data: bytes | bytearray | memoryview, crc: int = EMPTY) -> int:
     return fastcrc.crc64.xz(data, crc)
 
 
+def of_pieces(pieces: Iterable[memoryview]) -> int:
+    """The checksum of what these make together. Each piece is done with when the next one is asked for."""
+    crc = EMPTY
+    for piece in pieces:
+        crc = update(piece, crc)
+    return crc
+
+
+def as_text(crc: int | None) -> str:
+    """A checksum as FileDetail carries it; empty when it is not known."""
+    return "" if crc is None else f"crc64:{crc}"
+
+
 def combine(crc_a: int, crc_b: int, length_b_bytes: int) -> int:
     """The checksum of A+B."""
     return _multiply(_zeros(length_b_bytes), crc_a) ^ crc_b

@@ -6,12 +6,10 @@ Calls the source file, and the two lanes.
 from __future__ import annotations
 
 from penstock.errors import FailureCode, TransferError
-from penstock.model import FileDetail
 from penstock.stores.base import ObjectInfo
-from penstock.transfer import names, policy, soundness, standing, uploads
-from penstock.transfer.attempt import NOT_COMPARED, Attempt
+from penstock.transfer import names, policy, soundness, standing, uploads, versioned
+from penstock.transfer.attempt import Attempt
 from penstock.transfer.large_export import export_large
-from penstock.transfer.mtime import of_object
 from penstock.transfer.objects import ambiguous, detail_of, head_or_none
 from penstock.transfer.small_export import export_small
 from penstock.transfer.soundness import Soundness
@@ -61,7 +59,7 @@ def _export(attempt: Attempt, source: SourceFile) -> Steps[Outcome]:
         _wait_until_quiet(attempt, source)
     state = source.state
     policy.check_condition(attempt.transfer.condition, modify_ns=state.modify_ns, size_bytes=state.size_bytes)
-    attempt.meter.learn(FileDetail(modify_time_ns=state.modify_ns, size_bytes=state.size_bytes))
+    attempt.meter.learn(source.detail(None))
     if is_large:
         return export_large(attempt, source)
     if state.is_symlink:
@@ -88,18 +86,12 @@ def _wait_until_quiet(attempt: Attempt, source: SourceFile) -> None:
 
 def _finished_earlier(attempt: Attempt) -> Outcome | None:
     """The outcome, if an earlier attempt published the file before it went away: the object itself tells what it is of."""
-    transfer = attempt.transfer
     info = _published_earlier(attempt)
     if info is None or soundness.of(attempt, info) is not Soundness.SOUND:
         return None  # what else it may be is said when this attempt is withdrawn
     uploads.clear(attempt)
-    detail = detail_of(info, info.crc64)
-    held = policy.unwitnessed(transfer.conflict_policy)
-    if standing.yields(attempt, info.version_id, of_object(info), held):
-        return attempt.skipped(detail, held)
-    if info.crc64 is None:
-        attempt.add_note(NOT_COMPARED)
-    return attempt.published(detail, held)
+    held = policy.unwitnessed(attempt.transfer.conflict_policy)
+    return standing.vouched(attempt, info) or attempt.skipped(detail_of(info, info.crc64), held)
 
 
 def _published_earlier(attempt: Attempt) -> ObjectInfo | None:
@@ -111,7 +103,7 @@ def _published_earlier(attempt: Attempt) -> ObjectInfo | None:
     if not attempt.left_nothing:
         return standing.published_earlier(attempt)
     info = head_or_none(attempt, attempt.transfer.key)
-    return info if info is not None and standing.is_mine(attempt, info) else None
+    return info if info is not None and versioned.is_mine(attempt, info) else None
 
 
 def _check_rival(attempt: Attempt) -> None:

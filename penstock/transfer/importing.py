@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from penstock.errors import FailureCode, TransferError
 from penstock.model import FileDetail
-from penstock.transfer import names, objects
+from penstock.transfer import crc64, names, objects
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.journal import Publishing
 from penstock.transfer.landing import give_up, keep, may_keep, wanted
@@ -103,6 +103,6 @@ def _published(attempt: Attempt, publishing: Publishing) -> Outcome:
     detail = FileDetail(
         modify_time_ns=publishing.modify_ns,
         size_bytes=publishing.size_bytes,
-        checksum=objects.checksum_text(publishing.crc64),
+        checksum=crc64.as_text(publishing.crc64),
     )
     return attempt.published_with_journal(detail, unwitnessed(attempt.transfer.conflict_policy))

@@ -23,9 +23,8 @@ from penstock.transfer.posix import FileState
 
 FORMAT = 1
 _READ_MAX_BYTES = 16 << 20  # 10,000 parts take about 0.6 MB
-_BEGINS = re.compile(
-    rb"[0-9a-f]{0,16}\0*|[0-9a-f]{16} \0*|[0-9a-f]{16} \{"
-)  # where a power cut left less: nothing, or zeros
+# Where a power cut left less: nothing, or zeros.
+_BEGINS = re.compile(rb"[0-9a-f]{0,16}\0*|[0-9a-f]{16} \0*|[0-9a-f]{16} \{")
 _BEGINS_BYTES = 18
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 

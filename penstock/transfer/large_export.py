@@ -19,12 +19,12 @@ from penstock.errors import (
     TransferError,
     UploadNotFoundError,
 )
-from penstock.model import FileDetail, Guarantee
+from penstock.model import Guarantee
 from penstock.stores.base import ObjectInfo, Part, PutResult
 from penstock.transfer import assembled, crc64, pagecache, soundness, standing, uploads, verification, versioned
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import of_file, of_object
-from penstock.transfer.objects import checksum_text, head_or_none
+from penstock.transfer.objects import head_or_none
 from penstock.transfer.part_body import PartBody
 from penstock.transfer.parts import PartJob, Workspace
 from penstock.transfer.plan import Plan, PlannedPart, plan_export
@@ -71,7 +71,7 @@ class _LargeExport:
         if found.decision is Decision.KEEP:
             return self._gives_way(Guarantee.BEST_EFFORT)
         self._decision = found.decision
-        attempt.meter.learn(self._detail(None))
+        attempt.meter.learn(self._source.detail(None))
         if found.mine is not None and not self._leaves_bad:
             outcome = self._completed_earlier(found.mine)
             if outcome is not None:
@@ -180,12 +180,9 @@ class _LargeExport:
 
     def _read_only(self, part: PlannedPart, workspace: Workspace) -> None:
         """Learn one part's checksum without sending it."""
-        crc = crc64.EMPTY
         body = PartBody(self._attempt, self._source, part, workspace)
-        for piece in body.preview():
-            crc = crc64.update(piece, crc)
+        self._crcs[part.number] = crc64.of_pieces(body.preview())
         body.let_go()
-        self._crcs[part.number] = crc
 
     def _combined(self, plan: Plan) -> int:
         return crc64.combine_all((self._crcs[part.number], part.length_bytes) for part in plan.parts())
@@ -243,7 +240,7 @@ class _LargeExport:
     def _refused(self, error: PreconditionFailedError, tries: int) -> None:
         """Complete was refused for the `tries`-th time, and the key is free, or may be replaced by now. Raises TransferError."""
         if tries >= self._attempt.limits.part_tries:
-            raise self._restless() from error
+            raise standing.restless(self._attempt) from error
         if self._decision is Decision.CREATE and standing.may_be_marked(self._attempt):
             self._create_only = Guarantee.BEST_EFFORT
 
@@ -268,7 +265,7 @@ class _LargeExport:
         attempt = self._attempt
         uploads.clear(attempt)
         soundness.settle(attempt)
-        return attempt.skipped(self._detail(None), held)
+        return attempt.skipped(self._source.detail(None), held)
 
     def _lost(self, crc: int, error: UploadNotFoundError) -> Outcome:
         """The upload is gone: completed by a try whose answer was lost, or aborted by somebody else."""
@@ -295,7 +292,7 @@ class _LargeExport:
         if told is None or attempt.store.options.reads_back:
             told = None
             info = head_or_none(attempt, key)
-            if info is not None and standing.is_mine(attempt, info):
+            if info is not None and versioned.is_mine(attempt, info):
                 version_id = version_id or info.version_id
                 is_sound, told = self._judged(info)
         uploads.forget(attempt)
@@ -329,15 +326,8 @@ class _LargeExport:
             self._create_only = Guarantee.BEST_EFFORT  # versioning is not what it was when the bucket was probed
         held = self._guarantee()
         if standing.yields(attempt, version_id, self._time, held):
-            return attempt.skipped(self._detail(None), held)
+            return attempt.skipped(self._source.detail(None), held)
         return self._published(told, crc, held)
-
-    def _restless(self) -> TransferError:
-        return TransferError(
-            FailureCode.STORE_UNAVAILABLE,
-            f"{self._attempt.transfer.key!r} appeared and vanished again and again",
-            waiting_helps=True,
-        )
 
     # ------------------------------------------------------------------------------------------------------ describing
 
@@ -353,10 +343,6 @@ class _LargeExport:
     def _guarantee(self) -> Guarantee:
         return standing.guarantee(self._attempt, self._decision, self._create_only)
 
-    def _detail(self, crc: int | None) -> FileDetail:
-        state = self._source.state
-        return FileDetail(modify_time_ns=state.modify_ns, size_bytes=state.size_bytes, checksum=checksum_text(crc))
-
     def _published(self, told: int | None, crc: int, held: Guarantee) -> Outcome:
         verification.note(self._attempt, told)
-        return self._attempt.published(self._detail(crc), held)
+        return self._attempt.published(self._source.detail(crc), held)

@@ -22,17 +22,12 @@ from penstock.errors import (
 )
 from penstock.model import FileDetail
 from penstock.stores.base import ByteRange, ObjectInfo, ObjectStream
-from penstock.transfer import names, policy
+from penstock.transfer import crc64, names, policy
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.mtime import ModifyTime, of_object
 
 _GUESSES_MAX = 32
 _FIRST_BYTE = ByteRange(offset=0, length_bytes=1)
-
-
-def checksum_text(crc: int | None) -> str:
-    """A checksum as FileDetail carries it; empty when it is not known."""
-    return "" if crc is None else f"crc64:{crc}"
 
 
 def detail_of(info: ObjectInfo, crc: int | None) -> FileDetail:
@@ -42,7 +37,7 @@ def detail_of(info: ObjectInfo, crc: int | None) -> FileDetail:
 
 def described(info: ObjectInfo, time: ModifyTime, crc: int | None) -> FileDetail:
     """The same, where its modification time was read already."""
-    return FileDetail(modify_time_ns=time.ns, size_bytes=info.size_bytes, checksum=checksum_text(crc))
+    return FileDetail(modify_time_ns=time.ns, size_bytes=info.size_bytes, checksum=crc64.as_text(crc))
 
 
 def head_or_none(attempt: Attempt, key: str) -> ObjectInfo | None:

@@ -48,10 +48,8 @@ def _sync_range(descriptor: int, offset: int, length_bytes: int, flags: int) -> 
     if _sync_file_range is None or _sync_file_range(descriptor, offset, length_bytes, flags) == 0:
         return
     number = ctypes.get_errno()
-    if number not in _NOT_OFFERED:
-        raise OSError(
-            number, os.strerror(number)
-        )  # an error of writing is told once: the fsync to come would know of none
+    if number not in _NOT_OFFERED:  # an error of writing is told once: the fsync to come would know of none
+        raise OSError(number, os.strerror(number))
 
 
 def cached_share(descriptor: int, offset: int, length_bytes: int) -> float:

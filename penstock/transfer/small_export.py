@@ -19,18 +19,18 @@ from penstock.errors import (
     StoreUnavailableError,
     TransferError,
 )
-from penstock.model import ConflictPolicy, FileDetail, Guarantee
+from penstock.model import ConflictPolicy, Guarantee
 from penstock.stores.base import ObjectInfo, Precondition, PutResult
 from penstock.transfer import crc64, soundness, standing, verification, versioned
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import of_file
-from penstock.transfer.objects import checksum_text, head_or_none
+from penstock.transfer.objects import head_or_none
 from penstock.transfer.policy import Decision
 from penstock.transfer.posix import read_full
 from penstock.transfer.source_file import SourceFile
 from penstock.transfer.steps import INLINE_MAX_BYTES, Pause, Steps
 from penstock.transfer.transfer import Outcome
-from penstock.transfer.whole_body import WholeBody, pieces
+from penstock.transfer.whole_body import WholeBody, checksum, pieces
 
 _JUST_SEND_MAX_BYTES = INLINE_MAX_BYTES  # up to here sending costs no more than asking first
 
@@ -53,7 +53,8 @@ class _SmallExport:
         self._content = bytearray()  # of a small file
         self._is_middling = source.state.size_bytes > INLINE_MAX_BYTES
         self._crc = crc64.EMPTY
-        self._decision = Decision.CREATE
+        replaces = attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING
+        self._decision = Decision.REPLACE if replaces else Decision.CREATE
 
     def run(self) -> Steps[Outcome]:
         attempt = self._attempt
@@ -62,7 +63,7 @@ class _SmallExport:
             yield Pause.ASIDE
             found = standing.stand(attempt, self._time)
             if found.decision is Decision.KEEP:
-                return attempt.skipped(self._detail(None), self._guarantee(Decision.CREATE))
+                return attempt.skipped(self._source.detail(None), self._guarantee(Decision.CREATE))
             self._decision, mine = found.decision, found.mine
         elif attempt.transfer.attempt > 1 or attempt.transfer.begun:  # an earlier one may have been done, unheard
             yield Pause.ASIDE
@@ -83,7 +84,6 @@ class _SmallExport:
         """
         policy = self._attempt.transfer.conflict_policy
         if policy is ConflictPolicy.OVERWRITE_EXISTING:
-            self._decision = Decision.REPLACE
             return False
         may_just_send = (
             self._create_only is Guarantee.ATOMIC
@@ -100,25 +100,19 @@ class _SmallExport:
         source = self._source
         was_fresh = source.is_fresh(self._attempt.now_ns())
         if self._is_middling:
-            self._crc = self._passed()
+            self._crc = checksum(self._attempt, source)
         else:
             self._content = bytearray(source.state.size_bytes)
             self._fill(self._content)
             self._crc = crc64.update(self._content)
-        # Time stamps cannot tell yet: a second reading can.
-        if was_fresh and self._crc != (self._passed() if self._is_middling else self._filled_again()):
+        if was_fresh and self._crc != self._read_again():
             raise source.changed()
         source.check_unchanged()
 
-    def _passed(self) -> int:
-        """The checksum of one more reading of a middling file."""
-        crc = crc64.EMPTY
-        with self._attempt.grains.lent() as grain:
-            for piece in pieces(self._attempt, self._source, grain):
-                crc = crc64.update(piece, crc)
-        return crc
-
-    def _filled_again(self) -> int:
+    def _read_again(self) -> int:
+        """The checksum of a second reading: it tells what time stamps cannot tell yet."""
+        if self._is_middling:
+            return checksum(self._attempt, self._source)
         content = bytearray(len(self._content))
         self._fill(content)
         return crc64.update(content)
@@ -204,7 +198,7 @@ class _SmallExport:
         if isinstance(error, PreconditionFailedError):
             outcome = self._refused()
             if outcome is None and tries >= attempt.limits.part_tries:
-                raise self._restless() from error
+                raise standing.restless(attempt) from error
             if self._decision is Decision.CREATE and standing.may_be_marked(attempt):
                 self._create_only = Guarantee.BEST_EFFORT
             return outcome
@@ -225,7 +219,7 @@ class _SmallExport:
         if standing.may_yield(attempt, held):
             yield Pause.ASIDE
             if standing.yields(attempt, result.version_id, self._time, held):
-                return attempt.skipped(self._detail(None), held)
+                return attempt.skipped(self._source.detail(None), held)
         return self._published(result.crc64, held)
 
     def _found(self, mine: ObjectInfo, held: Guarantee) -> Outcome:
@@ -235,7 +229,7 @@ class _SmallExport:
         if self._attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING:
             held = Guarantee.ATOMIC
         if standing.yields(self._attempt, mine.version_id, self._time, held):
-            return self._attempt.skipped(self._detail(None), held)
+            return self._attempt.skipped(self._source.detail(None), held)
         told = self._crc if self._attempt.store.options.reads_back else mine.crc64  # it was read back right now
         return self._published(told, held)
 
@@ -255,7 +249,7 @@ class _SmallExport:
         if found.mine is not None and self._holds(found.mine):
             return self._found(found.mine, held)
         if found.decision is Decision.KEEP:
-            return self._attempt.skipped(self._detail(None), held)
+            return self._attempt.skipped(self._source.detail(None), held)
         self._decision = found.decision
         return None
 
@@ -263,7 +257,7 @@ class _SmallExport:
         """A damaged object may be there under our name: found sound after all, removed, or overwritten at once (None)."""
         attempt, key = self._attempt, self._attempt.transfer.key
         info = head_or_none(attempt, key)
-        is_left = info is not None and standing.is_mine(attempt, info)
+        is_left = info is not None and versioned.is_mine(attempt, info)
         if info is not None and is_left:
             if info.crc64 is not None and self._holds(info):  # what its metadata say of it proves nothing now
                 return self._found(info, self._guarantee(self._decision))
@@ -280,13 +274,6 @@ class _SmallExport:
                 f"the object {key!r} in bucket {attempt.store.bucket} is damaged and could not be mended: remove it; {error}",
             )
         raise error
-
-    def _restless(self) -> TransferError:
-        return TransferError(
-            FailureCode.STORE_UNAVAILABLE,
-            f"{self._attempt.transfer.key!r} appeared and vanished again and again",
-            waiting_helps=True,
-        )
 
     # ------------------------------------------------------------------------------------------------------ describing
 
@@ -321,10 +308,6 @@ class _SmallExport:
     def _guarantee(self, decision: Decision) -> Guarantee:
         return standing.guarantee(self._attempt, decision, self._create_only)
 
-    def _detail(self, crc: int | None) -> FileDetail:
-        state = self._source.state
-        return FileDetail(modify_time_ns=state.modify_ns, size_bytes=state.size_bytes, checksum=checksum_text(crc))
-
     def _published(self, told: int | None, held: Guarantee) -> Outcome:
         verification.note(self._attempt, told)
-        return self._attempt.published(self._detail(self._crc), held)
+        return self._attempt.published(self._source.detail(self._crc), held)

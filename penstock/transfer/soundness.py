@@ -10,12 +10,12 @@ from enum import StrEnum
 
 from penstock.errors import FailureCode, TransferError
 from penstock.stores.base import ObjectInfo
-from penstock.transfer import assembled, crc64, standing, verification, versioned
+from penstock.transfer import assembled, standing, verification, versioned
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import of_object
 from penstock.transfer.posix import FileState
 from penstock.transfer.source_file import SourceFile
-from penstock.transfer.whole_body import pieces
+from penstock.transfer.whole_body import checksum
 
 
 class Soundness(StrEnum):
@@ -85,10 +85,7 @@ def _is_the_file(attempt: Attempt, info: ObjectInfo) -> bool:
             state = source.state
             if state.is_symlink or (state.modify_ns, state.size_bytes) != (of_object(info).ns, info.size_bytes):
                 return False
-            crc = crc64.EMPTY
-            with attempt.grains.lent() as grain:
-                for piece in pieces(attempt, source, grain):
-                    crc = crc64.update(piece, crc)
+            crc = checksum(attempt, source)
             source.check_unchanged()
     except TransferError:
         return False

@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from penstock.errors import FailureCode, TransferError
-from penstock.transfer import names
+from penstock.model import FileDetail
+from penstock.transfer import crc64, names
 from penstock.transfer.directories import Directory
 from penstock.transfer.posix import FileState, look, look_here, look_open, look_open_here
 from penstock.transfer.refusals import Side, from_os
@@ -20,11 +21,11 @@ from penstock.transfer.transfer import Symlinks
 
 # O_NONBLOCK: a FIFO or a device that takes the name between look and open must not hold us.
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-FRESH_NS = 100_000_000
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
 _UNSEEN = FileState(mode=0, device=0, inode=0, links=0, size_bytes=0, modify_ns=0, change_ns=0)
+
+FRESH_NS = 100_000_000
+"""Of a change that is younger, another one may bear the very same time stamp."""
 
 
 class SourceFile:
@@ -77,6 +78,12 @@ class SourceFile:
         if held is not None:
             self._root.source_directories.leave(held)
 
+    def detail(self, crc: int | None) -> FileDetail:
+        """The file as the source of an export; `crc` is None while it is not known."""
+        return FileDetail(
+            modify_time_ns=self.state.modify_ns, size_bytes=self.state.size_bytes, checksum=crc64.as_text(crc)
+        )
+
     def is_fresh(self, now_ns: int) -> bool:
         """Whether it was changed so lately that another change could bear the very same time stamp.
 
@@ -86,9 +93,8 @@ class SourceFile:
 
     def look_again(self) -> None:
         """Take what the file looks like now for its first look."""
-        look_same = (
-            look_open_here if self._root.is_local(self.state.device) else look_open
-        )  # tells what the first look told
+        # It has to tell what the first look told: no more, no less.
+        look_same = look_open_here if self._root.is_local(self.state.device) else look_open
         try:
             self.state = self._taken(look_same(self.descriptor))
         except OSError as error:

@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from penstock.errors import FailureCode, TransferError
 from penstock.model import ConflictPolicy, Guarantee
 from penstock.stores.base import CreateOnly, ObjectInfo, Overwrite, Precondition, Versioning
 from penstock.transfer import versioned
-from penstock.transfer.attempt import Attempt
+from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.mtime import CRC64_NAME, SUB_TASK_NAME, ModifyTime, metadata_of, of_object
-from penstock.transfer.objects import head_or_none, is_pinned
+from penstock.transfer.objects import detail_of, head_or_none, is_pinned
 from penstock.transfer.ownership import metadata_of as ownership_of
-from penstock.transfer.policy import Decision, decide
+from penstock.transfer.policy import Decision, decide, unwitnessed
 from penstock.transfer.posix import FileState
-from penstock.transfer.transfer import OwnerAndMode
+from penstock.transfer.transfer import Outcome, OwnerAndMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ def stand(attempt: Attempt, source: ModifyTime) -> Standing:
     if attempt.transfer.conflict_policy is ConflictPolicy.OVERWRITE_EXISTING:
         return Standing(decision=Decision.REPLACE)
     info = head_or_none(attempt, attempt.transfer.key)
-    if info is not None and is_mine(attempt, info):
+    if info is not None and versioned.is_mine(attempt, info):
         return Standing(decision=Decision.REPLACE, mine=info)
     return Standing(
         decision=decide(attempt.transfer.conflict_policy, source, None if info is None else of_object(info))
@@ -46,12 +47,7 @@ def published_earlier(attempt: Attempt) -> ObjectInfo | None:
     Versions tell it even if somebody has replaced or deleted it since; that is then left as it is.
     """
     info = head_or_none(attempt, attempt.transfer.key)
-    return info if info is not None and is_mine(attempt, info) else versioned.earlier(attempt)
-
-
-def is_mine(attempt: Attempt, info: ObjectInfo) -> bool:
-    """Whether this sub-task published that object."""
-    return info.metadata.get(SUB_TASK_NAME) == attempt.transfer.sub_task_id
+    return info if info is not None and versioned.is_mine(attempt, info) else versioned.earlier(attempt)
 
 
 def holds(info: ObjectInfo, *, modify_ns: int, size_bytes: int, crc64: int) -> bool:
@@ -128,6 +124,28 @@ def may_yield(attempt: Attempt, held: Guarantee) -> bool:
 def yields(attempt: Attempt, version_id: str, source: ModifyTime, held: Guarantee) -> bool:
     """Whether our object made room again for a foreign one that came in between. Raises StoreError, FencedError."""
     return may_yield(attempt, held) and versioned.yields_to_foreign(attempt, version_id, source)
+
+
+def vouched(attempt: Attempt, info: ObjectInfo) -> Outcome | None:
+    """COMPLETE by an object of ours that was found, and is sound; None when it made room for a foreign one that it lay on.
+
+    Raises StoreError, FencedError.
+    """
+    held = unwitnessed(attempt.transfer.conflict_policy)
+    if yields(attempt, info.version_id, of_object(info), held):
+        return None
+    if info.crc64 is None:
+        attempt.add_note(NOT_COMPARED)
+    return attempt.published(detail_of(info, info.crc64), held)
+
+
+def restless(attempt: Attempt) -> TransferError:
+    """What is at the key was another thing at each look."""
+    return TransferError(
+        FailureCode.STORE_UNAVAILABLE,
+        f"{attempt.transfer.key!r} appeared and vanished again and again",
+        waiting_helps=True,
+    )
 
 
 def can_delete_exactly(info: ObjectInfo) -> bool:

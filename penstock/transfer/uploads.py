@@ -35,9 +35,8 @@ CLOCK_SLACK_NS = 15 * 60 * 1_000_000_000
 _BEGUN_WITHIN_NS = 15 * 60 * 1_000_000_000
 """All tries of Initiate together take less, from the intent on: what begins later is not ours, however long nobody looked."""
 _ABORTS_MAX = 5
-_SECOND_LOOK_WAITS = (
-    5  # of the first wait before a second try: a second. Who has begun an upload sends its first part soon
-)
+_SECOND_LOOK_WAITS = 5
+"""Of the first wait before a second try, so it is a second. Who has begun an upload sends its first part soon."""
 _TOLD_MAX = 4
 
 

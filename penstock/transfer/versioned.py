@@ -76,6 +76,11 @@ def learn(attempt: Attempt, version_id: str) -> bool:
     return False
 
 
+def is_mine(attempt: Attempt, info: ObjectInfo) -> bool:
+    """Whether this sub-task published that object."""
+    return info.metadata.get(SUB_TASK_NAME) == attempt.transfer.sub_task_id
+
+
 def yields_to_foreign(attempt: Attempt, version_id: str, source: ModifyTime) -> bool:
     """Whether a foreign version slipped in between our look and our publishing; then ours above it are deleted again.
 
@@ -87,7 +92,7 @@ def yields_to_foreign(attempt: Attempt, version_id: str, source: ModifyTime) -> 
     mine: list[str] = []
     for version in _versions(attempt):
         info = _described(attempt, version)
-        if info is not None and _is_mine(attempt, info):
+        if info is not None and is_mine(attempt, info):
             mine.append(version.version_id)
             continue
         if version_id not in mine or (info is None and not version.is_delete_marker):
@@ -127,11 +132,7 @@ def ours(attempt: Attempt) -> Iterator[ObjectInfo]:
     since_ns = attempt.transfer.first_attempt_ns - CLOCK_SLACK_NS  # what is older is foreign: each look costs a request
     young = (version for version in _versions(attempt) if version.last_modified_ns >= since_ns)
     described = (_described(attempt, version) for version in young)
-    yield from (info for info in described if info is not None and _is_mine(attempt, info))
-
-
-def _is_mine(attempt: Attempt, info: ObjectInfo) -> bool:
-    return info.metadata.get(SUB_TASK_NAME) == attempt.transfer.sub_task_id
+    yield from (info for info in described if info is not None and is_mine(attempt, info))
 
 
 def _versions(attempt: Attempt) -> list[Version]:

@@ -42,6 +42,12 @@ class WholeBody:
             yield piece
 
 
+def checksum(attempt: Attempt, source: SourceFile) -> int:
+    """That of one reading of the file, without sending it. Raises as `pieces`."""
+    with attempt.grains.lent() as grain:
+        return crc64.of_pieces(pieces(attempt, source, grain))
+
+
 def pieces(attempt: Attempt, source: SourceFile, grain: memoryview) -> Iterator[memoryview]:
     """The file's bytes, a grain at a time, each valid until the next one is asked for.
 

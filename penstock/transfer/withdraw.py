@@ -13,14 +13,11 @@ from penstock.errors import BucketNotFoundError, FailureCode, StoreUnavailableEr
 from penstock.model import Direction
 from penstock.stores.base import ObjectInfo
 from penstock.transfer import names, soundness, standing, uploads, versioned
-from penstock.transfer.attempt import NOT_COMPARED, Attempt
+from penstock.transfer.attempt import Attempt
 from penstock.transfer.exporting import check_export_names
 from penstock.transfer.importing import check_import_names, finished_earlier
 from penstock.transfer.landing import give_up, remove_helpers
-from penstock.transfer.mtime import of_object
-from penstock.transfer.objects import detail_of
 from penstock.transfer.place import Place
-from penstock.transfer.policy import unwitnessed
 from penstock.transfer.soundness import Soundness
 from penstock.transfer.transfer import Outcome, Verdict
 from penstock.transfer.unseen import published_unseen
@@ -184,7 +181,7 @@ def _remove_remote(attempt: Attempt) -> Outcome | None:
             return None
         found = soundness.of(attempt, info)
         if found is Soundness.SOUND:
-            return _published(attempt, info)
+            return standing.vouched(attempt, info)
         if found is Soundness.UNTOLD:
             raise soundness.doubt(attempt, info)
         _remove_damaged(attempt, info)  # beneath it may be one more, of another try
@@ -211,14 +208,3 @@ def _clear_upload(attempt: Attempt) -> None:
         uploads.clear(attempt)
     except BucketNotFoundError:
         attempt.checkpoint = None  # with the bucket everything in it is gone
-
-
-def _published(attempt: Attempt, info: ObjectInfo) -> Outcome | None:
-    """The outcome; None when our object made room for a foreign one that it lay on."""
-    if info.crc64 is None:
-        attempt.add_note(NOT_COMPARED)
-    detail = detail_of(info, info.crc64)
-    held = unwitnessed(attempt.transfer.conflict_policy)
-    if standing.yields(attempt, info.version_id, of_object(info), held):
-        return None
-    return attempt.published(detail, held)
