@@ -1,7 +1,7 @@
-"""Kernel calls that Python lacks, as plain functions over file descriptors: openat2, renameat2, statx, fallocate, …
+"""Kernel calls that Python lacks, as plain functions over file descriptors: renameat2, statx, fallocate, …
 
-Calls libc only. Everything fails with `OSError`, as Python's own `os` does; `refusals` turns those into sentences. No path
-policy lives here, but for one: `open_beneath` and `walk_beneath` never lead out of the directory they start from.
+Calls libc only. Everything fails with `OSError`, as Python's own `os` does; `refusals` turns those into sentences. No policy
+lives here.
 """
 
 from __future__ import annotations
@@ -13,18 +13,10 @@ import functools
 import os
 import stat
 import struct
-from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-LINKS_MAX = 40
-"""Symbolic links followed in one resolution, as the kernel's own limit."""
-
-_AGAIN_MAX = 64  # openat2 answers EAGAIN while something beneath is being renamed
-_OPENAT2 = 437
 _RENAMEAT2 = {"x86_64": 316, "ppc64le": 357, "s390x": 347}
-_RESOLVE_NO_MAGICLINKS = 0x02
-_RESOLVE_BENEATH = 0x08
 _RENAME_NOREPLACE = 0x01
 _AT_SYMLINK_NOFOLLOW = 0x100
 _AT_EMPTY_PATH = 0x1000
@@ -35,7 +27,6 @@ _STATX_BTIME = 0x0800
 _STATX_MNT_ID = 0x1000
 _STATX_DIOALIGN = 0x2000
 _STATX_WANTED = _STATX_BASIC | _STATX_BTIME | _STATX_MNT_ID
-_OPEN_HOW = struct.Struct("=QQQ")
 _STATX = struct.Struct("=IIQIIIHHQQQQ" + "qII" * 4 + "IIII" + "QQ")
 _STATX_DIRECT = struct.Struct("=II")  # memory and offset
 _STATX_DIRECT_AT = 152
@@ -44,9 +35,6 @@ _StatxBuffer = ctypes.c_char * 256
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # Types told once: wrapping each argument of each call costs more than these calls themselves.
-_syscall_openat2 = _libc["syscall"]
-_syscall_openat2.restype = ctypes.c_long
-_syscall_openat2.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t)
 _syscall_renameat2 = _libc["syscall"]
 _syscall_renameat2.restype = ctypes.c_long
 _syscall_renameat2.argtypes = (
@@ -89,124 +77,9 @@ class FileState(NamedTuple):
         return stat.S_ISLNK(self.mode)
 
 
-Opener = Callable[[int, bytes, int], int]
-"""Opens a relative path with flags beneath a directory descriptor: `open_beneath` or `walk_beneath`."""
-
-
-def _fail(number: int, path: bytes = b"") -> OSError:
+def failure(number: int, path: bytes = b"") -> OSError:
+    """What libc's errno says, as Python's own `os` would."""
     return OSError(number, os.strerror(number), os.fsdecode(path) if path else None)
-
-
-# ------------------------------------------------------------------------------------------------------------- resolving
-
-
-@functools.cache
-def has_openat2() -> bool:
-    """Whether this kernel (and its sandbox) offers openat2."""
-    try:
-        os.close(_openat2(-100, b".", os.O_PATH | os.O_CLOEXEC))
-    except OSError:
-        return False
-    return True
-
-
-def _openat2(directory: int, path: bytes, flags: int) -> int:
-    if b"\0" in path:
-        raise _fail(errno.EINVAL, path.replace(b"\0", b"?"))
-    how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
-    descriptor = _syscall_openat2(_OPENAT2, directory, path, how, len(how))
-    if descriptor < 0:
-        raise _fail(ctypes.get_errno(), path)
-    return int(descriptor)
-
-
-def open_beneath(directory: int, path: bytes, flags: int) -> int:
-    """Open `path` with openat2, never leaving `directory`: EXDEV if it would, ELOOP for too many or magic links."""
-    for _ in range(_AGAIN_MAX):
-        try:
-            return _openat2(directory, path, flags)
-        except OSError as error:
-            if error.errno not in {errno.EAGAIN, errno.EINTR}:
-                raise
-    raise _fail(errno.EAGAIN, path)
-
-
-def walk_beneath(directory: int, path: bytes, flags: int) -> int:
-    """The same without openat2: one component at a time over held descriptors, links read and resolved by hand."""
-    if b"\0" in path:
-        raise _fail(errno.EINVAL, path.replace(b"\0", b"?"))
-    if path.startswith(b"/"):
-        raise _fail(errno.EXDEV, path)
-    if not path:
-        raise _fail(errno.ENOENT, path)
-    walk = _Walk(directory, path, flags | os.O_CLOEXEC)
-    try:
-        return walk.run()
-    finally:
-        walk.close()
-
-
-class _Walk:
-    """One resolution: the descriptors of the levels passed, the components still to come."""
-
-    def __init__(self, directory: int, path: bytes, flags: int) -> None:
-        self.path = path
-        self.flags = flags
-        self.levels = [os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)]
-        self.ahead: deque[bytes] = deque(path.split(b"/"))
-        self.links = 0
-
-    def close(self) -> None:
-        for level in self.levels:
-            os.close(level)
-
-    def run(self) -> int:
-        while self.ahead:
-            name = self.ahead.popleft()
-            last = not any(self.ahead)  # empty components ("a/", "a//b") name nothing, but ask for a directory
-            if name in {b"", b"."}:
-                continue
-            if name == b"..":
-                self._up()
-                continue
-            child = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.levels[-1])
-            kept = False
-            try:
-                mode = os.fstat(child).st_mode
-                if stat.S_ISLNK(mode) and not (last and not self.ahead and self.flags & os.O_NOFOLLOW):
-                    self._follow(child)
-                elif last:
-                    return self._open_last(name, mode)
-                elif not stat.S_ISDIR(mode):
-                    raise _fail(errno.ENOTDIR, self.path)
-                else:
-                    self.levels.append(child)
-                    kept = True
-            finally:
-                if not kept:
-                    os.close(child)
-        return os.open(".", self.flags & ~os.O_NOFOLLOW, dir_fd=self.levels[-1])
-
-    def _up(self) -> None:
-        if len(self.levels) == 1:
-            raise _fail(errno.EXDEV, self.path)
-        os.close(self.levels.pop())
-
-    def _follow(self, link: int) -> None:
-        self.links += 1
-        if self.links > LINKS_MAX:
-            raise _fail(errno.ELOOP, self.path)
-        target = os.readlink(b"", dir_fd=link)
-        if target.startswith(b"/"):
-            raise _fail(errno.EXDEV, self.path)
-        self.ahead.extendleft(reversed(target.split(b"/")))
-
-    def _open_last(self, name: bytes, mode: int) -> int:
-        wants_directory = bool(self.ahead) or bool(self.flags & os.O_DIRECTORY)
-        if wants_directory and not stat.S_ISDIR(mode):
-            raise _fail(errno.ENOTDIR, self.path)
-        # O_NOFOLLOW: should a link slip in now, it is refused instead of followed.
-        return os.open(name, self.flags | os.O_NOFOLLOW, dir_fd=self.levels[-1])
 
 
 # -------------------------------------------------------------------------------------------------------------- looking
@@ -238,7 +111,7 @@ def _statx(directory: int, name: bytes, flags: int) -> FileState | None:
         number = ctypes.get_errno()
         if number == errno.ENOENT:
             return None
-        raise _fail(number, name)
+        raise failure(number, name)
     (mask, _, _, links, owner, group, mode, _, inode, size, _, _, _, _, _, birth_s, birth_ns, _, change_s, change_ns, _, modify_s,
      modify_ns, _, _, _, major, minor, mount_id, _) = _STATX.unpack_from(buffer)  # fmt: skip
     return FileState(  # by position, in a third of the time
@@ -251,7 +124,7 @@ def _statx(directory: int, name: bytes, flags: int) -> FileState | None:
 def _there(directory: int, name: bytes, flags: int) -> FileState:
     found = _statx(directory, name, flags)
     if found is None:
-        raise _fail(errno.ENOENT, name)
+        raise failure(errno.ENOENT, name)
     return found
 
 
@@ -329,7 +202,7 @@ def look_path(path: bytes) -> FileState:
 def rename_without_replacing(directory: int, name: bytes, new_name: bytes) -> None:
     """renameat2(RENAME_NOREPLACE). FileExistsError when `new_name` exists; EINVAL or ENOSYS where it is not offered."""
     if _syscall_renameat2(_RENAMEAT2_NUMBER, directory, name, directory, new_name, _RENAME_NOREPLACE) != 0:
-        raise _fail(ctypes.get_errno(), new_name)
+        raise failure(ctypes.get_errno(), new_name)
 
 
 def unlink_if_there(directory: int, name: bytes) -> bool:
@@ -356,14 +229,14 @@ def reserve(descriptor: int, size_bytes: int) -> bool:
         return False
     free = os.fstatvfs(descriptor)
     if free.f_blocks and size_bytes > free.f_bavail * free.f_frsize:
-        raise _fail(errno.ENOSPC)
+        raise failure(errno.ENOSPC)
     while call(ctypes.c_int(descriptor), ctypes.c_int(0), ctypes.c_int64(0), ctypes.c_int64(size_bytes)) != 0:
         number = ctypes.get_errno()
         if number == errno.EINTR:
             continue
         if number in {errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EINVAL}:
             return False
-        raise _fail(number)
+        raise failure(number)
     return True
 
 
@@ -407,7 +280,7 @@ def open_own(directory: int, name: bytes, flags: int) -> int:
         path = f"/proc/self/fd/{held}"  # the very file, whatever the name leads to by now
         mode = os.fstat(held).st_mode
         if not stat.S_ISREG(mode):
-            raise _fail(errno.EACCES, name)
+            raise failure(errno.EACCES, name)
         os.chmod(path, 0o600)
         try:
             return os.open(path, flags & ~os.O_NOFOLLOW)

@@ -1,6 +1,6 @@
 """What a file system can do, found out by trying it in a root; what was made for that is removed again.
 
-Calls the kernel, through `posix`. Nothing here is looked up while files move: movers try, and do what they can.
+Calls the kernel, through `posix` and `beneath`. Nothing here is looked up while files move: movers try, and do what they can.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from penstock.transfer import posix
+from penstock.transfer import beneath, posix
 from penstock.transfer.root import Root
 
 _TRIED_BYTES = 4096
@@ -45,7 +45,7 @@ def probe_root(root: Root) -> RootAbilities:
             fallocate=posix.reserve(descriptor, _TRIED_BYTES),
             direct_io=posix.direct_alignment(descriptor) > 0,
             statx=posix.has_statx(),
-            openat2=posix.has_openat2(),
+            openat2=beneath.has_openat2(),
             name_max_bytes=os.fpathconf(directory, "PC_NAME_MAX"),
         )
     finally:

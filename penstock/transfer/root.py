@@ -1,7 +1,7 @@
 """The root of a file system, held open: every path is resolved beneath it by the kernel, and it is re-checked before use.
 
-Calls the kernel, through `posix`, `mounts` and `mark`. Nothing is ever read or written through an absolute path, so nothing lands
-under an unmounted mount point.
+Calls the kernel, through `beneath`, `posix`, `mounts` and `mark`. Nothing is ever read or written through an absolute path, so
+nothing lands under an unmounted mount point.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from penstock import failpoints
 from penstock.errors import FailureCode, TransferError
 from penstock.model import FileSystem
 from penstock.transfer import posix
+from penstock.transfer.beneath import Opener, default_opener
 from penstock.transfer.directories import Directories, Directory
 from penstock.transfer.mark import MARK_FILE, UNREADABLE, read_mark
 from penstock.transfer.moment import Moments
@@ -35,7 +36,7 @@ class Root:
     """One file system's root directory. Safe to share between threads; `close` it when no transfer uses it any more."""
 
     def __init__(
-        self, file_system: FileSystem, descriptor: int, mount: Mount | None, opener: posix.Opener, moments: Moments
+        self, file_system: FileSystem, descriptor: int, mount: Mount | None, opener: Opener, moments: Moments
     ) -> None:
         self._file_system = file_system
         self._mount = mount
@@ -52,9 +53,7 @@ class Root:
         self.source_directories = Directories(self._open_source_directory, moments)
 
     @classmethod
-    def open(
-        cls, file_system: FileSystem, *, opener: posix.Opener | None = None, moments: Moments | None = None
-    ) -> Root:
+    def open(cls, file_system: FileSystem, *, opener: Opener | None = None, moments: Moments | None = None) -> Root:
         """Open and check the root. Raises TransferError (FileSystemUnavailable, waiting helps).
 
         `opener` is how paths are resolved: openat2 where the kernel has it, else a walk. What is seen in one of `moments`
@@ -244,11 +243,6 @@ class Root:
             self.source_directories.forget()
         finally:
             os.close(descriptor)
-
-
-def default_opener() -> posix.Opener:
-    """openat2 where the kernel has it, else the walk."""
-    return posix.open_beneath if posix.has_openat2() else posix.walk_beneath
 
 
 def _open_root(file_system: FileSystem) -> int:

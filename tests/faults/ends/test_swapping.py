@@ -14,7 +14,7 @@ import pytest
 
 from penstock.errors import FailureCode
 from penstock.model import Direction, FileSystem
-from penstock.transfer import posix
+from penstock.transfer import beneath
 from penstock.transfer.root import Root
 from penstock.transfer.transfer import Lane, Verdict
 from tests.fixtures.gate import Gate, open_gate, transfer
@@ -72,7 +72,7 @@ def gate(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Gate]:
     if request.param == "walk":
         made.root.close()
         described = FileSystem(file_system_id="fs-1", root=str(tmp_path / "fs"))
-        made.root = Root.open(described, opener=posix.walk_beneath)
+        made.root = Root.open(described, opener=beneath.walk_beneath)
     (made.base / "dir/deep").mkdir(parents=True)
     (made.base / "dir/deep/file").write_bytes(PLAIN)
     (made.base / "dirlink").symlink_to(tmp_path / "outside")

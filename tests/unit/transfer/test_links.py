@@ -10,7 +10,7 @@ import pytest
 
 from penstock.errors import FailureCode
 from penstock.model import Condition, ConflictPolicy, Direction, FileDetail
-from penstock.transfer import posix
+from penstock.transfer import beneath
 from penstock.transfer.exporting import LINK_NOT_FOLLOWED
 from penstock.transfer.root import Root
 from penstock.transfer.transfer import (
@@ -29,7 +29,7 @@ LINK_NS = 1_234_567_890_123_456_789
 EMPTY = "crc64:0"
 
 
-@pytest.fixture(params=[posix.open_beneath, posix.walk_beneath], ids=["openat2", "walk"])
+@pytest.fixture(params=[beneath.open_beneath, beneath.walk_beneath], ids=["openat2", "walk"])
 def vendor(request: pytest.FixtureRequest, gate: Gate) -> Gate:
     """Both ways to resolve paths, with links taken as the vendor takes them."""
     file_system = gate.root.file_system

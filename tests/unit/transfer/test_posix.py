@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from penstock.transfer import posix
+from penstock.transfer import beneath, posix
 
 OPENERS = [
     pytest.param(
-        posix.open_beneath, id="openat2", marks=pytest.mark.skipif(not posix.has_openat2(), reason="no openat2")
+        beneath.open_beneath, id="openat2", marks=pytest.mark.skipif(not beneath.has_openat2(), reason="no openat2")
     ),
-    pytest.param(posix.walk_beneath, id="walk"),
+    pytest.param(beneath.walk_beneath, id="walk"),
 ]
 READ = os.O_RDONLY | os.O_NONBLOCK
 NOFOLLOW = READ | os.O_NOFOLLOW
@@ -124,7 +124,7 @@ CASES: list[tuple[str, int, str | int]] = [
 @pytest.mark.parametrize("opener", OPENERS)
 @pytest.mark.parametrize(("path", "flags", "found"), CASES, ids=[f"{p[:24]}-{f:x}" for p, f, _ in CASES])
 def test_paths_resolve_beneath_the_root(
-    tree: int, opener: posix.Opener, path: str, flags: int, found: str | int
+    tree: int, opener: beneath.Opener, path: str, flags: int, found: str | int
 ) -> None:
     if isinstance(found, int):
         with pytest.raises(OSError) as caught:
@@ -154,7 +154,7 @@ def test_paths_resolve_beneath_the_root(
         ("self", DIRECTORY, stat.S_IFDIR),
     ],
 )
-def test_what_is_opened(tree: int, opener: posix.Opener, path: str, flags: int, kind: int) -> None:
+def test_what_is_opened(tree: int, opener: beneath.Opener, path: str, flags: int, kind: int) -> None:
     descriptor = opener(tree, path.encode(), flags)
     try:
         assert stat.S_IFMT(posix.look_open(descriptor).mode) == kind
@@ -163,7 +163,7 @@ def test_what_is_opened(tree: int, opener: posix.Opener, path: str, flags: int, 
 
 
 @pytest.mark.parametrize("opener", OPENERS)
-def test_magic_links_are_refused(opener: posix.Opener) -> None:
+def test_magic_links_are_refused(opener: beneath.Opener) -> None:
     descriptor = os.open("/proc/self", os.O_RDONLY | os.O_DIRECTORY)
     try:
         for path in (b"exe", b"cwd", b"root/etc/passwd"):
@@ -175,7 +175,7 @@ def test_magic_links_are_refused(opener: posix.Opener) -> None:
 
 
 @pytest.mark.parametrize("opener", OPENERS)
-def test_a_directory_swapped_for_a_link_meanwhile_never_leads_out(tmp_path: Path, opener: posix.Opener) -> None:
+def test_a_directory_swapped_for_a_link_meanwhile_never_leads_out(tmp_path: Path, opener: beneath.Opener) -> None:
     root = tmp_path / "root"
     (root / "a").mkdir(parents=True)
     (root / "a/secret").write_text("inside")
@@ -214,7 +214,7 @@ def test_a_directory_swapped_for_a_link_meanwhile_never_leads_out(tmp_path: Path
 
 def test_opening_leaks_no_descriptors(tree: int) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    for opener in (posix.open_beneath, posix.walk_beneath):
+    for opener in (beneath.open_beneath, beneath.walk_beneath):
         for path, flags, _ in CASES:
             try:
                 os.close(opener(tree, path.encode(), flags))

@@ -11,7 +11,7 @@ import pytest
 
 from penstock.errors import FailureCode
 from penstock.model import ConflictPolicy, Direction
-from penstock.transfer import posix
+from penstock.transfer import beneath
 from penstock.transfer.root import Root
 from penstock.transfer.transfer import Lane, Transfer, Verdict
 from tests.fixtures.gate import KIB, Gate, transfer
@@ -27,7 +27,7 @@ def store() -> MemoryStore:
     return made
 
 
-@pytest.fixture(params=[posix.open_beneath, posix.walk_beneath], ids=["openat2", "walk"])
+@pytest.fixture(params=[beneath.open_beneath, beneath.walk_beneath], ids=["openat2", "walk"])
 def gate(request: pytest.FixtureRequest, gate: Gate) -> Gate:
     """Both ways to resolve paths."""
     file_system = gate.root.file_system

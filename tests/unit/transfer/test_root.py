@@ -9,7 +9,7 @@ import pytest
 
 from penstock.errors import FailureCode, TransferError
 from penstock.model import FileSystem
-from penstock.transfer import posix
+from penstock.transfer import beneath, posix
 from penstock.transfer.mark import make_mark
 from penstock.transfer.mounts import describe_mount
 from penstock.transfer.probing import probe_root
@@ -159,8 +159,8 @@ def test_an_absent_mount_is_described_as_an_error(tmp_path: Path) -> None:
         describe_mount(str(tmp_path / "none"))
 
 
-@pytest.mark.parametrize("opener", [posix.open_beneath, posix.walk_beneath])
-def test_missing_levels_are_made_below_the_base_only(tmp_path: Path, opener: posix.Opener) -> None:
+@pytest.mark.parametrize("opener", [beneath.open_beneath, beneath.walk_beneath])
+def test_missing_levels_are_made_below_the_base_only(tmp_path: Path, opener: beneath.Opener) -> None:
     (tmp_path / "base").mkdir()
     root = Root.open(a_file_system(tmp_path), opener=opener)
     descriptor, name = root.make_parents("base/a/b/c.txt", base="base")
@@ -220,7 +220,7 @@ def test_probing_tells_and_leaves_nothing(gate: Gate) -> None:
     assert found.file_locks
     assert found.directory_fsync
     assert found.name_max_bytes == 255
-    assert found.openat2 is posix.has_openat2()
+    assert found.openat2 is beneath.has_openat2()
     assert gate.helpers() == []
 
 
