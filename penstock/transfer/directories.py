@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from penstock.transfer.moment import Moments
 
-Identity = tuple[int, int]
+Node = tuple[int, int]
+"""A directory's device and inode: which one it is, as long as somebody holds it open."""
 
 
 class Directory:
@@ -23,7 +24,7 @@ class Directory:
 
     __slots__ = ("descriptor", "identity", "is_durable", "looked", "parent", "users")
 
-    def __init__(self, parent: bytes, descriptor: int, identity: Identity, looked: int) -> None:
+    def __init__(self, parent: bytes, descriptor: int, identity: Node, looked: int) -> None:
         self.parent = parent
         self.descriptor = descriptor
         self.identity = identity
@@ -106,6 +107,6 @@ class Directories:
         return held
 
 
-def _identity(descriptor: int) -> Identity:
+def _identity(descriptor: int) -> Node:
     found = os.fstat(descriptor)
     return found.st_dev, found.st_ino

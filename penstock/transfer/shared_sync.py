@@ -11,7 +11,7 @@ import os
 import threading
 
 from penstock import failpoints
-from penstock.transfer.directories import Identity
+from penstock.transfer.directories import Node
 
 
 class _Group:
@@ -30,7 +30,7 @@ class SharedSync:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._groups: dict[Identity, _Group] = {}
+        self._groups: dict[Node, _Group] = {}
 
     def sync(self, descriptor: int) -> None:
         """Return when the directory is on stable storage as it was when this was called.
@@ -40,7 +40,7 @@ class SharedSync:
         found = os.fstat(descriptor)
         self.enroll(descriptor, (found.st_dev, found.st_ino)).wait()
 
-    def enroll(self, descriptor: int, identity: Identity) -> Enrolled:
+    def enroll(self, descriptor: int, identity: Node) -> Enrolled:
         """Ask for a sync of the directory as it is now; then either `wait` for it or `drop` it.
 
         The descriptor, which has this device and inode, has to stay open until then.
@@ -50,7 +50,7 @@ class SharedSync:
             group.users += 1
             return Enrolled(self, identity, group, descriptor)
 
-    def leave(self, identity: Identity, group: _Group) -> None:
+    def leave(self, identity: Node, group: _Group) -> None:
         """For `Enrolled` only."""
         with self._lock:
             group.users -= 1
@@ -63,7 +63,7 @@ class Enrolled:
 
     __slots__ = ("_descriptor", "_group", "_identity", "_syncs", "_wanted")
 
-    def __init__(self, syncs: SharedSync, identity: Identity, group: _Group, descriptor: int) -> None:
+    def __init__(self, syncs: SharedSync, identity: Node, group: _Group, descriptor: int) -> None:
         self._syncs = syncs
         self._identity = identity
         self._group = group
