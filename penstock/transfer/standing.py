@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from penstock.errors import FailureCode, TransferError
-from penstock.model import ConflictPolicy, Guarantee
+from penstock.model import ConflictPolicy, Guarantee, Verification
 from penstock.stores.base import CreateOnly, ObjectInfo, Overwrite, Precondition, Versioning
 from penstock.transfer import versioned
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
@@ -134,7 +134,9 @@ def vouched(attempt: Attempt, info: ObjectInfo) -> Outcome | None:
     held = unwitnessed(attempt.transfer.conflict_policy)
     if yields(attempt, info.version_id, of_object(info), held):
         return None
-    if info.crc64 is None:
+    if attempt.store.options.reads_back:  # then whoever has found it sound has read it
+        attempt.add_note(Verification.READ_BACK.value)
+    elif info.crc64 is None:
         attempt.add_note(NOT_COMPARED)
     return attempt.published(detail_of(info, info.crc64), held)
 

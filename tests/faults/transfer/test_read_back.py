@@ -11,7 +11,7 @@ from penstock.errors import FailureCode, PermissionDeniedError, StoreRefusedErro
 from penstock.model import Verification
 from penstock.stores.base import Abilities, Overwrite, StoreOptions, Versioning
 from penstock.transfer import crc64
-from penstock.transfer.transfer import Lane, Verdict
+from penstock.transfer.transfer import Intent, Lane, Verdict
 from tests.faults.transfer.exports import CONTENT, KEY, SMALL, check_complete, export, lane_of, write
 from tests.fixtures.gate import KIB, Gate, transfer
 from tests.fixtures.memorystore import Damage, Fault, Meanwhile, MemoryStore, Raise, Truncate
@@ -19,9 +19,9 @@ from tests.fixtures.memorystore import Damage, Fault, Meanwhile, MemoryStore, Ra
 ARCHIVED = StoreRefusedError("it is archived", code="InvalidObjectState", status=403)
 
 
-def blind(versioning: Versioning = Versioning.NEVER, **options: object) -> MemoryStore:
-    store = MemoryStore(abilities=Abilities(versioning=versioning))
-    store.options = StoreOptions(**{"reads_back": True, **options})  # type: ignore[arg-type]
+def blind(versioning: Versioning = Versioning.NEVER, *, crc64: bool = False) -> MemoryStore:
+    store = MemoryStore(abilities=Abilities(versioning=versioning, crc64=crc64))
+    store.options = StoreOptions(reads_back=True)
     return store
 
 
@@ -137,6 +137,24 @@ def test_an_archived_one_that_is_found_is_not_believed_and_sent_once_more(gate: 
     outcome = gate.move(export(attempt=2, checkpoint=last), store, lane=lane_of(content))
     check_complete(outcome, store, content)
     assert (outcome.note, len(store.calls_of("put", "complete"))) == (Verification.NONE, 2)
+
+
+@pytest.mark.parametrize("tells_crc64", [False, True], ids=["blind", "telling"])
+@pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
+def test_a_withdrawal_reads_what_it_finds_before_it_vouches_for_it(
+    gate: Gate, content: bytes, tells_crc64: bool
+) -> None:
+    store = blind(crc64=tells_crc64)
+    write(gate, content)
+    assert gate.move(export(), store, lane=lane_of(content)).verdict is Verdict.COMPLETE
+    last = gate.hooks.checkpoints[-1] if content is CONTENT else None
+    before = len(store.calls_of("get"))
+    what = export(attempt=2, intent=Intent.WITHDRAW, checkpoint=last)
+    outcome = gate.move(what, store, lane=lane_of(content))
+    assert (outcome.verdict, outcome.note) == (Verdict.COMPLETE, Verification.READ_BACK)
+    assert len(store.calls_of("get")) == before + 1
+    store.script(Fault("get", action=Damage(3)))
+    assert gate.move(what, store, lane=lane_of(content)).code is FailureCode.BAD_OBJECT_LEFT
 
 
 # ------------------------------------------------------------------------------------------------------------- archives
