@@ -25,6 +25,10 @@ class HomeInUseError(SettingsError):
     """Another service, or a mover of one that has just died, still holds HOME."""
 
 
+class LeftBehindError(PenstockError):
+    """The service has ended as it was asked to, but processes of it hang in a file system and are there still."""
+
+
 class ApiRefusedError(PenstockError):
     """The API answered a call of ours with an error; `hint` is its advice, empty where it gave none."""
 

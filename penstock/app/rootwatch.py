@@ -2,8 +2,8 @@
 
 A root that was registered without a mark gets one once it is seen to be the right one; a mark that somebody removes under a
 running service is put back into the very directory that carried it; and what the mount table tells is kept up to date.
-Runs in a thread of its own, which a hung mount may hold up for ever without harm to anybody else. No transfer depends on it:
-movers check roots themselves.
+Runs in a thread of its own; roots that may hang are looked at by a process of its own (`farroots`), because one with a thread
+that hangs in a dead mount cannot end. No transfer depends on it: movers check roots themselves.
 """
 
 from __future__ import annotations
@@ -27,9 +27,18 @@ LOOK_S = 5.0
 class RootWatch:
     """`step` looks at every root once. `start` has that done every few seconds, until `stop`."""
 
-    def __init__(self, home: Home, *, registry: Callable[[], Registry], entropy: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        home: Home,
+        *,
+        registry: Callable[[], Registry],
+        entropy: Callable[[int], bytes],
+        is_mine: Callable[[FileSystem], bool] = lambda _: True,
+    ) -> None:
+        """Looks at those roots only that are its own."""
         self._home = home
         self._registry = registry
+        self._is_mine = is_mine
         self._entropy = entropy
         self._roots: dict[str, Root] = {}
         self._told: dict[str, str] = {}
@@ -37,7 +46,7 @@ class RootWatch:
 
     def start(self) -> None:
         """Look at once, and then again and again."""
-        threading.Thread(target=self._run, name="root-watch", daemon=True).start()
+        threading.Thread(target=self.run, name="root-watch", daemon=True).start()
 
     def stop(self) -> None:
         """Look no more. Does not wait: the thread may hang in the file system."""
@@ -45,7 +54,8 @@ class RootWatch:
 
     def step(self) -> None:
         """One look at every root."""
-        file_systems = self._registry().file_systems
+        known = self._registry().file_systems
+        file_systems = {name: file_system for name, file_system in known.items() if self._is_mine(file_system)}
         for gone in self._roots.keys() - file_systems.keys():
             self._roots.pop(gone).close()
         for file_system in file_systems.values():
@@ -64,7 +74,8 @@ class RootWatch:
         for file_system_id in list(self._roots):
             self._let_go(file_system_id)
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Look again and again, until `stop`."""
         while not self._stopping.is_set():
             self.step()
             self._stopping.wait(LOOK_S)

@@ -29,6 +29,7 @@ from penstock.app.boot import boot_id
 from penstock.app.clock import SteadyClock
 from penstock.app.embedded import listen, url_of
 from penstock.app.emulator_process import EmulatorProcess
+from penstock.app.farroots import FarRoots
 from penstock.app.limits import connections_within_limit, leave_no_core_files, open_files_freely
 from penstock.app.lock import HeldHome, service_lock
 from penstock.app.metrics_page import PATH, MetricsPage, host_and_port, metrics_server
@@ -40,9 +41,10 @@ from penstock.app.serving import Server
 from penstock.app.web import WebServer, web_server
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.sqlite import LOG_BYTES_READY, SqliteDatabase
+from penstock.engine.doomed import ADVICE
 from penstock.engine.engine import Engine
 from penstock.engine.local import LocalExecutor
-from penstock.errors import PenstockError, SettingsError
+from penstock.errors import LeftBehindError, PenstockError, SettingsError
 from penstock.model import Bucket
 from penstock.settings.choices import Settings
 from penstock.settings.home import Home
@@ -50,6 +52,7 @@ from penstock.settings.reading import beneath, load_settings
 from penstock.stores.base import Store
 from penstock.stores.keychain import Keychain
 from penstock.stores.opening import open_store
+from penstock.transfer.root import may_hang
 
 EMULATOR_AGAIN_S = 3.0
 HOME_LOOK_S = 0.5
@@ -128,11 +131,22 @@ class _Service:
             self._engine = engine = self._make_engine(catalog, executor)
             await engine.start()
             stack.callback(self._watch_roots().stop)
+            far = FarRoots(self._home, registry=self._registry.current)
+            stack.callback(far.stop)
             metrics = metrics_server(MetricsPage(catalog=catalog, engine=engine, executor=executor))
-            await self._serve(engine, self._web(catalog), metrics)
+            await self._serve(engine, self._web(catalog), metrics, far)
+        if executor.left_behind:
+            raise LeftBehindError(
+                f"stopped, but {'; '.join(executor.left_behind)}: {ADVICE}. `penstock serve` may be started meanwhile"
+            )
 
     def _watch_roots(self) -> RootWatch:
-        watch = RootWatch(self._home, registry=self._registry.current, entropy=os.urandom)
+        watch = RootWatch(
+            self._home,
+            registry=self._registry.current,
+            entropy=os.urandom,
+            is_mine=lambda file_system: not may_hang(file_system),
+        )
         watch.start()
         return watch
 
@@ -162,13 +176,14 @@ class _Service:
             key=beneath(self._home, self._settings.tls_key),
         )
 
-    async def _serve(self, engine: Engine, web: WebServer, metrics: Server) -> None:
+    async def _serve(self, engine: Engine, web: WebServer, metrics: Server, far: FarRoots) -> None:
         """From the ready line to the last part's end. Raises ServiceEndedError when a part ended unasked."""
         parts = {
             asyncio.create_task(engine.run(), name="engine"),
             asyncio.create_task(web.serve(sockets=[self._socket]), name="API"),
             asyncio.create_task(self._registry.run(), name="registry"),
             asyncio.create_task(self._watch_home(), name="look at HOME"),
+            asyncio.create_task(far.run(), name="look at far roots"),
             asyncio.create_task(self._watch_emulator(), name="embedded bucket server"),
         }
         if self._metrics_socket is not None:

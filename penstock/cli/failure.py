@@ -1,6 +1,7 @@
 """How a command ends: the exit code, and one sentence on stderr when it failed.
 
-0 done, 1 failed, 2 wrong usage or HOME made already, 3 HOME in use, 4 the service does not answer, 130 interrupted.
+0 done, 1 failed, 2 wrong usage or HOME made already, 3 HOME in use, 4 the service does not answer, 5 processes were left behind,
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from penstock.errors import (
     ApiUnreachableError,
     HomeExistsError,
     HomeInUseError,
+    LeftBehindError,
     PenstockError,
 )
 
@@ -31,6 +33,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     HOME_IN_USE = 3
     UNREACHABLE = 4
+    LEFT_BEHIND = 5
     INTERRUPTED = 130
 
 
@@ -80,6 +83,8 @@ def exit_code_of(error: PenstockError) -> ExitCode:
         return ExitCode.HOME_IN_USE
     if isinstance(error, ApiUnreachableError):
         return ExitCode.UNREACHABLE
+    if isinstance(error, LeftBehindError):
+        return ExitCode.LEFT_BEHIND
     return ExitCode.FAILED
 
 

@@ -19,7 +19,7 @@ from penstock.errors import FailureCode, TransferError
 from penstock.model import Bucket, FileSystem
 from penstock.stores.base import OSS_LIMITS, Abilities, Store
 from penstock.stores.keychain import Keychain, Keys
-from penstock.transfer.root import LOCAL_TYPES, Root
+from penstock.transfer.root import NEAR_TYPES, Root
 from penstock.transfer.transfer import Intent
 
 
@@ -28,9 +28,6 @@ class Closable(Protocol):
 
     def close(self) -> None: ...
 
-
-NEAR_TYPES = LOCAL_TYPES | {"bcachefs", "jfs", "overlay", "ramfs", "zfs"}
-"""File systems whose calls need no other machine and no other process, as a rule."""
 
 CREDENTIALS_LOOK_EVERY_S = 0.1
 """How long credentials count without another look at the file that they are kept in."""

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from penstock import telemetry
+from penstock.engine import doomed
 from penstock.engine.executor import Attempt, Death, Inbox, MoverGoneError, MoverPurpose, MoverRoom
 from penstock.engine.figures import FiguresOfMovers
 from penstock.engine.messages import Control, Figures, Hello, Lease, MoverLimits, Places, Report
@@ -101,6 +102,7 @@ class LocalExecutor:
         self._closing = asyncio.Event()
         self._figures = FiguresOfMovers()
         self._watching: asyncio.Task[None] | None = None
+        self._left_behind: list[str] = []
 
     def vacated(self) -> AbstractAsyncContextManager[None]:
         """No mover of an earlier service lives while this is open."""
@@ -134,6 +136,11 @@ class LocalExecutor:
     def movers_up(self) -> int:
         """How many mover processes take work, the quarantine's too."""
         return sum(seat.ready is not None for seat in self._all())
+
+    @property
+    def left_behind(self) -> Sequence[str]:
+        """Once closed: who could not be ended, and where it hangs, in words."""
+        return self._left_behind
 
     def submit(self, mover: str, lease: Lease) -> None:
         """Hand a batch over. Raises MoverGoneError."""
@@ -195,13 +202,27 @@ class LocalExecutor:
                 telemetry.event("executor.killing", movers=len(late), level=telemetry.Level.WARNING)
             for process in processes:
                 process.kill()
-            _, hanging = await asyncio.wait(endings, timeout=HANGING_S)
-            for ending in hanging:  # in the kernel: it holds movers.lock, so nobody takes up its work before it is gone
+            await asyncio.wait(endings, timeout=HANGING_S)
+            for ending in endings:
                 ending.cancel()
-            if hanging:
-                telemetry.event("executor.mover_hangs", movers=len(hanging), level=telemetry.Level.ERROR)
+            self._leave_behind(process for process in processes if not process.ended.is_set())
         for seat in self._all():
             self._give_up(seat)
+
+    def _leave_behind(self, hanging: Iterable[MoverProcess]) -> None:
+        """They are in the kernel, killed, and cannot be waited for: a file system of theirs does not answer."""
+        roots = {one.file_system_id: one.root for one in self._places.file_systems}
+        for process in hanging:
+            where = ", ".join(sorted(roots.get(name, name) for name in process.file_systems())) or "unknown"
+            self._left_behind.append(f"process {process.process_id} ({process.name}) hangs in {where}")
+            telemetry.event(
+                "executor.mover_hangs",
+                mover=process.name,
+                process_id=process.process_id,
+                roots=where,
+                level=telemetry.Level.ERROR,
+                advice=doomed.ADVICE,
+            )
 
     async def _watch(self) -> None:
         """Until closing, ask every mover for signs of life. A process that is stopped does nothing, and is never heard to end."""

@@ -52,7 +52,7 @@ class MoverProcess(asyncio.Protocol):
         self._reader = FrameReader()
         self._board, self._board_descriptor = Board.make(sum(places_by_lane(hello.limits).values()))
         self._given = 0
-        self._held: dict[Attempt, int] = {}
+        self._held: dict[Attempt, tuple[int, str]] = {}  # its number on the board, and its file system
         self._transport: asyncio.Transport | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._pid_descriptor = -1
@@ -105,7 +105,7 @@ class MoverProcess(asyncio.Protocol):
             raise MoverGoneError(f"{self.name} is gone")
         for transfer in lease.transfers:
             self._given += 1
-            self._held.setdefault((transfer.sub_task_id, transfer.attempt), self._given)
+            self._held.setdefault((transfer.sub_task_id, transfer.attempt), (self._given, transfer.file_system_id))
         self._transport.write(encode(lease))
 
     def tell(self, message: Message) -> None:
@@ -132,7 +132,12 @@ class MoverProcess(asyncio.Protocol):
         if self.ended.is_set():
             return frozenset()
         numbers = self._board.begun()
-        return frozenset(attempt for attempt, number in self._held.items() if number in numbers)
+        return frozenset(attempt for attempt, (number, _) in self._held.items() if number in numbers)
+
+    def file_systems(self) -> frozenset[str]:
+        """Those on which it has something under way, by their ids."""
+        begun = self.begun()
+        return frozenset(file_system_id for attempt, (_, file_system_id) in self._held.items() if attempt in begun)
 
     @property
     def is_idle(self) -> bool:

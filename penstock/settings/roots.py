@@ -2,7 +2,8 @@
 
 A root that holds HOME, or lies in it outside of `HOME/filesystem*`, would let the API export the secrets. Two roots of which one
 holds the other would give one file two names, and "one live sub-task per target" goes by names. Looks at directories, links
-followed, and at the mount table, for a directory can be mounted in several places; changes nothing.
+followed, and at the mount table, for a directory can be mounted in several places; changes nothing. Of a root that does not
+answer, its path and the mount table tell.
 """
 
 from __future__ import annotations
@@ -16,8 +17,13 @@ from pathlib import Path
 from penstock.errors import SettingsError
 from penstock.model import FileSystem
 from penstock.settings.home import Home
+from penstock.transfer.aside import ASIDE
 from penstock.transfer.mark import MARK_FILE
-from penstock.transfer.mounts import Spot, spot_of, spots_beneath
+from penstock.transfer.mounts import Spot, spot_at, spot_of, spots_beneath
+from penstock.transfer.root import may_hang
+
+LOOK_LIMIT_S = 5.0
+"""So long a root may take to be looked at."""
 
 Identity = tuple[int, int]
 
@@ -49,7 +55,7 @@ def judge_roots(home: Home, file_systems: Mapping[str, FileSystem]) -> None:
     own = _place(os.fspath(home.path))
     seen: list[tuple[FileSystem, _Place]] = []
     for file_system in file_systems.values():
-        root = _place(file_system.root)
+        root = _place_of(file_system)
         _judge_home(home, own, file_system, root)
         for other, place in seen:
             if root.holds(place) or place.holds(root):
@@ -87,6 +93,23 @@ def _is_spared(own: _Place, root: _Place) -> bool:
     if root.spot is None or own.spot is None or not own.spot.holds(root.spot):
         return False
     return root.spot.path.relative_to(own.spot.path).parts[0].startswith("filesystem")
+
+
+def _place_of(file_system: FileSystem) -> _Place:
+    if not may_hang(file_system):
+        return _place(file_system.root)
+    try:
+        return ASIDE.ask(_place, file_system.root, limit_s=LOOK_LIMIT_S)
+    except TimeoutError:
+        return _place_untouched(file_system.root)
+
+
+def _place_untouched(path: str) -> _Place:
+    """Nothing is asked of the directory itself: it was judged, links followed, when it was registered."""
+    plain = os.path.normpath(path)
+    return _Place(
+        path=Path(plain), identity=None, identities=frozenset(), spot=spot_at(plain), beneath=spots_beneath(plain)
+    )
 
 
 def _place(path: str) -> _Place:

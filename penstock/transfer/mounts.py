@@ -6,7 +6,7 @@ Reads `/proc/self/mountinfo` and asks the kernel; changes nothing. Where this ke
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -63,15 +63,41 @@ def describe_mount(path: str) -> Mount | None:
     return mount_of(posix.look_path(os.fsencode(path)))
 
 
+def mount_at(path: str) -> Mount | None:
+    """The mount on which an absolute path lies by its words alone: no link is followed, nothing asked that may hang."""
+    whole = PurePosixPath(path)
+    found: Mount | None = None
+    for _, mount in _table():
+        if whole.is_relative_to(mount.point) and (found is None or len(mount.point) >= len(found.point)):
+            found = mount  # of several at one point the last one lies on top
+    return found
+
+
+def mounts_of_process(directory: str) -> Mapping[str, Mount]:
+    """The mounts that another process sees, by their number; `directory` is its own in /proc. Raises OSError."""
+    return dict(_lines(f"{directory}/mountinfo"))
+
+
+def mounts_here() -> Mapping[str, Mount]:
+    """The mounts that this process sees, by their number."""
+    return dict(_table())
+
+
 def spot_of(path: str) -> Spot | None:
     """Where the files of a directory really lie, links followed; None where that is not told. Raises OSError."""
     mount = describe_mount(path)
     return None if mount is None else _spot(mount, os.path.realpath(path))
 
 
+def spot_at(path: str) -> Spot | None:
+    """The same by the path's words alone, as `mount_at`."""
+    mount = mount_at(path)
+    return None if mount is None else _spot(mount, path)
+
+
 def spots_beneath(path: str) -> tuple[Spot, ...]:
-    """What is mounted further down in a directory."""
-    real = PurePosixPath(os.path.realpath(path))
+    """What is mounted further down in a directory, whose path has no links."""
+    real = PurePosixPath(path)
     return tuple(
         Spot(device=mount.device, path=PurePosixPath(mount.part))
         for _, mount in _table()
@@ -89,13 +115,17 @@ def _spot(mount: Mount, path: str) -> Spot | None:
 def _table() -> Iterator[tuple[str, Mount]]:
     """Each mount with its number; nothing where there is no table."""
     try:
-        with open(_MOUNTINFO, encoding="utf-8", errors="surrogateescape") as table:
-            for line in table:
-                fields = line.split()
-                if len(fields) > 6 and "-" in fields[6:]:
-                    yield fields[0], _mount(fields)
+        yield from _lines(_MOUNTINFO)
     except FileNotFoundError:
         return
+
+
+def _lines(path: str) -> Iterator[tuple[str, Mount]]:
+    with open(path, encoding="utf-8", errors="surrogateescape") as table:
+        for line in table:
+            fields = line.split()
+            if len(fields) > 6 and "-" in fields[6:]:
+                yield fields[0], _mount(fields)
 
 
 def _mount(fields: list[str]) -> Mount:

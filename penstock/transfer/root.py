@@ -21,7 +21,7 @@ from penstock.transfer.beneath import Opener, default_opener
 from penstock.transfer.directories import Directories, Directory
 from penstock.transfer.mark import MARK_FILE, UNREADABLE, read_mark
 from penstock.transfer.moment import Moments
-from penstock.transfer.mounts import Mount, mount_of
+from penstock.transfer.mounts import Mount, mount_at, mount_of
 from penstock.transfer.names import split, to_bytes
 from penstock.transfer.shared_sync import Enrolled, SharedSync
 
@@ -30,6 +30,16 @@ _SOURCE_DIRECTORY_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC  # the right
 _DURABLE_LEVELS_MAX = 4096
 LOCAL_TYPES = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "tmpfs"})
 """File systems of this machine alone: closing a file there tells no error, and what this kernel says of a name is true."""
+
+NEAR_TYPES = LOCAL_TYPES | {"bcachefs", "jfs", "overlay", "ramfs", "zfs"}
+"""File systems whose calls need no other machine and no other process, as a rule."""
+
+
+def may_hang(file_system: FileSystem) -> bool:
+    """Whether a look at its root may wait for another machine or process for ever, by what is recorded and mounted there now."""
+    there = mount_at(file_system.root)
+    kinds = {file_system.mount_type, there.kind if there is not None else ""} - {""}
+    return not kinds or not kinds <= NEAR_TYPES
 
 
 class Root:

@@ -134,11 +134,12 @@ async def create_data_flow(desk: Desk, invocation: Invocation) -> Reply:
 
 
 async def _look_at_directory(desk: Desk, file_system: FileSystem, path: str) -> None:
+    limit_s = desk.options.file_system_time_s
     try:
         await desk.file_systems.ask(
             file_system.file_system_id,
-            lambda: places.require_directory(file_system, path),
-            limit_s=desk.options.file_system_time_s,
+            lambda: places.require_directory(file_system, path, limit_s=limit_s),
+            limit_s=limit_s,
         )
     except TimeoutError as error:
         raise ApiError(

@@ -1,0 +1,79 @@
+"""Questions to file systems that may hang, each asked by a process of its own, which is left alone when no answer comes.
+
+A thread that waits for a dead mount cannot be ended, and neither can its process: whoever must be able to end asks here. Nothing
+is asked that changes anything. Run as `python -m penstock.transfer.aside` it answers the one question that stands on stdin.
+"""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import penstock
+
+HANGING_MAX = 8
+"""With so many questions without an answer no other is asked: each has a process, which is there until its mount is."""
+
+Found = TypeVar("Found")
+
+
+class Aside:
+    """Asks, and remembers who has not come back. For any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._hanging: list[subprocess.Popen[bytes]] = []
+
+    def ask(self, question: Callable[..., Found], *given: object, limit_s: float) -> Found:
+        """What the question (a module's function that raises nothing) answers to what can be pickled. Raises TimeoutError."""
+        with self._lock:
+            self._hanging = [one for one in self._hanging if one.poll() is None]
+            if len(self._hanging) >= HANGING_MAX:
+                raise TimeoutError(f"{len(self._hanging)} questions before this one have no answer")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "penstock.transfer.aside"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            cwd="/",
+            env=_ENVIRONMENT,
+        )
+        try:
+            answer, _ = process.communicate(pickle.dumps((question, given)), limit_s)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+            with self._lock:
+                self._hanging.append(process)
+            raise TimeoutError(f"no answer within {limit_s:g} s") from error
+        if process.returncode:
+            raise TimeoutError(f"whoever was to look ended with {process.returncode}")
+        found: Found = pickle.loads(answer)  # noqa: S301  (our own process wrote it)
+        return found
+
+
+_ENVIRONMENT: Mapping[str, str] = {
+    "PYTHONPATH": str(Path(penstock.__file__).resolve().parent.parent),
+    "PYTHONSAFEPATH": "1",
+    "LC_ALL": "C.UTF-8",
+}
+ASIDE = Aside()
+"""The one of this process."""
+
+
+def main() -> None:
+    """Answer the question."""
+    question: Callable[..., Any]
+    question, given = pickle.load(sys.stdin.buffer)  # noqa: S301  (the process that started this one wrote it)
+    sys.stdout.buffer.write(pickle.dumps(question(*given)))
+
+
+if __name__ == "__main__":
+    main()
