@@ -356,6 +356,12 @@ class SubTask:
         return next((word for word in Verification if word.value in said), Verification.CRC64)
 
     @property
+    def remarks(self) -> str:
+        """What there is to say beside how the file was compared."""
+        verification = self.verification
+        return "; ".join(said for said in self.note.split("; ") if verification is None or said != verification.value)
+
+    @property
     def average_speed(self) -> int:
         """Bytes a second over the time in which bytes moved; 0 if none did."""
         return 0 if self.moving_ns <= 0 else self.actual_bytes * 1_000_000_000 // self.moving_ns

@@ -28,14 +28,20 @@ LOOK_S = 0.05
 @contextlib.contextmanager
 def reach_bucket(home: Home, name: str) -> Iterator[Store]:
     """The registered bucket `name`. Raises SettingsError, StoreError."""
+    bucket = registered_bucket(home, name)
+    with reach(home, bucket, Keychain(home.secrets_file, os.environ).of(bucket)) as store:
+        yield store
+
+
+def registered_bucket(home: Home, name: str) -> Bucket:
+    """How `name` is registered. Raises SettingsError."""
     buckets = load_registry(home).buckets
     if name not in buckets:
         raise SettingsError(
             f"bucket {name} is not registered{nearest(name, buckets)}; see: "
             f"penstock bucket list {shlex.quote(str(home.path))}"
         )
-    with reach(home, buckets[name], Keychain(home.secrets_file, os.environ).of(buckets[name])) as store:
-        yield store
+    return buckets[name]
 
 
 @contextlib.contextmanager

@@ -151,7 +151,7 @@ def register_bucket(home: Home, new: NewBucket, *, entropy: Callable[[int], byte
     keys = new.credentials or Keychain(home.secrets_file, os.environ).of(bucket)
     with reach(home, bucket, keys) as store:
         bucket = replace(bucket, abilities=abilities_to_mapping(store.probe()))
-        warnings = tuple(_warnings(bucket, store))
+        warnings = missed(bucket, store)
     add_bucket(home, bucket, new.credentials)
     return Registered(bucket=bucket, warnings=warnings)
 
@@ -192,7 +192,7 @@ def _judged(home: Home, new: NewBucket) -> Bucket:
     )
 
 
-def _warnings(bucket: Bucket, store: Store) -> list[str]:
+def missed(bucket: Bucket, store: Store) -> tuple[str, ...]:
     """What will stand in the way of dataflows on this bucket, each with its mending command."""
     warnings: list[str] = []
     if bucket.tag_check and (trouble := _tag_trouble(store)):
@@ -202,7 +202,7 @@ def _warnings(bucket: Bucket, store: Store) -> list[str]:
             "the bucket has no versioning: a second dataflow on it will be refused. Enable it with: "
             + _versioning_command(bucket)
         )
-    return warnings
+    return tuple(warnings)
 
 
 def _tag_trouble(store: Store) -> str:

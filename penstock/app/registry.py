@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from penstock.model import AccessKey, Bucket, BucketKind, Registry
 from penstock.settings.home import Home
 from penstock.settings.reading import load_registry
 from penstock.settings.roots import judge_roots
+from penstock.stores.abilities import untried
 
 LOOK_S = 0.5
 
@@ -61,6 +63,11 @@ def load_served(home: Home) -> Registry:
     return registry
 
 
+def probe_command(home: Home, bucket: str) -> str:
+    """What a person types to have a registered bucket tried out once more."""
+    return f"penstock bucket probe {shlex.quote(str(home.path))} {bucket}"
+
+
 class LiveRegistry:
     """The snapshot in force. `current` is cheap and safe from any thread; `step` is one look at the files."""
 
@@ -72,8 +79,10 @@ class LiveRegistry:
         self._on_change = on_change
         self._stamp = stamp_of(home)
         self._refused = ""
+        self._untried: dict[str, tuple[str, ...]] = {}
         self._written = load_served(home)
         self._snapshot = embed(self._written, endpoint="", region=region)
+        self._say_what_is_untried()
 
     def current(self) -> Registry:
         """The snapshot in force."""
@@ -119,4 +128,19 @@ class LiveRegistry:
             buckets=len(self._snapshot.buckets),
             access_keys=len(self._snapshot.access_keys),
         )
+        self._say_what_is_untried()
         self._on_change()
+
+    def _say_what_is_untried(self) -> None:
+        """Once of each bucket that an earlier version has registered: it is taken for not able to do what nobody has tried."""
+        found = {name: untried(bucket.abilities) for name, bucket in self._written.buckets.items()}
+        for name, names in found.items():
+            if names and names != self._untried.get(name):
+                telemetry.event(
+                    "bucket.untried",
+                    level=telemetry.Level.WARNING,
+                    bucket=name,
+                    abilities=", ".join(names),
+                    mend=probe_command(self._home, name),
+                )
+        self._untried = found

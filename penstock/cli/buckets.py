@@ -1,4 +1,4 @@
-"""`penstock bucket add | list`. Secrets are read from the environment at that moment, never from the command line."""
+"""`penstock bucket add | probe | list`. Secrets are read from the environment at that moment, never from the command line."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from pathlib import Path
 
 import click
 
+from penstock.app.probing import probe_bucket
 from penstock.app.registering import Check, NewBucket, register_bucket
+from penstock.app.registry import probe_command
 from penstock.cli.arguments import HOME
-from penstock.cli.output import print_json, print_table, warn
+from penstock.cli.output import note, print_json, print_table, warn
 from penstock.errors import SettingsError
 from penstock.model import ENVIRONMENT, Bucket, BucketKind, Credentials, ExportOptions, Verify
 from penstock.settings.entries import RESTORE_DAYS_MAX
 from penstock.settings.reading import load_registry, open_home
+from penstock.stores.abilities import untried
 from penstock.stores.keychain import VARIABLES
 
 
@@ -133,12 +136,50 @@ def _credentials(kind: BucketKind) -> Credentials | None:
     return Credentials(access_key_id=key_id, access_key_secret=secret, security_token=token)
 
 
+@bucket.command()
+@HOME
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def probe(*, home: Path, name: str, as_json: bool) -> None:
+    """Try out once more what the bucket NAME can do, say what differs from what is recorded, and record it.
+
+    For a bucket whose server, versioning or rights have changed, or that an earlier version of Penstock has registered.
+    It is written to, as when it was added: small objects .penstock-probe-*, removed again. With --credentials environment the
+    key pair is that of this command's environment. A running service sees it within a second.
+    """
+    probed = probe_bucket(open_home(home), name)
+    if as_json:
+        print_json({**_as_json(probed.bucket), "differences": [asdict(each) for each in probed.differences]})
+    elif probed.differences:
+        print_table(
+            ["ABILITY", "RECORDED", "FOUND"],
+            [[each.ability, *map(_shown, (each.recorded, each.found))] for each in probed.differences],
+        )
+    note("this is recorded now" if probed.differences else "nothing differs from what is recorded")
+    for warning in probed.warnings:
+        warn(warning)
+
+
+def _shown(ability: object) -> str:
+    """What is known of an ability, for people."""
+    if isinstance(ability, bool):
+        return "yes" if ability else "no"
+    return "never tried out" if ability is None else str(ability) or "none"
+
+
 @bucket.command(name="list")
 @HOME
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(*, home: Path, as_json: bool) -> None:
     """List the registered buckets and what was found about them."""
-    found = load_registry(open_home(home)).buckets.values()
+    opened = open_home(home)
+    found = load_registry(opened).buckets.values()
+    for each in found:
+        if names := untried(each.abilities):
+            warn(
+                f"an earlier version has registered bucket {each.name} without trying out {', '.join(names)}: it is taken for not"
+                f" able to, so less is promised and compared than could be. Mend it with: {probe_command(opened, each.name)}"
+            )
     if as_json:
         print_json([_as_json(each) for each in found])
         return
@@ -186,4 +227,5 @@ def _as_json(bucket: Bucket) -> dict[str, object]:
         "restore_days": bucket.restore_days,
         "verify": bucket.verify.value,
         "abilities": dict(bucket.abilities),
+        "untried": list(untried(bucket.abilities)),
     }

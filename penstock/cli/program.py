@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("penstock.cli.init:init", "Make a HOME: settings, a key, a file system, an embedded bucket."),
     "serve": ("penstock.cli.serve:serve", "Run the service of a HOME."),
     "filesystem": ("penstock.cli.filesystems:filesystem", "Add and list file systems."),
-    "bucket": ("penstock.cli.buckets:bucket", "Add and list buckets."),
+    "bucket": ("penstock.cli.buckets:bucket", "Add, try out and list buckets."),
     "key": ("penstock.cli.keys:key", "Add, list and revoke access keys of the API."),
     "object": ("penstock.cli.objects:objects", "Put, get, list and remove objects of a bucket."),
     "flow": ("penstock.cli.flows:flow", "Dataflows: bind a directory to a prefix of a bucket."),

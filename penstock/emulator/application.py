@@ -14,10 +14,10 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import uvicorn
 from starlette.applications import Starlette
@@ -55,9 +55,9 @@ def create_app(
     `credentials` maps an access key id to its secret, or None; it is asked for every request, so keys may change.
     `token_of` names the security token that a temporary key's requests must carry, None for a lasting key.
     `region` is what V4 signatures must name ("cn-hangzhou"). `clock` yields ns since 1970. Buckets are found in
-    the Host header beneath `domain`, beneath the names of the service (oss-REGION.aliyuncs.com) and beneath localhost; by
-    address, the bucket leads the path. A restored object can be read after `restore_s` seconds. Starting it raises
-    HomeInUseError while another emulator serves `root`, SettingsError for a root of another layout.
+    the Host header beneath `domain`, beneath the names of the service (oss-REGION.aliyuncs.com, REGION.oss.aliyuncs.com) and
+    beneath localhost; by address, the bucket leads the path. A restored object can be read after `restore_s` seconds. Starting
+    it raises HomeInUseError while another emulator serves `root`, SettingsError for a root of another layout.
     """
     opened: list[Service] = []
 
@@ -133,17 +133,18 @@ def create_bucket(
         database.close()
 
 
-def _telling_once(app: Starlette) -> Callable[..., Awaitable[None]]:
-    """The application, without the traceback of a refusal to start: `serve` raises that refusal, in its own words."""
+@contextlib.contextmanager
+def _saying_once(app: Starlette) -> Iterator[None]:
+    """The library says nothing of a refusal to start, neither that there is one nor its traceback: `serve` raises it."""
 
-    async def asgi(scope: Any, receive: Any, send: Any) -> None:
-        async def tell(message: Any) -> None:
-            foreseen = isinstance(getattr(app.state, "failure", None), PenstockError)
-            await send({**message, "message": ""} if foreseen and "message" in message else message)
+    def is_news(_: logging.LogRecord) -> bool:
+        return not isinstance(getattr(app.state, "failure", None), PenstockError)
 
-        await app(scope, receive, tell if scope["type"] == "lifespan" else send)
-
-    return asgi
+    log.addFilter(is_news)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_news)
 
 
 class _Server(uvicorn.Server):
@@ -212,7 +213,7 @@ def serve(app: Starlette, *, sock: socket.socket, on_ready: Callable[[], None]) 
     Requests under way get 10 seconds, then their connections are cut. Raises what starting raised (see `create_app`).
     """
     config = uvicorn.Config(
-        _telling_once(app),
+        app,
         http=partial(Connection, new_token=_new_token),  # type: ignore[arg-type]  # it only calls it
         loop="uvloop",
         ws="none",
@@ -224,11 +225,12 @@ def serve(app: Starlette, *, sock: socket.socket, on_ready: Callable[[], None]) 
         timeout_keep_alive=KEEP_ALIVE_S,
     )
     server = _Server(config, on_ready)
-    try:
-        server.run(sockets=[sock])
-    except SystemExit:  # how uvicorn says that starting failed
-        if server.started:
-            raise
+    with _saying_once(app):
+        try:
+            server.run(sockets=[sock])
+        except SystemExit:  # how uvicorn says that starting failed
+            if server.started:
+                raise
     if not server.started:
         if isinstance(failure := getattr(app.state, "failure", None), PenstockError):
             raise failure

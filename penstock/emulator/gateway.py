@@ -32,7 +32,10 @@ IN_FLIGHT_MAX = 512
 HEADERS_MAX_BYTES = 64 * 1024
 URL_MAX_BYTES = 32 * 1024
 # The service's own names, which requests bear that come by a proxy or a resolver, and the name that stays on this machine.
-_SERVICE_HOST = re.compile(r"(?:(?P<bucket>[^.]+)\.)?(?:oss-[a-z0-9-]+\.aliyuncs\.com|localhost)\Z")
+_SERVICE_HOST = re.compile(
+    r"(?:(?P<bucket>[^.]+)\.)?"
+    r"(?:oss-[a-z0-9-]+\.aliyuncs\.com|(?:af|ap|cn|eu|me|na|sa|us)-[a-z0-9-]+\.oss\.aliyuncs\.com|localhost)\Z"
+)
 
 log = logging.getLogger(__name__)
 

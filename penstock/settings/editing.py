@@ -1,4 +1,5 @@
-"""The verbs of `... add`, `confirm` and `revoke`: each changes the files of one HOME in one step, or refuses and changes nothing.
+"""The verbs of `... add`, `confirm`, `probe` and `revoke`: each changes the files of one HOME in one step, or refuses and
+changes nothing.
 
 Secrets are written before what refers to them, so that a running service never sees a bucket whose credentials are missing.
 """
@@ -65,6 +66,25 @@ def add_bucket(home: Home, bucket: Bucket, credentials: Credentials | None) -> N
 
         change_secrets(home, keep)
         change_settings(home, lambda document: put_entry(document, "bucket", bucket.name, bucket_values(bucket)))
+
+
+def record_abilities(home: Home, known: Bucket, seen: Bucket) -> None:
+    """Writes down what was found of a registered bucket by trying. Raises SettingsError where it is not `known` any more."""
+    with edit_lock(home):
+        if load_registry(home).buckets.get(known.name) != known:
+            raise SettingsError(
+                f"bucket {known.name} was registered otherwise while it was tried out; nothing is recorded: try again"
+            )
+
+        def record(document: TOMLDocument) -> None:
+            entry = document["bucket"][known.name]
+            told = bucket_values(seen)["abilities"]
+            if "abilities" in entry:
+                entry["abilities"].update(told)  # with the comments in it
+            else:
+                entry["abilities"] = told
+
+        change_settings(home, record)
 
 
 def add_access_key(home: Home, key: AccessKey) -> None:

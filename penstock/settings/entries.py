@@ -257,7 +257,7 @@ def is_endpoint(text: str) -> bool:
 ALIYUN = ".aliyuncs.com"
 _REGIONS = (
     re.compile(r"(?:s3\.)?(?:vpc[0-9]*-)?oss-([a-z]{2}-[a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com"),
-    re.compile(r"([a-z]{2}-[a-z0-9-]+?)(?:-internal)?\.oss\.aliyuncs\.com"),
+    re.compile(r"((?:af|ap|cn|eu|me|na|sa|us)-[a-z0-9-]+?)(?:-internal)?\.oss\.aliyuncs\.com"),  # else a bucket's name
     re.compile(r"(?:[a-z0-9-]+\.)?oss\.([a-z]{2}-[a-z0-9-]+)\.privatelink\.aliyuncs\.com"),
     re.compile(r"s3[.-]([a-z]{2}-[a-z0-9-]+-[0-9])\.amazonaws\.com(?:\.cn)?"),
 )

@@ -16,6 +16,13 @@ def abilities_to_mapping(abilities: Abilities) -> dict[str, str | bool | int]:
     return {**flags, "checksum": abilities.checksum.value, "versioning": abilities.versioning.value}
 
 
+def untried(mapping: Mapping[str, str | bool | int]) -> tuple[str, ...]:
+    """What an earlier version did not try out when it recorded the bucket, as far as anything follows from it."""
+    if mapping.get("crc64") is True:  # then that is compared, whatever else the store could compare
+        mapping = {"content_md5": False, "checksum": "", **mapping}
+    return tuple(name for name in (*FLAGS, "checksum", "versioning") if name not in mapping)
+
+
 def abilities_from_mapping(mapping: Mapping[str, str | bool | int]) -> Abilities:
     """The other way round; what is missing is taken as not able. Raises SettingsError for a value of the wrong kind."""
     flags: dict[str, bool] = {}
@@ -23,7 +30,7 @@ def abilities_from_mapping(mapping: Mapping[str, str | bool | int]) -> Abilities
         value = mapping.get(name, False)
         if not isinstance(value, bool):
             raise SettingsError(
-                f"the bucket's ability {name} must be true or false, not {value!r}: probe the bucket again"
+                f"the bucket's ability {name} must be true or false, not {value!r}: mend it with `penstock bucket probe`"
             )
         flags[name] = value
     state, checksum = mapping.get("versioning", Versioning.NEVER.value), mapping.get("checksum", "")
@@ -31,5 +38,6 @@ def abilities_from_mapping(mapping: Mapping[str, str | bool | int]) -> Abilities
         return Abilities(**flags, checksum=Checksum(str(checksum)), versioning=Versioning(str(state)))
     except ValueError as error:
         raise SettingsError(
-            f"the bucket's versioning cannot be {state!r}, or its checksum {checksum!r}: probe the bucket again"
+            f"the bucket's versioning cannot be {state!r}, or its checksum {checksum!r}: mend it with"
+            " `penstock bucket probe`"
         ) from error

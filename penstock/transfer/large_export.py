@@ -91,7 +91,7 @@ class _LargeExport:
         attempt, state = self._attempt, self._source.state
         record = attempt.checkpoint
         plan = plan_export(state.size_bytes, attempt.limits.part_size_bytes, attempt.store.limits)
-        if record is not None and uploads.fits(record, attempt.transfer.key, state):
+        if record is not None and uploads.fits(record, attempt, state):
             kept = Plan(size_bytes=state.size_bytes, part_size_bytes=record.part_size_bytes)
             upload_id = record.upload_id
             try:

@@ -49,7 +49,8 @@ class Checkpoint:
     ours. `upload_id` is empty until the store has answered Initiate. `source_*` identify the file whose parts were sent. `crc64`
     and `etag` are what the object has to have, known before Complete; `etag` is empty where the store makes it in its own way.
     `earlier` is what the objects of earlier uploads had to be, newest first: they are, or were, at the key. With `intent_ns` 0
-    nothing else is left: there is no unfinished upload.
+    nothing else is left: there is no unfinished upload. `checksum` is what the store was told at Initiate that parts come with,
+    by the protocol's name.
     """
 
     key: str
@@ -64,6 +65,7 @@ class Checkpoint:
     crc64: int | None = None
     etag: str = ""
     earlier: tuple[Promise, ...] = ()
+    checksum: str = ""
 
     @property
     def promises(self) -> tuple[Promise, ...]:

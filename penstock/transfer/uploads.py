@@ -60,6 +60,7 @@ def begin(attempt: Attempt, source: FileState, plan: Plan, metadata: Mapping[str
         source_change_ns=source.change_ns,
         source_inode=source.inode,
         earlier=attempt.promises[:PROMISES_MAX],  # one record holds both: there is no moment without
+        checksum=attempt.store.abilities.checksum.value,
     )
     failpoints.passing("upload.intend")
     attempt.save(intent)
@@ -90,12 +91,16 @@ def _initiate(attempt: Attempt, intent: Checkpoint, metadata: Mapping[str, str])
             return upload_id
 
 
-def fits(record: Checkpoint, key: str, source: FileState) -> bool:
-    """Whether the record's parts were read from this very file, unchanged since."""
+def fits(record: Checkpoint, attempt: Attempt, source: FileState) -> bool:
+    """Whether the record's parts were read from this very file, unchanged since, and are guarded as they would be now.
+
+    A store that compares checksums refuses parts with another one than was told at Initiate, and Complete without.
+    """
     return (
         bool(record.upload_id)
         and record.part_size_bytes > 0
-        and record.key == key
+        and record.key == attempt.transfer.key
+        and record.checksum == attempt.store.abilities.checksum.value
         and (record.source_inode, record.source_size_bytes, record.source_modify_ns, record.source_change_ns)
         == (source.inode, source.size_bytes, source.modify_ns, source.change_ns)
     )

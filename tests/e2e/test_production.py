@@ -120,6 +120,25 @@ def moves(service: RunningService, task: str, bucket: str) -> bool:
     return bool(item["Status"] == "COMPLETE")
 
 
+def test_the_region_of_a_dual_stack_endpoint_signs(tmp_path: Path, emulator: EmulatorServer) -> None:
+    """The emulator is the proxy, so that the service's own name leads to it; it lets in no other region."""
+    home = tmp_path / "home"
+    init_home(home)
+    keys = {"OSS_ACCESS_KEY_ID": emulator.access_key_id, "OSS_ACCESS_KEY_SECRET": emulator.access_key_secret}
+    place = ("--kind", "oss", "--proxy", emulator.endpoint)
+    name, other = emulator.bucket(), emulator.bucket()
+    run_cli(
+        "bucket", "add", str(home), name, *place, "--endpoint", "http://cn-hangzhou.oss.aliyuncs.com", environment=keys
+    )
+    run_cli("object", "put", str(home), name, "-", "a//b", stdin=b"x")
+    assert vendors_client(emulator).get_object(oss.GetObjectRequest(bucket=name, key="a//b")).body.content == b"x"
+    found = {each["name"]: each for each in json.loads(run_cli("bucket", "list", str(home), "--json"))}
+    assert (found[name]["region"], found[name]["addressing_style"]) == ("cn-hangzhou", "virtual")
+    wrong = ("--endpoint", "http://cn-shanghai.oss.aliyuncs.com")
+    done = CliRunner().invoke(bucket, ["add", str(home), other, *place, *wrong], env=keys)
+    assert "signing region" in str(done.exception)
+
+
 def test_what_cannot_work_is_refused_before_it_is_tried(tmp_path: Path) -> None:
     home = tmp_path / "home"
     init_home(home)

@@ -175,7 +175,7 @@ def _record(sub_task: SubTask) -> dict[str, Json]:
     told: dict[str, Json] = {
         "Guarantee": sub_task.guarantee,
         "Verification": "" if verification is None else verification.value,
-        "Note": sub_task.note,
+        "Note": sub_task.remarks,
     }
     return {"Record": told}
 

@@ -24,6 +24,7 @@ GAPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             f"{KEYS}['kkkkkkkkkkkk",
             f"{KEYS}['" + "\\\\u4e2d" * 4,
         ),
+        "a key with `.` or `..` between slashes is refused": ("test_dots_between_slashes_are_names_like_any_other",),
         "a control character comes back as another": (f"{CONTROL}['esc",),
         "a range is answered with 200, which says that it is none": (
             "test_a_range_is_answered_exactly",

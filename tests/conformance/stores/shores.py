@@ -82,9 +82,10 @@ class Shore:
         versioning: Versioning = Versioning.NEVER,
         credentials: Credentials | None = None,
         verify: Verify = Verify.STORE,
+        abilities: Abilities | None = None,
     ) -> Store:
-        """Open a bucket of this server, with the abilities that it is expected to have."""
-        abilities = self.expected_on(versioning)
+        """Open a bucket of this server, with the abilities that it is expected to have unless others are given."""
+        abilities = self.expected_on(versioning) if abilities is None else abilities
         if self.address is None:
             memory = MemoryStore(bucket, abilities=abilities, tags={"cpfs-dataflow": "true"})
             memory.options = StoreOptions(reads_back=verify is Verify.READ_BACK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import posixpath
 import time
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from penstock.errors import IntegrityError, ObjectNotFoundError, StoreRefusedError, StoreUnavailableError
 from penstock.stores.base import Buffer, Overwrite, Store
 from penstock.stores.httpstore import HttpStore
-from tests.conformance.stores.driving import Streamed, Torn, TornError, crc64, listed, noise, put, read
+from tests.conformance.stores.driving import Streamed, Torn, TornError, crc64, listed, noise, put, read, upload
 from tests.conformance.stores.shores import Difference, Shore
 
 KEYS = [
@@ -32,6 +33,7 @@ KEYS = [
     "k" * 1023,
     "中" * 341,
 ]
+DOTTED_KEYS = ["a/../b", "a/./b", "./x", "../up", "a/..", "a/.", "..", "."]
 CONTROL_KEYS = ["tab\there", "newline\nhere", "return\rhere", "bell\x07here", "esc\x1bhere", "del\x7fhere"]
 
 
@@ -46,6 +48,24 @@ def test_every_key_comes_back_as_it_was_put(store: Store, key: str) -> None:
     assert listed(store) == [key]
     store.delete(key)
     assert listed(store) == []
+
+
+@pytest.mark.parametrize("key", DOTTED_KEYS)
+def test_dots_between_slashes_are_names_like_any_other(store: Store, key: str) -> None:
+    """A key is no path: neither we nor the server may make it one, and what is signed is what is sent."""
+    plain = posixpath.normpath(f"/{key}")[1:]
+    others = [plain] if plain else []
+    for other in others:
+        put(store, other, b"another object")
+    put(store, key, b"dotted")
+    assert (read(store, key)[1], store.head(key).size_bytes) == (b"dotted", 6)
+    assert listed(store) == sorted([key, *others])
+    assert listed(store, prefix=key) == [key]
+    upload(store, key, [b"in parts"])
+    assert read(store, key)[1] == b"in parts"
+    store.delete(key)
+    assert listed(store) == others
+    assert [read(store, other)[1] for other in others] == [b"another object"] * len(others)
 
 
 @pytest.mark.parametrize("key", CONTROL_KEYS, ids=ascii)

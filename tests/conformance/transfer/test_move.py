@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from penstock.errors import FailureCode
 from penstock.model import Condition, ConflictPolicy, Direction, Guarantee, Verify
-from penstock.stores.base import ObjectStream, Overwrite, Store, Versioning
+from penstock.stores.base import Abilities, ObjectStream, Overwrite, Store, Versioning
 from penstock.transfer import crc64
 from penstock.transfer.transfer import Intent, Lane, Outcome, StopReason, Transfer, Verdict
 from tests.conformance.stores.shores import Shore
@@ -147,6 +147,30 @@ def test_reading_back_costs_a_request_a_part(
         assert gate.move(export(), store, lane=lane_of(size)).note == "read-back"
     assert sum(wanted.length_bytes for wanted in asked) == len(content)
     assert len(asked) == (1 if size == "small" else 3)
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+@pytest.mark.parametrize("versioning", [Versioning.NEVER, Versioning.ENABLED])
+def test_a_bucket_that_nobody_has_probed_loses_nothing_and_promises_nothing(
+    gate: Gate, shore: Shore, size: str, versioning: Versioning
+) -> None:
+    """So an earlier version may have registered it: what is not known is taken for not there."""
+    bucket = shore.make_bucket(versioning)
+    store = shore.open(bucket, abilities=Abilities())
+    content, lane = content_of(gate, size), lane_of(size)
+    gate.target.write_bytes(content)
+    seed(store, "foreign", b"stays")
+    kept = gate.move(export(key="foreign", conflict_policy=SKIP), store, lane=lane)
+    assert (kept.verdict, read_object(store, "foreign")) == (Verdict.SKIPPED, b"stays")
+    tells_crc64 = shore.expected.crc64 and shore.address is not None  # memory's store tells what it is said to tell
+    out = gate.move(export(key="new", conflict_policy=SKIP, sub_task_id="out"), store, lane=lane)
+    assert (out.verdict, out.guarantee) == (Verdict.COMPLETE, Guarantee.BEST_EFFORT)
+    assert out.note == ("" if tells_crc64 else "not compared")
+    back = gate.move(transfer(key="new", path="base/back", sub_task_id="back"), store, lane=lane)
+    assert (back.verdict, (gate.base / "back").read_bytes()) == (Verdict.COMPLETE, content)
+    assert out.detail is not None
+    assert out.detail.checksum == f"crc64:{crc64.update(content)}"
+    assert list(store.list_uploads(prefix="")) == []
 
 
 @pytest.mark.parametrize("lane", list(Lane))

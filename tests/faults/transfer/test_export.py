@@ -9,7 +9,7 @@ import pytest
 
 from penstock.errors import FailureCode, NotSupportedError, StoreUnavailableError, UploadNotFoundError
 from penstock.model import ConflictPolicy
-from penstock.stores.base import Abilities, Overwrite
+from penstock.stores.base import Abilities, Checksum, Overwrite
 from penstock.transfer import crc64
 from penstock.transfer.source_file import SourceFile
 from penstock.transfer.transfer import Intent, Lane, StopReason, Verdict
@@ -189,6 +189,24 @@ def test_a_changed_source_aborts_the_upload_and_starts_anew(gate: Gate, store: M
     assert first.checkpoint is not None
     write(gate, OTHER)
     check_complete(gate.move(export(attempt=2, checkpoint=first.checkpoint), store), store, OTHER)
+    assert [call.upload_id for call in store.calls_of("abort")] == [first.checkpoint.upload_id]
+
+
+@pytest.mark.parametrize(
+    ("begun", "now"),
+    [(Checksum.NONE, Checksum.CRC32C), (Checksum.CRC32C, Checksum.NONE), (Checksum.CRC32C, Checksum.SHA256)],
+)
+def test_an_upload_whose_parts_came_with_another_checksum_starts_anew(
+    gate: Gate, begun: Checksum, now: Checksum
+) -> None:
+    """The bucket was probed in between: such a store takes no part, nor Complete, but with the checksum of Initiate."""
+    store = MemoryStore(abilities=Abilities(part_etag_is_md5=True, checksum=begun))
+    write(gate)
+    first = gate.move(export(), store, hooks=drain_after(gate, store, 3))
+    assert first.checkpoint is not None
+    assert first.checkpoint.checksum == begun.value
+    store._abilities = replace(store.abilities, checksum=now)
+    check_complete(gate.move(export(attempt=2, checkpoint=first.checkpoint), store), store)
     assert [call.upload_id for call in store.calls_of("abort")] == [first.checkpoint.upload_id]
 
 

@@ -179,7 +179,13 @@ def test_a_signature_of_the_second_kind(emulator: EmulatorServer, bucket: str) -
 
 
 @pytest.mark.parametrize(
-    "host", ["{}.oss-cn-shanghai.aliyuncs.com", "{}.oss-cn-hangzhou-internal.aliyuncs.com", "{}.localhost:1"]
+    "host",
+    [
+        "{}.oss-cn-shanghai.aliyuncs.com",
+        "{}.oss-cn-hangzhou-internal.aliyuncs.com",
+        "{}.cn-hangzhou.oss.aliyuncs.com",
+        "{}.localhost:1",
+    ],
 )
 def test_buckets_in_the_hosts_that_everybody_knows(emulator: EmulatorServer, bucket: str, host: str) -> None:
     send(emulator, "PUT", bucket, query={"acl": ""}, headers={"x-oss-acl": "public-read"})

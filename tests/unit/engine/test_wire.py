@@ -42,6 +42,7 @@ CHECKPOINT = Checkpoint(
     source_modify_ns=-5,
     crc64=(1 << 64) - 1,
     etag="0a-2",
+    checksum="CRC32C",
 )
 DETAIL = FileDetail(modify_time_ns=-1, size_bytes=1 << 50, checksum="crc64:1")
 OUTCOME = Outcome(

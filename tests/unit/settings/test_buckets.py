@@ -38,6 +38,10 @@ BUCKET = Bucket(
         ("vpc100-oss-cn-hangzhou.aliyuncs.com", "cn-hangzhou"),
         ("s3.oss-cn-beijing-internal.aliyuncs.com", "cn-beijing"),
         ("cn-hangzhou.oss.aliyuncs.com", "cn-hangzhou"),
+        ("ap-southeast-1.oss.aliyuncs.com", "ap-southeast-1"),
+        ("mine.oss.aliyuncs.com", ""),  # the oldest form: a bucket's name
+        ("my-data.oss.aliyuncs.com", ""),
+        ("mine.cn-hangzhou.oss.aliyuncs.com", ""),
         ("ep-abc123.oss.cn-hangzhou.privatelink.aliyuncs.com", "cn-hangzhou"),
         ("s3.eu-west-1.amazonaws.com", "eu-west-1"),
         ("s3.cn-north-1.amazonaws.com.cn", "cn-north-1"),
@@ -58,6 +62,7 @@ def test_the_region_is_read_off_endpoints_that_name_it(host: str, region: str) -
     [
         (BucketKind.OSS, "https://oss-cn-hangzhou.aliyuncs.com", VIRTUAL),
         (BucketKind.S3, "https://s3.oss-cn-hangzhou.aliyuncs.com", VIRTUAL),
+        (BucketKind.OSS, "https://cn-hangzhou.oss.aliyuncs.com", VIRTUAL),
         (BucketKind.OSS, "https://data.example.com", VIRTUAL),
         (BucketKind.OSS, "http://127.0.0.1:1", PATH),
         (BucketKind.OSS, "http://[::1]:1", PATH),
@@ -78,6 +83,8 @@ def test_where_the_bucket_is_named_unless_a_person_says(
         (PATH, "https://oss-cn-hangzhou.aliyuncs.com", "refuses path style"),
         (VIRTUAL, "http://127.0.0.1:1", "IP address"),
         (VIRTUAL, "https://mine.oss-cn-hangzhou.aliyuncs.com", "without the bucket's name"),
+        (VIRTUAL, "https://mine.cn-hangzhou.oss.aliyuncs.com", "without the bucket's name"),
+        (PATH, "https://cn-hangzhou.oss.aliyuncs.com", "refuses path style"),
         (CNAME, "https://mine.oss-cn-hangzhou.aliyuncs.com", ""),
     ],
 )

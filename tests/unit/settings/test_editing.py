@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from penstock.errors import PermissionDeniedError, SettingsError
 from penstock.model import AccessKey, AddressingStyle, Bucket, BucketKind, Credentials, FileSystem
-from penstock.settings.editing import add_access_key, add_bucket, add_file_system, revoke_access_key
+from penstock.settings.editing import (
+    add_access_key,
+    add_bucket,
+    add_file_system,
+    record_abilities,
+    revoke_access_key,
+)
 from penstock.settings.home import Home
 from penstock.settings.naming import new_access_key, new_file_system_id
 from penstock.settings.reading import load_registry, load_settings
@@ -146,3 +153,25 @@ def test_made_up_names_differ_and_have_the_right_shape() -> None:
     keys = {new_access_key(os.urandom, created_ns=0).secret for _ in range(100)}
     assert len(keys) == 100
     assert all(len(key) == 40 and key.isalnum() for key in keys)
+
+
+@pytest.mark.parametrize("before", [dict(MINE.abilities), {}], ids=["some", "none"])
+def test_abilities_are_recorded_and_nothing_else_is_changed(home: Home, before: dict[str, str | bool | int]) -> None:
+    known = replace(MINE, abilities=before)
+    add_bucket(home, replace(MINE, name="other"), PAIR)
+    add_bucket(home, known, PAIR)
+    add_bucket(home, replace(MINE, name="third"), PAIR)
+    seen = replace(known, abilities={"crc64": True, "versioning": "Enabled", "checksum": ""})
+    record_abilities(home, known, seen)
+    assert load_registry(home).buckets == {
+        "other": replace(MINE, name="other"), "mine": seen, "third": replace(MINE, name="third"),
+    }  # fmt: skip
+
+
+def test_abilities_of_what_is_registered_otherwise_by_now_are_not_recorded(home: Home) -> None:
+    add_bucket(home, MINE, PAIR)
+    before = home.settings_file.read_bytes()
+    for known in (replace(MINE, endpoint="http://127.0.0.1:1"), replace(MINE, name="gone")):
+        with pytest.raises(SettingsError, match="try again"):
+            record_abilities(home, known, replace(known, abilities={"crc64": True}))
+    assert home.settings_file.read_bytes() == before

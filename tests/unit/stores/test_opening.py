@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from penstock.errors import SettingsError, StoreRefusedError
 from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials
+from penstock.stores.abilities import untried
 from penstock.stores.addressing import address_of
 from penstock.stores.base import OSS_LIMITS, S3_LIMITS, Abilities, Overwrite, Versioning
 from penstock.stores.opening import abilities_from_mapping, abilities_to_mapping, open_store
@@ -37,6 +38,8 @@ CREDENTIALS = Credentials(access_key_id="id", access_key_secret="topsecret")
         ("http://S3.Example:443", VIRTUAL, "b.s3.example", 443, "b.s3.example:443", "/k%20/x"),
         ("http://oss-cn-hangzhou.aliyuncs.com", VIRTUAL, "b.oss-cn-hangzhou.aliyuncs.com", 80,
          "b.oss-cn-hangzhou.aliyuncs.com", "/k%20/x"),
+        ("https://cn-hangzhou.oss.aliyuncs.com", VIRTUAL, "b.cn-hangzhou.oss.aliyuncs.com", 443,
+         "b.cn-hangzhou.oss.aliyuncs.com", "/k%20/x"),
         ("https://data.example", CNAME, "data.example", 443, "data.example", "/k%20/x"),
         ("http://[::1]:9000", PATH, "::1", 9000, "[::1]:9000", "/b/k%20/x"),
     ],
@@ -104,6 +107,21 @@ def test_abilities_come_back_from_their_mapping(abilities: Abilities) -> None:
     mapping = abilities_to_mapping(abilities)
     assert abilities_from_mapping(mapping) == abilities
     assert abilities_from_mapping({**mapping, "from_a_newer_version": 7}) == abilities
+
+
+@pytest.mark.parametrize(
+    ("missing", "unknown"),
+    [
+        ((), ()),
+        (("content_md5", "checksum"), ("content_md5", "checksum")),
+        (("versioning", "crc64"), ("crc64", "versioning")),
+    ],
+)
+def test_what_was_never_tried_out_is_known(missing: tuple[str, ...], unknown: tuple[str, ...]) -> None:
+    mapping = {name: value for name, value in abilities_to_mapping(Abilities()).items() if name not in missing}
+    assert untried(mapping) == unknown
+    assert len(untried({})) == len(abilities_to_mapping(Abilities()))
+    assert untried({**mapping, "crc64": True}) == tuple({*unknown} & {"versioning"})  # no other checksum counts then
 
 
 def test_missing_abilities_are_not_there_and_wrong_ones_refused() -> None:

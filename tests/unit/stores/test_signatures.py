@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import posixpath
 from unittest import mock
 from urllib.parse import urlsplit
 
@@ -153,6 +154,20 @@ def test_s3_is_signed_as_botocore_does(
     ):
         auth.add_auth(theirs)
     assert ours["authorization"] == theirs.headers["Authorization"]
+
+
+@pytest.mark.parametrize("style", list(AddressingStyle))
+@pytest.mark.parametrize("key", ["a/../b", "./x", "a/./b", "../up", "..", ".", "a/..", "a//b", "a//../b"])
+def test_dots_and_slashes_are_sent_and_signed_as_they_stand(key: str, style: AddressingStyle) -> None:
+    request = request_of(method="GET", key=key, query={}, headers={}, style=style)
+    assert request.target == ("/bucket/" if style is AddressingStyle.PATH else "/") + key
+    plain = request_of(method="GET", key=posixpath.normpath(f"/{key}")[1:], query={}, headers={}, style=style)
+    v4, v1, s3 = OssSignerV4(credentials(""), REGION), OssSignerV1(credentials("")), S3Signer(credentials(""), REGION)
+    assert v4.sign(request, NOW_NS)["authorization"] == signed_by_sdk(SignerV4(), request, "")
+    assert v1.sign(request, NOW_NS)["authorization"] == signed_by_sdk(SignerV1(), request, "")
+    signers: list[OssSignerV4 | OssSignerV1 | S3Signer] = [v4, v1, s3]
+    for signer in signers:
+        assert signer.sign(request, NOW_NS)["authorization"] != signer.sign(plain, NOW_NS)["authorization"]
 
 
 @pytest.mark.parametrize("signer", [OssSignerV4(credentials(""), REGION), S3Signer(credentials(""), REGION)])
