@@ -114,15 +114,16 @@ def test_who_may_use_one_file_system_learns_nothing_of_the_next(server: ApiServe
 
 
 def test_a_bucket_that_another_file_system_uses_tells_nothing_of_it(server: ApiServer) -> None:
-    """Whether its bucket is free a caller has to hear, but not who has it."""
-    flow = server.make_flow(FileSystemPath="/other/", SourceStorage="oss://second", SourceStoragePath="/x/")
+    """That it cannot have the bucket as well a caller has to hear, but not who has it."""
+    flow = server.make_flow(FileSystemPath="/other/", SourceStorage="oss://unversioned", SourceStoragePath="/x/")
     asked = {
         "FileSystemId": NEIGHBOUR,
         "FileSystemPath": "/data/",
-        "SourceStorage": "oss://second",
+        "SourceStorage": "oss://unversioned",
         "SourceStoragePath": "/x/",
     }
     response = server.ask("CreateDataFlow", asked, key=NEXT_DOOR)
+    assert response.code == "InvalidSourceStorage.NeedVersioning"
     assert flow not in response.text
     assert FILE_SYSTEM not in response.text
     assert str(server.home) not in response.text
@@ -139,5 +140,6 @@ def test_a_page_does_not_go_on_in_another_file_system(server: ApiServer, world: 
     assert token
     asked = {"FileSystemId": NEIGHBOUR, "MaxResults": "20", "NextToken": token}
     response = server.ask("DescribeDataFlowSubTasks", asked, key=NEXT_DOOR)
+    assert response.code == "InvalidParameter.InvalidNextToken"
     assert world.sub_task not in response.text
     assert world.flow not in response.text
