@@ -229,13 +229,13 @@ def test_two_tasks_take_turns(company: Company) -> None:
 
 
 def test_no_more_begin_than_are_admitted(company: Company) -> None:
-    under_way: set[str] = set()
+    admitted, unasked = set[str](), set[str]()
 
     def admit(one: Transfer) -> bool:
-        ended = set(company.outcomes)
-        if len(under_way - ended) >= 3:
+        unasked.update(set(company.order) - admitted)
+        if len(admitted - set(company.outcomes)) >= 3:
             return False
-        under_way.add(one.sub_task_id)
+        admitted.add(one.sub_task_id)
         return True
 
     company.admit = admit
@@ -243,6 +243,8 @@ def test_no_more_begin_than_are_admitted(company: Company) -> None:
     company.give(*company.imports(*names))
     company.until(len(names))
     company.check_imported(*names)
+    assert sorted(company.order) == sorted(admitted), "each begins once"
+    assert unasked == set(), "some had begun before they were admitted"
 
 
 def test_who_is_added_right_after_the_last_look_is_not_slept_over(
