@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,8 +156,9 @@ def test_a_stopped_mover_is_dead_before_its_file_is_handed_on(worlds: Worlds, wa
         first, body = file.submit("first")
         late = stopped_child(world)
         second, newer = file.submit("second")
-        attempts = world.attempts_of(first)
-        while True:
+        attempts, until_s = world.attempts_of(first), time.monotonic() + PATIENCE_S
+        while True:  # as often as can be: between two looks it could be handed on
+            assert time.monotonic() < until_s, "the one that stands still lives for ever"
             seen = world.attempts_of(first), file.status(second)
             if state_of(late) in "XZ":
                 break
