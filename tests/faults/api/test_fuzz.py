@@ -16,7 +16,7 @@ import random
 import re
 import socket
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -399,18 +399,25 @@ def resident_bytes() -> int:
 
 
 def test_nothing_grows(server: ApiServer) -> None:
-    """Over refusals of every kind: memory and descriptors stay what they were."""
+    """Over refusals of what is signed and of what is not: memory and descriptors stay what they were."""
     world = make_world(server, 99_500)
+
+    def refused(connection: http.client.HTTPConnection, call: Mutated, headers: Mapping[str, str]) -> None:
+        connection.request("POST", target_of(call), headers=dict(headers))
+        answer = connection.getresponse()
+        assert answer.status >= 400
+        json.loads(answer.read())
 
     def round_of_refusals(number: int) -> None:
         chance = random.Random(f"{SEED} {number}")
         with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
             for action in ACTIONS * 4:
                 call = replaced(chance, call_of(action, world))
-                connection.request("POST", target_of(call), headers={"host": server.host, "x-acs-action": action})
-                answer = connection.getresponse()
-                assert answer.status >= 400
-                json.loads(answer.read())
+                refused(connection, call, {"host": server.host, "x-acs-action": action})
+                strange = call_of(action, world) | {"FileSystemId": "bmcpfs-none"}
+                signer = server.signer(OWNER)
+                signed = v3_headers(strange, action=action, nonce=server.nonce(), now_ns=server.now_ns(), signer=signer)
+                refused(connection, strange, signed)
 
     for number in range(5):
         round_of_refusals(number)
