@@ -16,16 +16,17 @@ from typing import Any, TypeVar
 
 import penstock
 
-HANGING_MAX = 8
-"""With so many questions without an answer no other is asked: each has a process, which is there until its mount is."""
-
 Found = TypeVar("Found")
 
 
 class Aside:
-    """Asks, and remembers who has not come back. For any thread."""
+    """Asks, and remembers who has not come back. For any thread.
 
-    def __init__(self) -> None:
+    With `hanging_max` questions without an answer no other is asked: each has a process, which is there until its mount is.
+    """
+
+    def __init__(self, *, hanging_max: int = 8) -> None:
+        self._hanging_max = hanging_max
         self._lock = threading.Lock()
         self._hanging: list[subprocess.Popen[bytes]] = []
 
@@ -33,7 +34,7 @@ class Aside:
         """What the question (a module's function that raises nothing) answers to what can be pickled. Raises TimeoutError."""
         with self._lock:
             self._hanging = [one for one in self._hanging if one.poll() is None]
-            if len(self._hanging) >= HANGING_MAX:
+            if len(self._hanging) >= self._hanging_max:
                 raise TimeoutError(f"{len(self._hanging)} questions before this one have no answer")
         process = subprocess.Popen(
             [sys.executable, "-m", "penstock.transfer.aside"],

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from penstock.model import FileSystem
 from penstock.settings import roots
 from penstock.settings.home import Home
 from penstock.settings.reading import load_registry
+from penstock.transfer.aside import Aside
 from tests.fixtures.deaddisk import DeadDisk, dead_disk
 from tests.fixtures.mounts import bind, clean_mounts, must
 from tests.fixtures.service import init_home, run_cli, start_service
@@ -181,6 +183,27 @@ async def test_only_who_was_killed_and_hangs_in_a_mount_that_is_still_there_is_p
         hanging.wait(PATIENCE_S)
         async with taken_alone(lock, wait_s=0.1):
             assert doomed.locks_on(lock) == 1
+
+
+def test_no_more_is_asked_aside_while_too_many_questions_hang(tmp_path: Path) -> None:
+    """Their processes are killed, and there all the same; once the mount answers they are gone."""
+    aside = Aside(hanging_max=1)
+    with dead_disk(tmp_path) as disk:
+        assert aside.ask(os.path.isdir, str(tmp_path), limit_s=PATIENCE_S)
+        disk.die()
+        with pytest.raises(TimeoutError, match="within 5 s"):
+            aside.ask(os.listdir, str(tmp_path), limit_s=5)
+        assert disk.held(), "it has not come so far"
+        with pytest.raises(TimeoutError, match="before this one"):
+            aside.ask(os.path.isdir, "/", limit_s=PATIENCE_S)
+        disk.live()
+        assert wait_until(lambda: answered(aside), PATIENCE_S, "nothing is asked any more") == "/"
+
+
+def answered(aside: Aside) -> str:
+    with suppress(TimeoutError):
+        return aside.ask(os.path.realpath, "/", limit_s=PATIENCE_S)
+    return ""
 
 
 def test_a_root_that_does_not_answer_is_judged_by_the_mount_table(
