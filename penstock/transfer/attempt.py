@@ -6,8 +6,9 @@ Handed to every step of import, export and withdrawal. Calls hooks; touches neit
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from penstock.stores.base import Store
 from penstock.transfer.grains import Grains
 from penstock.transfer.meter import Meter
 from penstock.transfer.parts import PartJob, PartPool, Workspace
+from penstock.transfer.plan import Plan, PlannedPart
 from penstock.transfer.root import Root
 from penstock.transfer.transfer import (
     Checkpoint,
@@ -232,11 +234,11 @@ class Attempt:
             left_s -= slice_s
             check()
 
-    def run_parts(self, jobs: Iterable[PartJob]) -> None:
-        """Do all parts in the pool; when one fails the others end at their next look, and its error is raised."""
-        watched = (PartJob(size_bytes=job.size_bytes, work=self._watched(job.work)) for job in jobs)
+    def run_parts(self, plan: Plan, work: Callable[[PlannedPart, Workspace], None]) -> None:
+        """Do `work` for all parts in the pool; when one fails the others end at their next look, and its error is raised."""
+        jobs = (PartJob(size_bytes=part.length_bytes, work=partial(self._watched, work, part)) for part in plan.parts())
         try:
-            self.pool.run(watched, peer=self.store.bucket, look=self._check_reason)
+            self.pool.run(jobs, peer=self.store.bucket, look=self._check_reason)
         except StoppedError:
             if self._broken_by is None:
                 raise
@@ -249,15 +251,12 @@ class Attempt:
         if self._broken_by is None:
             self.check_stop()
 
-    def _watched(self, work: Callable[[Workspace], None]) -> Callable[[Workspace], None]:
-        def watched(workspace: Workspace) -> None:
-            try:
-                work(workspace)
-            except BaseException as error:
-                self._broken_by = self._broken_by or error
-                raise
-
-        return watched
+    def _watched(self, work: Callable[[PlannedPart, Workspace], None], part: PlannedPart, workspace: Workspace) -> None:
+        try:
+            work(part, workspace)
+        except BaseException as error:
+            self._broken_by = self._broken_by or error
+            raise
 
     # --------------------------------------------------------------------------------------------------------- telling
 

@@ -7,7 +7,7 @@ again locally and compared before they are kept.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from penstock import failpoints
@@ -26,7 +26,7 @@ from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import of_file, of_object
 from penstock.transfer.objects import head_or_none
 from penstock.transfer.part_body import PartBody
-from penstock.transfer.parts import PartJob, Workspace
+from penstock.transfer.parts import Workspace
 from penstock.transfer.plan import Plan, PlannedPart, plan_export
 from penstock.transfer.policy import Decision
 from penstock.transfer.source_file import SourceFile
@@ -81,7 +81,7 @@ class _LargeExport:
             return record
         self._send(plan, record, listed)
         self._source.check_unchanged()
-        crc = self._combined(plan)
+        crc = plan.combined(self._crcs)
         return self._complete(plan, record, crc)
 
     # ------------------------------------------------------------------------------------------------------- beginning
@@ -114,11 +114,9 @@ class _LargeExport:
             soundness.remove_damaged(attempt, info, self._source.state)
             return None
         plan = plan_export(info.size_bytes, attempt.limits.part_size_bytes, attempt.store.limits)
-        attempt.run_parts(
-            PartJob(size_bytes=part.length_bytes, work=self._job(self._read_only, part)) for part in plan.parts()
-        )
+        attempt.run_parts(plan, self._read_only)
         self._source.check_unchanged()
-        crc = self._combined(plan)
+        crc = plan.combined(self._crcs)
         if not self._holds(info, crc):
             soundness.remove_damaged(attempt, info, self._source.state)
             return None
@@ -131,13 +129,7 @@ class _LargeExport:
         def move(part: PlannedPart, workspace: Workspace) -> None:
             self._move(part, workspace, record.upload_id, listed.get(part.number))
 
-        self._attempt.run_parts(
-            PartJob(size_bytes=part.length_bytes, work=self._job(move, part)) for part in plan.parts()
-        )
-
-    @staticmethod
-    def _job(work: Callable[[PlannedPart, Workspace], None], part: PlannedPart) -> Callable[[Workspace], None]:
-        return lambda workspace: work(part, workspace)
+        self._attempt.run_parts(plan, move)
 
     def _move(self, part: PlannedPart, workspace: Workspace, upload_id: str, listed: Part | None) -> None:
         """Send one part, or find that the store has these very bytes. Runs in the pool."""
@@ -183,9 +175,6 @@ class _LargeExport:
         body = PartBody(self._attempt, self._source, part, workspace)
         self._crcs[part.number] = crc64.of_pieces(body.preview())
         body.let_go()
-
-    def _combined(self, plan: Plan) -> int:
-        return crc64.combine_all((self._crcs[part.number], part.length_bytes) for part in plan.parts())
 
     # ------------------------------------------------------------------------------------------------------ completing
 

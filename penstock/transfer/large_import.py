@@ -5,7 +5,6 @@ Calls the store, the part pool and `place`. What an earlier attempt left is read
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 
 from penstock.errors import (
@@ -30,7 +29,7 @@ from penstock.transfer.meter import PartMeter
 from penstock.transfer.mtime import TIME_NOT_KEPT, is_held, of_object
 from penstock.transfer.part_file import PartFile, part_file
 from penstock.transfer.partial import PartialFile
-from penstock.transfer.parts import PartJob, Workspace
+from penstock.transfer.parts import Workspace
 from penstock.transfer.place import Place
 from penstock.transfer.plan import Plan, PlannedPart, plan_import
 from penstock.transfer.policy import Decision
@@ -92,11 +91,12 @@ class _LargeImport:
         flusher = Flusher(
             partial.descriptor, unsynced_bytes_max=self._attempt.limits.unsynced_bytes_max, synced=journal.sync
         )
-        self._attempt.run_parts(
-            PartJob(size_bytes=part.length_bytes, work=_bound(self, part, partial, journal, flusher))
-            for part in plan.parts()
-        )
-        crc = crc64.combine_all((self._crcs[part.number], part.length_bytes) for part in plan.parts())
+
+        def move(part: PlannedPart, workspace: Workspace) -> None:
+            self._move(part, workspace, partial, journal, flusher)
+
+        self._attempt.run_parts(plan, move)
+        crc = plan.combined(self._crcs)
         objects.compare(self._attempt, self._info, crc)
         objects.check_unchanged(self._attempt, self._info)
         return self._publish(partial, journal, objects.detail_of(self._info, crc), crc)
@@ -177,7 +177,7 @@ class _LargeImport:
 
     # ----------------------------------------------------------------------------------------------------------- parts
 
-    def move_part(
+    def _move(
         self, part: PlannedPart, workspace: Workspace, partial: PartialFile, journal: Journal, flusher: Flusher
     ) -> None:
         """Bring one part into the partial file, or find that it is there. Runs in the pool."""
@@ -278,12 +278,6 @@ class _LargeImport:
         if not is_held(detail.modify_time_ns, sealed.modify_ns):
             attempt.add_note(TIME_NOT_KEPT)
         return attempt.published_with_journal(detail, guarantee)
-
-
-def _bound(
-    work: _LargeImport, part: PlannedPart, partial: PartialFile, journal: Journal, flusher: Flusher
-) -> Callable[[Workspace], None]:
-    return lambda workspace: work.move_part(part, workspace, partial, journal, flusher)
 
 
 def _identity(info: ObjectInfo, part_size_bytes: int) -> SourceIdentity:

@@ -1,12 +1,13 @@
-"""How a large file is cut into parts: pure planning over sizes, no I/O."""
+"""How a large file is cut into parts: pure planning over sizes, no I/O. Also what its parts' checksums make together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from penstock.errors import FailureCode, TransferError
 from penstock.stores.base import Limits
+from penstock.transfer import crc64
 
 IMPORT_PARTS_MAX = 10_000
 """Ranges of one import, so that a journal stays small; a store's own part count bounds exports."""
@@ -45,6 +46,10 @@ class Plan:
     def parts(self) -> Iterator[PlannedPart]:
         """All parts in order, made one by one: ten thousand of them at once would be megabytes."""
         return (self.part(number) for number in range(1, self.count + 1))
+
+    def combined(self, crcs: Mapping[int, int]) -> int:
+        """The CRC-64 of the whole, out of those of its parts by their numbers."""
+        return crc64.combine_all((crcs[part.number], part.length_bytes) for part in self.parts())
 
 
 def plan_import(size_bytes: int, part_size_bytes: int) -> Plan:

@@ -8,13 +8,12 @@ part pool; compares nothing and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from penstock.errors import ObjectNotFoundError, PreconditionFailedError, RangeNotSatisfiableError
 from penstock.stores.base import ByteRange, ObjectInfo
 from penstock.transfer import crc64, objects
 from penstock.transfer.attempt import Attempt
-from penstock.transfer.parts import PartJob, Workspace
+from penstock.transfer.parts import Workspace
 from penstock.transfer.plan import Plan, PlannedPart, plan_import
 
 _ALONE_BYTES = 64 << 20  # asked for at a time: what answers that break off cost in tries is counted anew for each
@@ -55,10 +54,8 @@ class _Reading:
 
     def in_pool(self, plan: Plan) -> int:
         """Part by part, several at once."""
-        self._attempt.run_parts(
-            PartJob(size_bytes=part.length_bytes, work=partial(self._part, part)) for part in plan.parts()
-        )
-        return crc64.combine_all((self._crcs[part.number], part.length_bytes) for part in plan.parts())
+        self._attempt.run_parts(plan, self._part)
+        return plan.combined(self._crcs)
 
     def _part(self, part: PlannedPart, workspace: Workspace) -> None:
         self._crcs[part.number] = self._fetched(part, workspace.buffer(), workspace.moved, crc64.EMPTY)
