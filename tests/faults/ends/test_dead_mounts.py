@@ -197,13 +197,13 @@ def test_no_more_is_asked_aside_while_too_many_questions_hang(tmp_path: Path) ->
         with pytest.raises(TimeoutError, match="before this one"):
             aside.ask(os.path.isdir, "/", limit_s=PATIENCE_S)
         disk.live()
-        assert wait_until(lambda: answered(aside), PATIENCE_S, "nothing is asked any more") == "/"
+        assert wait_until(lambda: answered(aside), PATIENCE_S, "nothing is asked any more")
 
 
-def answered(aside: Aside) -> str:
+def answered(aside: Aside) -> bool:
     with suppress(TimeoutError):
-        return aside.ask(os.path.realpath, "/", limit_s=PATIENCE_S)
-    return ""
+        return aside.ask(os.path.isdir, "/", limit_s=PATIENCE_S)
+    return False
 
 
 def test_a_root_that_does_not_answer_is_judged_by_the_mount_table(
