@@ -106,6 +106,8 @@ def test_any_answer_may_be_lost(
     store.script(Fault(verb, action=Raise(LOST, moment)))
     outcome = gate.move(export(conflict_policy=policy), store, lane=lane_of(content))
     check_complete(outcome, store, content)
+    is_asked = verb != "head" or policy is not ConflictPolicy.OVERWRITE_EXISTING  # what is overwritten nobody looks at
+    assert bool(store.calls_of(verb)) is is_asked
 
 
 @pytest.mark.parametrize("verb", ["initiate", "put_part", "complete", "put"])
@@ -136,6 +138,7 @@ def test_a_store_that_answers_a_repeated_complete_with_500_is_asked_for_the_obje
         Fault("complete", nth=2, times=99, action=Raise(StoreUnavailableError("500"))),
     )
     check_complete(gate.move(export(), store), store)
+    assert [call.verb for call in store.calls_of("complete", "head")] == ["complete", "head"]  # not completed once more
 
 
 def test_complete_without_etag_and_checksum_is_compared_by_a_head(gate: Gate) -> None:
