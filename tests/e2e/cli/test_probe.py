@@ -13,10 +13,9 @@ import tomlkit
 
 from penstock.app.registering import Check
 from penstock.emulator import create_bucket
-from penstock.model import BucketKind, Credentials
-from tests.fixtures.ceph import CephServer
+from penstock.model import BucketKind
 from tests.fixtures.emulator import EmulatorServer
-from tests.fixtures.moto import MotoServer
+from tests.fixtures.s3server import S3Server
 from tests.fixtures.service import RunningService, add_bucket, run_cli, start_service, try_cli
 from tests.fixtures.waiting import wait_until
 
@@ -58,13 +57,13 @@ def listed(home: Path, name: str) -> dict[str, Any]:
     return dict(found)
 
 
-def register(home: Path, server: EmulatorServer | MotoServer | CephServer, name: str) -> Known:
+def register(home: Path, server: EmulatorServer | S3Server, name: str) -> Known:
     add_bucket(
         home,
         name,
         endpoint=server.endpoint,
         region=server.region,
-        credentials=Credentials(access_key_id=server.access_key_id, access_key_secret=server.access_key_secret),
+        credentials=server.credentials,
         kind=BucketKind.OSS if isinstance(server, EmulatorServer) else BucketKind.S3,
         versioning_check=Check.OFF,
     )
@@ -186,9 +185,7 @@ def export(service: RunningService, task: str, name: str) -> dict[str, Any]:
     return dict(json.loads(printed))
 
 
-def test_files_move_before_and_more_is_compared_as_soon_as_a_running_service_knows(
-    home: Path, moto: MotoServer
-) -> None:
+def test_files_move_before_and_more_is_compared_as_soon_as_a_running_service_knows(home: Path, moto: S3Server) -> None:
     known = register(home, moto, moto.make_bucket())
     known.forget()
     service = start_service(home)
