@@ -174,8 +174,8 @@ def _claimed(answered: Sequence[Row], task: Row) -> list[Claimed]:
     made: list[Claimed] = []
     for (
         _, sub_task_id, source, target, status, attempt, condition_modify_ns, condition_size, bytes_total, bytes_done,
-        actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, started_ns,
-        ended_ns, lane, rival, checkpoint, tidy, failures, begun, canceled_ns,
+        actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, created_ns,
+        started_ns, ended_ns, lane, rival, checkpoint, tidy, failures, begun, canceled_ns,
     ) in answered:  # fmt: skip
         if condition_modify_ns is None and condition_size is None:
             condition = _NO_CONDITION
@@ -186,8 +186,8 @@ def _claimed(answered: Sequence[Row], task: Row) -> list[Claimed]:
             detail = FileDetail(modify_time_ns=detail_modify_ns, size_bytes=detail_size, checksum=detail_checksum)
         held = Held(
             file_system_id, data_flow_id, task_id, sub_task_id, source, target, _STATUSES[status], attempt, condition,
-            bytes_total, bytes_done, actual_bytes, moving_ns, detail, error_code, error_message, started_ns or None,
-            ended_ns or None,
+            bytes_total, bytes_done, actual_bytes, moving_ns, detail, error_code, error_message, created_ns,
+            started_ns or None, ended_ns or None,
         )  # fmt: skip
         made.append(
             Claimed(

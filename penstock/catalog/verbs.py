@@ -212,6 +212,7 @@ class Held(NamedTuple):
     detail: FileDetail | None
     error_code: str
     error_message: str
+    created_ns: int
     started_ns: int | None
     ended_ns: int | None
 

@@ -83,13 +83,15 @@ class Keeper:
         return 0
 
     async def rescue(self) -> int:
-        """Free what dead owners, and retired names of ours, still hold. Ours are renewed first: we are alive."""
+        """Free what dead owners, and retired names of ours, still hold. Ours are renewed first: we are alive, also if the clock
+        jumps, or this process stands still, right after that. So what counts as over was over before."""
+        now_ns = self._now_ns()
         await self.renew()
         rescued = 0
         for owner in self._owners.to_void(self._flights.owners()):
-            rescued += await self._catalog.rescue(now_ns=self._now_ns(), owner=owner)
+            rescued += await self._catalog.rescue(now_ns=now_ns, owner=owner)
             self._owners.voided(owner)
-        return rescued + await self._catalog.rescue(now_ns=self._now_ns())
+        return rescued + await self._catalog.rescue(now_ns=now_ns)
 
     async def expire(self) -> int:
         """End sub-tasks that were not started in time."""

@@ -123,6 +123,7 @@ def order_of(claimed: Claimed, registry: Registry, options: RetryOptions, *, now
         condition=row.condition,
         checkpoint=checkpoint,
         first_attempt_ns=row.started_ns or now_ns,
+        accepted_ns=row.created_ns,
         begun=claimed.begun,
     )
     return Order(

@@ -43,6 +43,9 @@ _LOOK_EVERY_S = 0.05
 _HURRY_NS = 2_000_000_000  # whoever cancels is to hear that it is done, or why not yet, within a few seconds,
 _HURRY_MIN_NS = 500_000_000  # and who had to wait for its turn is answered by a store that is well in that time
 _NEVER = threading.Event()
+_PUT_BACK_MAX_NS = 48 * 3600 * 1_000_000_000
+"""A clock may have been put back since the sub-task was accepted, and have caught up: so much earlier its stamps may be then. Who
+puts it back by more (than a wrong time zone) has not caught up for as long as anybody asks about that sub-task."""
 _LAST = frozenset({Verdict.COMPLETE, Verdict.SKIPPED, Verdict.CANCELED, Verdict.TIDIED})
 
 _Result = TypeVar("_Result")
@@ -169,6 +172,12 @@ class Attempt:
     def left_nothing(self) -> bool:
         """Whether an export can have changed nothing in the store so far, by whatever attempt."""
         return not self.transfer.begun and self.transfer.checkpoint is None and not self.has_sent
+
+    @property
+    def earliest_ns(self) -> int:
+        """No attempt of this sub-task is older, by whatever clock (the kernel's, a file server's, a store's): what has an older
+        stamp is somebody else's."""
+        return self.transfer.accepted_ns - _PUT_BACK_MAX_NS
 
     @property
     def may_have_begun(self) -> bool:

@@ -19,6 +19,7 @@ from penstock.transfer.policy import Decision, unwitnessed
 from penstock.transfer.small_import import import_small
 from penstock.transfer.steps import Pause, Steps
 from penstock.transfer.transfer import Lane, Outcome
+from penstock.transfer.unseen import published_unseen
 
 OVERTAKEN = "another file has taken its target's name since it was to be published"
 """The note of an import of which only that is known."""
@@ -44,7 +45,7 @@ def import_file(attempt: Attempt) -> Steps[Outcome]:
             info = objects.require(attempt)
             if may_stay and wanted(attempt, place, of_object(info)) is Decision.KEEP:
                 objects.check_source_object(attempt, info)
-                return keep(attempt, place, info)
+                return published_unseen(attempt, place) or keep(attempt, place, info)
             if info.size_bytes > attempt.limits.small_file_max_bytes:
                 if attempt.lane is Lane.SMALL:
                     return attempt.large(info.size_bytes)

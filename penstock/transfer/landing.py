@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from penstock import failpoints
 from penstock.errors import FailureCode, TransferError
-from penstock.model import ConflictPolicy, Guarantee
+from penstock.model import ConflictPolicy, FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo
 from penstock.transfer import objects, publish
 from penstock.transfer.attempt import Attempt
@@ -42,7 +42,20 @@ def wanted(attempt: Attempt, place: Place, source: ModifyTime) -> Decision:
 def keep(attempt: Attempt, place: Place, info: ObjectInfo) -> Outcome:
     """The outcome where the target stays. What an earlier attempt had begun goes, for nobody comes back. Raises TransferError."""
     give_up(place)
-    return attempt.skipped(objects.detail_of(info, info.crc64), Guarantee.ATOMIC)
+    return stays(attempt, place, objects.detail_of(info, info.crc64))
+
+
+def stays(attempt: Attempt, place: Place, detail: FileDetail) -> Outcome:
+    """The same where nothing was begun by this attempt. Raises TransferError.
+
+    An earlier one may have given the target its name, and have ended before that was durable: nobody else would see to it.
+    """
+    if attempt.may_have_begun:
+        try:
+            place.sync()
+        except OSError as error:
+            raise place.refusal(error) from error
+    return attempt.skipped(detail, Guarantee.ATOMIC)
 
 
 def remove_helpers(place: Place) -> None:

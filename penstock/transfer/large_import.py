@@ -17,14 +17,14 @@ from penstock.errors import (
     StoreError,
     TransferError,
 )
-from penstock.model import FileDetail, Guarantee
+from penstock.model import FileDetail
 from penstock.stores.base import ByteRange, ObjectInfo
 from penstock.transfer import crc64, objects, ownership, pagecache, posix
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.flusher import Flusher
 from penstock.transfer.identity import Identity
 from penstock.transfer.journal import Journal, Publishing, Recorded, SourceIdentity
-from penstock.transfer.landing import keep, land, wanted
+from penstock.transfer.landing import keep, land, stays, wanted
 from penstock.transfer.meter import PartMeter
 from penstock.transfer.mtime import TIME_NOT_KEPT, is_held, of_object
 from penstock.transfer.part_file import PartFile, part_file
@@ -268,7 +268,7 @@ class _LargeImport:
         self._is_landing = False
         if guarantee is None:
             self.discard()
-            return attempt.skipped(detail, Guarantee.ATOMIC)
+            return stays(attempt, place, detail)
         self._is_published = True
         with suppress(OSError):  # the target tells it as well, as long as nobody touches it
             journal.record_published()  # at once: until then somebody may take the file away, and nothing tells that it was there

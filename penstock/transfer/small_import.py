@@ -23,7 +23,7 @@ from penstock.stores.base import ByteRange, ObjectInfo, ObjectStream
 from penstock.transfer import crc64, objects, ownership
 from penstock.transfer.arriving import arrive, let_go
 from penstock.transfer.attempt import Attempt
-from penstock.transfer.landing import land, may_keep, wanted
+from penstock.transfer.landing import land, may_keep, stays, wanted
 from penstock.transfer.meter import PartMeter
 from penstock.transfer.mtime import TIME_NOT_KEPT, ModifyTime, is_held, of_object
 from penstock.transfer.pagecache import start_writeback
@@ -64,7 +64,7 @@ def _published(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Outco
     try:
         guarantee = yield from _publish(attempt, place, fetched)
         if guarantee is None:
-            return attempt.skipped(detail, Guarantee.ATOMIC)
+            return stays(attempt, place, detail)
         enrolled = place.enroll()
         try:
             yield Pause.NAMED
@@ -118,7 +118,7 @@ def _fetch(attempt: Attempt, place: Place, counted: PartMeter, opened: _Opener) 
         check_condition(attempt.transfer.condition, modify_ns=time.ns, size_bytes=info.size_bytes)
         attempt.meter.learn(objects.described(info, time, None))
         if may_keep(attempt) and wanted(attempt, place, time) is Decision.KEEP:
-            return attempt.skipped(objects.described(info, time, info.crc64), Guarantee.ATOMIC)
+            return stays(attempt, place, objects.described(info, time, info.crc64))
         if stream.length_bytes > INLINE_MAX_BYTES:
             yield Pause.ASIDE
             arrived = arrive(attempt, place, stream, counted)

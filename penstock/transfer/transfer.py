@@ -84,7 +84,8 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     `path` is relative to the file system's root, `key` is the object's key; neither begins with `/`. `base` is the dataflow's
     FileSystemPath, relative likewise ("" is the root itself): it must exist, what lies below it may be made on import.
     `rival` is the other way to read an ambiguous source (a path for an export, a key for an import; "" when there is none): if
-    both readings exist the attempt fails as AmbiguousSource. `first_attempt_ns` is when the first attempt began. `begun`:
+    both readings exist the attempt fails as AmbiguousSource. `first_attempt_ns` is when the first attempt that is known of began,
+    `accepted_ns` when its caller was told of the sub-task: no attempt is older, whatever a power cut has made forgotten. `begun`:
     an earlier attempt has left helper files of an import, or may have published it, or sent something of an export, or could
     not say so, or was forgotten by a power cut.
     """
@@ -104,6 +105,7 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     condition: Condition
     checkpoint: Checkpoint | None
     first_attempt_ns: int
+    accepted_ns: int
     begun: bool = False
 
 

@@ -23,18 +23,15 @@ FOUND = "it was found at its target, where an attempt that ended without a word 
 
 _VANISHED = "an earlier attempt ended without a word: it may have published /{path}, and somebody taken that away since"
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_PUT_BACK_MAX_NS = 48 * 3600 * 1_000_000_000
-"""A clock may have been put back since the first attempt began, and have caught up: so much earlier its stamps may be then. Who
-puts it back by more (than a wrong time zone) has not caught up for as long as anybody asks about that sub-task."""
 
 
 def published_unseen(attempt: Attempt, place: Place) -> Outcome | None:
     """The outcome, if the target is this very object: its size, its time, its bytes.
 
     Somebody else's copy of it cannot be told from ours, and need not be: the note says that it was found. A target that was not
-    touched for days when the first attempt began is not ours, nor is what breaks the Condition: no attempt publishes that. Where
-    the object is another one by now, or gone, or there are two of them, or nothing is at the target, nothing tells what came of
-    an earlier attempt: `attempt.doubt` says so. Raises StoreError, TransferError, FencedError.
+    touched for days when the sub-task was accepted is not ours, nor is what breaks the Condition: no attempt publishes that.
+    Where the object is another one by now, or gone, or there are two of them, or nothing is at the target, nothing tells what
+    came of an earlier attempt: `attempt.doubt` says so. Raises StoreError, TransferError, FencedError.
     """
     if not (attempt.transfer.begun or attempt.has_begun):
         return None
@@ -76,7 +73,7 @@ def published_unseen(attempt: Attempt, place: Place) -> Outcome | None:
 def _touched(attempt: Attempt, place: Place) -> FileState | None:
     """The target, if it may have got its name from one of our attempts.
 
-    Its stamp is of the kernel's clock, or a file server's, which may be put back; the first attempt's is of one that never is.
+    Its stamp is of the kernel's clock, or a file server's, which may be put back; the sub-task's is of one that never is.
     """
     try:
         target = place.target()
@@ -89,11 +86,8 @@ def _touched(attempt: Attempt, place: Place) -> FileState | None:
         return None
     if attempt.transfer.condition.size_bytes not in {None, target.size_bytes}:
         return None
-    if attempt.transfer.attempt == 1:
-        return target  # the first attempt was forgotten, and so was when it began
-    first_ns = attempt.transfer.first_attempt_ns
-    is_behind = attempt.now_ns() < first_ns  # it was put back, nobody knows how far
-    return target if is_behind or target.change_ns >= first_ns - _PUT_BACK_MAX_NS else None
+    is_behind = attempt.now_ns() < attempt.transfer.accepted_ns  # it was put back, nobody knows how far
+    return target if is_behind or target.change_ns >= attempt.earliest_ns else None
 
 
 def _read(attempt: Attempt, place: Place, target: FileState) -> int | None:

@@ -18,7 +18,6 @@ from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import SUB_TASK_NAME, ModifyTime, of_object
 from penstock.transfer.objects import look
 from penstock.transfer.policy import Decision, decide
-from penstock.transfer.uploads import CLOCK_SLACK_NS
 
 _LOOK_EVERY_NS = 60_000_000_000
 _VERSIONS_MAX = 100  # so many versions of one key are looked at, newest first
@@ -129,7 +128,7 @@ def ours(attempt: Attempt) -> Iterator[ObjectInfo]:
     """All that it published and that is still there, newest first. None as above. Raises StoreError, FencedError."""
     if attempt.store.abilities.versioning is Versioning.NEVER:
         return
-    since_ns = attempt.transfer.first_attempt_ns - CLOCK_SLACK_NS  # what is older is foreign: each look costs a request
+    since_ns = attempt.earliest_ns  # what is older is foreign: each look costs a request
     young = (version for version in _versions(attempt) if version.last_modified_ns >= since_ns)
     described = (_described(attempt, version) for version in young)
     yield from (info for info in described if info is not None and is_mine(attempt, info))

@@ -60,8 +60,8 @@ UPDATE sub_tasks
        error_message = CASE WHEN error_message IN (:waited, :large) THEN '' ELSE error_message END
  WHERE number IN (SELECT number FROM claimable)
 RETURNING number, sub_task_id, source, target, status, attempt, condition_modify_ns, condition_size, bytes_total, bytes_done,
-    actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, started_ns, ended_ns,
-    lane, rival, checkpoint, tidy, failures, begun, canceled_ns;
+    actual_bytes, moving_ns, detail_modify_ns, detail_size, detail_checksum, error_code, error_message, created_ns, started_ns,
+    ended_ns, lane, rival, checkpoint, tidy, failures, begun, canceled_ns;
 
 -- wake: what waits for a time because its bucket had not answered or allowed it, each dataflow's by one seek; why is told no more, but for what is to be withdrawn
 UPDATE sub_tasks

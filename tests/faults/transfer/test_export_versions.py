@@ -260,13 +260,13 @@ def test_a_file_that_was_published_before_it_went_away_is_complete(
 
 
 @SIZES
-def test_versions_from_before_the_first_attempt_are_not_looked_at(gate: Gate, content: bytes) -> None:
+def test_versions_from_long_before_the_sub_task_are_not_looked_at(gate: Gate, content: bytes) -> None:
     """There may be a hundred of them, and a later attempt would ask for each; ours lies among the young ones."""
     store = MemoryStore(abilities=VERSIONED)
     write(gate, content)
     first_ns = later()
     hour_ns = 3_600_000_000_000
-    for hours in (9, 8, 7, 6):
+    for hours in (59, 58, 57, 56):
         store.seed(KEY, b"theirs", modified_ns=first_ns - hours * hour_ns)
     store.script(
         Fault("put" if content is SMALL else "complete", action=Raise(LOST, Moment.AFTER)),
@@ -274,7 +274,7 @@ def test_versions_from_before_the_first_attempt_are_not_looked_at(gate: Gate, co
     )
     records: list[Checkpoint] = []
     gate.hooks.on_checkpoint = records.append
-    what = export(first_attempt_ns=first_ns)
+    what = export(accepted_ns=first_ns)
     gate.limits = replace(gate.limits, part_tries=1)
     assert gate.move(what, store, lane=lane_of(content)).verdict is Verdict.RETRY
     store.seed(KEY, b"theirs", modified_ns=first_ns + hour_ns)
@@ -285,11 +285,33 @@ def test_versions_from_before_the_first_attempt_are_not_looked_at(gate: Gate, co
     assert store.content(KEY) == b"theirs"
     assert len([call for call in store.calls_of("head") if call.version_id]) == 2
     gone = msgspec.structs.replace(again, sub_task_id="another", key="other")
-    for hours in (9, 8, 7, 6):
+    for hours in (59, 58, 57, 56):
         store.seed("other", b"theirs", modified_ns=first_ns - hours * hour_ns)
     store.calls.clear()
     assert gate.move(gone, store, lane=lane_of(content)).verdict is Verdict.COMPLETE
     assert [call for call in store.calls_of("head") if call.version_id] == []
+
+
+@SIZES
+@pytest.mark.parametrize("ahead_h", [0.3, 8, 47], ids=lambda hours: f"{hours} h")
+@pytest.mark.parametrize("intent", [Intent.MOVE, Intent.WITHDRAW])
+def test_our_version_is_known_though_our_clock_is_ahead(
+    gate: Gate, content: bytes, ahead_h: float, intent: Intent
+) -> None:
+    """It was put back after the sub-task was accepted; what somebody has put above ours since stays."""
+    store = MemoryStore(abilities=VERSIONED)
+    write(gate, content)
+    records: list[Checkpoint] = []
+    gate.hooks.on_checkpoint = records.append
+    what = export(accepted_ns=later() + int(ahead_h * 3_600_000_000_000))
+    assert gate.move(what, store, lane=lane_of(content)).verdict is Verdict.COMPLETE
+    store.seed(KEY, b"theirs")
+    again = msgspec.structs.replace(
+        what, attempt=2, begun=True, intent=intent, checkpoint=records[-1] if records else None
+    )
+    assert gate.move(again, store, lane=lane_of(content)).verdict is Verdict.COMPLETE
+    assert store.content(KEY) == b"theirs"
+    assert len(list(store.list_versions(prefix=KEY))) == 2
 
 
 def test_that_one_waited_no_longer_for_the_versioning_tells_the_others_nothing(gate: Gate) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
+from penstock import failpoints
 from penstock.errors import FailureCode, StoreUnavailableError
 from penstock.model import Condition, ConflictPolicy, Guarantee
 from penstock.stores.base import Abilities
@@ -63,6 +64,63 @@ def test_a_published_import_is_complete_though_it_is_canceled(
     assert (outcome.bytes_total, outcome.bytes_done, outcome.actual_bytes) == (len(content),) * 3
     replaces = policy is ConflictPolicy.OVERWRITE_EXISTING
     assert outcome.guarantee is (Guarantee.ATOMIC if replaces else Guarantee.BEST_EFFORT)
+
+
+class Crash(BaseException):
+    """The mover is gone, at once."""
+
+
+@pytest.mark.parametrize("content", [SMALL, MIDDLING], ids=["small", "middling"])
+@pytest.mark.parametrize("policy", ConflictPolicy)
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "EIO"])
+def test_a_name_that_was_not_made_durable_is_made_so_by_the_next_attempt(
+    gate: Gate,
+    store: MemoryStore,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    content: bytes,
+    policy: ConflictPolicy,
+    is_killed: bool,
+) -> None:
+    """Also where the policy keeps what is at the target: the bytes are ours, and are told as moved."""
+    store.seed(KEY, content)
+
+    def passing(point: str) -> None:
+        if point == "renamed":
+            raise Crash if is_killed else OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(failpoints, "passing", passing)
+        if is_killed:
+            with pytest.raises(Crash):
+                gate.move(transfer(conflict_policy=policy), store, lane=Lane.SMALL)
+        else:
+            assert gate.move(transfer(conflict_policy=policy), store, lane=Lane.SMALL).verdict is Verdict.RETRY
+    assert gate.target.read_bytes() == content
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    outcome = gate.move(again(transfer(conflict_policy=policy)), store, lane=Lane.SMALL)
+    assert (outcome.verdict, outcome.actual_bytes) == (Verdict.COMPLETE, len(content))
+    assert gate.base.stat().st_ino in synced
+
+
+@pytest.mark.parametrize("policy", [ConflictPolicy.SKIP_THE_FILE, ConflictPolicy.KEEP_LATEST])
+def test_another_file_that_is_kept_is_made_durable_where_something_was_begun(
+    gate: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, policy: ConflictPolicy
+) -> None:
+    """It may be ours all the same: of an object that is another one by now."""
+    gate.target.write_bytes(b"of an object that was there then")
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    outcome = gate.move(again(transfer(conflict_policy=policy)), store, lane=Lane.SMALL)
+    assert (outcome.verdict, outcome.actual_bytes) == (Verdict.SKIPPED, 0)
+    assert synced == [gate.base.stat().st_ino]
 
 
 def test_a_cancel_that_stops_the_next_attempt_finds_it_too(gate: Gate, store: MemoryStore) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from penstock.errors import FailureCode, StoreUnavailableError
 from penstock.transfer.transfer import Intent, Lane, Transfer, Verdict
@@ -27,9 +28,9 @@ def published(gate: Gate, store: MemoryStore) -> None:
     store.calls.clear()
 
 
-def withdrawal(*, first_attempt_ns: int = 0) -> Transfer:
+def withdrawal(*, accepted_ns: int = 0) -> Transfer:
     """What the engine asks for when that attempt was lost."""
-    return transfer(attempt=2, intent=Intent.WITHDRAW, begun=True, first_attempt_ns=first_attempt_ns)
+    return transfer(attempt=2, intent=Intent.WITHDRAW, begun=True, accepted_ns=accepted_ns)
 
 
 def test_what_was_published_is_complete(gate: Gate) -> None:
@@ -73,25 +74,39 @@ def test_while_the_store_is_away_nobody_says_canceled(gate: Gate) -> None:
     assert "whether /base/data.bin is what was canceled" in outcome.message
 
 
+def test_an_attempt_that_a_power_cut_made_forgotten_is_found_at_the_second_look_as_well(gate: Gate) -> None:
+    """Published, its claim forgotten, the machine off for days; the first attempt that is known of is a withdrawal."""
+    store = MemoryStore()
+    published(gate, store)
+    published_ns = gate.target.stat().st_ctime_ns
+    days_later_ns = published_ns + 72 * HOUR_NS
+    gate.clock = lambda: days_later_ns + 1
+    known = replace(withdrawal(accepted_ns=published_ns - 1), first_attempt_ns=days_later_ns)
+    store.script(*(Fault("head", nth=nth, action=Raise(StoreUnavailableError("away"))) for nth in range(1, 10)))
+    assert gate.move(replace(known, attempt=1), store).verdict is Verdict.RETRY
+    store._armed.clear()
+    assert gate.move(known, store).verdict is Verdict.COMPLETE
+
+
 @pytest.mark.parametrize("put_back_h", [0.2, 1, 26, 47, 100, 24 * 365 * 10])
 @pytest.mark.parametrize("passed_h", [0, 0.5, 27, 47.5])
 def test_a_clock_that_was_put_back_hides_nothing(gate: Gate, put_back_h: float, passed_h: float) -> None:
-    """First attempt by a clock that was ahead, publishing after it was put right, look when some time has passed."""
+    """Accepted by a clock that was ahead, publishing after it was put right, look when some time has passed."""
     store = MemoryStore()
     published(gate, store)
     published_ns = gate.target.stat().st_ctime_ns
     gate.clock = lambda: published_ns + int(passed_h * HOUR_NS)
-    outcome = gate.move(withdrawal(first_attempt_ns=published_ns + int(put_back_h * HOUR_NS)), store)
+    outcome = gate.move(withdrawal(accepted_ns=published_ns + int(put_back_h * HOUR_NS)), store)
     assert outcome.verdict is Verdict.COMPLETE
 
 
 @pytest.mark.parametrize("is_known", [False, True], ids=["old", "known"])
 def test_the_store_is_asked_only_where_it_matters(gate: Gate, is_known: bool) -> None:
-    """The target was not touched for days when the first attempt began; or all attempts said how they ended."""
+    """The target was not touched for days when the sub-task was accepted; or all attempts said how they ended."""
     store = MemoryStore()
     published(gate, store)
     days_later_ns = gate.target.stat().st_ctime_ns + 49 * HOUR_NS
     gate.clock = lambda: days_later_ns + 1
-    given = transfer(attempt=2, intent=Intent.WITHDRAW) if is_known else withdrawal(first_attempt_ns=days_later_ns)
+    given = transfer(attempt=2, intent=Intent.WITHDRAW) if is_known else withdrawal(accepted_ns=days_later_ns)
     assert gate.move(given, store).verdict is Verdict.CANCELED
     assert store.calls == []

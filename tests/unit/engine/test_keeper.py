@@ -49,6 +49,25 @@ async def test_a_clock_that_is_put_forward_by_a_day_takes_nothing_from_living_wo
     assert (await rig.row(sub_task)).status is SubTaskStatus.COMPLETE
 
 
+async def test_who_stands_still_between_renewing_and_looking_voids_nothing_of_his_own(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = await rig.book.flow()
+    await rig.book.file(flow, await rig.book.stream(flow), "a")
+    await rig.turn()
+    renew = rig.engine.keeper.renew
+
+    async def renewed() -> int:
+        changed = await renew()
+        rig.book.clock.pass_s(3600)
+        return changed
+
+    monkeypatch.setattr(rig.engine.keeper, "renew", renewed)
+    assert await rig.engine.keeper.rescue() == 0
+    await rig.turn()
+    assert len(rig.engine.flights) == 1
+
+
 async def test_what_another_dead_engine_held_is_freed(rig: Rig) -> None:
     flow = await rig.book.flow()
     stream = await rig.book.stream(flow)

@@ -187,7 +187,8 @@ def test_where_helper_files_may_come_back_the_end_is_to_be_tidied(farewell: Reas
 def test_what_can_not_be_tidied_for_its_registry_is_let_be_in_time(status: str, ended_s_ago: float | None) -> None:
     held = Held(
         "fs-1", "df", "task-1", "subtask-1", "/a", "/b", SubTaskStatus(status), 3, Condition(), 0, 0, 0, 0, None, "", "",
-        NOW_NS - 2 * int(DAY_S) * NS_PER_S, None if ended_s_ago is None else NOW_NS - int(ended_s_ago * NS_PER_S),
+        NOW_NS - 3 * int(DAY_S) * NS_PER_S, NOW_NS - 2 * int(DAY_S) * NS_PER_S,
+        None if ended_s_ago is None else NOW_NS - int(ended_s_ago * NS_PER_S),
     )  # fmt: skip
     claimed = Claimed(
         held, ClaimLane.SMALL, TaskAction.STREAM_IMPORT, ConflictPolicy.OVERWRITE_EXISTING, "/", "oss://b", "", "",
