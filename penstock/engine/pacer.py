@@ -167,7 +167,9 @@ class BucketPacer:
         """As the protocol says: what was given up soon tells nothing of the store."""
         with self._lock:
             now_s = self._clock_s()
-            if now_s - began_s >= TELLS_S:
+            if now_s - began_s < TELLS_S:
+                self._pace.unawaited()
+            else:
                 self._has_missed |= self._owed_s < math.inf
                 self._pace.failed(began_s=began_s, now_s=now_s)
 

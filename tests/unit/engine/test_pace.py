@@ -12,16 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.engine.pace import BEGIN_WITH, EPOCH_S, LONGEST_PAUSE_S, Pace
+from penstock.engine.pace import BEGIN_WITH, EPOCH_ROUNDS, EPOCH_S, LONGEST_PAUSE_S, Pace
 from tests.fixtures.queueingstore import QueueingStore, World
 
 MOST = 64
 CAPACITIES = [1, 2, 4, 8, 16, 32]
 
 
-def world(store: QueueingStore, *, movers: int = 1, seed: int = 1) -> World:
-    """Movers with work without end before this store."""
-    return World([Pace(most=MOST, now_s=0.0) for _ in range(movers)], store, random.Random(seed))
+PARTS_S = [1, 2, 5, 10, 30]
+THREADS = 16
+
+
+def world(store: QueueingStore, *, movers: int = 1, seed: int = 1, threads: int = MOST) -> World:
+    """Movers with work without end, each in so many threads, before this store."""
+    return World([Pace(most=MOST, now_s=0.0) for _ in range(movers)], store, random.Random(seed), threads=threads)
 
 
 def per_s(scene: World, *, span_s: float) -> float:
@@ -40,6 +44,53 @@ def test_from_below_it_comes_near_what_the_store_does_side_by_side(servers: int,
     assert 0.9 * servers <= mean <= 2 * servers + 2 * BEGIN_WITH
     best_per_s = servers / (0.02 * math.exp(noise**2 / 2))
     assert per_s(scene, span_s=20) >= 0.9 * best_per_s
+
+
+@pytest.mark.parametrize("part_s", PARTS_S)
+def test_parts_that_are_long_in_coming_are_soon_as_many_as_are_wanted(part_s: float) -> None:
+    """Answers are quick, their bodies take long: nothing speaks against more of them, nor for a pause every half minute."""
+    scene = world(QueueingStore(service_s=0.05, servers=200, body_s=part_s), threads=THREADS)
+    scene.run(until_s=1)
+    assert scene.mean_in_flight(span_s=40 * EPOCH_ROUNDS) >= 0.99 * THREADS
+
+
+@pytest.mark.parametrize("part_s", PARTS_S)
+def test_parts_that_are_long_in_going_are_as_many_as_are_wanted_after_a_few_rounds(part_s: float) -> None:
+    """The answer comes when all was sent: each round of few is a price, that is paid once in many rounds."""
+    scene = world(QueueingStore(service_s=part_s, servers=200), threads=THREADS)
+    scene.run(until_s=max(3, 3.5 * part_s))
+    assert scene.paces[0].in_flight == THREADS
+    assert scene.mean_in_flight(span_s=max(100, 4 * EPOCH_ROUNDS * part_s)) >= 0.93 * THREADS
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("part_s", PARTS_S)
+def test_parts_that_vary_are_nearly_as_many(part_s: float, seed: int) -> None:
+    scene = world(QueueingStore(service_s=part_s, servers=200, noise=0.5), seed=seed, threads=THREADS)
+    scene.run(until_s=5 * part_s)
+    assert scene.mean_in_flight(span_s=4 * EPOCH_ROUNDS * part_s) >= 0.7 * THREADS
+
+
+@pytest.mark.parametrize(("service_s", "body_s"), [(1, 0), (10, 0), (0.05, 1), (0.05, 10)])
+@pytest.mark.parametrize("servers", [1, 4, 8])
+def test_a_store_that_does_few_long_parts_side_by_side_is_not_asked_for_many(
+    servers: int, service_s: float, body_s: float
+) -> None:
+    part_s = service_s + body_s
+    scene = world(QueueingStore(service_s=service_s, servers=servers, body_s=body_s))
+    scene.run(until_s=100 * part_s)
+    assert per_s(scene, span_s=300 * part_s) >= 0.9 * servers / part_s
+    assert scene.mean_in_flight(span_s=600 * part_s) <= 2 * servers + 2 * BEGIN_WITH
+
+
+@pytest.mark.parametrize("at_once", [4, 8])
+@pytest.mark.parametrize("body_s", [1, 10])
+def test_a_limit_of_long_parts_at_once_is_nearly_used_and_seldom_hit(body_s: float, at_once: int) -> None:
+    scene = world(QueueingStore(service_s=0.05, servers=100, body_s=body_s, refuses_beyond=at_once))
+    scene.run(until_s=10 * body_s)
+    refused = sum(scene.refused)
+    assert per_s(scene, span_s=100 * body_s) >= 0.75 * at_once / (0.05 + body_s)
+    assert sum(scene.refused) - refused <= 100 * body_s * 0.4
 
 
 @pytest.mark.parametrize("servers", [4, 8, 16])
