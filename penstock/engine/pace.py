@@ -57,9 +57,10 @@ class _Latency:
     """What one kind of request usually takes, and what it took when few were in flight.
 
     `near` is how far from that floor is near to it. `before_s` is the least floor since it was measured with nothing under way.
+    `since_s` is when the first request of those counted began.
     """
 
-    __slots__ = ("before_s", "count", "floor_s", "near", "usual_s")
+    __slots__ = ("before_s", "count", "floor_s", "near", "since_s", "usual_s")
 
     def __init__(self) -> None:
         self.count = 0
@@ -67,6 +68,7 @@ class _Latency:
         self.floor_s = math.inf
         self.before_s = math.inf
         self.near = NEAR
+        self.since_s = 0.0
 
     def forget(self) -> None:
         """What is decided next is decided by answers to what begins from now on."""
@@ -79,21 +81,24 @@ class _Latency:
         self.before_s = min(self.before_s, self.floor_s)
         self.floor_s = math.inf
 
-    def hear(self, latency_s: float, enough: int) -> None:
-        """One more answer; `enough` of them tell a floor."""
+    def hear(self, latency_s: float, now_s: float) -> bool:
+        """One more answer; whether there were enough of them to decide by."""
+        if self.count == 0:
+            self.since_s = now_s - latency_s
         self.count += 1
         if self.count > SAMPLES_ENOUGH:
             latency_s = min(latency_s, OUTLIER * self.usual_s)
             self.usual_s += (latency_s - self.usual_s) * SMOOTHING
         else:  # the plain mean, so that the first one does not weigh more than the others
             self.usual_s += (latency_s - self.usual_s) / self.count
-        if self.count < enough:
-            return
+            if self.count < SAMPLES_FEW or (self.count < SAMPLES_ENOUGH and now_s - self.since_s < LONG_S):
+                return False
         if self.floor_s == math.inf:
             self.floor_s = self.usual_s
             self.near = NEAR if self.count >= SAMPLES_ENOUGH else NEAR_ROUGHLY
         elif self.usual_s < self.floor_s:
             self.floor_s += (self.usual_s - self.floor_s) * SINKING  # slowly: luck is no floor
+        return True
 
     def is_odd(self, latency_s: float) -> bool:
         """Whether this answer, or the floor that was just found, was slow enough that bodies under way may be why."""
@@ -208,13 +213,10 @@ class Pace:
         latency = self._latencies.get(kind)
         if latency is None:
             latency = self._latencies[kind] = _Latency()
-        is_slow = now_s - max(self._epoch_s, self._eased_s) >= LONG_S
-        enough = SAMPLES_FEW if is_slow else SAMPLES_ENOUGH
-        latency.hear(latency_s, enough)
+        is_told = latency.hear(latency_s, now_s)
         if self._bodies_most and latency.is_odd(latency_s):
             self._measure_without_bodies(now_s)
-            return
-        if latency.count >= enough:
+        elif is_told:
             self._judge(latency, latency_s, began_s, now_s)
 
     def refused(self, *, retry_after_s: float | None, began_s: float, now_s: float) -> None:
