@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -34,13 +34,17 @@ another, so that thousands of files just removed would be paid for by whoever cr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One run. `synced_*` are with everything on the disk: Penstock and the floor are so by themselves, peers after `sync -f`."""
+    """One run. `synced_*` are with everything on the disk: Penstock and the floor are so by themselves, peers after `sync -f`.
+
+    Where nothing was `kept` there is nothing to judge.
+    """
 
     wall_s: float
     cpu_s: float
     synced_wall_s: float
     synced_cpu_s: float
     memory_bytes: int
+    kept: bool = True
 
 
 class Taker(Protocol):
@@ -62,7 +66,7 @@ class Taker(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arena:
-    """What a contest needs besides the files. `environment` is what peers inherit; `signed` says that the servers look."""
+    """What a contest needs besides the files. `environment` is what peers inherit."""
 
     directory: Path
     root: Path
@@ -72,7 +76,6 @@ class Arena:
     flows: Mapping[Direction, str]
     environment: Mapping[str, str]
     say: Callable[[str], None]
-    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,14 +212,14 @@ class Contest:
             prefix=self.dataset.files_set.name if is_import else name,
             directory=target if is_import else self.dataset.files,
             scratch=arena.directory,
-            signed=arena.signed,
         )
         arena.sink.forget()
         self.dataset.warm()
         subprocess.run(["sync", "-f", str(arena.directory)], check=True)
         try:
             measured = contestant(job)
-            self._judge(target, job.prefix)
+            if measured.kept:
+                self._judge(target, job.prefix)
         finally:
             if is_import and self.dataset.files_set.size_bytes > KEPT_MAX_BYTES:
                 shutil.rmtree(target)
@@ -263,11 +266,11 @@ def by_peer(arena: Arena, peer: Peer, choice: int) -> Contestant:
     """A peer with one choice of its setting."""
 
     def move(job: Job) -> Measured:
-        synced = job.directory if job.direction is Direction.IMPORT else None
+        kept = job.direction not in peer.throws_away
+        synced = job.directory if kept and job.direction is Direction.IMPORT else None
         environment = environment_of(peer, arena.environment)
-        return measure_program(
-            arena, Program(command=peer.command(job, choice), environment=environment, synced=synced)
-        )
+        program = Program(command=peer.command(job, choice), environment=environment, synced=synced)
+        return replace(measure_program(arena, program), kept=kept)
 
     return move
 

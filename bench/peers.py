@@ -1,6 +1,9 @@
 """The peers: which command moves which files, with which settings. Plain values; starts nothing.
 
-All run as their makers ship them, against the same servers as Penstock. What had to be switched off is said in `remarks`.
+All run against the same servers as Penstock, as their makers ship them but for this: how much they do at once is tried out (the
+value they ship with is among the choices), parts have 16 MiB (boto3's and those of rclone's downloads are as shipped), nothing is
+tried a second time, and no payload is hashed only to be signed where that can be switched off. What they compare and hash by
+themselves is in `remarks`.
 """
 
 from __future__ import annotations
@@ -39,8 +42,6 @@ class Job:
     prefix: str
     directory: Path
     scratch: Path
-    signed: bool = False
-    """Whether the server looks at signatures."""
 
     @property
     def is_large(self) -> bool:
@@ -66,6 +67,8 @@ class Peer:
     remarks: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     only_large: bool = False
+    throws_away: frozenset[Direction] = frozenset()
+    """Ways in which it keeps nothing of what it receives: then only its own word tells that all came."""
     speaks: frozenset[str] = frozenset({"oss", "s3"})
     """Servers it can be pointed at: those of OSS let everything in here, those of S3 look at signatures."""
 
@@ -105,9 +108,6 @@ def _s5cmd(job: Job, workers: int) -> list[str]:
         "--log",
         "error",
     ]
-    if job.direction is Direction.EXPORT and not job.signed:
-        # Over http it would hash every byte with SHA-256 only to sign it, which it never does over https.
-        program.append("--no-sign-request")
     if job.is_large:
         ((key, path),) = job.pairs()
         ends = [f"s3://{job.bucket}/{key}", path]
@@ -164,20 +164,27 @@ def _sdk(program: str) -> Callable[[Job, int], list[str]]:
 def _curl(job: Job, _: int) -> list[str]:
     ((key, path),) = job.pairs()
     url = f"http://127.0.0.1:{job.port}/{job.bucket}/{key}"
-    return ["curl", "-sS", "--fail", *(["-o", path, url] if job.direction is Direction.IMPORT else ["-T", path, url])]
+    ends = ["-o", os.devnull, url] if job.direction is Direction.IMPORT else ["-T", path, url]
+    return ["curl", "-sS", "--fail", *ends]
 
 
 def _aws(job: Job, requests: int) -> list[str]:
     conf = job.scratch / "aws.conf"
-    conf.write_text(
-        f"[default]\ns3 =\n  max_concurrent_requests = {requests}\n  multipart_chunksize = 16MB\n  addressing_style = path\n"
+    # Payloads are not signed: over plain http it would hash every byte with SHA-256 for that, over https it does not.
+    settings = (
+        f"max_concurrent_requests = {requests}",
+        "multipart_chunksize = 16MB",
+        "addressing_style = path",
+        "payload_signing_enabled = false",
     )
+    conf.write_text("\n  ".join(("[default]\ns3 =", *settings)) + "\n")
     ((key, path),) = job.pairs()
     ends = [f"s3://{job.bucket}/{key}", path]
     copy = ["s3", "cp", "--only-show-errors", "--endpoint-url", f"http://127.0.0.1:{job.port}"]
-    settings = ["env", f"AWS_CONFIG_FILE={conf}", "AWS_MAX_ATTEMPTS=1"]
     return [
-        *settings,
+        "env",
+        f"AWS_CONFIG_FILE={conf}",
+        "AWS_MAX_ATTEMPTS=1",
         str(PYTHON),
         str(AWS_CLI),
         *copy,
@@ -192,10 +199,10 @@ def all_peers() -> list[Peer]:
             name="s5cmd",
             command=_s5cmd,
             setting="concurrency (large) or numworkers",
-            choices=(4, 16, 64),
-            choices_many=(4, 16, 64),
+            choices=(5, 16, 64),
+            choices_many=(16, 64, 256),
             environment=AWS,
-            remarks="no checksums; exports to the sink unsigned: over plain http it would have to hash bodies with SHA-256",
+            remarks="MD5 and SHA-256 of uploads, over http as over https, signed or not; downloads compare nothing",
         ),
         Peer(
             name="rclone",
@@ -203,7 +210,7 @@ def all_peers() -> list[Peer]:
             setting="streams (large) or transfers",
             choices=(4, 16, 32),
             environment=AWS,
-            remarks="compares sizes; no MD5 to compare, because neither server's ETag is one",
+            remarks="MD5 of uploads; compares sizes, because neither server's ETag is an MD5",
         ),
         Peer(
             name="boto3",
@@ -220,7 +227,7 @@ def all_peers() -> list[Peer]:
             choices=(4, 10, 20),
             only_large=True,
             environment=AWS,
-            remarks="a checksum of uploads by default; downloads compare nothing here",
+            remarks="CRC-32 of uploads by default; downloads compare nothing here",
         ),
         Peer(
             name="OSS SDK",
@@ -237,9 +244,10 @@ def all_peers() -> list[Peer]:
             setting="none",
             choices=(1,),
             only_large=True,
+            throws_away=frozenset({Direction.IMPORT}),
             environment=AWS,
             speaks=frozenset({"oss"}),
-            remarks="one stream, no parts, no checksum: what the floor is held against",
+            remarks="one stream, no parts, no checksum; throws away what it receives: what the floor is held against",
         ),
     ]
 

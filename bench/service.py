@@ -5,6 +5,8 @@ Nothing here knows how Penstock works inside. The embedded bucket that `init` ma
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 import os
 import re
@@ -13,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,18 @@ class Penstock:
         endpoint = f"http://127.0.0.1:{port}"
         place = ("--endpoint", endpoint, "--region", REGIONS[kind])
         self._run("bucket", "add", str(self.home), name, "--kind", kind, *place, "--no-versioning-check")
+
+    @contextlib.contextmanager
+    def beside(self, root: Path) -> Iterator[Penstock]:
+        """The same service, asked about another file system of it, by a client of its own."""
+        other = copy.copy(self)
+        other.root = root
+        other.file_system_id = self._run("filesystem", "add", str(self.home), str(root)).split()[0]
+        other.client = Client(self.options)
+        try:
+            yield other
+        finally:
+            other.client.close()
 
     # -------------------------------------------------------------------------------------------------------- calls
 
@@ -132,14 +146,20 @@ class Penstock:
     def wait(self, task: str, count: int, *, every_s: float, limit_s: float) -> None:
         """Until so many files of a task are done. Raises ServiceError for a failure, or after `limit_s`."""
         until = time.monotonic() + limit_s
-        while True:
-            filters: Parameter = [{"Key": "TaskIds", "Value": task}]
-            (found,) = self.call("DescribeDataFlowTasks", Filters=filters)["TaskInfo"]["Task"]
-            if found["ProgressStats"]["FilesDone"] >= count:
-                return
+        while (stats := self._stats(task))["FilesDone"] < count:
             if time.monotonic() > until:
-                raise ServiceError(f"not done after {limit_s:g} s: {found['ProgressStats']}; {self._trouble(task)}")
+                raise ServiceError(f"not done after {limit_s:g} s: {stats}; {self._trouble(task)}")
             time.sleep(every_s)
+
+    def files_done(self, task: str) -> int:
+        """How many files of a task are there."""
+        return int(self._stats(task)["FilesDone"])
+
+    def _stats(self, task: str) -> dict[str, Any]:
+        filters: Parameter = [{"Key": "TaskIds", "Value": task}]
+        (found,) = self.call("DescribeDataFlowTasks", Filters=filters)["TaskInfo"]["Task"]
+        stats: dict[str, Any] = found["ProgressStats"]
+        return stats
 
     def _trouble(self, task: str) -> str:
         filters: Parameter = [{"Key": "DataFlowTaskIds", "Value": task}]

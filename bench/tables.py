@@ -116,6 +116,18 @@ TABLES: Sequence[tuple[str, str, Sequence[Column]]] = (
         ),
     ),
     (
+        "slow-neighbour",
+        "One 4 KiB import after the other to a disk, while six at a time go to a slow file system of the same service",
+        (
+            ("a call there takes", "delay", 0, ""),
+            ("samples", "samples", 1, ".0f"),
+            ("COMPLETE p50 ms", "p50_s", 1e3, ",.0f"),
+            ("p95 ms", "p95_s", 1e3, ",.0f"),
+            ("longest ms", "worst_s", 1e3, ",.0f"),
+            ("moved there meanwhile", "moved_there", 1, ",.0f"),
+        ),
+    ),
+    (
         "profile",
         "Where the time goes: CPU by process, and samples of py-spy (those within a call of the kernel may wait)",
         (

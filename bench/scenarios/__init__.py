@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from bench.scenarios import fairness, growing, latency, memory, movement, profile, rados, requests, slow_calls
+from bench.scenarios import (
+    fairness,
+    growing,
+    latency,
+    memory,
+    movement,
+    profile,
+    rados,
+    requests,
+    slow_calls,
+    slow_neighbour,
+)
 from bench.scenarios.scenario import Choices, Scenario
 
 __all__ = ["SCENARIOS", "Choices", "Scenario"]
@@ -16,6 +27,7 @@ SCENARIOS: dict[str, Scenario] = {
     "pages": growing.SCENARIO,
     "growth": growing.SCENARIO,
     **slow_calls.SCENARIOS,
+    slow_neighbour.NAME: slow_neighbour.SCENARIO,
     **rados.SCENARIOS,
     **profile.SCENARIOS,
 }

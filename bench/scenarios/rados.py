@@ -98,9 +98,7 @@ def _arena(stage: Stage, gateway: Gateway) -> Iterator[Arena]:
             Direction.IMPORT: service.flow(SOURCE_BUCKET, "/in/", kind="s3"),
             Direction.EXPORT: service.flow(SINK_BUCKET, "/out/", kind="s3"),
         }
-        yield replace(
-            stage.arena, root=root, source_port=gateway.port, sink=gateway, penstock=service, flows=flows, signed=True
-        )
+        yield replace(stage.arena, root=root, source_port=gateway.port, sink=gateway, penstock=service, flows=flows)
     finally:
         service.stop()
 
@@ -116,7 +114,6 @@ def _fill(arena: Arena, dataset: Dataset) -> None:
         prefix=dataset.files_set.name,
         directory=dataset.files,
         scratch=arena.directory,
-        signed=True,
     )
     environment = environment_of(s5cmd, arena.environment)
     measure_program(arena, Program(command=s5cmd.command(job, FILL_WORKERS), environment=environment))
