@@ -1,13 +1,13 @@
 """Export of one file: what is refused, what the source must look like, and which lane goes on.
 
-Calls the source file, and the two lanes.
+Calls the source file, `overtaking`, and the two lanes.
 """
 
 from __future__ import annotations
 
 from penstock.errors import FailureCode, TransferError
 from penstock.stores.base import ObjectInfo
-from penstock.transfer import names, policy, soundness, standing, uploads, versioned
+from penstock.transfer import names, overtaking, policy, soundness, standing, uploads, versioned
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.large_export import export_large
 from penstock.transfer.objects import ambiguous, detail_of, head_or_none
@@ -29,6 +29,9 @@ def export_file(attempt: Attempt) -> Steps[Outcome]:
     attempt.check_stop()
     if attempt.transfer.attempt > 1 or attempt.lane is Lane.LARGE or attempt.checkpoint is not None:
         yield Pause.ASIDE
+    overtaken = overtaking.finished(attempt)
+    if overtaken is not None:
+        return overtaken
     _check_rival(attempt)
     try:
         with SourceFile(attempt.root, attempt.transfer.path, attempt.choices.symlinks) as source:

@@ -1,7 +1,7 @@
 """Export of a large file: a multipart upload whose intent and id are durable, parts checked one by one, completed at the end.
 
-Calls the store, the part pool, `uploads`, `standing` and the source file. Parts that an earlier attempt sent are listed, read
-again locally and compared before they are kept.
+Calls the store, the part pool, `uploads`, `standing`, `overtaking` and the source file. Parts that an earlier attempt sent are
+listed, read again locally and compared before they are kept.
 """
 
 from __future__ import annotations
@@ -21,7 +21,17 @@ from penstock.errors import (
 )
 from penstock.model import Guarantee
 from penstock.stores.base import ObjectInfo, Part, PutResult
-from penstock.transfer import assembled, crc64, pagecache, soundness, standing, uploads, verification, versioned
+from penstock.transfer import (
+    assembled,
+    crc64,
+    overtaking,
+    pagecache,
+    soundness,
+    standing,
+    uploads,
+    verification,
+    versioned,
+)
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import of_file, of_object
 from penstock.transfer.objects import head_or_none
@@ -100,6 +110,7 @@ class _LargeExport:
             except UploadNotFoundError:
                 info = standing.published_earlier(attempt)
                 outcome = None if info is None else self._completed_earlier(info)
+                outcome = outcome or overtaking.after(attempt, record)
                 if outcome is not None:
                     return plan, outcome, {}
         uploads.clear(attempt)
@@ -219,10 +230,11 @@ class _LargeExport:
                 return self._verify(result, crc)
 
     def _expect(self, record: Checkpoint, parts: Sequence[Part], crc: int) -> None:
-        """Make durable what the object has to be: who finds it after a death here has nothing else to judge it by."""
+        """Make durable what the object has to be, and what lies at its key: who finds either after a death here has nothing else
+        to judge by."""
         abilities = self._attempt.store.abilities
         etag = assembled.etag_of(parts) if abilities.part_etag_is_md5 and not abilities.crc64 else ""
-        expected = replace(record, crc64=crc, etag=etag)
+        expected = replace(record, crc64=crc, etag=etag, over=overtaking.look(self._attempt))
         if expected != record:
             self._attempt.save(expected)
 
@@ -245,7 +257,7 @@ class _LargeExport:
             uploads.clear(attempt)
             return self._found(found.mine, crc)
         if found.decision is Decision.KEEP:
-            return self._gives_way(self._guarantee())
+            return overtaking.finished(attempt) or self._gives_way(self._guarantee())
         self._decision = found.decision
         return None
 
@@ -258,8 +270,12 @@ class _LargeExport:
 
     def _lost(self, crc: int, error: UploadNotFoundError) -> Outcome:
         """The upload is gone: completed by a try whose answer was lost, or aborted by somebody else."""
-        uploads.forget(self._attempt)
+        attempt = self._attempt
+        record = attempt.checkpoint
+        uploads.forget(attempt)
         completed = self._completed_meanwhile(crc)
+        if completed is None and record is not None:
+            completed = overtaking.after(attempt, record)
         if completed is None:
             raise error
         return completed

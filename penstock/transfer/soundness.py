@@ -28,17 +28,20 @@ class Soundness(StrEnum):
 
 def of(attempt: Attempt, info: ObjectInfo) -> Soundness:
     """How our object is. Raises StoreError, FencedError, StoppedError, TransferError."""
+    written = _as_written(attempt, info)
+    if written is Soundness.UNTOLD and _is_the_file(attempt, info):
+        return Soundness.SOUND
+    return written
+
+
+def _as_written(attempt: Attempt, info: ObjectInfo) -> Soundness:
+    """The same by what was written down of it alone: what a small one has with it, of others the record of our uploads.
+
+    That record is of no small one, though one may have the time of a large one: of a file that was cut short since.
+    """
     written = standing.told_crc64(info)
     if written is not None:
         return Soundness.SOUND if verification.found(attempt, info) == written else Soundness.DAMAGED
-    recorded = as_recorded(attempt, info)
-    if recorded is Soundness.UNTOLD and _is_the_file(attempt, info):
-        return Soundness.SOUND
-    return recorded
-
-
-def as_recorded(attempt: Attempt, info: ObjectInfo) -> Soundness:
-    """The same by the record of our uploads alone."""
     told = [promise for promise in attempt.promises if promise.modify_ns == of_object(info).ns]
     if not told:
         return Soundness.UNTOLD
@@ -59,22 +62,22 @@ def remove_damaged(attempt: Attempt, info: ObjectInfo, source: FileState) -> Non
     """Delete our object, which does not hold the file's bytes, if it is of this very file: an earlier attempt was killed before
     it could mend that. Where no version names it exactly, it is overwritten by what comes now. Raises as `of`.
 
-    One of another time or size goes only if the record says that it is damaged: else the file has been changed since.
+    One of another time or size goes only if what was written down says that it is damaged: else the file has been changed since.
     """
     is_of_file = (of_object(info).ns, info.size_bytes) == (source.modify_ns, source.size_bytes)
-    if standing.can_delete_exactly(info) and (is_of_file or as_recorded(attempt, info) is Soundness.DAMAGED):
+    if standing.can_delete_exactly(info) and (is_of_file or _as_written(attempt, info) is Soundness.DAMAGED):
         versioned.remove(attempt, info.version_id)
 
 
 def settle(attempt: Attempt) -> None:
-    """Delete every version of ours that is not what its upload had to make: of a file that has changed since, nobody else would.
+    """Delete every version of ours that is not what it had to be: of a file that has changed since, nobody else would.
 
     To be called when none of these uploads can be completed any more, and before another one is begun. Raises as `of`.
     """
     if not attempt.promises:
         return
     for info in versioned.ours(attempt):
-        if standing.can_delete_exactly(info) and as_recorded(attempt, info) is Soundness.DAMAGED:
+        if standing.can_delete_exactly(info) and _as_written(attempt, info) is Soundness.DAMAGED:
             versioned.remove(attempt, info.version_id)
 
 

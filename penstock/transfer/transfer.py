@@ -42,12 +42,23 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Over:
+    """What lay at an export's key when its object was promised, as the store tells it: an object, or nothing (`is_there`)."""
+
+    is_there: bool
+    etag: str = ""
+    size_bytes: int = 0
+    last_modified_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """The durable record of an export's multipart upload: intent before Initiate, id before part 1.
 
     `intent_ns` is when the intent was recorded; `known_upload_ids` were unfinished on this key at that moment, so they are not
     ours. `upload_id` is empty until the store has answered Initiate. `source_*` identify the file whose parts were sent. `crc64`
-    and `etag` are what the object has to have, known before Complete; `etag` is empty where the store makes it in its own way.
+    and `etag` are what the object has to have, known before Complete; `etag` is empty where the store makes it in its own way;
+    `over` is what lay at the key then: None where nobody looked, as on buckets whose versions tell what became of the object.
     `earlier` is what the objects of earlier uploads had to be, newest first: they are, or were, at the key. With `intent_ns` 0
     nothing else is left: there is no unfinished upload. `checksum` is what the store was told at Initiate that parts come with,
     by the protocol's name.
@@ -64,6 +75,7 @@ class Checkpoint:
     source_inode: int = 0
     crc64: int | None = None
     etag: str = ""
+    over: Over | None = None
     earlier: tuple[Promise, ...] = ()
     checksum: str = ""
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from penstock.errors import BucketNotFoundError, FailureCode, StoreUnavailableError, TransferError
 from penstock.model import Direction
 from penstock.stores.base import ObjectInfo
-from penstock.transfer import names, soundness, standing, uploads, versioned
+from penstock.transfer import names, overtaking, soundness, standing, uploads, versioned
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.exporting import check_export_names
 from penstock.transfer.importing import check_import_names, finished_earlier
@@ -40,7 +40,7 @@ def withdraw(attempt: Attempt) -> Outcome:
     if attempt.transfer.direction is Direction.IMPORT:
         return _withdraw_local(attempt)
     finished = None if attempt.left_nothing else _withdraw_remote(attempt)
-    return finished or attempt.outcome(Verdict.CANCELED)
+    return finished or replace(attempt.outcome(Verdict.CANCELED), message=attempt.doubt)
 
 
 def end_failed(attempt: Attempt, error: TransferError) -> Outcome:
@@ -171,7 +171,18 @@ def _unanswered(attempt: Attempt) -> TransferError:
 
 def _remove_remote(attempt: Attempt) -> Outcome | None:
     """The outcome, if the object was published before the withdrawal, whatever has become of the key since."""
-    _clear_upload(attempt)  # first, so that nothing can be completed after the look
+    try:
+        record = attempt.checkpoint
+        if record is not None and overtaking.is_gone(
+            attempt, record
+        ):  # the record stays, for whoever has to look again
+            overtaken = overtaking.after(attempt, record)
+            if overtaken is not None:
+                return overtaken
+        else:
+            uploads.clear(attempt)  # first, so that nothing can be completed after the look
+    except BucketNotFoundError:
+        attempt.checkpoint = None
     for _ in range(_OWN_MAX):
         try:
             info = standing.published_earlier(attempt)
@@ -190,6 +201,7 @@ def _remove_remote(attempt: Attempt) -> Outcome | None:
 
 def _remove_damaged(attempt: Attempt, info: ObjectInfo) -> None:
     """Raises TransferError (BadObjectLeft) where deleting our object might hit another one that has just replaced it."""
+    uploads.forget(attempt)  # what is known by now: whoever replaces that one has not replaced the file
     if not standing.can_delete_exactly(info):
         raise _damaged(attempt, info.key)
     versioned.remove(attempt, info.version_id)

@@ -35,12 +35,16 @@ class Fate(StrEnum):
     ORPHANED = "published, its source gone"  # likewise, or while nobody lives
     BARRED = "published, its bucket closed"  # likewise: the store refuses, until the next attempt has met that
     CONSUMED = "published, taken away"  # likewise: whoever waited for it takes it, and it is not at its target any more
+    REPLACED = "published, overwritten"  # likewise: somebody writes to its target
+    UNSYNCED = "published, its name not durable"  # likewise: what somebody syncs is looked at from there on
     OVERTAKEN = "overtaken"  # somebody else's object, which stays, comes between the look at the key and the sending
     EQUAL = "over its equal"  # a file with its bytes and its time is at the target beforehand
     REFUSED = "refused over its equal"  # likewise, and its Condition asks for another size
 
 
-AFTER_PUBLISHING: frozenset[Fate] = frozenset({Fate.RECALLED, Fate.ORPHANED, Fate.BARRED, Fate.CONSUMED})
+AFTER_PUBLISHING: frozenset[Fate] = frozenset(
+    {Fate.RECALLED, Fate.ORPHANED, Fate.BARRED, Fate.CONSUMED, Fate.REPLACED, Fate.UNSYNCED}
+)
 """What comes between publishing and a death, and meets the next attempt, which knows nothing of that."""
 
 OVER_ITS_EQUAL: frozenset[Fate] = frozenset({Fate.EQUAL, Fate.REFUSED})
@@ -87,6 +91,11 @@ class Way(StrEnum):
     IMPORT_CONSUMED = "import large published, taken away"
     EXPORT_SMALL_CONSUMED = "export small published, taken away"
     EXPORT_CONSUMED = "export large published, taken away"
+    IMPORT_REPLACED = "import large published, overwritten"
+    EXPORT_REPLACED = "export large published, overwritten"
+    IMPORT_SMALL_UNSYNCED = "import small published, its name not durable"
+    IMPORT_MIDDLING_UNSYNCED = "import middling published, its name not durable"
+    IMPORT_UNSYNCED = "import large published, its name not durable"
     IMPORT_SMALL_EQUAL = "import small over its equal"
     IMPORT_EQUAL = "import large over its equal"
     EXPORT_SMALL_EQUAL = "export small over its equal"
@@ -169,7 +178,9 @@ def terms_of(way: Way) -> tuple[Terms, ...]:
             return (OVERWRITE,)  # on a plain bucket a damaged object is left to whoever canceled, and named
         case Fate.OVERTAKEN:
             return (SKIP_VERSIONED, LATEST)  # only versions tell who came between
-        case Fate.EQUAL | Fate.REFUSED:
+        case Fate.REPLACED if not way.is_import:
+            return (OVERWRITE_PLAIN, SKIP, LATEST_PLAIN, OVERWRITE)
+        case Fate.EQUAL | Fate.REFUSED | Fate.REPLACED | Fate.UNSYNCED:
             return (OVERWRITE, SKIP, LATEST)
         case _:
             return (OVERWRITE, SKIP)
@@ -261,6 +272,9 @@ ENDINGS: frozenset[Point] = frozenset(
 UNTOLD: frozenset[Point] = frozenset({"directory.synced", "outcome.tell", "outcome.told", "settle"})
 """From publishing until the catalog knows of it."""
 
+UNSYNCED: frozenset[Point] = frozenset({"renamed", "directory.sync"})
+"""From the new name until it is made durable."""
+
 REQUESTS: frozenset[Point] = frozenset({"request.send", "request.sent", "request.answered"})
 
 AROUND_PUBLISHING: frozenset[Point] = frozenset(
@@ -279,6 +293,8 @@ def is_worth_it(way: Way, point: Point) -> bool:
         return point in TO_THE_MOVER
     if way.fate is Fate.CACHED:
         return point in WRITES
+    if way.fate is Fate.UNSYNCED:
+        return point in UNSYNCED
     if way.fate in AFTER_PUBLISHING:
         return point == way.publishing or point in UNTOLD
     if way.fate is Fate.REFUSED:
@@ -306,13 +322,21 @@ def cases_of(way: Way, passings: Mapping[Terms, Mapping[Point, int]]) -> Iterato
             all_which = all_which[:1]  # later ones are of what is done when the catalog knows
         cells = [(which, death) for which in all_which for death in _deaths(point)]
         chosen = [(where[(number + turn) % len(where)], *cell) for turn, cell in enumerate(cells)]
-        if way.fate in {Fate.MOVED, Fate.EQUAL} and way.size is not Size.MIDDLING and point in AROUND_PUBLISHING:
+        if _is_tried_under_all(way, point):
             chosen += [(terms, all_which[-1], _deaths(point)[-1]) for terms in where]
         for terms, which, death in chosen:
             passing = which.of(passings[terms][point])
             one = Case(way=way, terms=terms, point=point, passing=passing, death=death, which=which)
             dealt.setdefault(replace(one, which=Which.ONCE), one)  # under some terms the first may be the last
     yield from dealt.values()
+
+
+def _is_tried_under_all(way: Way, point: Point) -> bool:
+    if way.fate is Fate.UNSYNCED:
+        return True  # who keeps what is there finds what the dead one has left
+    if way.fate is Fate.REPLACED:
+        return point == way.publishing
+    return way.fate in {Fate.MOVED, Fate.EQUAL} and way.size is not Size.MIDDLING and point in AROUND_PUBLISHING
 
 
 def _passed(passings: Mapping[Terms, Mapping[Point, int]]) -> Iterator[Point]:

@@ -54,6 +54,9 @@ MEANWHILE = (
     case(Way.EXPORT_BARRED, "upload.completed", alone=True, terms=SKIP),
     case(Way.IMPORT_RECALLED, "renamed"),
     case(Way.IMPORT_SMALL_CONSUMED, "renamed", alone=True),
+    case(Way.EXPORT_REPLACED, "upload.completed", alone=True, terms=OVERWRITE_PLAIN),
+    case(Way.IMPORT_SMALL_UNSYNCED, "renamed", alone=True, terms=SKIP),
+    case(Way.IMPORT_MIDDLING_UNSYNCED, "renamed", alone=True, terms=LATEST),
 )
 """It is published, and before anybody says so something happens. The matrix tries more of it."""
 

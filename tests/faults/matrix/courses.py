@@ -11,12 +11,11 @@ from penstock.failpoints import PASSES_MAX
 from tests.faults.matrix import published
 from tests.faults.matrix.cases import Fate, Size
 from tests.faults.matrix.doom import Doom
-from tests.faults.matrix.file import File
+from tests.faults.matrix.file import THEIRS, File
 from tests.faults.matrix.smallservice import GRAIN_BYTES, PART_BYTES
 from tests.faults.matrix.world import PATIENCE_S
 from tests.fixtures.waiting import wait_until
 
-THEIRS = b"what somebody else has put there"
 HELD_AT_BYTES: Mapping[Size, int] = {Size.SMALL: 2500, Size.MIDDLING: 2 * GRAIN_BYTES, Size.LARGE: 2 * PART_BYTES}
 """What passes before a file is held up; the heads of requests and answers are part of it."""
 
@@ -115,6 +114,8 @@ COURSES: Mapping[Fate, Callable[[File, Doom], None]] = {
     Fate.ORPHANED: published.orphaned,
     Fate.BARRED: published.barred,
     Fate.CONSUMED: published.consumed,
+    Fate.REPLACED: published.replaced,
+    Fate.UNSYNCED: published.unsynced,
     Fate.OVERTAKEN: overtaken,
     Fate.EQUAL: moved,
     Fate.REFUSED: moved,

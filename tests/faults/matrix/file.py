@@ -21,6 +21,7 @@ from tests.fixtures.waiting import wait_until
 FINAL = frozenset({"COMPLETE", "FAILED", "CANCELED", "EXPIRED"})
 HELPERS = ".penstock-????????????????.*"  # the mark of the root has another name
 OLDER = b"what was there before"
+THEIRS = b"what somebody else has put there"
 OLDER_NS = 1_500_000_000_000_000_000
 _numbers = itertools.count(1)
 
@@ -103,6 +104,14 @@ class File:
             self.path.unlink()
         else:
             self.world.delete(self.key, bucket=self.terms.bucket)
+
+    def replace_target(self) -> None:
+        """Write to it, as somebody does who uses the name for something else."""
+        if self.way.is_import:
+            self.path.unlink()
+            self.path.write_bytes(THEIRS)
+        else:
+            self.put(THEIRS)
 
     def submit(self) -> None:
         """Ask for it."""

@@ -8,8 +8,7 @@ from typing import Any
 from fastcrc import crc64
 
 from tests.faults.matrix.cases import Bucket, Fate
-from tests.faults.matrix.courses import THEIRS
-from tests.faults.matrix.file import OLDER, OLDER_NS, File
+from tests.faults.matrix.file import OLDER, OLDER_NS, THEIRS, File
 from tests.faults.matrix.smallservice import PART_BYTES, PARTS_IN_FLIGHT
 
 ENDS: Mapping[Fate, frozenset[str]] = {
@@ -86,6 +85,11 @@ def _check_complete(file: File, item: Mapping[str, Any]) -> None:
     if file.way.fate is Fate.EQUAL:
         _check_equal(file)
         return
+    if file.way.fate is Fate.REPLACED:
+        _check_replaced(file)
+        return
+    if file.way.fate is Fate.UNSYNCED:
+        assert file.world.traps.was_passed("directory.synced"), "COMPLETE, and its name was never made durable"
     if file.way.is_import or not is_orphaned:
         assert file.path.read_bytes() == file.body
     older = [crc64.xz(OLDER)] if file.has_older and not file.way.is_import else []
@@ -103,6 +107,16 @@ def _check_equal(file: File) -> None:
     crc = crc64.xz(file.body)
     is_added = not (file.way.is_import or file.is_kept) and file.terms.bucket is Bucket.VERSIONED
     assert file.versions() in ([crc], [crc, crc] if is_added else [crc])
+
+
+def _check_replaced(file: File) -> None:
+    """What somebody has written since is there; beneath it, where there are versions, is ours, once."""
+    body, theirs = crc64.xz(file.body), crc64.xz(THEIRS)
+    if file.way.is_import:
+        assert (file.path.read_bytes(), file.versions()) == (THEIRS, [body])
+        return
+    assert file.path.read_bytes() == file.body
+    assert file.versions() == ([theirs, body] if file.terms.bucket is Bucket.VERSIONED else [theirs])
 
 
 def _check_refused(file: File, item: Mapping[str, Any]) -> None:

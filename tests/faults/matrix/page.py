@@ -48,7 +48,9 @@ dead service left it, too), and how many bytes of the file went over the network
 - A published one is where it should be, and its mover stands still behind that, or at the point named, when it is canceled, or
   its source is removed, or the store refuses whatever it is asked for until somebody has asked; then somebody dies. What was
   published is COMPLETE, as long as anything tells: of a small import only its object does. One that is taken away, by whoever
-  waited for it, is COMPLETE all the same, or is moved once more, all of it, and is there again.
+  waited for it, is COMPLETE all the same, or is moved once more, all of it, and is there again. One that is overwritten is
+  COMPLETE, and what somebody has written there stays, under each policy. One whose name is not durable when its mover dies is
+  COMPLETE, too, and not before somebody has synced a directory since then.
 - The letter says under which conflict policy, and on which kind of bucket:
 {TOLD}.
   Under KEEP_LATEST an older file is replaced. Deaths are dealt out to these in turn; around publishing each is tried.

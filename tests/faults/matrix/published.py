@@ -47,6 +47,16 @@ def consumed(file: File, doom: Doom) -> None:
     _die(file, doom, file.remove_target)
 
 
+def replaced(file: File, doom: Doom) -> None:
+    """Somebody writes to its target."""
+    _die(file, doom, file.replace_target)
+
+
+def unsynced(file: File, doom: Doom) -> None:
+    """Nothing happens to it, but whether somebody makes a directory durable is counted from there on."""
+    _die(file, doom, lambda: file.world.traps.count("directory.synced"))
+
+
 def _die(file: File, doom: Doom, event: Callable[[], None], *, down: Callable[[], None] | None = None) -> None:
     """Have it published, `event` happen, and somebody die; `down` is what happens instead while nobody lives."""
     case, world = doom.case, file.world

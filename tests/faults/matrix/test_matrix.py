@@ -75,7 +75,7 @@ def test_killed_again_while_it_goes_on(worlds: Worlds, case: Case, again: Case) 
 @pytest.mark.parametrize("case", PUBLISHED, ids=str)
 def test_what_others_change_after_it_was_published_stays(worlds: Worlds, case: Case) -> None:
     with worlds.use() as world:
-        Trial(world, case.way, case.terms).run_overtaken(case, b"theirs")
+        Trial(world, case.way, case.terms).run_overtaken(case)
 
 
 def test_every_failpoint_in_the_code_is_passed_by_some_file_of_which_the_matrix_tries_deaths_there(

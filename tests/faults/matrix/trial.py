@@ -12,7 +12,7 @@ from tests.faults.matrix.cases import BY_THE_CLOCK, OVERWRITE, Case, Death, Term
 from tests.faults.matrix.chosen import UNCLAIMED
 from tests.faults.matrix.courses import COURSES
 from tests.faults.matrix.doom import Doom, NotPassedError, Passed
-from tests.faults.matrix.file import File
+from tests.faults.matrix.file import THEIRS, File
 from tests.faults.matrix.judging import judged
 from tests.faults.matrix.world import World
 
@@ -70,17 +70,17 @@ class Trial:
         self._wait_sprung(again)
         return self._judged(status, deaths=2)
 
-    def run_overtaken(self, case: Case, theirs: bytes) -> None:
+    def run_overtaken(self, case: Case) -> None:
         """Be killed there, together with the service, right after publishing; before it goes on somebody else has replaced it."""
         file = self._file
-        self._world.meanwhile = lambda: _replace(file, theirs)
+        self._world.meanwhile = file.replace_target
         status = self._killed(case)
         file.wait(lambda: not file.left_behind(), "helper files or uploads did not go")
         assert status == "COMPLETE"
         if file.way.is_import:
-            assert file.path.read_bytes() == theirs
+            assert file.path.read_bytes() == THEIRS
         else:
-            assert file.versions() == [crc64.xz(theirs), crc64.xz(file.body)]
+            assert file.versions() == [crc64.xz(THEIRS), crc64.xz(file.body)]
         self._world.check_counters()
         self._world.traps.clear()
 
@@ -140,11 +140,3 @@ class Trial:
         self._file.forget()
         self._world.forget_requests()
         return Verdict(status=status, again_bytes=again_bytes, place=place)
-
-
-def _replace(file: File, theirs: bytes) -> None:
-    if file.way.is_import:
-        file.path.unlink()
-        file.path.write_bytes(theirs)
-    else:
-        file.put(theirs)

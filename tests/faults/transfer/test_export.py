@@ -12,7 +12,7 @@ from penstock.model import ConflictPolicy
 from penstock.stores.base import Abilities, Checksum, Overwrite
 from penstock.transfer import crc64
 from penstock.transfer.source_file import SourceFile
-from penstock.transfer.transfer import Intent, Lane, StopReason, Verdict
+from penstock.transfer.transfer import Intent, Lane, Over, StopReason, Verdict
 from tests.faults.transfer.exports import (
     CONTENT,
     KEY,
@@ -68,11 +68,11 @@ def test_a_large_file_is_an_upload_whose_intent_and_id_are_durable_first(gate: G
     gate.hooks.on_checkpoint = lambda record: seen.append(tuple(call.verb for call in store.calls))
     check_complete(gate.move(export(), store), store)
     before = ("list_uploads", "initiate")
-    assert seen == [before[:1], before, (*before, *("put_part",) * 6)]
+    assert seen == [before[:1], before, (*before, *("put_part",) * 6, "head")]
     intent, begun, expected = gate.hooks.checkpoints
     assert (intent.upload_id, begun.upload_id) == ("", "upload-000001")
     assert begun.source_size_bytes == len(CONTENT)
-    assert expected == replace(begun, crc64=crc64.update(CONTENT))
+    assert expected == replace(begun, crc64=crc64.update(CONTENT), over=Over(is_there=False))
     assert len(store.calls_of("put_part")) == 6
     assert "penstock-crc64" not in store.calls_of("initiate")[0].metadata
     assert store.calls_of("complete")[0].precondition == Overwrite()
@@ -106,8 +106,7 @@ def test_any_answer_may_be_lost(
     store.script(Fault(verb, action=Raise(LOST, moment)))
     outcome = gate.move(export(conflict_policy=policy), store, lane=lane_of(content))
     check_complete(outcome, store, content)
-    is_asked = verb != "head" or policy is not ConflictPolicy.OVERWRITE_EXISTING  # what is overwritten nobody looks at
-    assert bool(store.calls_of(verb)) is is_asked
+    assert store.calls_of(verb) != []
 
 
 @pytest.mark.parametrize("verb", ["initiate", "put_part", "complete", "put"])
@@ -138,7 +137,11 @@ def test_a_store_that_answers_a_repeated_complete_with_500_is_asked_for_the_obje
         Fault("complete", nth=2, times=99, action=Raise(StoreUnavailableError("500"))),
     )
     check_complete(gate.move(export(), store), store)
-    assert [call.verb for call in store.calls_of("complete", "head")] == ["complete", "head"]  # not completed once more
+    assert [call.verb for call in store.calls_of("complete", "head")] == [
+        "head",
+        "complete",
+        "head",
+    ]  # not completed once more
 
 
 def test_complete_without_etag_and_checksum_is_compared_by_a_head(gate: Gate) -> None:

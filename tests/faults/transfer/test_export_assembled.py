@@ -12,6 +12,8 @@ from msgspec import structs
 from penstock.errors import FailureCode
 from penstock.stores.base import Abilities, Part, Versioning
 from penstock.transfer import assembled
+from penstock.transfer.attempt import NOT_COMPARED
+from penstock.transfer.overtaking import OVERTAKEN
 from penstock.transfer.transfer import Intent, Lane, Outcome, Verdict
 from tests.faults.transfer.exports import CONTENT, KEY, SMALL, VERSIONED, check_complete, export, later, write
 from tests.faults.transfer.test_export_arrived import DAMAGED, left_by_a_mover_that_died
@@ -174,7 +176,8 @@ def test_a_version_that_is_replaced_while_it_is_read_is_looked_at_again(gate: Ga
     store.get = get  # type: ignore[method-assign]
     outcome = withdrawn(gate, store)
     assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.SOURCE_CHANGED)
-    assert withdrawn(gate, store).verdict is Verdict.CANCELED
+    again = gate.move(export(attempt=3, intent=Intent.WITHDRAW, checkpoint=outcome.checkpoint), store)
+    assert (again.verdict, again.note) == (Verdict.COMPLETE, f"{OVERTAKEN}; {NOT_COMPARED}")  # the record tells
     assert store.content(KEY) == b"theirs"
 
 

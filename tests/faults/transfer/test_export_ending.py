@@ -164,7 +164,7 @@ class SilentStore(MemoryStore):
         gate.narrow()  # else another part may be on its way when the first one is told of the cancel
         gate.clock = self.later
         self.script(Fault(verb, action=Meanwhile(cancel)), Fault(verb, action=Raise(UNHEARD, moment)))
-        for asked in ("head", "abort", "list_uploads"):
+        for asked in ("head", "abort", "list_uploads", "list_parts"):
             self.script(Fault(asked, times=99, action=Meanwhile(wait)))
 
 
@@ -220,6 +220,7 @@ def test_a_cancel_waits_for_the_store_where_something_was_sent_and_says_so(
         ["head"],
         ["abort"],
         ["list_uploads"],
+        ["list_parts"],  # of what was promised: whether it was put together is asked first
     )  # once, and for long enough to hear from a store that is well
     assert 0 < store.waited_ns <= 2_000_000_000
     gate.hooks.stop, store.stays_silent = None, False

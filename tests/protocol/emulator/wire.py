@@ -16,8 +16,7 @@ from tests.fixtures.emulator import EmulatorServer
 
 _SIGNED_WORDS = """
     acl append bucketInfo continuation-token cors delete lifecycle live location objectMeta partNumber policy position
-    response-content-type restore sequential stat symlink tagging uploadId uploads versionId versioning
-    versions x-oss-request-payer
+    response-content-type restore sequential stat symlink tagging uploadId uploads versionId versioning versions
 """
 SIGNED = frozenset(_SIGNED_WORDS.split())
 TIMEOUT_S = 30

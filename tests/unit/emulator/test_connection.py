@@ -55,9 +55,7 @@ async def hello(_: Any, __: Any, send: Callable[..., Any]) -> None:
 
 
 def connected(state: ServerState) -> tuple[Connection, NotingTransport]:
-    connection = Connection(
-        Config(hello, ws="none", log_config=None), state, {}, new_token=lambda: "A" * 32, clock=lambda: 0
-    )
+    connection = Connection(Config(hello, ws="none", log_config=None), state, {}, new_token=lambda: "A" * 32)
     transport = NotingTransport()
     connection.connection_made(transport)  # type: ignore[arg-type]
     return connection, transport
