@@ -39,7 +39,7 @@ class SlowDisk:
     """The mounted file system."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         directory.mkdir()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bench.slow_disk", str(directory)],
@@ -62,7 +62,7 @@ class SlowDisk:
     def close(self) -> None:
         """Unmount it, and end its process."""
         if self.is_mounted:
-            subprocess.run(["umount", "--lazy", str(self._directory)], check=True)
+            subprocess.run(["umount", "--lazy", str(self.directory)], check=True)
         end(self._process)
 
 

@@ -1,7 +1,7 @@
 """Does a slow file system hold up another? One 4 KiB import after the other to a disk, six at a time to a slow file system.
 
-Both are file systems of one service, with the movers it has by default. The slow one is `bench.slow_disk`, each of whose calls
-takes its time, at last for ever. Where it cannot be mounted nothing is measured.
+Both are file systems of one service, a new one for each row, with the movers it has by default. The slow one is
+`bench.slow_disk`, each of whose calls takes its time, at last for ever. Where it cannot be mounted nothing is measured.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Self
 from bench.dataset import SOURCE_BUCKET
 from bench.ending import to_the_end
 from bench.lean import quantile
-from bench.scenarios.latency import once
+from bench.scenarios.latency import LIMIT_S, once
 from bench.scenarios.scenario import Choices, Found, Row, Scenario
 from bench.scenarios.slow_calls import SlowDisk
 from bench.service import Penstock
@@ -22,7 +22,7 @@ from bench.stage import Stage
 
 NAME = "slow-neighbour"
 FOR_EVER_S = 1e6
-DELAYS_S = (0.02, 0.1, 0.3, FOR_EVER_S)
+DELAYS_S = (0.0, 0.02, 0.1, 0.3, FOR_EVER_S)
 AT_A_TIME = 6
 TOP_UP_EVERY_S = 0.05
 UNDER_WAY_S = 3.0
@@ -33,26 +33,34 @@ SAMPLES_LIMIT_S = 90.0
 
 
 def measure(stage: Stage, _choices: Choices, _names: Sequence[str]) -> Found:
-    """One row for each time that a call takes there, and one before anything moves there."""
-    with to_the_end() as stack:
-        service = stack.enter_context(stage.another(NAME))
-        root = stage.directory / f"{NAME}-slow-fs"
-        disk = SlowDisk(root)
-        stack.callback(disk.close)  # before the service is stopped: what hangs there fails then
-        if not disk.is_mounted:
-            stage.say("  FUSE cannot be mounted here (that takes root and /dev/fuse)")
-            return {}
-        name = stage.datasets["small"].files_set.names()[0]
-        near = _Near(stage, service, name)
-        rows = [near.row("nothing moves there")]
-        with service.beside(root) as slow, _Company(slow, name) as company:
-            for delay_s in DELAYS_S:
-                disk.take(delay_s)
-                time.sleep(UNDER_WAY_S)
-                before = company.done
-                words = "for ever" if delay_s == FOR_EVER_S else f"{delay_s * 1e3:g} ms"
-                rows.append(near.row(words) | {"moved_there": company.done - before})
+    """One row for each time that a call takes there, and one with nothing moving there."""
+    rows: list[Row] = []
+    for delay_s in DELAYS_S:
+        with to_the_end() as stack:
+            service = stack.enter_context(stage.another(NAME))
+            disk = SlowDisk(stage.directory / f"{NAME}-slow-fs-{len(rows)}")
+            stack.callback(disk.close)  # before the service is stopped: what hangs there fails then
+            if not disk.is_mounted:
+                stage.say("  FUSE cannot be mounted here (that takes root and /dev/fuse)")
+                return {}
+            rows.append(_at(delay_s, stage, service, disk))
     return {NAME: rows}
+
+
+def _at(delay_s: float, stage: Stage, service: Penstock, disk: SlowDisk) -> Row:
+    """On a service that has heard nothing yet of how slow that file system is."""
+    name = stage.datasets["small"].files_set.names()[0]
+    near = _Near(stage, service, name)
+    if not delay_s:
+        return near.row("nothing moves there")
+    with service.beside(disk.directory) as slow:
+        company = _Company(slow, name)
+        disk.take(delay_s)
+        with company:
+            time.sleep(UNDER_WAY_S)
+            before = company.done
+            row = near.row("for ever" if delay_s == FOR_EVER_S else f"{delay_s * 1e3:g} ms")
+            return row | {"moved_there": company.done - before}
 
 
 class _Near:
@@ -67,14 +75,18 @@ class _Near:
         self._number = 0
 
     def row(self, delay: str) -> Row:
-        """So many samples, fewer where they take too long."""
+        """So many samples, fewer where they take too long: one that does not end counts as LIMIT_S, and is the last."""
         wholes: list[float] = []
         until = time.monotonic() + SAMPLES_LIMIT_S
         while len(wholes) < self._stage.scale.latency_samples // SAMPLES_OF and time.monotonic() < until:
             self._number += 1
             target = f"{self._number}"
             appears = self._service.root / "in" / "near" / target
-            watched = once(self._service, self._flow, self._task, self._name, target, appears=appears)
+            try:
+                watched = once(self._service, self._flow, self._task, self._name, target, appears=appears)
+            except TimeoutError:
+                wholes.append(LIMIT_S)
+                break
             wholes.append(watched.whole_s)
             time.sleep(PAUSE_S)
         row: Row = {
