@@ -23,15 +23,16 @@ BACKLOG = 512
 
 
 def listen(host: str, port: int, *, setting: str, option: str) -> socket.socket:
-    """A listening socket. Raises SettingsError that says how to choose another port."""
+    """A listening socket. Raises SettingsError that says how to choose another port: by `option`, by `setting` ("": not so)."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
+        ways = [f"{option} N (0 = any free one)"] * bool(option) + [f"{setting} in penstock.toml"] * bool(setting)
         words = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         raise SettingsError(
             f"cannot listen on {host} port {port} ({words}). Is another service there? "
-            f"Choose another port with {f'{option} N (0 = any free one) or ' if option else ''}{setting} in penstock.toml"
+            f"Choose another port with {' or '.join(ways)}"
         ) from error
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from penstock import telemetry
 from penstock.app.embedded import listen, url_of
 from penstock.app.server_log import take_over_server_log
-from penstock.emulator import create_app, serve
+from penstock.emulator import create_app, read_cname, serve
 from penstock.errors import SettingsError
 from penstock.model import Credentials
 from penstock.settings.naming import new_embedded_credentials
@@ -25,10 +25,15 @@ def serve_emulator(
     port: int,
     region: str,
     domain: str | None,
+    cnames: Sequence[str],
     given: Credentials | None,
     entropy: Callable[[int], bytes],
 ) -> None:
-    """Serves buckets over `directory` on loopback. Raises SettingsError, HomeInUseError; then no key was made."""
+    """Serves buckets over `directory` on loopback; `cnames` are `HOST=BUCKET`.
+
+    Raises SettingsError, HomeInUseError; then no key was made.
+    """
+    named = dict(map(read_cname, cnames))
     take_over_server_log()
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -42,7 +47,7 @@ def serve_emulator(
             _keep_key(file, keys)
         print(json.dumps({"oss": url}), flush=True)
 
-    with listen("127.0.0.1", port, setting="the port", option="--port") as sock:
+    with listen("127.0.0.1", port, setting="", option="--port") as sock:
         url = url_of(sock)
         app = create_app(
             root=directory,
@@ -50,6 +55,7 @@ def serve_emulator(
             token_of=lambda _: keys.security_token or None,
             region=region,
             domain=domain,
+            cnames=named,
         )
         serve(app, sock=sock, on_ready=ready)
 

@@ -20,7 +20,10 @@ from penstock.model import Credentials
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Its port; 0 = any free one. [default: 0]")
 @click.option("--region", default="cn-hangzhou", show_default=True, help="The region that it says it is in.")
 @click.option("--domain", default=None, help="Find buckets in host names beneath this domain, too: BUCKET.DOMAIN.")
-def emulator(*, directory: Path, port: int, region: str, domain: str | None) -> None:
+@click.option(
+    "--cname", "cnames", multiple=True, metavar="HOST=BUCKET", help="HOST is that bucket's own name. May be repeated."
+)
+def emulator(*, directory: Path, port: int, region: str, domain: str | None, cnames: tuple[str, ...]) -> None:
     """Run a bucket server that speaks the OSS protocol over DIR, for trying things out and for tests. No production store.
 
     The key pair is OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET of the environment, and with OSS_SESSION_TOKEN a temporary
@@ -38,4 +41,4 @@ def emulator(*, directory: Path, port: int, region: str, domain: str | None) -> 
             "OSS_SESSION_TOKEN belongs to a key pair: set OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET, too"
         )
     given = Credentials(access_key_id=key_id, access_key_secret=secret, security_token=token) if key_id else None
-    serve_emulator(directory, port=port, region=region, domain=domain, given=given, entropy=os.urandom)
+    serve_emulator(directory, port=port, region=region, domain=domain, cnames=cnames, given=given, entropy=os.urandom)

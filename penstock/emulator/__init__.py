@@ -12,6 +12,6 @@ neither the vendor's SDK nor the product's own stores and checksums, so that it 
     application  the public verbs
 """
 
-from penstock.emulator.application import create_app, create_bucket, serve
+from penstock.emulator.application import create_app, create_bucket, read_cname, serve
 
-__all__ = ["create_app", "create_bucket", "serve"]
+__all__ = ["create_app", "create_bucket", "read_cname", "serve"]

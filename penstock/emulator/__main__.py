@@ -12,7 +12,7 @@ import socket
 import sys
 from pathlib import Path
 
-from penstock.emulator.application import RESTORE_S, create_app, serve
+from penstock.emulator.application import RESTORE_S, create_app, read_cname, serve
 from penstock.errors import PenstockError
 
 
@@ -24,6 +24,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
     parser.add_argument("--region", default="cn-hangzhou")
     parser.add_argument("--domain", help="find buckets in the Host header beneath this domain, too")
+    parser.add_argument(
+        "--cname", action="append", default=[], metavar="HOST=BUCKET", help="HOST is that bucket's own name"
+    )
     parser.add_argument("--restore-s", type=float, default=RESTORE_S, help="how long restoring an object takes")
     parser.add_argument(
         "--access-key-file",
@@ -49,6 +52,7 @@ def main(arguments: list[str]) -> int:
         token_of=token_of,
         region=options.region,
         domain=options.domain,
+        cnames=dict(map(read_cname, options.cname)),
         restore_s=options.restore_s,
     )
     try:

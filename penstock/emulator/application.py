@@ -25,6 +25,7 @@ from starlette.applications import Starlette
 from penstock.emulator.connection import Connection
 from penstock.emulator.gateway import Access, Gateway
 from penstock.emulator.protocol import names
+from penstock.emulator.protocol.hosts import Hosts
 from penstock.emulator.service import INDEX, Service, open_service
 from penstock.emulator.storage import buckets, schema
 from penstock.emulator.storage.buckets import Versioning
@@ -47,6 +48,7 @@ def create_app(
     region: str,
     clock: Callable[[], int] = time.time_ns,
     domain: str | None = None,
+    cnames: Mapping[str, str] | None = None,
     token_of: Callable[[str], str | None] | None = None,
     restore_s: float = RESTORE_S,
 ) -> Starlette:
@@ -55,9 +57,10 @@ def create_app(
     `credentials` maps an access key id to its secret, or None; it is asked for every request, so keys may change.
     `token_of` names the security token that a temporary key's requests must carry, None for a lasting key.
     `region` is what V4 signatures must name ("cn-hangzhou"). `clock` yields ns since 1970. Buckets are found in
-    the Host header beneath `domain`, beneath the names of the service (oss-REGION.aliyuncs.com, REGION.oss.aliyuncs.com) and
-    beneath localhost; by address, the bucket leads the path. A restored object can be read after `restore_s` seconds. Starting
-    it raises HomeInUseError while another emulator serves `root`, SettingsError for a root of another layout.
+    the Host header beneath `domain`, beneath the names of the service (oss-REGION.aliyuncs.com and its kin) and beneath
+    localhost; a host of `cnames` names the bucket it is mapped to; by address, the bucket leads the path. A restored object
+    can be read after `restore_s` seconds. Starting it raises HomeInUseError while another emulator serves `root`,
+    SettingsError for a root of another layout.
     """
     opened: list[Service] = []
 
@@ -83,11 +86,20 @@ def create_app(
             opened.remove(service)
             await asyncio.to_thread(service.close)
 
-    access = Access(secret_of=credentials, token_of=token_of or _lasting, region=region, domain=domain)
+    hosts = Hosts(domain=domain, cnames={host.lower(): bucket for host, bucket in (cnames or {}).items()})
+    access = Access(secret_of=credentials, token_of=token_of or _lasting, region=region, hosts=hosts)
     gateway = Gateway(lambda: opened[0], access)
     app = Starlette(lifespan=lifespan)
     app.router.default = gateway  # not a route: patterns of routes pass over keys that hold a newline
     return app
+
+
+def read_cname(word: str) -> tuple[str, str]:
+    """Host and bucket of `HOST=BUCKET`. Raises SettingsError."""
+    host, _, bucket = word.partition("=")
+    if not host or not names.is_bucket_name(bucket):
+        raise SettingsError(f"{word!r} is not HOST=BUCKET, the name of a host and that of a bucket")
+    return host, bucket
 
 
 def _lasting(_: str) -> None:
@@ -214,11 +226,12 @@ def serve(app: Starlette, *, sock: socket.socket, on_ready: Callable[[], None]) 
     """
     config = uvicorn.Config(
         app,
-        http=partial(Connection, new_token=_new_token),  # type: ignore[arg-type]  # it only calls it
+        http=partial(Connection, new_token=_new_token, clock=time.time_ns),  # type: ignore[arg-type]  # it only calls it
         loop="uvloop",
         ws="none",
         lifespan="on",
         server_header=False,
+        date_header=False,
         access_log=False,
         log_config=None,
         backlog=BACKLOG,

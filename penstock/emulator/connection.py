@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from penstock.emulator.gateway import HEADERS_MAX_BYTES, URL_MAX_BYTES
-from penstock.emulator.protocol.answer import refusal
+from penstock.emulator.protocol.answer import http_time, refusal
 from penstock.emulator.protocol.errors import OssFault
 
 # Above the bounds of its parts, which the gateway judges: colons, blanks and ends of line are counted, too.
@@ -44,9 +44,11 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         new_token: Callable[[], str],
+        clock: Callable[[], int],
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._new_token = new_token
+        self._clock = clock
         self.url = b""
         self.headers = []
         self._unread_bytes = 0
@@ -137,15 +139,15 @@ class Connection(HttpToolsProtocol):
         answer = refusal(fault, request_id=request_id, host="", method="GET")
         headers = {
             "Server": "AliyunOSS",
+            "Date": http_time(self._clock()),
             "x-oss-request-id": request_id,
             **answer.headers,
             "Content-Length": str(len(answer.body)),
             "Connection": "close",
         }
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        usual = b"".join(b"%b: %b\r\n" % pair for pair in self.server_state.default_headers)
         first = f"HTTP/1.1 {fault.status} {HTTPStatus(fault.status).phrase}\r\n{lines}"
-        self.transport.write(first.encode("latin-1") + usual + b"\r\n" + answer.body)
+        self.transport.write(first.encode("latin-1") + b"\r\n" + answer.body)
         self.transport.write_eof()
         self.headers.clear()
         self.url = b""

@@ -1,14 +1,13 @@
 """The door: ASGI in, OSS out. Reads who and what from a request, has it verified and routed, writes the answer.
 
-Every failure becomes an OSS error document here and nowhere else; what nobody foresaw becomes 500 InternalError and a
-logged traceback. Calls routes, signature and errors; holds no state but the number of requests in flight.
+Every failure becomes an OSS error document here and nowhere else; a full disk becomes 507, what nobody foresaw 500
+InternalError and a logged traceback. Calls routes, signature and errors; holds no state but the number of requests in flight.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -18,11 +17,13 @@ from urllib.parse import unquote_to_bytes
 from penstock.emulator import routes
 from penstock.emulator.operations.strangers import admit_stranger
 from penstock.emulator.protocol import names, signature
-from penstock.emulator.protocol.answer import Answer, refusal
+from penstock.emulator.protocol.answer import Answer, http_time, refusal
 from penstock.emulator.protocol.call import Body, Call
-from penstock.emulator.protocol.errors import ClientGoneError, OssFault, invalid_argument
+from penstock.emulator.protocol.errors import ClientGoneError, OssFault, disk_full, invalid_argument
+from penstock.emulator.protocol.hosts import Hosts
 from penstock.emulator.protocol.numerals import whole_number
 from penstock.emulator.service import Service
+from penstock.emulator.storage.room import is_full
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -31,11 +32,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 IN_FLIGHT_MAX = 512
 HEADERS_MAX_BYTES = 64 * 1024
 URL_MAX_BYTES = 32 * 1024
-# The service's own names, which requests bear that come by a proxy or a resolver, and the name that stays on this machine.
-_SERVICE_HOST = re.compile(
-    r"(?:(?P<bucket>[^.]+)\.)?"
-    r"(?:oss-[a-z0-9-]+\.aliyuncs\.com|(?:af|ap|cn|eu|me|na|sa|us)-[a-z0-9-]+\.oss\.aliyuncs\.com|localhost)\Z"
-)
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +43,7 @@ class Access:
     secret_of: Callable[[str], str | None]
     token_of: Callable[[str], str | None]
     region: str
-    domain: str | None
+    hosts: Hosts
 
 
 class Gateway:
@@ -71,7 +67,10 @@ class Gateway:
             answer = await self._answer(service, scope, body, request_id=request_id, host=host)
             try:
                 close = _must_close(scope["method"], body, expects=expects)
-                await _send(answer, scope, receive, send, request_id=request_id, begun=begun, close=close)
+                date = http_time(
+                    service.clock()
+                )  # not uvicorn's, which is a tick old: Last-Modified never lies ahead of it
+                await _send(answer, scope, receive, send, request_id=request_id, begun=begun, date=date, close=close)
             finally:
                 if answer.release is not None:
                     answer.release()
@@ -85,12 +84,13 @@ class Gateway:
             if self._in_flight > IN_FLIGHT_MAX:
                 raise OssFault(503, "ServiceUnavailable", "Too many requests at once; try again.")
             call = self._call(service, scope, body, request_id=request_id, host=host)
-            signer = signature.verify(
-                call, secret_of=self._access.secret_of, token_of=self._access.token_of, region=self._access.region
-            )
+            signature.check_kind(call)
+            operation = routes.find(
+                call
+            )  # before the signature: V1 signs parameters by a list, and clients' lists differ
+            signer = await self._signer(service, call)
             if call.key:
                 names.check_object_key(call.key)
-            operation = routes.find(call)
             if signer is None:
                 await admit_stranger(service, call)
             return await operation(service, call)
@@ -98,10 +98,24 @@ class Gateway:
             raise
         except OssFault as fault:
             return refusal(fault, request_id=request_id, host=host, method=scope["method"])
-        except Exception:
+        except Exception as error:
+            if is_full(error):
+                log.warning("request %s: %s refused, the disk is full", request_id, scope["method"])
+                return refusal(disk_full(), request_id=request_id, host=host, method=scope["method"])
             log.exception("request %s failed: %s", request_id, scope["method"])
             unforeseen = OssFault(500, "InternalError", "The emulator failed; its log says why.")
             return refusal(unforeseen, request_id=request_id, host=host, method=scope["method"])
+
+    async def _signer(self, service: Service, call: Call) -> str | None:
+        """Who signed; None if nobody did. A missing bucket is told before a wrong key, but to whom is about to make it."""
+        try:
+            return signature.verify(
+                call, secret_of=self._access.secret_of, token_of=self._access.token_of, region=self._access.region
+            )
+        except OssFault as fault:
+            if fault.code in signature.WRONG_KEY and call.bucket and not routes.makes_bucket(call):
+                await service.ledger.read(lambda database: service.require(call, database))
+            raise
 
     def _call(self, service: Service, scope: Scope, body: Body, *, request_id: str, host: str) -> Call:
         raw_path: bytes = scope["raw_path"]
@@ -110,7 +124,7 @@ class Gateway:
             raise OssFault(414, "RequestURITooLong", "The URL is too long.")
         headers = _headers(scope)
         body.length_bytes = whole_number(headers.get("content-length", ""))
-        bucket, key = _resource(raw_path, host, self._access.domain)
+        bucket, key = self._access.hosts.resource(raw_path, host)
         return Call(
             request_id=request_id,
             method=scope["method"],
@@ -166,31 +180,13 @@ def _query(raw: bytes) -> Mapping[str, str]:
     return query
 
 
-def _resource(raw_path: bytes, host: str, domain: str | None) -> tuple[str, bytes]:
-    """Bucket and key: out of the Host header where that lies in a domain for buckets, out of the path anywhere else."""
-    path = unquote_to_bytes(raw_path).removeprefix(b"/")
-    name = host.rsplit(":", 1)[0].lower() if not host.endswith("]") else host
-    if domain and name.endswith(f".{domain.lower()}"):
-        return name.removesuffix(f".{domain.lower()}"), path
-    alone = domain is not None and name == domain.lower()
-    known = None if alone else _SERVICE_HOST.match(name)
-    if known and known.group("bucket"):
-        return known.group("bucket"), path
-    raw_bucket, _, key = path.partition(b"/")
-    if raw_bucket and (alone or (known and name != "localhost")):
-        raise OssFault(403, "SecondLevelDomainForbidden", "Name the bucket in the host, not in the path.")
-    bucket = raw_bucket.decode("utf-8", "replace")
-    if bucket:
-        names.check_bucket_name(bucket)
-    return bucket, key
-
-
 async def _send(
-    answer: Answer, scope: Scope, receive: Receive, send: Send, *, request_id: str, begun: int, close: bool
+    answer: Answer, scope: Scope, receive: Receive, send: Send, *, request_id: str, begun: int, date: str, close: bool
 ) -> None:
     length = answer.length_bytes if answer.stream is not None or scope["method"] == "HEAD" else len(answer.body)
     headers = {
         "Server": "AliyunOSS",
+        "Date": date,
         "x-oss-request-id": request_id,
         "x-oss-server-time": str((time.monotonic_ns() - begun) // 10**6),
         **answer.headers,

@@ -18,6 +18,7 @@ from penstock.emulator.protocol.call import Call
 from penstock.emulator.storage import buckets
 from penstock.emulator.storage.buckets import Bucket
 from penstock.emulator.storage.ledger import Ledger, Transaction
+from penstock.emulator.storage.room import Reserve
 from penstock.emulator.storage.vault import Vault
 from penstock.errors import HomeInUseError, SettingsError
 
@@ -26,6 +27,7 @@ T = TypeVar("T")
 INDEX = "index.sqlite3"
 DATA = "data"
 LOCK = "lock"
+RESERVE = "reserve"
 OWNER = "1000000000000001"
 
 
@@ -84,7 +86,7 @@ def open_service(
         os.close(lock_fd)
         raise HomeInUseError(f"another emulator serves {root}; stop it first, or choose another directory") from None
     vault = Vault(root / DATA, new_id=new_token)
-    ledger = Ledger(root / INDEX, on_freed=vault.doom)
+    ledger = Ledger(root / INDEX, reserve=Reserve(root / RESERVE), on_freed=vault.doom)
     try:
         ledger.open(loop)
         vault.open(ledger.file_blobs())

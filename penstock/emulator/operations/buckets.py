@@ -14,7 +14,7 @@ from penstock.emulator.protocol import documents, names
 from penstock.emulator.protocol.answer import Answer, document, xml_time
 from penstock.emulator.protocol.call import Call
 from penstock.emulator.protocol.documents import Element
-from penstock.emulator.protocol.errors import OssFault, invalid_argument, malformed_xml, not_implemented
+from penstock.emulator.protocol.errors import OssFault, invalid_argument, malformed_xml
 from penstock.emulator.service import Service
 from penstock.emulator.storage import buckets
 from penstock.emulator.storage.buckets import Bucket, Versioning
@@ -45,10 +45,13 @@ async def _write(service: Service, call: Call, act: Callable[[sqlite3.Connection
     return await service.ledger.write(lambda transaction: act(transaction.database, service.require(call, transaction)))
 
 
+async def _free(service: Service, call: Call, act: Callable[[sqlite3.Connection, Bucket], None]) -> Answer:
+    await service.ledger.free(lambda transaction: act(transaction.database, service.require(call, transaction)))
+    return Answer(status=204)
+
+
 async def list_buckets(service: Service, call: Call) -> Answer:
     """ListBuckets: there is one owner, so all of them."""
-    if "tagging" in call.query:
-        raise not_implemented("ListBuckets by tagging")
     prefix, marker = call.parameter("prefix"), call.parameter("marker")
     wanted = buckets.Wanted(
         prefix=prefix, marker=marker, tag_name=call.query.get("tag-key"), tag_value=call.query.get("tag-value")
@@ -109,8 +112,7 @@ async def put_bucket(service: Service, call: Call) -> Answer:
 
 async def delete_bucket(service: Service, call: Call) -> Answer:
     """DeleteBucket, of an empty one."""
-    await _write(service, call, buckets.remove)
-    return Answer(status=204)
+    return await _free(service, call, buckets.remove)
 
 
 async def get_bucket_info(service: Service, call: Call) -> Answer:
@@ -268,5 +270,4 @@ async def delete_bucket_tags(service: Service, call: Call) -> Answer:
         kept = {name: value for name, value in buckets.tags(database, bucket) if some and name not in some}
         buckets.replace_tags(database, bucket, kept)
 
-    await _write(service, call, act)
-    return Answer(status=204)
+    return await _free(service, call, act)

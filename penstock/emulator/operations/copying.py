@@ -5,12 +5,13 @@ from __future__ import annotations
 from urllib.parse import unquote_to_bytes
 
 from penstock.emulator.operations import metadata, restoring
+from penstock.emulator.operations.appending import APPENDABLE
 from penstock.emulator.operations.selection import select_version, version_header
 from penstock.emulator.protocol import names, ranges
 from penstock.emulator.protocol.answer import Answer, document, xml_time
 from penstock.emulator.protocol.call import Call
 from penstock.emulator.protocol.documents import Element
-from penstock.emulator.protocol.errors import invalid_argument, no_such_bucket
+from penstock.emulator.protocol.errors import invalid_argument, no_such_bucket, not_implemented
 from penstock.emulator.service import Service
 from penstock.emulator.storage import buckets, contents, versions
 from penstock.emulator.storage.buckets import Bucket, Versioning
@@ -68,6 +69,8 @@ async def copy_object(service: Service, call: Call) -> Answer:
         if forbid:
             versions.refuse_overwrite(transaction.database, bucket, call.key)
         restoring.require_readable(source, now_ns)
+        if source.kind == APPENDABLE:  # OSS has documented that it refuses them, and no longer says what it does
+            raise not_implemented("a copy of an object that was made by appends")
         if source.content is not None:
             contents.join(transaction, content, [source.content])
         headers = dict(replacement if directive == "REPLACE" else source.headers)

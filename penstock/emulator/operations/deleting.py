@@ -33,7 +33,7 @@ async def delete_object(service: Service, call: Call) -> Answer:
         bucket = service.require(call, transaction)
         return _delete(transaction, bucket, call.key, version_id, token=token, now_ns=now_ns)
 
-    done = await service.ledger.write(commit)
+    done = await service.ledger.free(commit)
     headers = {}
     if done.version_id:
         headers["x-oss-version-id"] = done.version_id
@@ -67,7 +67,7 @@ async def delete_objects(service: Service, call: Call) -> Answer:
             for (key, version_id), token in zip(wanted, tokens, strict=True)
         ]
 
-    done = await service.ledger.write(commit)
+    done = await service.ledger.free(commit)
     if quiet:
         return Answer()
     entries = [

@@ -23,7 +23,7 @@ ENCRYPTION_HEADERS = (ENCRYPTION, f"{ENCRYPTION}-key-id", "x-oss-server-side-dat
 KMS_KEY = "00000000-0000-4000-8000-000000000001"  # the master key that is named where a request names none
 STORED = ("content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires")
 _USER_NAME = re.compile(r"x-oss-meta-[a-z0-9-]+\Z")
-_OVERRIDES = {f"response-{name}": name for name in STORED}
+OVERRIDES = {f"response-{name}": name for name in STORED}
 
 
 def from_request(call: Call) -> dict[str, str]:
@@ -80,7 +80,7 @@ def storage_class(asked: str) -> str:
 def to_answer(stored: Mapping[str, str], query: Mapping[str, str]) -> dict[str, str]:
     """The headers of a GET or HEAD; `response-*` parameters override stored ones. Raises OssFault 400 InvalidRequest."""
     headers = dict(stored)
-    for parameter, name in _OVERRIDES.items():
+    for parameter, name in OVERRIDES.items():
         if parameter in query:
             value = query[parameter]
             if any(ord(character) < 32 or ord(character) == 127 for character in value):

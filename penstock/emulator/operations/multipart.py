@@ -133,7 +133,7 @@ async def abort(service: Service, call: Call) -> Answer:
     def commit(transaction: Transaction) -> None:
         uploads.remove(transaction, require_upload(service, call, transaction.database))
 
-    await service.ledger.write(commit)
+    await service.ledger.free(commit)
     return Answer(status=204)
 
 

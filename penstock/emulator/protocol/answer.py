@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from penstock.emulator.protocol.documents import Element, render
 from penstock.emulator.protocol.errors import OssFault
@@ -58,7 +59,13 @@ def refusal(fault: OssFault, *, request_id: str, host: str, method: str) -> Answ
 
 def http_time(time_ns: int) -> str:
     """`Mon, 02 Jan 2023 15:04:05 GMT`, whole seconds."""
-    return format_datetime(datetime.fromtimestamp(time_ns // 10**9, tz=UTC), usegmt=True)
+    return _http_second(time_ns // 10**9)
+
+
+@lru_cache(maxsize=64)
+def _http_second(time_s: int) -> str:
+    """Every answer bears the present one."""
+    return format_datetime(datetime.fromtimestamp(time_s, tz=UTC), usegmt=True)
 
 
 def xml_time(time_ns: int) -> str:

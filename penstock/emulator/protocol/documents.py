@@ -11,7 +11,8 @@ from penstock.emulator.protocol.errors import malformed_xml
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 # XML 1.0 cannot hold these even as references; clients that use such keys ask for encoding-type=url.
-_CONTROLS = re.compile("([\x01-\x08\x0b\x0c\x0e-\x1f])|&#x([0-9A-Fa-f]{1,6});|&#([0-9]{1,7});")
+_FORBIDDEN = "".join(map(chr, (*range(1, 9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF)))
+_HIDDEN = re.compile(f"([{_FORBIDDEN}])|&#x([0-9A-Fa-f]{{1,6}});|&#([0-9]{{1,7}});")
 _STAND_INS = range(0x10FD00, 0xF0000, -0x100)  # private-use characters; the first block the document does not use
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
@@ -52,18 +53,20 @@ def render(root: Element) -> bytes:
 def parse(body: bytes, root_tag: str) -> ElementTree.Element:
     """The root element of `body`, tags without namespaces. Raises OssFault 400 MalformedXML.
 
-    Keys may hold control characters, which XML 1.0 forbids and OSS takes all the same, bare or as references: the
-    parser sees stand-ins for them.
+    Keys may hold characters that XML 1.0 forbids and OSS takes all the same (controls, U+FFFE, U+FFFF), bare or as
+    references: the parser sees stand-ins for them.
     """
     if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
         raise malformed_xml("Document type declarations are not accepted.")
     try:
         text = body.decode("utf-8")
-        stand_in = next(base for base in _STAND_INS if not any(chr(base + code) in text for code in range(32)))
-        root = ElementTree.fromstring(_hide_controls(text, stand_in))  # noqa: S314 - bounded, and without entities
+        stand_in = next(
+            base for base in _STAND_INS if not any(chr(base + code) in text for code in range(len(_FORBIDDEN)))
+        )
+        root = ElementTree.fromstring(_hide(text, stand_in))  # noqa: S314 - bounded, and without entities
     except (ElementTree.ParseError, ValueError, LookupError, StopIteration) as error:
         raise malformed_xml(f"The document cannot be read: {error}.") from None
-    shown = {stand_in + code: chr(code) for code in range(32)}
+    shown = {stand_in + code: character for code, character in enumerate(_FORBIDDEN)}
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
         element.text = element.text and element.text.translate(shown)
@@ -72,13 +75,14 @@ def parse(body: bytes, root_tag: str) -> ElementTree.Element:
     return root
 
 
-def _hide_controls(text: str, stand_in: int) -> str:
+def _hide(text: str, stand_in: int) -> str:
     def hide(match: re.Match[str]) -> str:
         bare, hexadecimal, decimal = match.groups()
         code = ord(bare) if bare else int(hexadecimal, 16) if hexadecimal else int(decimal)
-        return chr(stand_in + code) if 0 < code < 32 and chr(code) not in "\t\n\r" else match.group()
+        character = chr(min(code, 0x10FFFF))
+        return chr(stand_in + _FORBIDDEN.index(character)) if character in _FORBIDDEN else match.group()
 
-    return _CONTROLS.sub(hide, text)
+    return _HIDDEN.sub(hide, text)
 
 
 def text_of(element: ElementTree.Element, tag: str) -> str:

@@ -52,6 +52,11 @@ def not_implemented(what: str) -> OssFault:
     return OssFault(501, "NotImplemented", f"The emulator does not implement {what}.", elements={"Header": what})
 
 
+def disk_full() -> OssFault:
+    """507: the emulator's disk has no room. OSS has no such answer; clients that try 5xx again see room when there is some."""
+    return OssFault(507, "InsufficientStorage", "The disk that holds the emulator's buckets is full; delete something.")
+
+
 def invalid_argument(message: str, *, name: str = "", value: str = "") -> OssFault:
     """400 InvalidArgument, naming the argument where there is one."""
     return OssFault(

@@ -21,6 +21,8 @@ from penstock.emulator.protocol.subresources import V1_SUBRESOURCES
 
 SKEW_MAX_S = 15 * 60
 PRESIGNED_MAX_S = 7 * 24 * 3600
+WRONG_KEY = frozenset({"InvalidAccessKeyId", "InvalidSecurityToken", "SignatureDoesNotMatch"})
+"""The codes of requests that are whole, by somebody who may not."""
 _V4 = "OSS4-HMAC-SHA256"
 _V2 = "OSS2"
 _TERMINATOR = "aliyun_v4_request"
@@ -71,6 +73,24 @@ def verify(
     raise _mismatch(claim)
 
 
+def check_kind(call: Call) -> None:
+    """Raises OssFault 400 InvalidArgument for a request signed as S3's clients sign: it is told so, whatever it asks for."""
+    scheme = call.header("authorization").partition(" ")[0]
+    if scheme.startswith("AWS"):
+        raise _unknown_kind(scheme)
+    if "X-Amz-Algorithm" in call.query or "AWSAccessKeyId" in call.query:
+        raise _unknown_kind(call.parameter("X-Amz-Algorithm", "AWS"))
+
+
+def _unknown_kind(scheme: str) -> OssFault:
+    hint = (
+        "This server speaks the protocol of OSS, not that of S3."
+        if scheme.startswith("AWS")
+        else "Is this an OSS client?"
+    )
+    return invalid_argument(f"The signature is of no known kind. {hint}", name="Authorization", value=scheme)
+
+
 def _check_token(claim: _Claim, expected: str | None) -> None:
     if expected is not None and not claim.token:
         raise OssFault(403, "InvalidAccessKeyId", "A temporary access key comes with its security token.")
@@ -89,7 +109,7 @@ def _claim(call: Call, region: str) -> _Claim | None:
             return _v1_header(call, rest)
         if scheme == _V2:
             return _v2_header(call, rest)
-        raise invalid_argument("The Authorization header is of no known kind.", name="Authorization", value=scheme)
+        raise _unknown_kind(scheme)
     version = call.parameter("x-oss-signature-version")
     if version == _V4:
         return _v4_query(call, region)

@@ -11,8 +11,11 @@ import sqlite3
 from pathlib import Path
 
 LAYOUT = 2
+LOG_BYTES = 1024 * 1024
+"""How much the log holds before it moves into the database."""
+_PAGE_BYTES = 4096
 _PAGE_CACHE_KIB = 8192
-_BUSY_S = 30.0
+BUSY_S = 30.0
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS buckets (
@@ -100,11 +103,12 @@ _ADDED = {
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection that commits durably (WAL, synchronous=FULL) and only when told to."""
-    connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // _PAGE_BYTES}")
         connection.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
     except BaseException:
         connection.close()
@@ -131,7 +135,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
     try:
         for statement in (*_ADDED.get(found, ()), *statements()):
             connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {LAYOUT}")
+        if found != LAYOUT:  # it writes even the number that is there, and the disk may be full
+            connection.execute(f"PRAGMA user_version = {LAYOUT}")
     except BaseException:
         connection.execute("ROLLBACK")
         raise

@@ -24,6 +24,7 @@ KEYS = [
     "url-%123-/?#:+&=;,@!$'()*[]~^|<>\"",
     " leading and trailing ",
     "control-\x01\x02\x1f\x7f",
+    "no-character-\ufffe\uffff",
     "line\nbreak\tand tab",
     "...",
     ".a/..b",
@@ -53,10 +54,16 @@ def test_every_key_comes_back(client: oss.Client, bucket: str, key: str) -> None
     assert client.head_object(oss.HeadObjectRequest(bucket=bucket, key=key)).content_length == len(body)
     listed = client.list_objects_v2(oss.ListObjectsV2Request(bucket=bucket, prefix=key, max_keys=1000))
     assert key in [entry.key for entry in listed.contents]
-    client.delete_object(oss.DeleteObjectRequest(bucket=bucket, key=key))
-    with pytest.raises(oss.exceptions.OperationError) as caught:
-        client.get_object(oss.GetObjectRequest(bucket=bucket, key=key))
-    assert failure(caught) == (404, "NoSuchKey")
+    for many in (False, True):
+        client.put_object(oss.PutObjectRequest(bucket=bucket, key=key, body=body))
+        if many:
+            named = [oss.DeleteObject(key=key)]
+            client.delete_multiple_objects(oss.DeleteMultipleObjectsRequest(bucket=bucket, objects=named))
+        else:
+            client.delete_object(oss.DeleteObjectRequest(bucket=bucket, key=key))
+        with pytest.raises(oss.exceptions.OperationError) as caught:
+            client.get_object(oss.GetObjectRequest(bucket=bucket, key=key))
+        assert failure(caught) == (404, "NoSuchKey")
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 1_048_576, 5_000_001])

@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import re
 import socket
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
@@ -61,6 +62,13 @@ def test_every_answer_says_who_and_which(emulator: EmulatorServer, bucket: str) 
         assert reply.headers["date"].endswith(" GMT")
         assert int(reply.headers["x-oss-server-time"]) >= 0
         assert b"xmlns" not in reply.body
+
+
+def test_no_object_is_younger_than_the_answer_that_tells_of_it(emulator: EmulatorServer, bucket: str) -> None:
+    for number in range(30):
+        send(emulator, "PUT", bucket, "young", body=bytes([number]))
+        told = send(emulator, "HEAD", bucket, "young").headers
+        assert parsedate_to_datetime(told["last-modified"]) <= parsedate_to_datetime(told["date"])
 
 
 def test_error_documents(emulator: EmulatorServer, bucket: str) -> None:

@@ -16,7 +16,8 @@ from tests.fixtures.emulator import EmulatorServer
 
 _SIGNED_WORDS = """
     acl append bucketInfo continuation-token cors delete lifecycle live location objectMeta partNumber policy position
-    response-content-type restore sequential stat symlink tagging uploadId uploads versionId versioning versions
+    response-content-type restore sequential stat symlink tagging uploadId uploads versionId versioning
+    versions x-oss-request-payer
 """
 SIGNED = frozenset(_SIGNED_WORDS.split())
 TIMEOUT_S = 30

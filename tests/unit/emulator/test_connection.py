@@ -55,7 +55,9 @@ async def hello(_: Any, __: Any, send: Callable[..., Any]) -> None:
 
 
 def connected(state: ServerState) -> tuple[Connection, NotingTransport]:
-    connection = Connection(Config(hello, ws="none", log_config=None), state, {}, new_token=lambda: "A" * 32)
+    connection = Connection(
+        Config(hello, ws="none", log_config=None), state, {}, new_token=lambda: "A" * 32, clock=lambda: 0
+    )
     transport = NotingTransport()
     connection.connection_made(transport)  # type: ignore[arg-type]
     return connection, transport

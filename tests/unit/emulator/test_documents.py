@@ -24,6 +24,12 @@ def test_bare_control_characters_come_back() -> None:
     assert root.findtext("Key") == "a\x01\x02\x1f\x07\x08&b"
 
 
+@pytest.mark.parametrize("given", ["a\ufffe\uffffb", "a&#xFFFE;&#65535;b"])
+def test_what_xml_forbids_beyond_controls_comes_back(given: str) -> None:
+    root = parse(f"<Delete><Key>{given}</Key></Delete>".encode(), "Delete")
+    assert root.findtext("Key") == "a\ufffe\uffffb"
+
+
 def test_private_use_characters_are_not_taken_for_control_characters() -> None:
     text = "".join(chr(base + 1) for base in range(0x10FD00, 0x10F000, -0x100)) + "\x01"
     root = parse(render(Element("Delete", [Element("Key", text)])), "Delete")

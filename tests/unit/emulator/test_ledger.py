@@ -11,6 +11,7 @@ import pytest
 
 from penstock.emulator.storage import buckets, versions
 from penstock.emulator.storage.ledger import Ledger, Transaction
+from penstock.emulator.storage.room import Reserve
 from penstock.emulator.storage.traits import NONE
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +24,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
-    opened = Ledger(tmp_path / "index.sqlite3", on_freed=lambda _: None)
+    opened = Ledger(tmp_path / "index.sqlite3", reserve=Reserve(tmp_path / "reserve"), on_freed=lambda _: None)
     opened.open(asyncio.get_running_loop())
     yield opened
     await asyncio.to_thread(opened.close)
@@ -63,7 +64,7 @@ async def test_a_constraint_is_only_the_offenders(ledger: Ledger) -> None:
 
 async def test_what_is_freed_is_told_after_the_commit_only(tmp_path: Path) -> None:
     freed: list[str] = []
-    ledger = Ledger(tmp_path / "index.sqlite3", on_freed=freed.extend)
+    ledger = Ledger(tmp_path / "index.sqlite3", reserve=Reserve(tmp_path / "reserve"), on_freed=freed.extend)
     ledger.open(asyncio.get_running_loop())
 
     def good(transaction: Transaction) -> None:
@@ -84,7 +85,7 @@ async def test_reading_cannot_write(ledger: Ledger) -> None:
 
 
 async def test_close_finishes_what_is_queued(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "index.sqlite3", on_freed=lambda _: None)
+    ledger = Ledger(tmp_path / "index.sqlite3", reserve=Reserve(tmp_path / "reserve"), on_freed=lambda _: None)
     ledger.open(asyncio.get_running_loop())
     waiting = [asyncio.ensure_future(ledger.write(adding(f"bucket-{n}"))) for n in range(20)]
     await asyncio.sleep(0)  # house: lets the writes be queued, waits for nothing
@@ -96,7 +97,7 @@ async def test_a_ledger_of_a_newer_layout_is_refused(tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / "index.sqlite3")
     database.execute("PRAGMA user_version = 99")
     database.close()
-    ledger = Ledger(tmp_path / "index.sqlite3", on_freed=lambda _: None)
+    ledger = Ledger(tmp_path / "index.sqlite3", reserve=Reserve(tmp_path / "reserve"), on_freed=lambda _: None)
     with pytest.raises(ValueError, match="layout 99"):
         ledger.open(asyncio.get_running_loop())
 
@@ -106,7 +107,7 @@ async def test_a_ledger_of_the_first_layout_is_taken_on(tmp_path: Path) -> None:
     database = sqlite3.connect(path)
     database.executescript(FIRST_LAYOUT)
     database.close()
-    ledger = Ledger(path, on_freed=lambda _: None)
+    ledger = Ledger(path, reserve=Reserve(tmp_path / "reserve"), on_freed=lambda _: None)
     ledger.open(asyncio.get_running_loop())
     try:
         bucket = await ledger.read(lambda database: buckets.find(database, "old"))
