@@ -21,6 +21,14 @@ class TakenError(Exception):
     """The client says that the key is taken."""
 
 
+class RefusedError(Exception):
+    """The client says that it may not."""
+
+
+class UnmetError(Exception):
+    """The client says that the condition does not hold."""
+
+
 class Stranger(Protocol):
     """What the suite asks of a client of one bucket."""
 
@@ -35,11 +43,22 @@ class Stranger(Protocol):
     def delete(self, key: str) -> None: ...
 
 
-def sdk_client(server: EmulatorServer, signature: str) -> oss.Client:
+class VersionedStranger(Stranger, Protocol):
+    """What it asks beside of one that knows versions and conditions."""
+
+    def versions(self, prefix: str) -> list[tuple[str, str]]: ...
+    def get_version(self, key: str, version: str) -> bytes: ...
+    def delete_version(self, key: str, version: str) -> None: ...
+    def etag(self, key: str) -> str: ...
+    def get_if_match(self, key: str, etag: str) -> bytes: ...
+    def get_if_none_match(self, key: str, etag: str) -> bytes: ...
+
+
+def sdk_client(server: EmulatorServer, signature: str, *, token: str = "") -> oss.Client:
     """The vendor's SDK, one try a request."""
     config = oss.config.load_default()
     config.credentials_provider = oss.credentials.StaticCredentialsProvider(
-        server.access_key_id, server.access_key_secret
+        server.access_key_id, server.access_key_secret, token or None
     )
     config.region, config.endpoint, config.signature_version = server.region, server.endpoint, signature
     config.retry_max_attempts = 1
@@ -55,7 +74,7 @@ class SdkStranger:
 
     def put(self, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
         request = oss.PutObjectRequest(bucket=self._bucket, key=key, body=body, metadata=metadata and dict(metadata))
-        self._client.put_object(request)
+        self._ask(lambda: self._client.put_object(request))
 
     def create(self, key: str, body: bytes) -> None:
         request = oss.PutObjectRequest(bucket=self._bucket, key=key, body=body, forbid_overwrite=True)
@@ -95,7 +114,7 @@ class SdkStranger:
     def keys(self, prefix: str) -> list[str]:
         request = oss.ListObjectsV2Request(bucket=self._bucket, prefix=prefix)
         pages = self._client.list_objects_v2_paginator(limit=3).iter_page(request)
-        return [entry.key for page in pages for entry in page.contents or []]
+        return list(self._ask(lambda: [entry.key for page in pages for entry in page.contents or []]))
 
     def copy(self, source: str, target: str) -> None:
         self._client.copy_object(
@@ -103,7 +122,27 @@ class SdkStranger:
         )
 
     def delete(self, key: str) -> None:
-        self._client.delete_object(oss.DeleteObjectRequest(bucket=self._bucket, key=key))
+        self._ask(lambda: self._client.delete_object(oss.DeleteObjectRequest(bucket=self._bucket, key=key)))
+
+    def versions(self, prefix: str) -> list[tuple[str, str]]:
+        request = oss.ListObjectVersionsRequest(bucket=self._bucket, prefix=prefix)
+        pages = self._client.list_object_versions_paginator(limit=3).iter_page(request)
+        return [(found.key, found.version_id) for page in pages for found in page.version or []]
+
+    def get_version(self, key: str, version: str) -> bytes:
+        return self._read(oss.GetObjectRequest(bucket=self._bucket, key=key, version_id=version))
+
+    def delete_version(self, key: str, version: str) -> None:
+        self._client.delete_object(oss.DeleteObjectRequest(bucket=self._bucket, key=key, version_id=version))
+
+    def etag(self, key: str) -> str:
+        return str(self._client.head_object(oss.HeadObjectRequest(bucket=self._bucket, key=key)).etag)
+
+    def get_if_match(self, key: str, etag: str) -> bytes:
+        return self._read(oss.GetObjectRequest(bucket=self._bucket, key=key, if_match=etag))
+
+    def get_if_none_match(self, key: str, etag: str) -> bytes:
+        return self._read(oss.GetObjectRequest(bucket=self._bucket, key=key, if_none_match=etag))
 
     def _read(self, request: oss.GetObjectRequest) -> bytes:
         return bytes(self._ask(lambda: self._client.get_object(request)).body.content)
@@ -115,6 +154,10 @@ class SdkStranger:
             cause = error.unwrap()
             if cause.status_code == 404:
                 raise MissingError from error
+            if cause.status_code in {304, 412}:
+                raise UnmetError from error
+            if cause.status_code == 403:
+                raise RefusedError from error
             if cause.code == "FileAlreadyExists":
                 raise TakenError from error
             raise
@@ -123,7 +166,8 @@ class SdkStranger:
 class OpendalStranger:
     """OpenDAL's `oss` service: V1 signatures, path style because the endpoint is an address."""
 
-    def __init__(self, server: EmulatorServer, bucket: str) -> None:
+    def __init__(self, server: EmulatorServer, bucket: str, *, token: str = "") -> None:
+        more = {"security_token": token} if token else {}
         self._operator = opendal.Operator(
             "oss",
             bucket=bucket,
@@ -131,13 +175,12 @@ class OpendalStranger:
             addressing_style="path",
             access_key_id=server.access_key_id,
             access_key_secret=server.access_key_secret,
+            **more,
         )
 
     def put(self, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
-        if metadata:
-            self._operator.write(key, body, user_metadata=dict(metadata))
-        else:
-            self._operator.write(key, body)
+        more: dict[str, Any] = {"user_metadata": dict(metadata)} if metadata else {}
+        self._ask(lambda: self._operator.write(key, body, **more))
 
     def create(self, key: str, body: bytes) -> None:
         try:
@@ -149,26 +192,51 @@ class OpendalStranger:
         self._operator.write(key, body, chunk=PART_BYTES)
 
     def get(self, key: str) -> bytes:
-        try:
-            return bytes(self._operator.read(key))
-        except opendal.exceptions.NotFound as error:
-            raise MissingError from error
+        return bytes(self._ask(lambda: self._operator.read(key)))
 
     def get_range(self, key: str, offset: int, length: int) -> bytes:
         return bytes(self._operator.read(key, offset=offset, size=length))
 
     def describe(self, key: str) -> tuple[int, Mapping[str, str]]:
-        try:
-            found = self._operator.stat(key)
-        except opendal.exceptions.NotFound as error:
-            raise MissingError from error
+        found = self._ask(lambda: self._operator.stat(key))
         return found.content_length, found.user_metadata or {}
 
     def keys(self, prefix: str) -> list[str]:
-        return sorted(entry.path for entry in self._operator.list(prefix, recursive=True, limit=3))
+        listed = self._ask(lambda: [entry.path for entry in self._operator.list(prefix, recursive=True, limit=3)])
+        return sorted(listed)
 
     def copy(self, source: str, target: str) -> None:
         self._operator.copy(source, target)
 
     def delete(self, key: str) -> None:
-        self._operator.delete(key)
+        self._ask(lambda: self._operator.delete(key))
+
+    def versions(self, prefix: str) -> list[tuple[str, str]]:
+        listed = self._operator.list(prefix, recursive=True, versions=True, limit=3)
+        return [(entry.path, entry.metadata.version or "") for entry in listed]
+
+    def get_version(self, key: str, version: str) -> bytes:
+        return bytes(self._ask(lambda: self._operator.read(key, version=version)))
+
+    def delete_version(self, key: str, version: str) -> None:
+        self._operator.delete(key, version=version)
+
+    def etag(self, key: str) -> str:
+        return str(self._operator.stat(key).etag)
+
+    def get_if_match(self, key: str, etag: str) -> bytes:
+        return bytes(self._ask(lambda: self._operator.read(key, if_match=etag)))
+
+    def get_if_none_match(self, key: str, etag: str) -> bytes:
+        return bytes(self._ask(lambda: self._operator.read(key, if_none_match=etag)))
+
+    @staticmethod
+    def _ask(act: Any) -> Any:
+        try:
+            return act()
+        except opendal.exceptions.NotFound as error:
+            raise MissingError from error
+        except opendal.exceptions.ConditionNotMatch as error:
+            raise UnmetError from error
+        except opendal.exceptions.PermissionDenied as error:
+            raise RefusedError from error

@@ -179,9 +179,11 @@ def test_no_verb_does_its_plain_work_for_a_parameter_it_does_not_know(
 
 
 def test_a_read_passes_over_what_means_nothing_to_oss(emulator: EmulatorServer, bucket: str) -> None:
-    """The vendor's own suite asks for that (`?para1=test`); caches and browsers add such."""
+    """The vendor's own suite asks for that (`?para1=test`); caches and browsers add such. So it does of one deletion of tags."""
     assert send(emulator, "GET", bucket, "key", query={"v": "17"}).body == BODY
     assert send(emulator, "HEAD", bucket, "key", query={"v": "17"}).status == 200
+    assert send(emulator, "DELETE", bucket, query={"tagging": "none", "aa": "17"}).status == 204
+    assert send(emulator, "DELETE", bucket, query={"tagging": "none", "quota": ""}).status == 501
 
 
 CONDITIONS = [("If-None-Match", "*"), ("If-Match", '"other"'), ("If-Unmodified-Since", "Mon, 02 Jan 2023 15:04:05 GMT")]
