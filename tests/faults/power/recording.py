@@ -62,6 +62,7 @@ class Way(StrEnum):
     IMPORT_MIDDLING = "import-middling"  # a grain at a time, past the page cache and through it
     CANCEL_IMPORT = "cancel-import"  # a large one, canceled in its midst
     CANCEL_EXPORT = "cancel-export"
+    IMPORT_KILLED = "import-killed"  # under SKIP_THE_FILE, one by one; each mover dies before the name is durable
 
     @property
     def is_import(self) -> bool:
@@ -249,6 +250,7 @@ class _Work:
             Way.EXPORT_SMALL: small,
             Way.ACCEPTED: tuple((f"many/{number}", 100) for number in range(12)),
             Way.IMPORT_MIDDLING: (("there/a", 100 * KIB), ("new/deep/b", MIDDLING_BYTES)),
+            Way.IMPORT_KILLED: (("there/a", SMALL_BYTES), ("new/deep/b", MIDDLING_BYTES)),
             Way.SYNC_FAILS: tuple((f"many/{number}", 100) for number in range(8)),
         }.get(way, large)
 
@@ -291,7 +293,7 @@ class _Work:
                     **known,
                     "TaskAction": "StreamImport" if self._way.is_import else "StreamExport",
                     "DataType": "MetaAndData",
-                    "ConflictPolicy": "OVERWRITE_EXISTING",
+                    "ConflictPolicy": "SKIP_THE_FILE" if self._way is Way.IMPORT_KILLED else "OVERWRITE_EXISTING",
                     "Directory": "/",
                     "DstDirectory": "/",
                 },
@@ -320,7 +322,11 @@ class _Work:
             if self._way.is_canceled:
                 self.traps.lay_stop(HALFWAY[self._way], HALFWAY_PASSING)
             for path, size_bytes in self._wanted:
+                if self._way is Way.IMPORT_KILLED:
+                    self.traps.lay("renamed", 1)
                 files.append(File(path=path, sub_task_id=self._asked(client, path), size_bytes=size_bytes))
+                if self._way is Way.IMPORT_KILLED:
+                    self._outlive(end)
             if self._way.is_canceled:
                 cancel = self._cancel(service, client, files[0])
             wait_until(lambda: self._kept_statuses() == {end}, PATIENCE_S, f"not all is {end}")
@@ -334,6 +340,11 @@ class _Work:
             shore=service.oss.rpartition("/")[2],
             cancel=cancel,
         )
+
+    def _outlive(self, end: str) -> None:
+        """Have the mover die, and another one go on, before anything else is under way: what is cut short is in no record."""
+        wait_until(lambda: self.traps.is_sprung("renamed"), PATIENCE_S, "no mover was killed")
+        wait_until(lambda: self._kept_statuses() == {end}, PATIENCE_S, f"it is not {end}")
 
     def _cancel(self, service: RunningService, client: Client, file: File) -> str:
         """Cancel it while its mover stands still, and let that go on; the request id of the answer."""

@@ -20,17 +20,21 @@ from tests.faults.power.disk import Disk, changes_of
 from tests.faults.power.operations import Kind, Operation, read
 from tests.faults.power.recording import IS_WHOLE, ROOM
 from tests.faults.power.states import State, States
-from tests.faults.power.victim import OLD
 from tests.fixtures.memorystore import MemoryStore
 
 pytestmark = pytest.mark.xdist_group("power")
 
 FAILING = "renameat:error=EIO:when=1"
 CANCELED = "canceled"
+KILLED = "killed"
 RECORDS = [
     *((kind, ending) for kind in ("small", "new-small", "large", "new-large") for ending in ("", FAILING)),
     ("middling", ""),
     ("large", CANCELED),
+    ("skip-small", KILLED),
+    ("latest-middling", KILLED),
+    *((f"{sort}-{size}", KILLED) for sort in ("skip", "latest") for size in ("small", "middling", "large") if IS_WHOLE),
+    *((kind, KILLED) for kind in ("small", "middling", "large", "new-small") if IS_WHOLE),
     *([("middling", FAILING), ("middling", CANCELED), ("new-large", CANCELED)] if IS_WHOLE else []),
 ]
 
@@ -38,13 +42,14 @@ RECORDS = [
 def recorded(kind: str, ending: str, tmp_path: Path) -> list[Operation]:
     """What one attempt, or two where the first one fails, did below `tmp_path/fs`."""
     trace = tmp_path / "trace"
-    failing = "" if ending == CANCELED else ending
+    failing = "" if ending in {CANCELED, KILLED} else ending
     command = [*strace.recording(trace, fails=failing), sys.executable, "-m", "tests.faults.power.victim"]
     command += [str(tmp_path / "fs"), kind, "2" if failing else ending or "1"]
     process = subprocess.Popen(command, cwd=ROOM, stdout=subprocess.PIPE)
     said = process.communicate(timeout=60)[0]
     assert process.returncode == 0
     assert ending != CANCELED or b'"verdict": "canceled"' in said, said
+    assert ending != KILLED or (b'"verdict": "complete"' in said and b'"target": "new"' in said), said
     strace.wait_ended(trace, process.pid)
     assert not failing or "(INJECTED)" in trace.read_text(encoding="latin-1")
     return read(trace, world=tmp_path / "fs")
@@ -54,17 +59,31 @@ def disks(kind: str, ending: str, tmp_path: Path) -> Iterator[tuple[State, State
     """Every disk that a power cut may leave."""
     root = tmp_path / "fs"
     (root / "base").mkdir(parents=True)
-    (root / "base" / "data.bin").write_bytes(OLD)
+    if not kind.startswith("new-"):
+        victim.make_old(root / victim.what(kind).path, kind)
     before = Disk.of(root, matters=lambda path: True)
     operations = [one for one in recorded(kind, ending, tmp_path) if one.kind is not Kind.SEND]
     changes, end = changes_of(before, operations, root, matters=lambda path: True)
     moments = [moment for one in operations for moment in (one.begin - 1, one.end)]
     states = States(before, changes, end, keeps=lambda path: False, moments=moments)
     for state in states.every():
-        is_told = ending == CANCELED and state.line == max(moments)
-        left = [path for path, _ in states.disk(state).files() if "/.penstock-" in path]
-        assert not (is_told and left), f"CANCELED, nobody looks for it any more, and a power cut brings back {left}"
+        if state.line == max(moments):
+            check_told(kind, ending, states.disk(state))
         yield state, states
+
+
+def check_told(kind: str, ending: str, disk: Disk) -> None:
+    """Its end was told: a power cut takes nothing of that back."""
+    found = dict(disk.files())
+    left = [path for path in found if "/.penstock-" in path]
+    if ending == CANCELED:
+        assert not left, f"CANCELED, nobody looks for it any more, and a power cut brings back {left}"
+    if ending == KILLED:
+        there = found.get(victim.what(kind).path)
+        assert there is not None, "COMPLETE, and a power cut takes its name away"
+        assert bytes(there.content) == victim.body_of(kind), (
+            "COMPLETE, and a power cut brings back what was there before"
+        )
 
 
 def judge(kind: str, place: Path, store: MemoryStore, intent: Intent) -> None:
@@ -72,7 +91,7 @@ def judge(kind: str, place: Path, store: MemoryStore, intent: Intent) -> None:
     gate = victim.a_gate(place)
     try:
         target = place / victim.what(kind).path
-        existing = OLD if kind in victim.BODIES else None
+        existing = victim.old_of(kind)
         found = target.read_bytes() if target.exists() else None
         assert found in {existing, victim.body_of(kind)}, "torn"
         moved = replace(victim.what(kind), attempt=3, intent=intent, begun=True)

@@ -72,6 +72,8 @@ CASES = (
     Case(kind="small", call="renameat", error="ENOSPC"),
     Case(kind="small", call="renameat", error="EROFS"),
     Case(kind="small", call="fsync", error="EIO", name=DIRECTORY, nth=1, first=("retry", "new")),
+    Case(kind="skip-small", call="fsync", error="EIO", name=DIRECTORY, first=("retry", "new")),
+    Case(kind="latest-middling", call="fsync", error="EIO", name=DIRECTORY, first=("retry", "new")),
     Case(kind="new-small", call="mkdirat", error="ENOSPC", name="new", first=("retry", "none")),
     Case(kind="new-small", call="fsync", error="EIO", name=DIRECTORY, first=("retry", "none")),
     Case(kind="middling", call="pwrite64", error="ENOSPC", nth=2),
@@ -113,6 +115,11 @@ CASES = (
             ("close", "EIO"),
             ("renameat", "EIO"),
         )
+        if IS_WHOLE
+    ),
+    *(
+        Case(kind=kind, call="fsync", error="EIO", name=DIRECTORY, first=("retry", "new"))
+        for kind in ("middling", "skip-middling", "latest-small")
         if IS_WHOLE
     ),
 )
@@ -170,3 +177,17 @@ def test_what_failed_to_sync_is_never_synced_again(spoilt: Callable[[Case], Spoi
             return
         assert not re.search(r"(fsync|renameat)\(", line), f"before it was made anew: {line}"
     pytest.fail("it was not made anew")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case.call == "fsync" and not case.name and case.first == ("retry", "new")],
+    ids=str,
+)
+def test_a_name_that_failed_to_be_synced_is_synced_before_it_is_complete(
+    spoilt: Callable[[Case], Spoilt], case: Case
+) -> None:
+    """Also where the policy keeps what is at the target, which is ours."""
+    _, trace = spoilt(case)
+    _, _, after = trace.partition("(INJECTED)")
+    assert re.search(r"fsync\(.*= 0$", after, re.MULTILINE), "COMPLETE, and nobody has synced its name"

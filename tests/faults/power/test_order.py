@@ -39,6 +39,7 @@ SEEN_BY = {
     Way.IMPORT_MIDDLING: HEARD | NAMED,
     Way.CANCEL_IMPORT: WITHDRAWN | {"went before the journal", "before all was durably gone"},
     Way.CANCEL_EXPORT: WITHDRAWN,
+    Way.IMPORT_KILLED: HEARD | NAMED,
 }
 """Words of the rules that apply to each."""
 

@@ -31,6 +31,7 @@ TRIED = {
     Way.IMPORT_MIDDLING: 6,
     Way.CANCEL_IMPORT: 6,
     Way.CANCEL_EXPORT: 3,
+    Way.IMPORT_KILLED: 4,
 }
 """How many disks are tried here, others each time; `make power-cuts` tries all. Those of exports need a bucket server each."""
 
