@@ -148,6 +148,7 @@ def completed(outcome: Outcome) -> Settlement:
         detail=outcome.detail,
         guarantee=outcome.guarantee or "",
         note=outcome.note,
+        checkpoint=written(outcome.checkpoint),
     )
 
 

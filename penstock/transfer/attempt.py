@@ -33,6 +33,7 @@ from penstock.transfer.transfer import (
     TransferChoices,
     TransferLimits,
     Verdict,
+    Whereabouts,
 )
 
 NOT_COMPARED = Verification.NONE.value
@@ -46,6 +47,7 @@ _NEVER = threading.Event()
 _PUT_BACK_MAX_NS = 48 * 3600 * 1_000_000_000
 """A clock may have been put back since the sub-task was accepted, and have caught up: so much earlier its stamps may be then. Who
 puts it back by more (than a wrong time zone) has not caught up for as long as anybody asks about that sub-task."""
+_LOST_MAX = 16
 _LAST = frozenset({Verdict.COMPLETE, Verdict.SKIPPED, Verdict.CANCELED, Verdict.TIDIED})
 
 _Result = TypeVar("_Result")
@@ -53,7 +55,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(slots=True, kw_only=True)  # house: it gathers while it runs
 class Attempt:
-    """Everything one attempt needs. `checkpoint` is the export record that is durable now; None when nothing is unfinished."""
+    """Everything one attempt needs. `checkpoint` is the record that is durable now; None when nothing is unfinished."""
 
     transfer: Transfer
     root: Root
@@ -74,6 +76,8 @@ class Attempt:
     has_sent: bool = False  # something that may have changed the store
     has_begun: bool = False  # helper files of an import are kept for the next attempt, or it may have got its name
     doubt: str = ""  # what nothing tells of an earlier attempt, if this one is to fail
+    lost: tuple[Whereabouts, ...] = ()  # directories with helper files of an import that were looked for, and not found
+    is_astray: bool = False  # its path may have led elsewhere when an attempt began that could not say where
     _stoppable: Store | None = None
     _withdraws: bool = False
     _given_up_ns: int | None = None
@@ -275,6 +279,21 @@ class Attempt:
         self.hooks.checkpoint(record)
         self.checkpoint = self.record = record
 
+    def begin_in(self, there: Whereabouts) -> None:
+        """Make durable that helper files of an import are to be made in that directory. Nearly always it is the one that was
+        recorded when the file was found to be large. Raises FencedError."""
+        begun_in = (there, *self.lost)[:_LOST_MAX]
+        if self.record is None or self.record.begun_in != begun_in:
+            record = Checkpoint(key=self.transfer.key, intent_ns=0, begun_in=begun_in)
+            self.hooks.checkpoint(record)
+            self.checkpoint = self.record = record
+
+    def begin_nothing(self) -> None:
+        """What was begun is removed, but for what is lost. The catalog is told with the end of this attempt."""
+        self.has_begun = False
+        if self.record is not None:
+            self.checkpoint = self.record = Checkpoint(key=self.transfer.key, intent_ns=0, begun_in=self.lost)
+
     @property
     def promises(self) -> tuple[Promise, ...]:
         """What the objects that this sub-task may have put together have to be, newest first."""
@@ -322,12 +341,16 @@ class Attempt:
         self.meter.learn(detail)
         return self.outcome(Verdict.SKIPPED, guarantee=guarantee)
 
-    def large(self, size_bytes: int) -> Outcome:
-        """Too large for the small lane: not begun."""
+    def large(self, size_bytes: int, there: Whereabouts | None = None) -> Outcome:
+        """Too large for the small lane: not begun. What an import will begin will most likely be `there`; what is settled now is
+        durable before that, and so needs no commit of its own."""
+        checkpoint = self.checkpoint
+        if there is not None and checkpoint is None:
+            checkpoint = Checkpoint(key=self.transfer.key, intent_ns=0, begun_in=(there,))
         return Outcome(
             sub_task_id=self.transfer.sub_task_id,
             attempt=self.transfer.attempt,
             verdict=Verdict.LARGE,
             bytes_total=size_bytes,
-            checkpoint=self.checkpoint,
+            checkpoint=checkpoint,
         )

@@ -5,9 +5,13 @@ Calls `place`, `objects`, and the two lanes.
 
 from __future__ import annotations
 
+from contextlib import closing
+
+from msgspec.structs import replace
+
 from penstock.errors import FailureCode, TransferError
 from penstock.model import FileDetail
-from penstock.transfer import crc64, names, objects
+from penstock.transfer import crc64, elsewhere, names, objects
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.journal import Publishing
 from penstock.transfer.landing import give_up, keep, may_keep, wanted
@@ -34,7 +38,7 @@ def import_file(attempt: Attempt) -> Steps[Outcome]:
         yield Pause.ASIDE
     with Place(attempt.root, attempt.transfer, attempt.add_note) as place:
         if attempt.transfer.attempt > 1 or attempt.lane is Lane.LARGE:
-            earlier = finished_earlier(attempt, place)
+            earlier = finished_earlier(attempt, place) or finished_elsewhere(attempt, place)
             if earlier is not None:
                 return earlier
         objects.check_rival_object(attempt)
@@ -48,7 +52,7 @@ def import_file(attempt: Attempt) -> Steps[Outcome]:
                 return published_unseen(attempt, place) or keep(attempt, place, info)
             if info.size_bytes > attempt.limits.small_file_max_bytes:
                 if attempt.lane is Lane.SMALL:
-                    return attempt.large(info.size_bytes)
+                    return attempt.large(info.size_bytes, place.whereabouts())
                 return import_large(attempt, place, info)
         if attempt.transfer.attempt > 1 or attempt.lane is Lane.LARGE:
             give_up(place)  # of attempts that met a larger object
@@ -85,6 +89,22 @@ def finished_earlier(attempt: Attempt, place: Place) -> Outcome | None:
     if fate is Fate.OVERTAKEN:
         attempt.add_note(OVERTAKEN)
     return _published(attempt, recorded.publishing)
+
+
+def finished_elsewhere(attempt: Attempt, place: Place | None) -> Outcome | None:
+    """The same of directories that the path has led to before. What was begun there and not published is removed.
+
+    Who had been told at once that it is COMPLETE would have found it there. Raises TransferError, also where it is published
+    by now.
+    """
+    with closing(elsewhere.found(attempt, place)) as others:
+        for other in others:
+            finished = finished_earlier(attempt, other)
+            if finished is not None:
+                attempt.add_note(f"it was published as /{other.path}, where its path led to then")
+                return replace(finished, note=attempt.note)
+            give_up(other)
+    return None
 
 
 def _say_vanished(attempt: Attempt) -> None:

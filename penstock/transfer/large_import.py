@@ -119,7 +119,7 @@ class _LargeImport:
                 is_changed |= self._partial.discard()
             if is_changed:
                 self._place.sync()
-            self._attempt.has_begun = False
+            self._attempt.begin_nothing()
         except OSError as error:
             raise self._place.refusal(error) from error
 
@@ -141,6 +141,9 @@ class _LargeImport:
 
     def _open(self) -> tuple[PartialFile, Journal, Plan]:
         """Take over what fits this very object, else start anew."""
+        there = self._place.whereabouts()
+        if there is not None:
+            self._attempt.begin_in(there)
         resumed = self._resume()
         if resumed is not None:
             return resumed

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from penstock.errors import FailureCode, FencedError, StoppedError, StoreError, TransferError
 from penstock.model import Direction
 from penstock.stores.base import Store
-from penstock.transfer import archived
+from penstock.transfer import archived, elsewhere
 from penstock.transfer import withdraw as withdrawal
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.exporting import export_file
@@ -36,6 +36,8 @@ from penstock.transfer.transfer import (
     TransferLimits,
     Verdict,
 )
+
+_ARRIVED = frozenset({Verdict.COMPLETE, Verdict.SKIPPED})
 
 
 def steps(
@@ -87,7 +89,8 @@ def steps(
 def _moved(attempt: Attempt) -> Steps[Outcome]:
     is_import = attempt.transfer.direction is Direction.IMPORT
     try:
-        return (yield from import_file(attempt) if is_import else export_file(attempt))
+        outcome = yield from import_file(attempt) if is_import else export_file(attempt)
+        return elsewhere.told(attempt, outcome) if is_import and outcome.verdict in _ARRIVED else outcome
     except StoppedError as error:
         ending = _stopped(attempt, error)
     except (StoreError, TransferError, OSError) as error:

@@ -19,11 +19,11 @@ from penstock.transfer.directories import Directory
 from penstock.transfer.identity import Identity
 from penstock.transfer.journal import Journal, Recorded
 from penstock.transfer.partial import PartialFile
-from penstock.transfer.posix import FileState, look_or_none, try_lock
+from penstock.transfer.posix import FileState, look_open, look_or_none, try_lock
 from penstock.transfer.refusals import Side, from_os
 from penstock.transfer.root import Root
 from penstock.transfer.shared_sync import Enrolled
-from penstock.transfer.transfer import Transfer
+from penstock.transfer.transfer import Transfer, Whereabouts
 
 _LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV})
 
@@ -40,16 +40,22 @@ class Fate(Enum):
 class Place:
     """A context: the directory is closed at its end. Every method raises TransferError for what the kernel refuses.
 
-    `note` is told what became of somebody's file that lay in the place of a helper file.
+    `note` is told what became of somebody's file that lay in the place of a helper file. `parent` is another directory than the
+    one that the transfer's path names.
     """
 
-    def __init__(self, root: Root, transfer: Transfer, note: Callable[[str], None]) -> None:
+    def __init__(
+        self, root: Root, transfer: Transfer, note: Callable[[str], None], *, parent: bytes | None = None
+    ) -> None:
         self._root = root
         self._note = note
         self._path = transfer.path
         self._base = transfer.base
         self._held: Directory | None = None
         self._parent, self.name = names.split(transfer.path)
+        if parent is not None:
+            self._parent = parent
+            self._path = os.fsdecode(os.path.normpath(parent + b"/" + self.name))
         self._sub_task_id = transfer.sub_task_id
         self.partial_name = names.partial_name(transfer.sub_task_id)
 
@@ -74,6 +80,11 @@ class Place:
             self._root.require_base(self._base)  # the rest is made when there is something to put into it
 
     @property
+    def path(self) -> str:
+        """The target's, relative to the root."""
+        return self._path
+
+    @property
     def is_there(self) -> bool:
         """Whether the directory exists."""
         return self._held is not None
@@ -82,6 +93,26 @@ class Place:
     def directory(self) -> int:
         """The directory's descriptor, -1 while it does not exist."""
         return -1 if self._held is None else self._held.descriptor
+
+    def is_newer_than(self, when_ns: int) -> bool:
+        """Whether the directory was made since, or a link turned on the way to it, as far as their times tell; and no helper file
+        is in it. Raises OSError."""
+        if self._held is None or self._has_helpers():
+            return False
+        return look_open(self._held.descriptor).birth_ns > when_ns or self._root.is_turned(self._parent, when_ns)
+
+    def _has_helpers(self) -> bool:
+        return any(look_or_none(self.directory, name) for name in (self.partial_name, self.journal_name))
+
+    def whereabouts(self) -> Whereabouts | None:
+        """Which directory it is; None while it does not exist, or cannot be looked at."""
+        if self._held is None:
+            return None
+        try:
+            state = look_open(self._held.descriptor)
+        except OSError:
+            return None
+        return Whereabouts(path=self._root.path_of(self._held.descriptor), inode=state.inode, birth_ns=state.birth_ns)
 
     @property
     def journal_name(self) -> bytes:

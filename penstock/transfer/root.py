@@ -183,6 +183,30 @@ class Root:
         """Ask for such a sync of the directory as it is now, to wait for later."""
         return self._syncs.enroll(directory.descriptor, directory.identity)
 
+    def is_turned(self, path: bytes, when_ns: int) -> bool:
+        """Whether a symbolic link among that path's components was made or changed since. Raises OSError."""
+        components = path.split(b"/")
+        for count in range(1, len(components) + 1):
+            level = self.open_beneath(b"/".join(components[:count]), os.O_PATH | os.O_NOFOLLOW)
+            try:
+                found = posix.look_open(level)
+            finally:
+                os.close(level)
+            if found.is_symlink and found.change_ns > when_ns:
+                return True
+        return False
+
+    def path_of(self, descriptor: int) -> bytes:
+        """Where that directory lies now, relative to the root and without links; empty where the kernel does not tell."""
+        try:
+            root, there = (os.readlink(b"/proc/self/fd/%d" % one) for one in (self._descriptor, descriptor))
+        except OSError:
+            return b""
+        if there == root:
+            return b"."
+        above = root.rstrip(b"/") + b"/"
+        return there.removeprefix(above) if there.startswith(above) else b""
+
     def require_base(self, base: str) -> None:
         """Raises TransferError (FileSystemPathNotFound) that says what mends it, if `base` is not a directory."""
         full = f"{self._file_system.root.rstrip('/')}/{base.strip('/')}"

@@ -110,7 +110,7 @@ def _fetch(attempt: Attempt, place: Place, counted: PartMeter, opened: _Opener) 
         info = stream.info
         if info.size_bytes > attempt.limits.small_file_max_bytes:
             if attempt.lane is Lane.SMALL:
-                return attempt.large(info.size_bytes)
+                return attempt.large(info.size_bytes, place.whereabouts())
             raise objects.changed(info.key)  # it was small when it was looked at
         if stream.length_bytes != info.size_bytes:
             raise objects.changed(info.key)  # it was shorter when it was measured

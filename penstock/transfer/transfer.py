@@ -52,8 +52,24 @@ class Over:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Whereabouts:
+    """A directory in which helper files of an import were begun: which one it is, and where it lay then.
+
+    `path` is relative to the root and has no link in it; empty where the kernel did not tell. `birth_ns` is 0 where that is not
+    told.
+    """
+
+    path: bytes
+    inode: int
+    birth_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """The durable record of an export's multipart upload: intent before Initiate, id before part 1.
+    """The durable record of what is unfinished. Of an import that is `begun_in` alone: where its helper files are, or may be,
+    newest first, known before the first of them is made.
+
+    Of an export it is that of its multipart upload: intent before Initiate, id before part 1.
 
     `intent_ns` is when the intent was recorded; `known_upload_ids` were unfinished on this key at that moment, so they are not
     ours. `upload_id` is empty until the store has answered Initiate. `source_*` identify the file whose parts were sent. `crc64`
@@ -78,6 +94,7 @@ class Checkpoint:
     over: Over | None = None
     earlier: tuple[Promise, ...] = ()
     checksum: str = ""
+    begun_in: tuple[Whereabouts, ...] = ()
 
     @property
     def promises(self) -> tuple[Promise, ...]:

@@ -5,17 +5,17 @@ Also TIDY, and the same after a failure that is final. Calls `place`, `unseen`, 
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 from msgspec.structs import replace
 
 from penstock.errors import BucketNotFoundError, FailureCode, StoreUnavailableError, TransferError
 from penstock.model import Direction
 from penstock.stores.base import ObjectInfo
-from penstock.transfer import names, overtaking, soundness, standing, uploads, versioned
+from penstock.transfer import elsewhere, names, overtaking, soundness, standing, uploads, versioned
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.exporting import check_export_names
-from penstock.transfer.importing import check_import_names, finished_earlier
+from penstock.transfer.importing import check_import_names, finished_earlier, finished_elsewhere
 from penstock.transfer.landing import give_up, remove_helpers
 from penstock.transfer.place import Place
 from penstock.transfer.soundness import Soundness
@@ -72,10 +72,13 @@ def leave_nothing(attempt: Attempt) -> bool:
         _clear_upload(attempt)
         return False
     with ExitStack() as held:
-        place, may_come_back = _opened(attempt, held)
+        place, trouble = _opened(attempt, held)
+        with closing(elsewhere.found(attempt, place)) as others:
+            for other in others:
+                remove_helpers(other)
         if place is not None:
             remove_helpers(place)
-        return may_come_back
+        return _may_come_back(attempt, place, trouble)
 
 
 def _was_refused(attempt: Attempt) -> bool:
@@ -91,17 +94,25 @@ def _was_refused(attempt: Attempt) -> bool:
 def _withdraw_local(attempt: Attempt) -> Outcome:
     """COMPLETE, if the file was published before the withdrawal."""
     with ExitStack() as held:
-        place, may_come_back = _opened(attempt, held)
-        if place is not None:
-            finished = finished_earlier(attempt, place)
-            if finished is not None:
-                return finished
-            is_seen = _has_journal(place)
-            give_up(place)
-            finished = None if is_seen else published_unseen(attempt, place)
-            if finished is not None:
-                return finished
-    return replace(attempt.outcome(Verdict.CANCELED), tidy=may_come_back, message=attempt.doubt)
+        place, trouble = _opened(attempt, held)
+        finished = _finished(attempt, place)
+        if finished is not None:
+            return elsewhere.told(attempt, finished)
+        may_come_back = _may_come_back(attempt, place, trouble)
+    message = "; ".join(filter(None, (attempt.doubt, elsewhere.doubt(attempt))))
+    kept = attempt.record if may_come_back else None
+    return replace(attempt.outcome(Verdict.CANCELED), tidy=may_come_back, message=message, checkpoint=kept)
+
+
+def _finished(attempt: Attempt, place: Place | None) -> Outcome | None:
+    """The outcome, if an earlier attempt has published it; else what was begun is removed."""
+    finished = None if place is None else finished_earlier(attempt, place)
+    finished = finished or finished_elsewhere(attempt, place)
+    if finished is not None or place is None:
+        return finished
+    is_seen = _has_journal(place)
+    give_up(place)
+    return None if is_seen else published_unseen(attempt, place)
 
 
 def _has_journal(place: Place) -> bool:
@@ -113,40 +124,39 @@ def _has_journal(place: Place) -> bool:
     return recorded is not None and recorded.source is not None
 
 
-def _opened(attempt: Attempt, held: ExitStack) -> tuple[Place | None, bool]:
-    """The directory, as long as it is held, and whether what was begun may come back with it; None where nobody has to look."""
+def _opened(attempt: Attempt, held: ExitStack) -> tuple[Place | None, TransferError | None]:
+    """The directory, as long as it is held, or why it cannot be had. Raises TransferError where the file system is away, unless
+    nothing was begun: then nobody waits for it."""
     try:
         attempt.root.check()
-        place = held.enter_context(Place(attempt.root, attempt.transfer, attempt.add_note))
+        return held.enter_context(Place(attempt.root, attempt.transfer, attempt.add_note)), None
     except TransferError as error:
-        return None, _may_come_back(attempt, error)
-    return place, not place.is_there and attempt.may_have_begun
+        if attempt.may_have_begun and error.code not in elsewhere.LEADS_NOWHERE:
+            raise
+        return None, error
 
 
-def _may_come_back(attempt: Attempt, error: TransferError) -> bool:
-    """The directory cannot be had. Raises TransferError, unless no helper file of ours lies in it: that very error says so, or
-    nothing was begun. Then nobody waits for a file system that is away.
+def _may_come_back(attempt: Attempt, place: Place | None, trouble: TransferError | None) -> bool:
+    """Whether what was begun may be back one day, with the directory that it is in, after what could be found was removed.
 
     A directory that is missing (`Place` takes that for empty, but for the dataflow's own) was never made, or is removed with all
-    that was in it: nobody waits for that. Or it was moved away, which nobody can tell, and is back one day with what was begun:
-    True where that may be.
+    that was in it, or was moved away, which nobody can tell; one that has its name now is another one. Nobody waits for either.
+    Raises TransferError where something else has the name: that can be put right, and nobody knows what lies in what was there.
     """
-    if not attempt.may_have_begun:
+    if not attempt.may_have_begun or (elsewhere.is_told(attempt) and not attempt.lost):
         return False
-    if error.code is FailureCode.BASE_NOT_FOUND:
-        return True
-    if error.code not in _BARRED:
-        raise error
+    if trouble is None or trouble.code not in _BARRED:
+        return bool(attempt.lost) or attempt.is_astray or place is None or not place.is_there
     words = (
-        f"{error}; what was begun may lie in the directory that was there: put it back, or remove"
+        f"{trouble}; what was begun may lie in the directory that was there: put it back, or remove"
         f" {names.helper_files(attempt.transfer.sub_task_id)} from it, and then what is in its place"
     )
-    raise TransferError(error.code, words, waiting_helps=True) from error
+    raise TransferError(trouble.code, words, waiting_helps=True) from trouble
 
 
 def _gone_along(attempt: Attempt) -> TransferError:
     """As code one that waits longer and longer."""
-    words = f"/{attempt.transfer.path}: its directory is missing, and may come back with helper files in it"
+    words = f"/{attempt.transfer.path}: the directory of then is missing, and may come back with helper files in it"
     return TransferError(FailureCode.FILE_SYSTEM_UNAVAILABLE, words, waiting_helps=True)
 
 

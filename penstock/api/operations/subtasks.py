@@ -166,7 +166,8 @@ def _fields(sub_task: SubTask, zone: tzinfo) -> dict[str, Json]:
 def _record(sub_task: SubTask) -> dict[str, Json]:
     """What the vendor does not tell: how the file was compared, how firmly the conflict policy held.
 
-    Empty before COMPLETE, and if CANCELED unless somebody may have got the file all the same: then the note says so.
+    Empty before COMPLETE, and if CANCELED unless the note says that somebody may have got the file all the same, or what may be
+    left of it where.
     """
     is_doubtful = sub_task.status is SubTaskStatus.CANCELED and bool(sub_task.note)
     if sub_task.status is not SubTaskStatus.COMPLETE and not is_doubtful:

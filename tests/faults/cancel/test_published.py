@@ -71,6 +71,69 @@ def test_a_published_import_that_is_canceled_is_complete(calm: World, way: Way) 
     file.wait(lambda: not file.left_behind(), "its journal did not go")  # which comes after its last status
 
 
+@pytest.mark.parametrize("then", ["canceled", "goes on"])
+def test_what_was_published_where_its_path_led_to_is_complete(calm: World, then: str) -> None:
+    """A link on the way is turned while nobody lives. Who had been told at once would have found it there."""
+    file = File(calm, Way.IMPORT_LARGE, OVERWRITE_PLAIN)
+    file.make()
+    link = file.path.parent
+    for name in ("run41", "run42"):
+        (link.parent / name).mkdir(parents=True)
+    link.symlink_to("run41")
+
+    def turn() -> None:
+        link.unlink()
+        link.symlink_to("run42")
+        calm.proxy.hold(down_bytes=0)  # nobody needs the store to know
+
+    killed(file, "renamed", turn)
+    if then == "canceled":
+        file.cancel()
+    assert file.final() == "COMPLETE"
+    assert (link.parent / "run41" / "file").read_bytes() == file.body
+    assert not file.path.exists()
+    assert "run41/file, where its path led to" in str(file.described())
+    file.wait(lambda: not file.left_behind(), "its journal did not go")
+
+
+@pytest.mark.parametrize("change", ["turned", "exchanged"])
+@pytest.mark.parametrize("then", ["canceled", "goes on"])
+def test_what_a_killed_mover_left_of_a_small_import_is_looked_for_where_its_path_led_to(
+    calm: World, then: str, change: str
+) -> None:
+    """Nothing was recorded; but that the directory is newer than the attempt, or a link on the way, can be seen."""
+    file = File(calm, Way.IMPORT_SMALL, OVERWRITE_PLAIN)
+    file.make()
+    there = file.path.parent
+    if change == "turned":
+        for name in ("run41", "run42"):
+            (there.parent / name).mkdir(parents=True)
+        there.symlink_to("run41")
+    else:
+        there.mkdir(parents=True)
+
+    def exchange() -> None:
+        there.rename(there.parent / "aside")
+        if change == "turned":
+            there.symlink_to("run42")
+        else:
+            there.mkdir()
+        if then == "canceled":
+            calm.proxy.hold(down_bytes=0)
+
+    killed(file, "rename", exchange)
+    if then == "canceled":
+        file.cancel()
+        file.wait(lambda: bool(file.described()["ErrorMsg"]) or file.has_settled(), "nothing becomes of it")
+        calm.proxy.release()
+    assert file.final() == ("CANCELED" if then == "canceled" else "COMPLETE")
+    assert len(file.left_behind()) == 1
+    assert ("may be left" in str(file.described())) is (then == "canceled")
+    there.rename(there.parent / "newer")
+    (there.parent / "aside").rename(there)
+    file.wait(lambda: not file.left_behind(), "nobody looks again")
+
+
 @pytest.mark.parametrize("way", [Way.IMPORT_SMALL, Way.IMPORT_MIDDLING])
 def test_an_import_that_was_not_published_is_canceled(calm: World, way: Way) -> None:
     file = canceled_after(calm, way, "rename")

@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -41,8 +42,10 @@ def lane_of(content: bytes) -> Lane:
 
 
 def second(**changes: object) -> Transfer:
-    """The second attempt of another sub-task at the same target, whose first was killed before it did anything."""
-    return replace(transfer(), sub_task_id="subtask-2", attempt=2, begun=True, **changes)
+    """The second attempt of another sub-task at the same target, whose first was killed before it did anything; the directory is
+    older."""
+    first_ns = time.time_ns()
+    return replace(transfer(), sub_task_id="subtask-2", attempt=2, first_attempt_ns=first_ns, begun=True, **changes)
 
 
 # ------------------------------------------------------------------------------------------------- Condition and rival

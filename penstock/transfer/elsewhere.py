@@ -1,0 +1,119 @@
+"""Helper files of an import that were begun in a directory which its path leads to no longer.
+
+A link on the way was turned since, or the directory was moved and another one made in its place. Its path of then is tried, and
+which directory it is; calls `place`. Searches for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack
+
+from msgspec.structs import replace
+
+from penstock.errors import FailureCode, TransferError
+from penstock.transfer import names
+from penstock.transfer.attempt import Attempt
+from penstock.transfer.place import Place
+from penstock.transfer.transfer import Outcome, Whereabouts
+
+LEADS_NOWHERE = frozenset(
+    {FailureCode.TARGET_NOT_DIRECTORY, FailureCode.OUTSIDE_FILE_SYSTEM, FailureCode.BASE_NOT_FOUND}
+)
+"""What says of a path that no directory of this root has it."""
+
+
+def found(attempt: Attempt, place: Place | None) -> Generator[Place, None, None]:
+    """The recorded directories but `place`, each open while the caller does there what is to be done.
+
+    Those that are not at their path any more are `attempt.lost` then; where none was recorded, `attempt.is_astray` says whether
+    it looks as if there was another one. Raises TransferError.
+    """
+    lost: list[Whereabouts] = []
+    for there in _recorded(attempt):
+        if place is not None and _is_at(place, there):
+            continue
+        with ExitStack() as held:
+            other = _opened(attempt, there, held)
+            if other is None:
+                lost.append(there)
+            else:
+                yield other
+    attempt.lost = tuple(lost)
+    attempt.is_astray = place is not None and _is_astray(attempt, place)
+
+
+def is_told(attempt: Attempt) -> bool:
+    """Whether each directory is known in which anything of this import may have been begun."""
+    return attempt.record is not None
+
+
+def told(attempt: Attempt, outcome: Outcome) -> Outcome:
+    """A last outcome that keeps what the tidying after it has to know, and says what may be left where."""
+    if attempt.is_astray:  # its file is where it should be: no alarm for what may as well be nothing
+        return replace(outcome, tidy=True)
+    if attempt.record is None or not attempt.record.begun_in:  # nearly all
+        return outcome
+    words = doubt(attempt)
+    if not (outcome.tidy or words):
+        return outcome
+    note = "; ".join(filter(None, (outcome.note, words)))
+    return replace(outcome, tidy=True, note=note, checkpoint=attempt.record)
+
+
+def doubt(attempt: Attempt) -> str:
+    """What may be left where; empty where nothing is lost."""
+    parent = attempt.transfer.path.rpartition("/")[0]
+    if attempt.is_astray:
+        partial = names.partial_name(attempt.transfer.sub_task_id).decode()
+        return (
+            f"an attempt that ended without a word may have begun it elsewhere, for /{parent} is newer, or a link on the way:"
+            f" {partial} may be left in what it led to before; if that is back within a day it is removed"
+        )
+    if not attempt.lost:
+        return ""
+    then = dict.fromkeys(_shown(one.path) for one in attempt.lost if one.path)
+    then.pop(parent, None)
+    was = f" (/{' and /'.join(then)} then)" if then else ""
+    return (
+        f"/{parent} leads to another directory by now, or to none: {names.helper_files(attempt.transfer.sub_task_id)} may be left"
+        f" in what it led to before{was}; if that is back within a day they are removed"
+    )
+
+
+def _shown(path: bytes) -> str:
+    return "" if path == b"." else path.decode("utf-8", "backslashreplace")
+
+
+def _is_astray(attempt: Attempt, place: Place) -> bool:
+    """Small files are recorded nowhere: a helper file of theirs is left only by a mover that was killed within that instant."""
+    if is_told(attempt) or not attempt.transfer.begun:
+        return False
+    try:
+        return place.is_newer_than(attempt.transfer.first_attempt_ns)
+    except OSError as error:
+        raise place.refusal(error) from error
+
+
+def _recorded(attempt: Attempt) -> tuple[Whereabouts, ...]:
+    return attempt.record.begun_in if attempt.record is not None and attempt.may_have_begun else ()
+
+
+def _opened(attempt: Attempt, there: Whereabouts, held: ExitStack) -> Place | None:
+    if not there.path:
+        return None
+    place = Place(attempt.root, attempt.transfer, attempt.add_note, parent=there.path)
+    try:
+        held.enter_context(place)
+    except TransferError as error:
+        if error.code in LEADS_NOWHERE:
+            return None
+        raise
+    return place if _is_at(place, there) else None
+
+
+def _is_at(place: Place, there: Whereabouts) -> bool:
+    now = place.whereabouts()
+    if now is None or now.inode != there.inode:
+        return False
+    return 0 in {now.birth_ns, there.birth_ns} or now.birth_ns == there.birth_ns
