@@ -77,7 +77,8 @@ class Attempt:
     has_begun: bool = False  # helper files of an import are kept for the next attempt, or it may have got its name
     doubt: str = ""  # what nothing tells of an earlier attempt, if this one is to fail
     lost: tuple[Whereabouts, ...] = ()  # directories with helper files of an import that were looked for, and not found
-    is_astray: bool = False  # its path may have led elsewhere when an attempt began that could not say where
+    was_large: bool = False  # a journal of it was found in such a directory
+    may_be_elsewhere: bool = False  # its path may have led elsewhere when an attempt began that could not say where
     _stoppable: Store | None = None
     _withdraws: bool = False
     _given_up_ns: int | None = None

@@ -26,8 +26,8 @@ LEADS_NOWHERE = frozenset(
 def found(attempt: Attempt, place: Place | None) -> Generator[Place, None, None]:
     """The recorded directories but `place`, each open while the caller does there what is to be done.
 
-    Those that are not at their path any more are `attempt.lost` then; where none was recorded, `attempt.is_astray` says whether
-    it looks as if there was another one. Raises TransferError.
+    Those that are not at their path any more are `attempt.lost` then; where none was recorded, `attempt.may_be_elsewhere` says
+    whether it looks as if there was another one. Raises TransferError.
     """
     lost: list[Whereabouts] = []
     for there in _recorded(attempt):
@@ -40,7 +40,7 @@ def found(attempt: Attempt, place: Place | None) -> Generator[Place, None, None]
             else:
                 yield other
     attempt.lost = tuple(lost)
-    attempt.is_astray = place is not None and _is_astray(attempt, place)
+    attempt.may_be_elsewhere = place is not None and _may_be_elsewhere(attempt, place)
 
 
 def is_told(attempt: Attempt) -> bool:
@@ -50,7 +50,7 @@ def is_told(attempt: Attempt) -> bool:
 
 def told(attempt: Attempt, outcome: Outcome) -> Outcome:
     """A last outcome that keeps what the tidying after it has to know, and says what may be left where."""
-    if attempt.is_astray:  # its file is where it should be: no alarm for what may as well be nothing
+    if attempt.may_be_elsewhere:  # its file is where it should be: no alarm for what may as well be nothing
         return replace(outcome, tidy=True)
     if attempt.record is None or not attempt.record.begun_in:  # nearly all
         return outcome
@@ -64,7 +64,7 @@ def told(attempt: Attempt, outcome: Outcome) -> Outcome:
 def doubt(attempt: Attempt) -> str:
     """What may be left where; empty where nothing is lost."""
     parent = attempt.transfer.path.rpartition("/")[0]
-    if attempt.is_astray:
+    if attempt.may_be_elsewhere:
         partial = names.partial_name(attempt.transfer.sub_task_id).decode()
         return (
             f"an attempt that ended without a word may have begun it elsewhere, for /{parent} is newer, or a link on the way:"
@@ -85,7 +85,7 @@ def _shown(path: bytes) -> str:
     return "" if path == b"." else path.decode("utf-8", "backslashreplace")
 
 
-def _is_astray(attempt: Attempt, place: Place) -> bool:
+def _may_be_elsewhere(attempt: Attempt, place: Place) -> bool:
     """Small files are recorded nowhere: a helper file of theirs is left only by a mover that was killed within that instant."""
     if is_told(attempt) or not attempt.transfer.begun:
         return False

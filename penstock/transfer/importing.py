@@ -103,8 +103,18 @@ def finished_elsewhere(attempt: Attempt, place: Place | None) -> Outcome | None:
             if finished is not None:
                 attempt.add_note(f"it was published as /{other.path}, where its path led to then")
                 return replace(finished, note=attempt.note)
+            attempt.was_large |= has_journal(other)
             give_up(other)
     return None
+
+
+def has_journal(place: Place) -> bool:
+    """Whether a journal tells what became of the object, which was large when it was looked at last. Raises TransferError."""
+    try:
+        recorded = place.read_journal()
+    except OSError as error:
+        raise place.refusal(error) from error
+    return recorded is not None and recorded.source is not None
 
 
 def _say_vanished(attempt: Attempt) -> None:

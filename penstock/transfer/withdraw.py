@@ -15,7 +15,7 @@ from penstock.stores.base import ObjectInfo
 from penstock.transfer import elsewhere, names, overtaking, soundness, standing, uploads, versioned
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.exporting import check_export_names
-from penstock.transfer.importing import check_import_names, finished_earlier, finished_elsewhere
+from penstock.transfer.importing import check_import_names, finished_earlier, finished_elsewhere, has_journal
 from penstock.transfer.landing import give_up, remove_helpers
 from penstock.transfer.place import Place
 from penstock.transfer.soundness import Soundness
@@ -110,18 +110,9 @@ def _finished(attempt: Attempt, place: Place | None) -> Outcome | None:
     finished = finished or finished_elsewhere(attempt, place)
     if finished is not None or place is None:
         return finished
-    is_seen = _has_journal(place)
+    is_seen = attempt.was_large or has_journal(place)
     give_up(place)
     return None if is_seen else published_unseen(attempt, place)
-
-
-def _has_journal(place: Place) -> bool:
-    """Whether a journal tells what became of the object, which was large when it was looked at last."""
-    try:
-        recorded = place.read_journal()
-    except OSError as error:
-        raise place.refusal(error) from error
-    return recorded is not None and recorded.source is not None
 
 
 def _opened(attempt: Attempt, held: ExitStack) -> tuple[Place | None, TransferError | None]:
@@ -146,7 +137,7 @@ def _may_come_back(attempt: Attempt, place: Place | None, trouble: TransferError
     if not attempt.may_have_begun or (elsewhere.is_told(attempt) and not attempt.lost):
         return False
     if trouble is None or trouble.code not in _BARRED:
-        return bool(attempt.lost) or attempt.is_astray or place is None or not place.is_there
+        return bool(attempt.lost) or attempt.may_be_elsewhere or place is None or not place.is_there
     words = (
         f"{trouble}; what was begun may lie in the directory that was there: put it back, or remove"
         f" {names.helper_files(attempt.transfer.sub_task_id)} from it, and then what is in its place"

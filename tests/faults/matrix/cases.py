@@ -29,6 +29,7 @@ class Fate(StrEnum):
     BESIDE = "beside another"  # which is under way: an engine with nothing to do claims what comes at once
     CANCELED = "canceled"  # in the middle
     FAILED = "failed"  # in the middle: a directory takes the target's name, or the source is removed
+    TURNED = "turned"  # in the middle: a link on the way to its target leads to another directory from then on
     DAMAGED = "damaged"  # by the network, the first time that it is sent
     WITHDRAWN = "damaged and canceled"  # when it is in the bucket, and before anybody knows in which state
     RECALLED = "published, canceled"  # where its mover stands still behind publishing it
@@ -72,6 +73,7 @@ class Way(StrEnum):
     IMPORT_MIDDLING_FAILED = "import middling failed"
     IMPORT_FAILED = "import large failed"
     EXPORT_FAILED = "export large failed"
+    IMPORT_TURNED = "import large turned"
     EXPORT_DAMAGED = "export small damaged"
     EXPORT_WITHDRAWN = "export small damaged and canceled"
     EXPORT_OVERTAKEN = "export middling overtaken"

@@ -43,6 +43,7 @@ ENDING_BADLY = (
     case(Way.EXPORT_CANCELED, "upload.abort", alone=True),
     case(Way.IMPORT_SMALL_FAILED, "partial.remove"),
     case(Way.IMPORT_FAILED, "journal.removed", terms=SKIP),
+    case(Way.IMPORT_TURNED, "journal.removed"),
     case(Way.EXPORT_FAILED, "upload.aborted"),
     case(Way.EXPORT_DAMAGED, "version.delete"),
     case(Way.EXPORT_WITHDRAWN, "version.delete"),

@@ -71,6 +71,17 @@ def failed(file: File, doom: Doom) -> None:
         file.world.proxy.release()
 
 
+def turned(file: File, doom: Doom) -> None:
+    """While it is held up in the middle, the link to its directory is turned to another one."""
+    _hold(file, trickle=True)
+    try:
+        _begin(file)
+        doom.lay()
+        file.turn()
+    finally:
+        file.world.proxy.release()
+
+
 def damaged(file: File, doom: Doom) -> None:
     """The first body that is sent arrives with another byte."""
     file.world.damage(file.key, bucket=file.terms.bucket)
@@ -108,6 +119,7 @@ COURSES: Mapping[Fate, Callable[[File, Doom], None]] = {
     Fate.BESIDE: beside,
     Fate.CANCELED: canceled,
     Fate.FAILED: failed,
+    Fate.TURNED: turned,
     Fate.DAMAGED: damaged,
     Fate.WITHDRAWN: withdrawn,
     Fate.RECALLED: published.recalled,

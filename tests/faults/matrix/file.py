@@ -20,6 +20,7 @@ from tests.fixtures.waiting import wait_until
 
 FINAL = frozenset({"COMPLETE", "FAILED", "CANCELED", "EXPIRED"})
 HELPERS = ".penstock-????????????????.*"  # the mark of the root has another name
+TURNED = ("run41", "run42")
 OLDER = b"what was there before"
 THEIRS = b"what somebody else has put there"
 OLDER_NS = 1_500_000_000_000_000_000
@@ -62,6 +63,7 @@ class File:
             return
         if self.way.is_import:
             self.put(self.body)
+            self._link()
         else:
             self.path.parent.mkdir(parents=True)
             self.path.write_bytes(self.body)
@@ -73,6 +75,20 @@ class File:
             os.utime(self.path, ns=(OLDER_NS, OLDER_NS))
         else:
             self.put(OLDER, metadata_of(OLDER_NS))
+
+    def _link(self) -> None:
+        """What is turned leads to a directory beside another one."""
+        if self.way.fate is Fate.TURNED:
+            for name in TURNED:
+                (self.path.parent.parent / name).mkdir(parents=True)
+            self.path.parent.symlink_to(TURNED[0])
+
+    def turn(self) -> None:
+        """Its path leads to the other directory, and is there at each moment."""
+        link = self.path.parent
+        made = link.with_name("made")
+        made.symlink_to(TURNED[1])
+        made.rename(link)
 
     def _make_equal(self) -> None:
         """Source and target, of the same bytes and the same time."""

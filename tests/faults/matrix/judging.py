@@ -49,8 +49,9 @@ def _again_bytes(file: File, status: str, deaths: int) -> int:
     if file.is_kept or (fate is Fate.REFUSED and not file.way.is_whole):
         assert not moved_bytes, f"{moved_bytes} bytes were moved of what was not to be moved"
         return 0
-    sent = deaths + (fate in {Fate.DAMAGED, Fate.WITHDRAWN})  # what was damaged was sent in vain
-    bound = len(file.body) if file.way.is_whole or fate is Fate.CONSUMED else PARTS_IN_FLIGHT * PART_BYTES
+    sent = deaths + (fate in {Fate.DAMAGED, Fate.WITHDRAWN, Fate.TURNED})  # once in vain
+    is_anew = file.way.is_whole or fate in {Fate.CONSUMED, Fate.TURNED}
+    bound = len(file.body) if is_anew else PARTS_IN_FLIGHT * PART_BYTES
     assert again_bytes <= sent * bound, f"{again_bytes} bytes were sent again, of {len(file.body)}"
     if status == "COMPLETE" and fate is not Fate.CANCELED and not _is_equal_there(file):
         assert again_bytes >= 0, f"only {moved_bytes} bytes were sent, of {len(file.body)}"
@@ -85,6 +86,8 @@ def _check_complete(file: File, item: Mapping[str, Any]) -> None:
     if file.way.fate is Fate.EQUAL:
         _check_equal(file)
         return
+    if file.way.fate is Fate.TURNED:
+        assert [path.name for path in file.path.parent.parent.rglob("file")] == ["file"]
     if file.way.fate is Fate.REPLACED:
         _check_replaced(file)
         return
