@@ -40,7 +40,8 @@ dead service left it, too), and how many bytes of the file went over the network
   in the middle; of a small or middling one that is while its request is under way. A failed one meets a directory at its target
   while it is in the middle, or loses its source. Of a turned one a link on its way is turned to another directory
   while it is in the middle: it is moved into that one, all of it, and nothing of it stays in the other.
-  A damaged one arrives with another byte the first time that it is sent; if it is canceled too, that happens before the answer comes which would tell. An overtaken one finds
+  A damaged one arrives with another byte the first time that it is sent;
+  if it is canceled too, that happens before the answer comes which would tell. An overtaken one finds
   that somebody else's object, which is to stay, came to its key while it was being sent: its own version is deleted again. Of all
   these only deaths from there on are tried. (A small or middling export that fails has begun nothing, and leaves nothing.)
 - One that is over its equal finds at its target what it is itself, bytes and time. What is there stays where the policy asks for
