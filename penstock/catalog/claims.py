@@ -244,13 +244,15 @@ def _release(session: Session, owners: Sequence[str]) -> int:
 
 
 def wake(session: Session, bucket: str, limit: int) -> int:
-    """Make due, at most `limit` at a time, what waits because this bucket had not answered or allowed it; how many."""
+    """Make due, at most `limit` at a time, what waits because this bucket had not answered or allowed it, also what ended and
+    has left something there; how many."""
     woken = session.run(
         "claims.wake",
         bucket=bucket,
         now_ns=session.now_ns,
         limit=limit,
     )
+    woken += _wake_left(session, Room(direction=Direction.EXPORT, name=bucket), limit - woken)
     if woken:
         session.ring()
     return woken
@@ -258,7 +260,7 @@ def wake(session: Session, bucket: str, limit: int) -> int:
 
 def wake_for_room(session: Session, room: Room, limit: int) -> int:
     """Make due, at most `limit` at a time, what waits because there was no room; how many. The task with what is due first comes
-    first, and all get their share."""
+    first, and all get their share. Where that is less, also what ended and has left something in a file system that was away."""
     tasks = sorted(
         (row["due_ns"], row["data_flow_number"], row["task_number"])
         for row in _without_room(session, room)
@@ -275,9 +277,30 @@ def wake_for_room(session: Session, room: Room, limit: int) -> int:
             now_ns=session.now_ns,
             limit=math.ceil((limit - woken) / (len(tasks) - passed)),
         )
+    if room.direction is Direction.IMPORT:
+        woken += _wake_left(session, room, limit - woken)
     if woken:
         session.ring()
     return woken
+
+
+def _wake_left(session: Session, place: Room, limit: int) -> int:
+    """Make due, at most so many, what ended and has left something there; how many."""
+    if limit <= 0:
+        return 0
+    is_import = place.direction is Direction.IMPORT
+    stream, batch = (
+        (TaskAction.STREAM_IMPORT, TaskAction.IMPORT) if is_import else (TaskAction.STREAM_EXPORT, TaskAction.EXPORT)
+    )
+    return session.run(
+        "claims.wake_left",
+        file_system_id=place.name if is_import else "",
+        bucket="" if is_import else place.name,
+        stream=stream,
+        batch=batch,
+        now_ns=session.now_ns,
+        limit=limit,
+    )
 
 
 def without_room(session: Session) -> set[Room]:

@@ -90,11 +90,18 @@ def _leased(session: Session, statement: str, sub_task_ids: Sequence[str]) -> di
 
 
 def _settle_tidying(session: Session, settlement: Settlement, row: Row) -> None:
-    """A final row was claimed to be tidied. What cannot be tidied for good is let be."""
-    claim: dict[str, Value] = {"number": row["number"], "attempt": row["attempt"], "before": row["status"]}
+    """A final row was claimed to be tidied. What cannot be tidied for good is let be. What a FAILED one says of it may change."""
+    words = settlement.error_message if row["status"] == SubTaskStatus.FAILED else ""
+    claim: dict[str, Value] = {
+        "number": row["number"],
+        "attempt": row["attempt"],
+        "before": row["status"],
+        "error_message": words,
+    }
     if settlement.settling in _TIDY_AGAIN:
         session.ring()
-        _changed(1, session.run("settling.tidy_later", **claim, due_ns=settlement.due_ns))
+        later: dict[str, Value] = {"due_ns": settlement.due_ns, "checkpoint": settlement.checkpoint}
+        _changed(1, session.run("settling.tidy_later", **claim, **later))
     else:
         _changed(1, session.run("settling.tidied", **claim))
 

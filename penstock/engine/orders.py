@@ -67,6 +67,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     amounts: Amounts
     ended_ns: int | None  # when it became final, for tidying
     canceled_ns: int  # when its cancel was asked for, as this attempt was claimed; 0: not yet
+    told: str = ""  # what the row of a FAILED one says, for tidying
 
     @property
     def ways(self) -> tuple[str, str, str]:
@@ -93,7 +94,7 @@ _IMPORTS = frozenset({TaskAction.IMPORT, TaskAction.STREAM_IMPORT})
 def order_of(claimed: Claimed, registry: Registry, options: RetryOptions, *, now_ns: int) -> Order | Refusal:
     """What to do with a claimed row now."""
     row = claimed.sub_task
-    direction = Direction.IMPORT if claimed.action in _IMPORTS else Direction.EXPORT
+    direction = direction_of(claimed)
     unregistered = _unregistered(claimed, registry)
     farewell = _farewell(claimed, options)
     if farewell is None and unregistered is not None and _overdue(claimed, options, now_ns):
@@ -138,7 +139,13 @@ def order_of(claimed: Claimed, registry: Registry, options: RetryOptions, *, now
         amounts=amounts_of(claimed),
         ended_ns=row.ended_ns,
         canceled_ns=claimed.canceled_ns,
+        told=row.error_message if row.status is SubTaskStatus.FAILED else "",
     )
+
+
+def direction_of(claimed: Claimed) -> Direction:
+    """Which way it goes."""
+    return Direction.IMPORT if claimed.action in _IMPORTS else Direction.EXPORT
 
 
 @lru_cache(maxsize=1024)  # asked for every file, and a file system has few dataflows

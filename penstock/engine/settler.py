@@ -199,6 +199,8 @@ class Settler:
             settlement = replace(settlement, due_ns=due_ns)
         if outcome.verdict is Verdict.RETRY and outcome.code in NO_ROOM:
             self._spaces.missed(flight.order.transfer)
+        if outcome.verdict is Verdict.TIDIED and self._spaces.are_full:
+            self._spaces.moved(flight.order.transfer)
         self._pending.append(settlement)
         if outcome.code in BUCKET_TROUBLES:
             self._bucket_trouble(bucket)

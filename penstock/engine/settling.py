@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from penstock.catalog.verbs import Settlement, Settling
+from penstock.engine import remains
 from penstock.engine.checkpoints import written
 from penstock.engine.options import NS_PER_S, RetryOptions, to_ns
-from penstock.engine.orders import MEANWHILE, Amounts, Order, Reason, Refusal
+from penstock.engine.orders import MEANWHILE, Amounts, Order, Reason, Refusal, direction_of
 from penstock.errors import FailureCode
 from penstock.model import Direction, SubTaskStatus
-from penstock.transfer import names
 from penstock.transfer.transfer import Checkpoint, Intent, Outcome, Verdict
 
 OUTAGES = frozenset(
@@ -61,7 +61,8 @@ def settlement_of(outcome: Outcome, ending: Ending, options: RetryOptions, chanc
         case Verdict.COMPLETE | Verdict.SKIPPED:
             return completed(outcome)
         case Verdict.TIDIED:
-            return _settlement(ending, Settling.TIDIED)
+            words = remains.without(ending.order.told, outcome.message)
+            return replace(_settlement(ending, Settling.TIDIED), error_message=words)
         case Verdict.RETURNED:
             return returned(ending, outcome)
         case Verdict.LARGE:
@@ -92,10 +93,12 @@ def refused(refusal: Refusal, options: RetryOptions, chance: Chance) -> Settleme
     """A row that no mover can work on now: it may own a partial file or an upload, so it waits and says for what.
 
     What a hand took out of the registry a hand puts back: waiting costs no attempt, and looks become rarer with its age. What is
-    only to be tidied is let be after as long as it would be otherwise, so that it can be forgotten.
+    only to be tidied is let be after as long as it would be otherwise, so that it can be forgotten; what a FAILED one says of
+    that stays.
     """
     row = refusal.claimed.sub_task
-    if row.ended_ns is not None and chance.now_ns - row.ended_ns > to_ns(options.deadline_s):
+    is_late = row.ended_ns is not None and chance.now_ns - row.ended_ns > to_ns(options.deadline_s)
+    if is_late and not remains.are_kept(row.error_message, direction_of(refusal.claimed)):
         return Settlement(sub_task_id=row.sub_task_id, attempt=row.attempt, settling=Settling.TIDIED)
     reason = refusal.reason
     if refusal.farewell is not None:
@@ -107,7 +110,7 @@ def refused(refusal: Refusal, options: RetryOptions, chance: Chance) -> Settleme
         settling=Settling.WAITING,
         due_ns=chance.now_ns + to_ns(_look_again_s(refusal, options, chance)),
         error_code=reason.code,
-        error_message=reason.message,
+        error_message=reason.message if row.ended_ns is None else "",
         bytes_total=row.bytes_total,
         bytes_done=row.bytes_done,
         actual_bytes=row.actual_bytes,
@@ -154,6 +157,8 @@ def completed(outcome: Outcome) -> Settlement:
 
 def _failed(outcome: Outcome, ending: Ending, options: RetryOptions, chance: Chance) -> Settlement:
     intent, reason = ending.order.transfer.intent, _reason(outcome)
+    if intent is Intent.TIDY and remains.are_named(ending.order):
+        return _retry(reason, None, ending, options, chance, outcome=outcome)
     if intent is Intent.TIDY:
         return _settlement(ending, Settling.TIDIED)
     if ending.canceling and intent is Intent.MOVE:
@@ -163,7 +168,7 @@ def _failed(outcome: Outcome, ending: Ending, options: RetryOptions, chance: Cha
     if ending.canceling:
         return _retry(reason, None, ending, options, chance, outcome=outcome)
     if ending.order.farewell is not None:
-        return _settlement(ending, Settling.FAILED, reason=_left_behind(ending.order.farewell, reason))
+        return _left_behind(reason, ending, options, chance, farewell=ending.order.farewell, outcome=outcome)
     return _settlement(ending, Settling.FAILED, reason=reason, outcome=outcome)
 
 
@@ -182,9 +187,7 @@ def _retry(
     if retry_after_s is not None:
         pause_s = max(pause_s, min(retry_after_s, options.retry_after_max_s))
     if order.transfer.intent is Intent.TIDY:
-        too_long = chance.now_ns - (order.ended_ns or 0) > to_ns(options.deadline_s)
-        due_ns = chance.now_ns + to_ns(max(pause_s, options.tidy_wait_s))
-        return _settlement(ending, Settling.TIDIED if too_long else Settling.RETRY, due_ns=due_ns)
+        return _tidied_later(reason, pause_s, ending, options, chance, outcome=outcome)
     if ending.canceling:
         abandoned = _abandoned(reason, ending, options, chance)
         if abandoned is not None:
@@ -194,7 +197,7 @@ def _retry(
         return _settlement(ending, Settling.RETRY, reason=reason, outcome=outcome, due_ns=due_ns)
     if order.farewell is not None:
         if failures >= options.attempts_max + options.cleanups_max:
-            return _settlement(ending, Settling.FAILED, reason=_left_behind(order.farewell, reason))
+            return _left_behind(reason, ending, options, chance, farewell=order.farewell, outcome=outcome)
         due_ns = chance.now_ns + to_ns(pause_s)
         return _settlement(ending, Settling.RETRY, reason=order.farewell, outcome=outcome, due_ns=due_ns)
     due_ns = chance.now_ns + to_ns(pause_s)
@@ -203,6 +206,29 @@ def _retry(
         return _settlement(ending, Settling.RETRY, reason=given_up, outcome=outcome, due_ns=chance.now_ns)
     settling = Settling.WAITING if reason.code in OUTAGES else Settling.RETRY
     return _settlement(ending, settling, reason=reason, outcome=outcome, due_ns=due_ns)
+
+
+def _tidied_later(
+    reason: Reason,
+    pause_s: float,
+    ending: Ending,
+    options: RetryOptions,
+    chance: Chance,
+    *,
+    outcome: Outcome | None,
+) -> Settlement:
+    """What cannot be removed now is looked for again: for a day, or more and more seldom for ever."""
+    order = ending.order
+    age_ns = chance.now_ns - (order.ended_ns or 0)
+    if remains.are_kept(order.told, order.transfer.direction):
+        age_s = min(max(age_ns / NS_PER_S / 8, options.tidy_wait_s), options.tidy_wait_max_s)
+        due_ns = chance.now_ns + to_ns(max(age_s * (0.5 + chance.jitter), min(pause_s, options.tidy_wait_s)))
+        before = Reason(code=reason.code, message=remains.without(order.told))
+        record = _record(outcome, ending)
+        left = remains.named(before, _why(reason), order.transfer, record, until_ns=0)
+        return replace(_settlement(ending, Settling.RETRY, reason=left, due_ns=due_ns), checkpoint=written(record))
+    due_ns = chance.now_ns + to_ns(max(pause_s, options.tidy_wait_s))
+    return _settlement(ending, Settling.TIDIED if age_ns > to_ns(options.deadline_s) else Settling.RETRY, due_ns=due_ns)
 
 
 def _rung(order: Order, reason: Reason, outcome: Outcome | None) -> int:
@@ -240,21 +266,41 @@ def _abandoned(reason: Reason, ending: Ending, options: RetryOptions, chance: Ch
     if chance.now_ns - order.canceled_ns <= to_ns(options.deadline_s):
         return None
     hours = options.deadline_s / 3600
-    words = (
-        f"it was canceled, and could not be withdrawn within {hours:g} hours ({reason.code}: {reason.message});"
-        f" {names.helper_files(transfer.sub_task_id)} may be left in what was the directory of /{transfer.path}: remove them;"
-        " whether it had been published was not to be seen"
-    )
-    return Reason(code=FailureCode.DEADLINE_EXCEEDED, message=words)
+    words = f"it was canceled, and could not be withdrawn within {hours:g} hours ({reason.code}: {reason.message})"
+    barred = Reason(code=FailureCode.DEADLINE_EXCEEDED, message=words)
+    return remains.named(barred, "", transfer, None, until_ns=chance.now_ns + to_ns(options.deadline_s))
 
 
 def _in_doubt(farewell: Reason, doubt: str) -> Reason:
     return Reason(code=farewell.code, message=f"{farewell.message}; {doubt}") if doubt else farewell
 
 
-def _left_behind(farewell: Reason, reason: Reason) -> Reason:
-    words = f"{farewell.message}; what it left behind could not be removed ({reason.code}: {reason.message})"
-    return Reason(code=farewell.code, message=words)
+def _left_behind(
+    reason: Reason,
+    ending: Ending,
+    options: RetryOptions,
+    chance: Chance,
+    *,
+    farewell: Reason,
+    outcome: Outcome | None,
+) -> Settlement:
+    """FAILED, though what was begun, if anything was, could not be removed: it is named, and looked for from now on."""
+    record = _record(outcome, ending)
+    if record is None and not ending.order.transfer.begun:
+        return _settlement(ending, Settling.FAILED, reason=farewell)
+    until_ns = chance.now_ns + to_ns(options.deadline_s)
+    left = remains.named(farewell, _why(reason), ending.order.transfer, record, until_ns=until_ns)
+    settlement = _settlement(ending, Settling.FAILED, reason=left)
+    return replace(settlement, tidy=True, checkpoint=written(record))
+
+
+def _record(outcome: Outcome | None, ending: Ending) -> Checkpoint | None:
+    """The newest of an export's upload."""
+    return ending.checkpoint if outcome is None or outcome.checkpoint is None else outcome.checkpoint
+
+
+def _why(reason: Reason) -> str:
+    return f" could not be removed ({reason.code}: {reason.message})"
 
 
 def _reason(outcome: Outcome) -> Reason:

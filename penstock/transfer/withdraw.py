@@ -24,6 +24,7 @@ from penstock.transfer.unseen import published_unseen
 
 _BARRED = frozenset({FailureCode.TARGET_NOT_DIRECTORY, FailureCode.OUTSIDE_FILE_SYSTEM})
 """Something else has a directory's name: if anything was begun, that directory may lie elsewhere, with our helper files."""
+_PUBLISHED = "it had been published all the same"
 _OWN_MAX = 64
 """So many damaged versions of our own are removed at a time."""
 
@@ -54,10 +55,25 @@ def end_failed(attempt: Attempt, error: TransferError) -> Outcome:
 
 
 def tidy(attempt: Attempt) -> Outcome:
-    """The outcome is settled: remove what was kept for recovery only. Raises as `withdraw`, also while it may come back."""
+    """The outcome is settled: remove what was kept for recovery only. Raises as `withdraw`, also while it may come back.
+
+    An export leaves something only where it is FAILED, and its bucket was away: `message` says if it is, or may be, published.
+    """
+    if attempt.transfer.direction is Direction.EXPORT:
+        return _tidy_remote(attempt)
     if leave_nothing(attempt):
         raise _gone_along(attempt)
     return attempt.outcome(Verdict.TIDIED)
+
+
+def _tidy_remote(attempt: Attempt) -> Outcome:
+    attempt.begin_withdrawal()
+    finished = None if _was_refused(attempt) or attempt.left_nothing else _withdraw_remote(attempt)
+    words = attempt.doubt
+    if finished is not None:
+        is_sure = overtaking.OVERTAKEN not in finished.note
+        words = _PUBLISHED if is_sure else f"it may have been published all the same: {overtaking.OVERTAKEN}"
+    return replace(attempt.outcome(Verdict.TIDIED), message=words)
 
 
 def leave_nothing(attempt: Attempt) -> bool:

@@ -101,6 +101,16 @@ UPDATE sub_tasks SET due_ns = :now_ns
                      AND data_flow_number = :data_flow_number AND task_number = :task_number AND due_ns > :now_ns
                    ORDER BY due_ns LIMIT :limit {skip_locked});
 
+-- wake_left: what ended and could not remove what it had begun, each dataflow's by one seek
+UPDATE sub_tasks SET due_ns = :now_ns
+ WHERE number IN (SELECT number FROM sub_tasks
+                   WHERE queue <> '' AND queue = 'clear' AND tidy = 1 AND due_ns > :now_ns
+                     AND data_flow_number IN (SELECT number FROM data_flows
+                                               WHERE bucket = :bucket OR file_system_id = :file_system_id)
+                     AND EXISTS (SELECT 1 FROM tasks
+                                  WHERE tasks.number = sub_tasks.task_number AND tasks.action IN (:stream, :batch))
+                   LIMIT :limit {skip_locked});
+
 -- promise: a lease, or a longer one
 INSERT INTO leases (owner, until_ns) VALUES (:owner, :until_ns)
 ON CONFLICT (owner) DO UPDATE SET until_ns = excluded.until_ns;

@@ -34,12 +34,17 @@ UPDATE sub_tasks
        checkpoint = :checkpoint, begun = :begun
  WHERE number = :number AND attempt = :attempt AND owner <> '' AND status = :before;
 
--- tidied: nothing is kept for recovery any more
-UPDATE sub_tasks SET owner = '', queue = '', tidy = 0, checkpoint = ''
+-- tidied: nothing is kept for recovery any more; a sentence that named what was left is another one then
+UPDATE sub_tasks
+   SET owner = '', queue = '', tidy = 0, checkpoint = '',
+       error_message = CASE WHEN :error_message = '' THEN error_message ELSE :error_message END
  WHERE number = :number AND attempt = :attempt AND owner <> '' AND status = :before;
 
 -- tidy_later: tidying did not work this time
-UPDATE sub_tasks SET owner = '', queue = 'clear', due_ns = :due_ns
+UPDATE sub_tasks
+   SET owner = '', queue = 'clear', due_ns = :due_ns,
+       checkpoint = CASE WHEN :checkpoint = '' THEN checkpoint ELSE :checkpoint END,
+       error_message = CASE WHEN :error_message = '' THEN error_message ELSE :error_message END
  WHERE number = :number AND attempt = :attempt AND owner <> '' AND status = :before;
 
 -- progress: how far a running attempt is

@@ -430,6 +430,40 @@ async def test_what_waits_for_room_is_tried_a_little_at_a_time_the_first_due_fir
     assert await claimed_ids(book, beside) == []
 
 
+async def test_what_ended_and_left_something_is_woken_where_that_is(book: Book) -> None:
+    """Exports by their bucket, imports by their file system; whatever they failed for."""
+    flow, other = await book.flow("/data/", "bucket"), await book.flow("/other/", "elsewhere")
+    due_ns = book.clock.ns + 900 * SECOND_NS
+    tasks = {
+        name: await book.stream(of, action)
+        for name, of, action in (
+            ("import", flow, TaskAction.STREAM_IMPORT),
+            ("export", flow, TaskAction.STREAM_EXPORT),
+            ("elsewhere", other, TaskAction.STREAM_EXPORT),
+        )
+    }
+    for name, task in tasks.items():
+        for number in range(2):
+            await book.file(other if name == "elsewhere" else flow, task, f"{name}-{number}")
+        for row in await book.claim(task):
+            await book.settle(row, Settling.FAILED, tidy=True, error_code="DeadlineExceeded", error_message="late")
+        for row in await book.claim(task):
+            await book.settle(row, Settling.RETRY, due_ns=due_ns)
+
+    async def woken() -> dict[str, int]:
+        return {name: len(await book.claim(task)) for name, task in tasks.items()}
+
+    assert await book.catalog.wake_for_room(Room(direction=Direction.EXPORT, name="bucket"), limit=5) == 0
+    assert await book.catalog.wake_for_room(Room(direction=Direction.IMPORT, name=FS), limit=1) == 1
+    assert await woken() == {"import": 1, "export": 0, "elsewhere": 0}
+    assert await book.catalog.wake("bucket", limit=1) == 1
+    assert await woken() == {"import": 0, "export": 1, "elsewhere": 0}
+    assert await book.catalog.wake("bucket", limit=5) == 1
+    assert await book.catalog.wake("bucket", limit=5) == 0
+    assert await book.catalog.wake_for_room(Room(direction=Direction.IMPORT, name=FS), limit=5) == 1
+    assert await woken() == {"import": 1, "export": 1, "elsewhere": 0}
+
+
 async def test_room_is_shared_by_the_tasks_that_wait_for_it(book: Book) -> None:
     """What some leave over goes to those that have more; with less room than tasks those with what is due first come first."""
     flows = [await book.flow(), await book.flow("/other/", "elsewhere")]

@@ -232,6 +232,37 @@ async def test_a_checkpoint_is_kept_while_canceling(book: Book) -> None:
     assert (await book.claim_one(task)).checkpoint == "upload"
 
 
+async def test_a_failed_one_names_what_is_left_until_it_is_gone_and_is_not_forgotten_before(book: Book) -> None:
+    """The record of its upload is kept as long."""
+    _, task, claimed = await running(book)
+    sub_task = claimed.sub_task.sub_task_id
+    words = {"error_code": "DeadlineExceeded", "error_message": "late; left: an upload"}
+    assert await book.settle(claimed, Settling.FAILED, tidy=True, checkpoint="upload", **words)
+    failed = await book.sub_task(sub_task)
+    assert (failed.status, failed.error_message) == (SubTaskStatus.FAILED, "late; left: an upload")
+    looked = "late; left: an upload (no answer)"
+    for told, shown, record in ((looked, looked, "upload"), ("", looked, "aborted")):
+        tidying = await book.claim_one(task)
+        assert (tidying.tidy, tidying.checkpoint, tidying.sub_task.status) == (True, record, SubTaskStatus.FAILED)
+        due_ns = book.clock.ns + SECOND_NS
+        again = {
+            "due_ns": due_ns,
+            "error_code": "StoreUnavailable",
+            "error_message": told,
+            "checkpoint": told and "aborted",
+        }
+        assert await book.settle(tidying, Settling.RETRY, **again)
+        row = await book.sub_task(sub_task)
+        assert (row.status, row.error_code, row.error_message) == (SubTaskStatus.FAILED, "DeadlineExceeded", shown)
+        book.clock.pass_s(1)
+    tidying = await book.claim_one(task)
+    assert tidying.checkpoint == "aborted"
+    assert await book.settle(tidying, Settling.TIDIED, error_message="late")
+    row = await book.sub_task(sub_task)
+    assert (row.status, row.error_message, row.ended_ns) == (SubTaskStatus.FAILED, "late", failed.ended_ns)
+    assert await book.claim(task) == []
+
+
 async def test_tidying_is_tried_until_it_is_done_and_changes_no_status(book: Book) -> None:
     flow, task, claimed = await running(book)
     sub_task = claimed.sub_task.sub_task_id

@@ -80,6 +80,7 @@ class Tide:
 
     def __init__(self, home: Path, site: Site, opened: ExitStack, *, root: Path | None = None) -> None:
         self.home = home
+        self.command = SERVICE
         self.foreign: set[str] = set()  # ids of uploads of somebody else
         self.site = site
         self.proxy = opened.enter_context(ChaosProxy(site.endpoint))
@@ -113,9 +114,9 @@ class Tide:
         self.flow = str(flow["DataFlowId"])
         self.tasks = {is_import: self._stream(is_import) for is_import in (True, False)}
 
-    def start(self) -> RunningService:
+    def start(self, **environment: str) -> RunningService:
         """Serve HOME."""
-        self.service = start_service(self.home, command=SERVICE)
+        self.service = start_service(self.home, command=self.command, environment=environment)
         if self._client is not None:
             self._client.close()
         self._client = self.client()

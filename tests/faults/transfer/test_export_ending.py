@@ -8,6 +8,7 @@ from copy import copy
 from typing import Self
 
 import pytest
+from msgspec.structs import replace
 
 from penstock.errors import FailureCode, IntegrityError, PermissionDeniedError, StoreError, StoreUnavailableError
 from penstock.model import ConflictPolicy, Guarantee
@@ -28,6 +29,7 @@ from tests.faults.transfer.exports import (
     later,
     write,
 )
+from tests.faults.transfer.test_export_assembled import TOLD, killed
 from tests.fixtures.gate import Gate
 from tests.fixtures.memorystore import Fault, Hold, Meanwhile, MemoryStore, Moment, Raise
 from tests.fixtures.memorystore import Gate as StoreGate
@@ -370,6 +372,51 @@ def test_tidying_aborts_what_is_left(gate: Gate, store: MemoryStore) -> None:
     first = gate.move(export(), store, hooks=drain_after(gate, store, 2))
     outcome = gate.move(export(attempt=2, intent=Intent.TIDY, checkpoint=first.checkpoint), store)
     assert outcome.verdict is Verdict.TIDIED
+    assert store.unfinished() == []
+
+
+def test_what_a_failed_one_had_published_all_the_same_stays_and_is_told(gate: Gate, store: MemoryStore) -> None:
+    """Its store was away from then on; somebody's object is none of ours."""
+    write(gate)
+    gate.move(export(), store)
+    record = gate.hooks.checkpoints[-1]
+    outcome = gate.move(export(attempt=2, intent=Intent.TIDY, checkpoint=record, begun=True), store)
+    assert (outcome.verdict, outcome.message) == (Verdict.TIDIED, "it had been published all the same")
+    assert store.content(KEY) == CONTENT
+    store.seed(KEY, b"theirs")
+    outcome = gate.move(export(attempt=3, intent=Intent.TIDY, checkpoint=record, begun=True), store)
+    told = "it may have been published all the same: another object has taken its key since it was to be put together"
+    assert (outcome.verdict, outcome.message) == (Verdict.TIDIED, told)
+    assert store.content(KEY) == b"theirs"
+
+
+@pytest.mark.parametrize("abilities", [None, VERSIONED], ids=["plain", "versioned"])
+def test_a_damaged_object_of_a_failed_one_is_removed_or_named(gate: Gate, abilities: Abilities | None) -> None:
+    store = killed(gate, abilities or TOLD, "without the last part")
+    tidying = export(attempt=2, intent=Intent.TIDY, checkpoint=gate.hooks.checkpoints[-1], begun=True)
+    outcome = gate.move(tidying, store)
+    if outcome.verdict is Verdict.RETRY:  # and again, by what is known then
+        outcome = gate.move(replace(tidying, checkpoint=outcome.checkpoint), store)
+    if abilities is VERSIONED:
+        assert (outcome.verdict, outcome.message, store.keys()) == (Verdict.TIDIED, "", [])
+    else:
+        assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.BAD_OBJECT_LEFT)
+        assert f"the object {KEY!r}" in outcome.message
+
+
+@pytest.mark.parametrize("verb", ["abort", "head"])
+def test_tidying_tells_when_the_store_is_away_still(gate: Gate, store: MemoryStore, verb: str) -> None:
+    """Before the upload is aborted, and after: what is sure to be gone by then is done again."""
+    write(gate)
+    first = gate.move(export(), store, hooks=drain_after(gate, store, 2))
+    tidying = export(attempt=2, intent=Intent.TIDY, checkpoint=first.checkpoint, begun=True)
+    store.script(Fault(verb, times=3, action=Raise(StoreUnavailableError("away"))))
+    outcome = gate.move(tidying, store)
+    assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.STORE_UNAVAILABLE)
+    assert (
+        gate.move(replace(tidying, checkpoint=outcome.checkpoint or tidying.checkpoint), store).verdict
+        is Verdict.TIDIED
+    )
     assert store.unfinished() == []
 
 

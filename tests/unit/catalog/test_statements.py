@@ -84,6 +84,7 @@ def test_large_tables_are_searched_and_never_scanned_or_sorted(ledger: sqlite3.C
         ("claims.without_room", "sub_tasks_without_room (data_flow_number=? AND task_number>?)"),
         ("claims.without_room", "sub_tasks_without_room (data_flow_number=? AND task_number=? AND due_ns>?)"),
         ("claims.wake_for_room", "sub_tasks_without_room (data_flow_number=? AND task_number=? AND due_ns>?)"),
+        ("claims.wake_left", "sub_tasks_queued (queue=? AND data_flow_number=?)"),
         ("claims.next_tasks", "sub_tasks_queued (queue=? AND data_flow_number=? AND task_number>?)"),
         ("claims.queues", "sub_tasks_queued (queue=? AND data_flow_number>?)"),
         ("claims.next_due", "sub_tasks_due (due_ns>?)"),

@@ -10,6 +10,7 @@ import pytest
 from penstock.engine.options import NS_PER_S, EngineOptions, RetryOptions
 from penstock.errors import FailureCode
 from penstock.model import SubTaskStatus, TaskAction
+from penstock.transfer import names
 from penstock.transfer.transfer import Intent, Verdict
 from tests.unit.engine.conftest import RECORD, TROUBLE, Rig, one
 
@@ -228,3 +229,67 @@ async def test_an_export_that_has_sent_nothing_needs_no_bucket_to_be_canceled(ri
     row = await rig.row(sent)
     assert (row.status, row.error_code) == (SubTaskStatus.CANCELING, "BucketNotRegistered")
     assert rig.executor.intents(sent) == [Intent.MOVE]
+
+
+UNMOUNTED: dict[str, Any] = {"code": FailureCode.FILE_SYSTEM_UNAVAILABLE, "message": "it does not carry its mark"}
+
+
+async def outlasted(rig: Rig, action: TaskAction, **trouble: Any) -> str:
+    """A file that was begun, and whose store or file system is away for longer than it is tried; its id."""
+    sub_task = await one(rig, action=action)
+    await rig.turn()
+    while (await rig.row(sub_task)).status is SubTaskStatus.RUNNING:
+        rig.executor.say(sub_task, Verdict.RETRY, **trouble)
+        await rig.turn()
+        if (await rig.row(sub_task)).status is SubTaskStatus.RUNNING:
+            await rig.pass_s(1350)  # the longest wait there is
+    return sub_task
+
+
+async def test_what_a_failed_export_has_left_is_looked_for_until_the_store_answers(rig: Rig) -> None:
+    """Past the day, past a restart, past its bucket's absence from the registry and the history's end."""
+    sub_task = await outlasted(rig, TaskAction.STREAM_EXPORT, checkpoint=RECORD, begun=True, **OUTAGE)
+    for _ in range(40):
+        await rig.pass_s(5400)
+        assert rig.executor.transfer(sub_task).intent is Intent.TIDY
+        assert rig.executor.transfer(sub_task).checkpoint == RECORD
+        row = await rig.row(sub_task)
+        assert (row.status, row.error_code) == (SubTaskStatus.FAILED, "DeadlineExceeded")
+        assert row.error_message.count("the upload u-1 of 'data/a' in bucket bucket could not be removed") == 1
+        rig.executor.say(sub_task, Verdict.RETRY, checkpoint=RECORD, **OUTAGE)
+        await rig.turn()
+    told = (await rig.row(sub_task)).error_message
+    registry = rig.registry
+    rig.without_bucket()
+    await rig.restart()
+    await rig.pass_s(200 * 86_400)
+    await rig.engine.keeper.prune()
+    assert rig.moved() == []
+    assert (await rig.row(sub_task)).error_message == told
+    rig.registry = registry
+    await rig.pass_s(450)
+    assert rig.executor.transfer(sub_task).checkpoint == RECORD
+    rig.executor.say(sub_task, Verdict.TIDIED)
+    await rig.turn()
+    row = await rig.row(sub_task)
+    assert (row.status, row.error_code) == (SubTaskStatus.FAILED, "DeadlineExceeded")
+    assert row.error_message == told.partition("; what may be left behind")[0]
+    await rig.pass_s(86_400)
+    assert rig.executor.intents(sub_task)[-1:] == [Intent.TIDY]
+    assert len(rig.moved()) == 1
+
+
+async def test_what_a_failed_import_has_left_is_looked_for_for_a_day_and_named_for_good(rig: Rig) -> None:
+    sub_task = await outlasted(rig, TaskAction.STREAM_IMPORT, begun=True, **UNMOUNTED)
+    row = await rig.row(sub_task)
+    told = row.error_message
+    assert (row.status, row.error_code) == (SubTaskStatus.FAILED, "DeadlineExceeded")
+    assert names.helper_files(sub_task) in told
+    looks = len(rig.moved())
+    for _ in range(80):
+        await rig.pass_s(1350)
+        if any(rig.executor.held.values()):
+            rig.executor.say(sub_task, Verdict.RETRY, **UNMOUNTED)
+            await rig.turn()
+    assert 60 <= len(rig.moved()) - looks <= 70
+    assert (await rig.row(sub_task)).error_message == told

@@ -41,12 +41,15 @@ def ending(
     direction: Direction = Direction.IMPORT,
     amounts: Amounts = Amounts(),  # noqa: B008  it is frozen
     checkpoint: Checkpoint | None = None,
+    begun: bool = False,
+    told: str = "",
 ) -> Ending:
     moved = transfer(
         direction,
         intent=intent,
         first_attempt_ns=NOW_NS - int(age_s * NS_PER_S),
         attempt=failures + 1 if attempt is None else attempt,
+        begun=begun,
     )
     order = Order(
         transfer=moved,
@@ -60,6 +63,7 @@ def ending(
         amounts=amounts,
         ended_ns=None if ended_s_ago is None else NOW_NS - int(ended_s_ago * NS_PER_S),
         canceled_ns=0 if canceled_s_ago is None else NOW_NS - int(canceled_s_ago * NS_PER_S),
+        told=told,
     )
     return Ending(order=order, canceling=canceling, amounts=amounts, checkpoint=checkpoint)
 
@@ -309,11 +313,111 @@ def test_a_farewell_that_cannot_clean_up_is_tried_again_for_the_same_reason() ->
     assert got.due_ns > NOW_NS
 
 
-def test_cleaning_up_is_bounded_too_and_says_what_stays() -> None:
-    end = ending(failures=8 + 16 - 1, farewell=FAREWELL, intent=Intent.WITHDRAW)
-    got = settle(Verdict.RETRY, end, code=FailureCode.STORE_THROTTLED, message="slow down")
-    assert (got.settling, got.error_code) == (Settling.FAILED, "StoreUnavailable")
-    assert "could not be removed (StoreThrottled: slow down)" in got.error_message
+SLOW: dict[str, Any] = {"code": FailureCode.STORE_THROTTLED, "message": "slow down"}
+WORN_OUT = 8 + 16 - 1
+
+
+@pytest.mark.parametrize("verdict", [Verdict.RETRY, Verdict.FAILED])
+def test_cleaning_up_is_bounded_too_and_what_stays_is_named_and_looked_for(verdict: Verdict) -> None:
+    end = ending(failures=WORN_OUT, farewell=FAREWELL, intent=Intent.WITHDRAW, begun=True)
+    got = settle(verdict, end, **SLOW)
+    assert (got.settling, got.error_code, got.tidy) == (Settling.FAILED, "StoreUnavailable", True)
+    told = (
+        "whether it had been published was not to be seen",
+        ".partial and .penstock-",
+        ".journal in what was the directory of /base/data.bin could not be removed (StoreThrottled: slow down)",
+        "until 2027-01-16T08:00:00Z they are looked for",
+    )
+    assert all(words in got.error_message for words in told), got.error_message
+
+
+@pytest.mark.parametrize(
+    ("record", "named"),
+    [
+        (
+            RECORD,
+            "the upload u of 'k' in bucket memory could not be removed (StoreThrottled: slow down); it is looked for",
+        ),
+        (Checkpoint(key="k", intent_ns=1), "an upload of 'k' in bucket memory without an id that is known here"),
+        (Checkpoint(key="k", intent_ns=1, upload_id="u", crc64=5), "bucket memory, or the object, if it was published"),
+        (
+            Checkpoint(key="k", intent_ns=0, earlier=Checkpoint(key="k", intent_ns=1, crc64=5).promises),
+            "an object 'in/data.bin'",
+        ),
+        (None, "an object 'in/data.bin' in bucket memory, if it was published"),
+    ],
+)
+@pytest.mark.parametrize("told", [True, False])
+def test_what_an_export_leaves_is_named_and_its_record_kept(record: Checkpoint | None, named: str, told: bool) -> None:
+    """Also by an attempt whose mover died."""
+    end = ending(
+        failures=WORN_OUT,
+        farewell=FAREWELL,
+        intent=Intent.WITHDRAW,
+        direction=Direction.EXPORT,
+        begun=True,
+        checkpoint=record,
+    )
+    died = mover_died(end, OPTIONS, CHANCE, words="killed")
+    got = settle(Verdict.RETRY, end, checkpoint=record, **SLOW) if told else died
+    assert (got.settling, got.tidy, got.checkpoint) == (Settling.FAILED, True, written(record))
+    assert got.error_message.startswith(f"{FAREWELL.message}; ")
+    assert (named if told else named.partition(" could not")[0]) in got.error_message
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_what_was_never_begun_has_left_nothing(direction: Direction) -> None:
+    end = ending(failures=WORN_OUT, farewell=FAREWELL, intent=Intent.WITHDRAW, direction=direction)
+    got = settle(Verdict.RETRY, end, **SLOW)
+    assert (got.settling, got.tidy, got.error_message) == (Settling.FAILED, False, FAREWELL.message)
+
+
+def failed(direction: Direction, *, ended_s_ago: float) -> Ending:
+    """What such a row is when it is tidied."""
+    begun = ending(
+        failures=WORN_OUT, farewell=FAREWELL, intent=Intent.WITHDRAW, direction=direction, begun=True, checkpoint=RECORD
+    )
+    row = settle(Verdict.RETRY, begun, checkpoint=RECORD, **SLOW)
+    return ending(
+        intent=Intent.TIDY,
+        direction=direction,
+        ended_s_ago=ended_s_ago,
+        begun=True,
+        checkpoint=RECORD,
+        told=row.error_message,
+    )
+
+
+@pytest.mark.parametrize("verdict", [Verdict.RETRY, Verdict.FAILED])
+def test_what_a_failed_export_has_left_is_looked_for_for_ever_and_more_and_more_seldom(verdict: Verdict) -> None:
+    waits = []
+    for ended_s_ago in (1, 8000, 8 * 3600, 1e7):
+        got = settle(verdict, failed(Direction.EXPORT, ended_s_ago=ended_s_ago), **OUTAGE)
+        assert got.settling is Settling.RETRY
+        assert got.error_message.startswith(f"{FAREWELL.message}; what may be left behind: the upload u of ")
+        assert got.error_message.count("could not be removed") == 1
+        assert "(StoreUnavailable: no answer)" in got.error_message
+        waits.append((got.due_ns - NOW_NS) / NS_PER_S)
+    assert waits == [60, 1000, 3600, 3600]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.RETRY, Verdict.FAILED])
+def test_what_a_failed_import_has_left_is_looked_for_for_a_day_and_stays_named(verdict: Verdict) -> None:
+    for ended_s_ago, expected in ((DAY_S - 1, Settling.RETRY), (DAY_S + 1, Settling.TIDIED)):
+        got = settle(verdict, failed(Direction.IMPORT, ended_s_ago=ended_s_ago), **OUTAGE)
+        assert (got.settling, got.error_message) == (expected, "")  # which changes nothing
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_nothing_that_is_gone_is_named(direction: Direction) -> None:
+    end = failed(direction, ended_s_ago=1)
+    kept = "; whether it had been published was not to be seen" if direction is Direction.IMPORT else ""
+    assert settle(Verdict.TIDIED, end).error_message == FAREWELL.message + kept
+    assert settle(Verdict.TIDIED, end, message="it was").error_message == f"{FAREWELL.message}{kept}; it was"
+
+
+def test_other_rows_sentences_stay_when_they_are_tidied() -> None:
+    assert settle(Verdict.TIDIED, ending(intent=Intent.TIDY, ended_s_ago=1, told="no such bucket")).error_message == ""
 
 
 def test_a_cancel_during_the_farewell_ends_canceled() -> None:

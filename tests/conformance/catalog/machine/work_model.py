@@ -17,7 +17,7 @@ from penstock.catalog.verbs import (
     Settling,
 )
 from penstock.errors import FailureCode, FencedError
-from penstock.model import DataFlowStatus, SubTaskStatus
+from penstock.model import DataFlowStatus, SubTaskStatus, TaskAction
 from tests.conformance.catalog.machine.ledger_model import Ledger
 from tests.conformance.catalog.machine.nouns import File
 
@@ -127,7 +127,8 @@ class Work:
         woken = 0
         for file in self.ledger.files.values():
             waits = self.standing(file) is not None and file.due_ns > self.ledger.now_ns
-            if waits and file.error_code in SILENT and self.ledger.flows[file.flow_id].bucket == bucket:
+            has_left = file.tidy and self.ledger.streams[file.task_id].new.action is TaskAction.STREAM_EXPORT
+            if waits and (file.error_code in SILENT or has_left) and self.ledger.flows[file.flow_id].bucket == bucket:
                 file.due_ns, woken = self.ledger.now_ns, woken + 1
                 if file.status == SubTaskStatus.RUNNING:
                     file.error_code = file.error_message = ""
@@ -184,8 +185,10 @@ class Work:
 
     def _settle(self, file: File, settlement: Settlement) -> None:
         if not file.is_live:
+            if file.status == SubTaskStatus.FAILED and settlement.error_message:
+                file.error_message = settlement.error_message
             if settlement.settling in _AGAIN:
-                file.due_ns = settlement.due_ns
+                file.due_ns, file.checkpoint = settlement.due_ns, settlement.checkpoint or file.checkpoint
             else:
                 file.tidy, file.checkpoint = False, ""
         elif self._ends(file, settlement.settling):
