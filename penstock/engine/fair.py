@@ -8,8 +8,10 @@ active, so neither past idleness nor past solitude is held for or against it. Pu
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from penstock.engine.journey import Ends
 
 AHEAD_KEPT = 1024
 
@@ -43,21 +45,26 @@ class Floor:
 class Kept:
     """Places beyond the floor for files of buckets that have little under way, so that a store that falls silent holds up
     nobody else, however much of it its tasks want: `free` in all, of which each bucket may have as many as bring it to `each`.
+    Where its bucket has that many already, a file system may still have `newcomer` with it: it may be another one that hangs.
 
-    Of a task whose bucket is not known yet, `newcomer` files may go ahead and make it known. (Hundreds of new tasks of one
+    Of a task of which neither is known yet, `newcomer` files may go ahead and make them known. (Hundreds of new tasks of one
     silent bucket can so hold what is kept, until it is known of each; their requests then time out.)
     """
 
     free: int = 0
     each: int = 0
     newcomer: int = 0
-    under_way: Mapping[str, int] = field(default_factory=dict)  # by bucket
-    bucket_of: Mapping[str, str] = field(default_factory=dict)  # by task
+    under_way: Mapping[Ends, int] = field(default_factory=dict)
+    ends_of: Mapping[str, Ends] = field(default_factory=dict)  # by task
 
-    def room_of(self, task: str) -> tuple[str, int]:
+    def room_of(self, task: str) -> tuple[Hashable, int]:
         """Whose places the task would take, and how many there are for it."""
-        bucket = self.bucket_of.get(task)
-        return (task, self.newcomer) if bucket is None else (bucket, self.each - self.under_way.get(bucket, 0))
+        ends = self.ends_of.get(task)
+        if ends is None:
+            return task, self.newcomer
+        bucket = ends[0]
+        left = self.each - sum(count for other, count in self.under_way.items() if other[0] == bucket)
+        return (bucket, left) if left > 0 else (ends, self.newcomer - self.under_way.get(ends, 0))
 
 
 NOTHING_KEPT = Kept()
@@ -102,8 +109,8 @@ class Offer:
 
     def _add_kept(self, ready: Sequence[str], counts: dict[str, int]) -> None:
         """Give the places that are kept for buckets, one by one to each task whose bucket may have another."""
-        places: dict[str, int] = {}
-        peers: dict[str, str] = {}
+        places: dict[Hashable, int] = {}
+        peers: dict[str, Hashable] = {}
         for task in ready if self.kept.free > 0 else ():
             peer, count = self.kept.room_of(task)
             peers[task] = peer

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from penstock.catalog.verbs import ClaimLane
 from penstock.engine.executor import Attempt
+from penstock.engine.journey import Ends, ends_of
 from penstock.engine.messages import Lane
 from penstock.engine.orders import Order
 from penstock.transfer.transfer import Checkpoint, Progress
@@ -64,7 +65,7 @@ class Flights:
         self._all: dict[Attempt, Flight] = {}
         self._by_mover: dict[str, dict[Attempt, Flight]] = {}
         self._by_task: dict[ClaimLane, Counter[str]] = {lane: Counter() for lane in ClaimLane}
-        self._bucket_of: dict[str, str] = {}  # of tasks, also of those that have nothing under way
+        self._ends_of: dict[str, Ends] = {}  # of tasks, also of those that have nothing under way
         self._by_owner: Counter[str] = Counter()
         self._places: Counter[tuple[str, bool]] = Counter()  # by mover, and whether it is a large file's place
 
@@ -80,10 +81,10 @@ class Flights:
             self._all[flight.attempt] = flight
             self._by_task[flight.order.claim_lane][flight.task_id] += 1
             self._by_owner[flight.owner] += 1
-            self._bucket_of.pop(flight.task_id, None)  # the latest is last, and forgotten last
-            self._bucket_of[flight.task_id] = flight.order.transfer.bucket
-        for task in list(self._bucket_of)[: max(0, len(self._bucket_of) - TASKS_REMEMBERED)]:
-            del self._bucket_of[task]
+            self._ends_of.pop(flight.task_id, None)  # the latest is last, and forgotten last
+            self._ends_of[flight.task_id] = ends_of(flight.order.transfer)
+        for task in list(self._ends_of)[: max(0, len(self._ends_of) - TASKS_REMEMBERED)]:
+            del self._ends_of[task]
 
     def hand_over(self, flights: Iterable[Flight], mover: str, now_ns: int) -> None:
         """Note that they were given to `mover`."""
@@ -128,17 +129,17 @@ class Flights:
         """How many flights each task has that were claimed in this lane."""
         return self._by_task[lane]
 
-    def by_bucket(self, lane: ClaimLane) -> Mapping[str, int]:
-        """The same by bucket."""
-        counts = Counter[str]()
+    def by_ends(self, lane: ClaimLane) -> Mapping[Ends, int]:
+        """The same by bucket and file system."""
+        counts = Counter[Ends]()
         for task, count in self._by_task[lane].items():
-            counts[self._bucket_of.get(task, "")] += count
+            counts[self._ends_of.get(task, ("", ""))] += count
         return counts
 
     @property
-    def bucket_of(self) -> Mapping[str, str]:
-        """The buckets of tasks that were under way lately."""
-        return dict(self._bucket_of)
+    def ends_of(self) -> Mapping[str, Ends]:
+        """The buckets and file systems of tasks that were under way lately."""
+        return dict(self._ends_of)
 
     def owners(self) -> frozenset[str]:
         """Owners with flights under way."""

@@ -38,21 +38,22 @@ class MoverLimits:
     """The bounds of one mover: files and threads by lane, when a file's progress is told, and what one transfer may take.
 
     `small_files` are under way at once, taken forward together by one thread; `small_threads` more do what would hold the
-    others up. `large_files` is how many of one bucket: their parts share the same few threads.
+    others up. `large_files` is how many between one bucket and one file system: their parts share the same few threads.
     """
 
     small_files: int = 64
     small_threads: int = 8
     large_files: int = 12
-    sweep_threads: int = 6
+    sweep_threads: int = 7
     progress_after_s: float = 0.3
     progress_every_s: float = 1.0
     transfer: TransferLimits = field(default_factory=TransferLimits)
 
     @property
     def large_places(self) -> int:
-        """Places for large files: as many as one bucket may have, and a fifth of all for others, however many it has."""
-        return self.large_files + self.large_files // 4
+        """Places for large files: as many as one bucket may have with one file system, a quarter as many for other file systems
+        of that bucket, and a quarter for other buckets, whatever hangs or is silent."""
+        return self.large_files + 2 * (self.large_files // 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

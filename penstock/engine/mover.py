@@ -18,6 +18,7 @@ from penstock import telemetry
 from penstock.engine.board import Board
 from penstock.engine.executor import Attempt
 from penstock.engine.harbour import Harbour
+from penstock.engine.journey import ends_of
 from penstock.engine.lines import Line
 from penstock.engine.messages import Control, Lane, Lease, MoverLimits
 from penstock.engine.outbox import Outbox
@@ -223,7 +224,7 @@ class Mover:
 
     def _end(self, ended: list[tuple[Running, Outcome]], lane: Lane) -> None:
         for running, outcome in ended:
-            self._throttle.ended(running.transfer.bucket, lane, outcome)
+            self._throttle.ended(ends_of(running.transfer), lane, outcome)
         self._tell(ended)
 
     def _tell(self, ended: list[tuple[Running, Outcome]]) -> None:

@@ -24,6 +24,7 @@ from typing import NoReturn
 from penstock import failpoints, telemetry
 from penstock.engine.board import Board
 from penstock.engine.harbour import Harbour
+from penstock.engine.journey import ends_of
 from penstock.engine.lines import Line
 from penstock.engine.messages import Control, Figures, Hello, Lane, Lease, Places, Ready
 from penstock.engine.mover import Mover, places_by_lane
@@ -189,7 +190,7 @@ def _built(
 
 
 def _admitted(throttle: Throttle, lane: Lane, transfer: Transfer) -> bool:
-    return throttle.admit(transfer.bucket, lane)
+    return throttle.admit(ends_of(transfer), lane)
 
 
 def _watch(descriptor: int) -> None:

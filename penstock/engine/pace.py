@@ -162,11 +162,15 @@ class Pace:
         """For how long nothing may begin."""
         return max(0.0, self._until_s - now_s)
 
-    def wait_s(self, now_s: float) -> float:
-        """0 when a request may begin now; else for how long to wait before asking again, infinite when one has to end first."""
+    def wait_s(self, now_s: float, spared: int = 0) -> float:
+        """0 when a request may begin now; else for how long to wait before asking again, infinite when one has to end first.
+
+        `spared` of those in flight do not count: they keep the store waiting, not it them.
+        """
         if now_s < self._until_s:
             return self._until_s - now_s
-        if self.in_flight > 0 and self.in_flight + 1 > self.window(now_s) and not self._may_pass_bodies(now_s):
+        in_flight = self.in_flight - spared
+        if in_flight > 0 and in_flight + 1 > self.window(now_s) and not self._may_pass_bodies(now_s):
             return math.inf
         return max(0.0, self._next_s - now_s)
 

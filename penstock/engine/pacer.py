@@ -2,8 +2,8 @@
 
 Parts of large files hold their places for seconds, and come back for another as soon as they are over: whole requests that
 waited behind them would wait for minutes. So each weight has a queue, first come, first served; whole ones take three turns of
-four while both wait, and may always have a few in flight, however many parts are. Calls `pace`; knows stores only by the errors
-that they raise.
+four while both wait, and may always have a few in flight, however many parts are. A part that keeps the store waiting, because
+its file system hangs, has no place. Calls `pace`; knows stores only by the errors that they raise.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ HEED_EVERY_S = 0.25
 """So often a thread in the queue looks whether its file is to end."""
 TELLS_S = 5.0
 """What was given up after so long counts as a missing answer: the store may have too much to do."""
+AWAY_S = 1.0
+"""Whose part was turned away from for so long (its file system hangs) does not count in the window until it is back."""
 SEEN_S = 0.0001
 """Who waited less for an answer found it there: when it came is not known."""
 
@@ -57,6 +59,16 @@ class _Method:
         self.latency_s = 0.0
 
 
+class _Holder:
+    """A thread that has a part's request in flight: whether that is sent, and since when it has turned away (inf: it has not)."""
+
+    __slots__ = ("away_s", "has_sent")
+
+    def __init__(self) -> None:
+        self.away_s = math.inf
+        self.has_sent = False
+
+
 class BucketPacer:
     """Implements `stores.pacer.Pacer`. `most`: requests in flight at best."""
 
@@ -67,6 +79,7 @@ class BucketPacer:
         self._pace = Pace(most=most, now_s=clock_s())
         self._whole: deque[threading.Condition] = deque()
         self._parts: deque[threading.Condition] = deque()
+        self._holders: dict[int, _Holder] = {}  # of parts in flight, by their thread
         self._whole_in_flight = 0
         self._whole_in_a_row = 0  # turns that parts were waiting for, too
         self._methods: dict[str, _Method] = {}
@@ -78,7 +91,12 @@ class BucketPacer:
     @property
     def silent_s(self) -> float:
         """For how long nothing has come although something is owed: of what was asked, and sent to its end."""
-        return max(0.0, self._clock_s() - max(self._owed_s, self._heard_s))
+        now_s = self._clock_s()
+        silent_s = max(0.0, now_s - max(self._owed_s, self._heard_s))
+        if silent_s >= AWAY_S and (away := self._away(now_s)):  # who does not listen is owed nothing
+            owed = self._pace.in_flight - self._unsent - sum(1 for holder in away if holder.has_sent)
+            return silent_s if owed > 0 else 0.0
+        return silent_s
 
     @property
     def quiet_s(self) -> float:
@@ -88,7 +106,8 @@ class BucketPacer:
     @property
     def has_room(self) -> bool:
         """Whether a request could begin at once. A glance without the lock: who trusts it too much waits a little."""
-        return not self._whole and not self._parts and self._pace.wait_s(self._clock_s()) <= 0
+        now_s = self._clock_s()
+        return not self._whole and not self._parts and self._first_wait_s(now_s) <= 0
 
     @property
     def window(self) -> float:
@@ -112,6 +131,8 @@ class BucketPacer:
             self._pace.end()
             if weight is Weight.WHOLE:
                 self._whole_in_flight -= 1
+            else:
+                self._holders.pop(threading.get_ident(), None)
             if self._pace.in_flight == self._unsent and not self._has_missed:
                 self._owed_s = math.inf  # what was given up is owed no more
             self._call()
@@ -120,12 +141,27 @@ class BucketPacer:
         """As the protocol says."""
         with self._lock:
             self._unsent -= 1
+            holder = self._holders.get(threading.get_ident())
+            if holder is not None:
+                holder.has_sent = True
             if self._owed_s == math.inf:
                 self._owed_s = self._clock_s()
 
     def moved(self) -> None:
         """As the protocol says. Without the lock: it only ever looks later than it was."""
         self._heard_s = self._clock_s()
+
+    def turned_away(self) -> None:
+        """As the protocol says. Without the lock: each thread has its own note."""
+        holder = self._holders.get(threading.get_ident())
+        if holder is not None:
+            holder.away_s = self._clock_s()
+
+    def turned_back(self) -> None:
+        """As the protocol says."""
+        holder = self._holders.get(threading.get_ident())
+        if holder is not None:
+            holder.away_s = math.inf
 
     def answered(
         self, method: str, kind: Hashable, *, began_s: float, looked_s: float, held_back_s: float | None
@@ -200,6 +236,15 @@ class BucketPacer:
                 ),
             )
 
+    def _away(self, now_s: float) -> list[_Holder]:
+        """Who has a part's request in flight and has turned away from it for long."""
+        return [holder for holder in list(self._holders.values()) if now_s - holder.away_s >= AWAY_S]
+
+    def _nobody_listens(self, now_s: float) -> bool:
+        """Whether nothing is in flight, but for what was turned away from."""
+        in_flight = self._pace.in_flight
+        return in_flight == 0 or (now_s - self._heard_s >= AWAY_S and in_flight == len(self._away(now_s)))
+
     def _queue_of(self, weight: Weight) -> deque[threading.Condition]:
         return self._whole if weight is Weight.WHOLE else self._parts
 
@@ -212,7 +257,7 @@ class BucketPacer:
 
     def _wait_s(self, weight: Weight, now_s: float) -> float:
         """0 when the first of this weight may begin now; else for how long to wait, infinite when one has to end first."""
-        wait_s = self._pace.wait_s(now_s)
+        wait_s = self._first_wait_s(now_s)
         if weight is Weight.PART:
             return math.inf if self._whole and self._whole_in_a_row < WHOLE_IN_A_ROW else wait_s
         is_turn_of_parts = bool(self._parts) and self._whole_in_a_row >= WHOLE_IN_A_ROW
@@ -222,13 +267,21 @@ class BucketPacer:
             return self._pace.due_s(now_s)
         return math.inf
 
+    def _first_wait_s(self, now_s: float) -> float:
+        """The same whatever its weight, and without those who have turned away."""
+        wait_s = self._pace.wait_s(now_s)
+        if wait_s == math.inf and (away := self._away(now_s)):
+            return self._pace.wait_s(now_s, len(away))
+        return wait_s
+
     def _begin(self, weight: Weight, now_s: float) -> None:
         if weight is Weight.WHOLE:
             self._whole_in_flight += 1
             self._whole_in_a_row += 1 if self._parts else 0
         else:
             self._whole_in_a_row = 0
-        if self._pace.in_flight == 0 and not self._has_missed:
+            self._holders[threading.get_ident()] = _Holder()
+        if not self._has_missed and self._nobody_listens(now_s):
             self._heard_s = now_s  # who was asked nothing was not silent
         self._unsent += 1
         self._pace.begin(now_s)

@@ -75,7 +75,7 @@ class Rooms:
         """Places for buckets that have little under way while others hold all: a quarter of the least window of small files,
         and those large files that a mover leaves to other buckets (see `throttle`)."""
         movers = self._working()
-        under_way = self._flights.by_bucket(lane)
+        under_way = self._flights.by_ends(lane)
         if lane is ClaimLane.LARGE:
             each = sum(mover.large_files // SPARE_FRACTION for mover in movers)
             most, newcomer = sum(mover.large_files for mover in movers) + each, min(1, each)
@@ -87,7 +87,7 @@ class Rooms:
             each=each,
             newcomer=newcomer,
             under_way=under_way,
-            bucket_of=self._flights.bucket_of,
+            ends_of=self._flights.ends_of,
         )
 
     def spread(self, flights: Sequence[Flight], lane: ClaimLane, now_ns: int) -> Mapping[str, list[Flight]]:

@@ -1,8 +1,8 @@
 """The throttle of a mover: a pacer for each bucket, and who may begin, so that one slow or strict bucket harms no other.
 
 What is paced are requests (see `pacer`). Files are only kept from beginning while their bucket could not serve them, and a
-bucket never holds all places of a lane. Each mover learns by itself: a refusal costs it one request, a message about it would
-come later than that. Thread-safe.
+bucket never holds all places of a lane, nor a file system all of those that its bucket may have. Each mover learns by itself: a
+refusal costs it one request, a message about it would come later than that. Thread-safe.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 
+from penstock.engine.journey import Ends
 from penstock.engine.messages import BucketFigures, Lane
 from penstock.engine.pacer import BucketPacer
 from penstock.transfer.transfer import Outcome
 
 SPARE_FRACTION = 5
-"""One place in so many is left to other buckets; large files have their spare places besides (`MoverLimits.large_places`)."""
+"""One place in so many is left to other buckets."""
+SPARE_LARGE_FRACTION = 6
+"""Of large files' places one in so many, which are spare ones (`MoverLimits.large_places`), and as many more to other file
+systems of the same bucket: one that hangs keeps what it has."""
 SPARE_SWEEPS_FRACTION = 3  # of sweeps one in so many, for a sweep in vain holds its thread for a minute
 SILENT_S = 5.0
 """A bucket that has answered nothing for so long, whatever was asked, may not answer at all."""
@@ -35,40 +39,53 @@ class Throttle:
         clock_s: Callable[[], float],
         connections_max: int = CONNECTIONS_MAX,
     ) -> None:
-        self._most = {lane: max(1, count - count // SPARE_FRACTION) for lane, count in threads.items()}
-        sweeps = threads.get(Lane.SWEEP, 0)
-        self._most[Lane.SWEEP] = max(1, sweeps - sweeps // SPARE_SWEEPS_FRACTION)
+        small, large, sweeps = (threads.get(lane, 0) for lane in (Lane.SMALL, Lane.LARGE, Lane.SWEEP))
+        spare = large // SPARE_LARGE_FRACTION
+        self._most = {  # of a bucket
+            Lane.SMALL: max(1, small - small // SPARE_FRACTION),
+            Lane.LARGE: max(1, large - spare),
+            Lane.SWEEP: max(1, sweeps - sweeps // SPARE_SWEEPS_FRACTION),
+        }
+        self._most_between = {  # of a bucket with one file system; the small lane sees to its own
+            Lane.SMALL: self._most[Lane.SMALL],
+            Lane.LARGE: max(1, large - 2 * spare),
+            Lane.SWEEP: max(1, self._most[Lane.SWEEP] - 1),
+        }
         self._probed_s: dict[str, float] = {}
         self._connections_max = connections_max
         self._clock_s = clock_s
         self._lock = threading.Lock()
         self._pacers: dict[str, BucketPacer] = {}
         self._running = defaultdict[str, Counter[Lane]](Counter)
+        self._between = Counter[tuple[Ends, Lane]]()
 
     def pacer(self, bucket: str) -> BucketPacer:
         """The bucket's: the same one however often its store is opened."""
         with self._lock:
             return self._pacer(bucket)
 
-    def admit(self, bucket: str, lane: Lane) -> bool:
-        """Whether a file of this bucket may begin now; if so it counts as under way until `ended`."""
+    def admit(self, ends: Ends, lane: Lane) -> bool:
+        """Whether a file between these may begin now; if so it counts as under way until `ended`."""
         with self._lock:
-            running = self._running[bucket]
-            pacer = self._pacer(bucket)
-            if lane is Lane.SWEEP and pacer.silent_s >= SILENT_S:
-                running[lane] += 1
-                return True  # to be told so by `silence`
-            if running[lane] >= self._most[lane]:
-                return False
-            if not _is_served(pacer, lane, running[lane]):
-                return False
+            running = self._running[ends[0]]
+            pacer = self._pacer(ends[0])
+            is_to_be_told = lane is Lane.SWEEP and pacer.silent_s >= SILENT_S  # by `silence`
+            if not is_to_be_told:
+                if running[lane] >= self._most[lane] or self._between[ends, lane] >= self._most_between[lane]:
+                    return False
+                if not _is_served(pacer, lane, running[lane]):
+                    return False
             running[lane] += 1
+            self._between[ends, lane] += 1
             return True
 
-    def ended(self, bucket: str, lane: Lane, outcome: Outcome) -> None:  # noqa: ARG002  (what it says, the pacer heard)
+    def ended(self, ends: Ends, lane: Lane, outcome: Outcome) -> None:  # noqa: ARG002  (what it says, the pacer heard)
         """A file that was admitted has ended so."""
         with self._lock:
-            self._running[bucket][lane] -= 1
+            self._running[ends[0]][lane] -= 1
+            self._between[ends, lane] -= 1
+            if not self._between[ends, lane]:
+                del self._between[ends, lane]
 
     def silence(self, bucket: str) -> float | None:
         """Where a sweep that was admitted would only wait in vain: for how many seconds the bucket has been silent.

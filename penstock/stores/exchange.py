@@ -16,6 +16,7 @@ from penstock import failpoints
 from penstock.errors import OffTopicError, PermissionDeniedError, StoreError, StoreSilentError, StoreUnavailableError
 from penstock.stores import documents
 from penstock.stores.addressing import Address, UnsignedRequest
+from penstock.stores.attended import AttendedBody
 from penstock.stores.base import Buffer, StreamedBody
 from penstock.stores.documents import Document
 from penstock.stores.message import Body, length_of
@@ -225,7 +226,7 @@ class Exchange:
                 request.method,
                 request.target,
                 signed,
-                body,
+                body if isinstance(body, Sequence) else AttendedBody(body, self.pacer),
                 first_byte_s=first_byte_s,
                 slot_s=slot_s,
                 stops=self._stops,

@@ -41,6 +41,7 @@ from penstock.stores.dialect import Dialect
 from penstock.stores.exchange import Exchange
 from penstock.stores.guarding import Guard, Guarding
 from penstock.stores.manner import Manner
+from penstock.stores.pacer import Weight
 from penstock.stores.pending import Pending
 from penstock.stores.response import Response
 from penstock.stores.stops import Stops
@@ -337,7 +338,7 @@ class HttpStore:
             if isinstance(error, StoreError):
                 self._exchange.name(error, key)
             raise
-        return Stream(self._exchange, response, info, length)
+        return Stream(self._exchange, response, info, length, Weight.WHOLE if byte_range is None else Weight.PART)
 
     def _twin(self, checksum: Checksum = Checksum.NONE, guard: Guarding | None = None) -> HttpStore:
         """The same bucket while it is probed: nothing is presumed, so every check goes along, or this one."""

@@ -50,6 +50,14 @@ class Pacer(Protocol):
         """More of a body has come, behind what came with its head."""
         ...
 
+    def turned_away(self) -> None:
+        """Whoever has a part's request in this thread does something else with its bytes now: nothing is waited for."""
+        ...
+
+    def turned_back(self) -> None:
+        """And now the store is what it waits for, again."""
+        ...
+
     def answered(
         self, method: str, kind: Hashable, *, began_s: float, looked_s: float, held_back_s: float | None
     ) -> None:
@@ -108,6 +116,12 @@ class Unpaced:
         """Not listened to."""
 
     def moved(self) -> None:
+        """Not listened to."""
+
+    def turned_away(self) -> None:
+        """Not listened to."""
+
+    def turned_back(self) -> None:
         """Not listened to."""
 
     def answered(

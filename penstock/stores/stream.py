@@ -13,19 +13,23 @@ from penstock.errors import StoreError, StoreUnavailableError
 from penstock.stores import answers
 from penstock.stores.base import ByteRange, ObjectInfo
 from penstock.stores.exchange import Exchange
+from penstock.stores.pacer import Weight
 from penstock.stores.response import Response
 
 
 class Stream:
     """The body of a GET, counted; leaving its context closes the connection unless the body was read to its end."""
 
-    __slots__ = ("_began_s", "_exchange", "_info", "_left", "_length_bytes", "_response")
+    __slots__ = ("_began_s", "_exchange", "_info", "_left", "_length_bytes", "_response", "_weight")
 
-    def __init__(self, exchange: Exchange, response: Response, info: ObjectInfo, length_bytes: int) -> None:
+    def __init__(
+        self, exchange: Exchange, response: Response, info: ObjectInfo, length_bytes: int, weight: Weight
+    ) -> None:
         self._exchange = exchange
         self._response = response
         self._info = info
         self._length_bytes = length_bytes
+        self._weight = weight
         self._left = length_bytes
         self._began_s = time.monotonic()
 
@@ -57,6 +61,8 @@ class Stream:
     def readinto(self, buffer: memoryview) -> int:
         if self._left == 0 or len(buffer) == 0:
             return 0
+        if self._weight is Weight.PART:
+            self._exchange.pacer.turned_back()
         try:
             count = self._response.readinto(buffer[: self._left])
         except StoreError as error:
@@ -73,6 +79,8 @@ class Stream:
         self._left -= count
         if self._left == 0:
             self._response.end()
+        elif self._weight is Weight.PART:
+            self._exchange.pacer.turned_away()
         return count
 
 

@@ -250,9 +250,10 @@ class Attempt:
 
     def run_parts(self, plan: Plan, work: Callable[[PlannedPart, Workspace], None]) -> None:
         """Do `work` for all parts in the pool; when one fails the others end at their next look, and its error is raised."""
+        peer = (self.store.bucket, self.transfer.file_system_id)  # the one may fall silent, the other hang
         jobs = (PartJob(size_bytes=part.length_bytes, work=partial(self._watched, work, part)) for part in plan.parts())
         try:
-            self.pool.run(jobs, peer=self.store.bucket, look=self._check_reason)
+            self.pool.run(jobs, peer=peer, look=self._check_reason)
         except StoppedError:
             if self._broken_by is None:
                 raise

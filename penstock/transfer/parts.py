@@ -14,7 +14,7 @@ import mmap
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 
 from penstock.errors import StoppedError
@@ -50,12 +50,12 @@ class _Worker:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.peer: str | None = None
+        self.peer: Hashable = None
         self.is_stuck = False
         self.since_s: float | None = None
         self.seen_bytes = 0
 
-    def begin(self, peer: str) -> None:
+    def begin(self, peer: Hashable) -> None:
         self.peer, self.since_s, self.is_stuck = peer, None, False
 
     def end(self) -> None:
@@ -85,7 +85,7 @@ class _Line:
     Jobs are made when they are taken, save the next one: a file of a TiB has ten thousand.
     """
 
-    def __init__(self, jobs: Iterable[PartJob], served_bytes: int, peer: str) -> None:
+    def __init__(self, jobs: Iterable[PartJob], served_bytes: int, peer: Hashable) -> None:
         self.peer = peer
         self._jobs = iter(jobs)
         self.next = next(self._jobs, None)
@@ -143,12 +143,12 @@ class PartPool:
         """How many parts can move at the same time, now."""
         return self._width.now
 
-    def run(self, jobs: Iterable[PartJob], *, peer: str = "", look: Callable[[], None] = lambda: None) -> None:
+    def run(self, jobs: Iterable[PartJob], *, peer: Hashable = "", look: Callable[[], None] = lambda: None) -> None:
         """Do all jobs of one file; returns when none of them runs any more.
 
         After the first job that raises, those still waiting are dropped, and its error is raised here. A job is expected to
-        look now and then whether a sibling failed. `peer` names whom the parts are exchanged with. `look` is called now and
-        then while jobs wait behind other files' parts; what it raises ends the waiting as a failed job does. Raises
+        look now and then whether a sibling failed. `peer` is between whom the parts are exchanged. `look` is called
+        now and then while jobs wait behind other files' parts; what it raises ends the waiting as a failed job does. Raises
         StoppedError when the pool was closed meanwhile.
         """
         with self._changed:
@@ -207,7 +207,7 @@ class PartPool:
         if is_other or any(line.next is not None and self._lent_to(line.peer) for line in self._lines):
             self._widen()
 
-    def _lent_to(self, peer: str) -> int:
+    def _lent_to(self, peer: Hashable) -> int:
         """How many places of others, whose parts are stuck, this one's parts may have besides. Holds the lock."""
         stuck = sum(1 for worker in self._workers if worker.is_stuck and worker.peer != peer)
         return min(stuck, self._lent_max)
@@ -261,7 +261,7 @@ class PartPool:
         room = self._width.now - self._running
         if room <= 0 and not any(worker.is_stuck for worker in self._workers):
             return None
-        held = Counter[str]()
+        held = Counter[Hashable]()
         for line in self._lines:
             if not line.is_over:
                 held[line.peer] += line.running

@@ -39,6 +39,12 @@ class ListeningPacer:
     def moved(self) -> None:
         self.heard.append("moved")
 
+    def turned_away(self) -> None:
+        self.heard.append("away")
+
+    def turned_back(self) -> None:
+        self.heard.append("back")
+
     def answered(
         self, method: str, kind: Hashable, *, began_s: float, looked_s: float, held_back_s: float | None
     ) -> None:

@@ -322,3 +322,51 @@ def test_who_gets_no_turn_is_told_why(is_silent: bool, error: type[Exception], w
         pacer.sent()
     with pytest.raises(error, match=words):
         pacer.enter(PATIENT_S, lambda: False, Weight.PART)
+
+
+class Parts:
+    """Threads that each have a part's request in flight, and do with it what they are told."""
+
+    def __init__(self, pacer: BucketPacer, count: int) -> None:
+        self.pacer = pacer
+        self._go_on = threading.Event()
+        self._away = threading.Barrier(count + 1)
+        self._threads = [threading.Thread(target=self._hang) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+        self._away.wait(PATIENT_S)
+
+    def _hang(self) -> None:
+        assert self.pacer.enter(0, weight=Weight.PART)
+        self.pacer.sent()
+        self.pacer.answered("GET", "GET", began_s=time.monotonic(), looked_s=time.monotonic(), held_back_s=None)
+        self.pacer.turned_away()
+        self._away.wait(PATIENT_S)
+        assert self._go_on.wait(PATIENT_S)
+        self.pacer.turned_back()
+        self.pacer.leave(Weight.PART)
+
+    def end(self) -> None:
+        self._go_on.set()
+        for thread in self._threads:
+            thread.join(PATIENT_S)
+
+
+def test_parts_whose_file_system_hangs_hold_up_no_other_requests_and_make_no_store_silent() -> None:
+    now_s = [100.0]
+    pacer = BucketPacer("b", most=4, clock_s=lambda: now_s[0])
+    parts = Parts(pacer, 4)
+    assert not pacer.enter(0, weight=Weight.PART)
+    now_s[0] += 60
+    assert pacer.silent_s == 0
+    assert pacer.has_room
+    assert pacer.enter(0, weight=Weight.PART)
+    pacer.sent()  # of this one an answer is owed
+    now_s[0] += 7
+    assert pacer.silent_s == 7
+    pacer.leave(Weight.PART)
+    parts.end()
+    for _ in range(4):
+        assert pacer.enter(0, weight=Weight.WHOLE)
+    assert not pacer.enter(0, weight=Weight.PART)
+    assert pacer.figures().in_flight == 4

@@ -36,9 +36,16 @@ class Harbour:
         self.rooms = Rooms(executor=cast("Any", executor), flights=self.flights, options=ClaimOptions())
 
     def give(
-        self, task: str, count: int, *, bucket: str = "b", lane: ClaimLane = ClaimLane.SMALL, mover: str = ""
+        self,
+        task: str,
+        count: int,
+        *,
+        bucket: str = "b",
+        file_system: str = "fs",
+        lane: ClaimLane = ClaimLane.SMALL,
+        mover: str = "",
     ) -> None:
-        transfer = SimpleNamespace(bucket=bucket)
+        transfer = SimpleNamespace(bucket=bucket, file_system_id=file_system)
         order = SimpleNamespace(claim_lane=lane, lane=Lane(lane.value), transfer=transfer)
         for _ in range(count):
             self.given += 1
@@ -118,6 +125,28 @@ def test_a_bucket_finds_places_while_the_tasks_of_another_one_hold_all(
         assert shares(*names, "other") == {"other": kept - found["other"]}
         harbour.give("other", kept - found["other"], bucket="other", lane=lane)
     assert shares(*names, "other") == {}
+
+
+@pytest.mark.parametrize(("lane", "tasks", "held"), [(ClaimLane.SMALL, 3, 11), (ClaimLane.LARGE, 2, 8)])
+def test_a_file_system_finds_places_while_the_tasks_of_another_one_hold_all_with_its_bucket(
+    lane: ClaimLane, tasks: int, held: int
+) -> None:
+    harbour = Harbour()
+    names = [f"hung{number}" for number in range(tasks)]
+    for name in names:
+        harbour.give(name, held, file_system="hung", lane=lane)
+
+    def shares(*ready: str) -> dict[str, int]:
+        floor = harbour.rooms.floor(lane, 60 * SECOND_NS)
+        offer = Fairness(file_cost_bytes=1).offer(floor, harbour.flights.by_task(lane), harbour.rooms.kept(lane))
+        return {share.task_id: share.count for share in offer.shares(ready) if share.count}
+
+    harbour.give("well", 1, file_system="well", lane=lane)  # known by now,
+    harbour.flights.end((str(harbour.given), 1))  # and it goes on as soon as that one has ended
+    found = shares(*names, "well")
+    assert set(found) == {"well"}
+    harbour.give("well", found["well"], file_system="well", lane=lane)
+    assert shares(*names, "well") == {}
 
 
 def test_places_that_are_kept_are_spread_over_movers_that_hold_too_much() -> None:

@@ -10,7 +10,7 @@ from penstock.errors import ObjectNotFoundError, StoreUnavailableError, Throttle
 from penstock.stores.pacer import Weight
 from penstock.transfer.transfer import Outcome, Verdict
 
-THREADS = {Lane.SMALL: 10, Lane.LARGE: 5, Lane.SWEEP: 3}
+THREADS = {Lane.SMALL: 10, Lane.LARGE: 6, Lane.SWEEP: 4}
 WELL = Outcome(sub_task_id="s", attempt=1, verdict=Verdict.COMPLETE)
 
 
@@ -21,10 +21,10 @@ class Hand:
         self.now_s = 100.0
         self.throttle = Throttle(threads=THREADS, clock_s=lambda: self.now_s)
 
-    def admitted(self, bucket: str = "b", lane: Lane = Lane.SMALL, *, most: int = 100) -> int:
+    def admitted(self, bucket: str = "b", lane: Lane = Lane.SMALL, *, file_system: str = "fs", most: int = 100) -> int:
         """How many more may begin now."""
         count = 0
-        while count < most and self.throttle.admit(bucket, lane):
+        while count < most and self.throttle.admit((bucket, file_system), lane):
             count += 1
         return count
 
@@ -41,6 +41,18 @@ def test_a_bucket_leaves_places_to_others() -> None:
     assert hand.admitted() == 8
     assert hand.admitted(lane=Lane.LARGE) == 4
     assert hand.admitted("other", most=2) == 2
+
+
+def test_a_file_system_leaves_places_of_its_bucket_to_others() -> None:
+    """It may hang: what it has comes back only with it."""
+    hand = Hand()
+    assert hand.admitted(lane=Lane.LARGE) == 4
+    assert hand.admitted(lane=Lane.LARGE, file_system="well") == 1
+    assert hand.admitted("other", Lane.LARGE, most=1) == 1
+    assert hand.admitted(lane=Lane.SWEEP) == 2
+    assert hand.admitted(lane=Lane.SWEEP, file_system="well") == 1
+    hand.throttle.ended(("b", "well"), Lane.SWEEP, WELL)
+    assert hand.admitted(lane=Lane.SWEEP, file_system="well") == 1
 
 
 def test_no_file_begins_in_a_pause_but_those_of_other_buckets_and_withdrawals() -> None:
@@ -62,7 +74,7 @@ def test_while_requests_queue_no_more_files_begin_than_requests_may_be_in_flight
     assert hand.admitted() == int(pacer.window) == 4
     pacer.leave()
     assert hand.admitted() == 4  # those under way are at their files, not at the store
-    hand.throttle.ended("b", Lane.SMALL, WELL)
+    hand.throttle.ended(("b", "fs"), Lane.SMALL, WELL)
     assert hand.admitted() == 1
 
 
@@ -80,14 +92,16 @@ def test_large_files_begin_whatever_the_window_is_for_their_parts_take_turns_but
 
 
 @pytest.mark.parametrize("large_files", range(1, 65))
-def test_one_bucket_may_have_as_many_large_files_as_are_asked_for_and_others_have_places_besides(
+def test_between_a_bucket_and_a_file_system_as_many_large_files_go_as_are_asked_for_and_others_have_places_besides(
     large_files: int,
 ) -> None:
     hand = Hand()
     places = MoverLimits(large_files=large_files).large_places
     hand.throttle = Throttle(threads={Lane.LARGE: places}, clock_s=lambda: hand.now_s)
     assert hand.admitted(lane=Lane.LARGE) == large_files
-    assert places - large_files == large_files // 4
+    assert hand.admitted(lane=Lane.LARGE, file_system="other") == large_files // 4
+    assert hand.admitted("other", lane=Lane.LARGE) >= large_files // 4
+    assert places == large_files + 2 * (large_files // 4)
 
 
 def test_a_store_that_is_opened_anew_keeps_its_pace() -> None:
@@ -116,5 +130,5 @@ def test_sweeps_of_a_silent_bucket_are_told_so_but_for_one_that_finds_out() -> N
     pacer.refused("HEAD", ObjectNotFoundError("not there", status=404), began_s=0)
     assert hand.throttle.silence("b") is None
     for _ in range(52):
-        hand.throttle.ended("b", Lane.SWEEP, WELL)
+        hand.throttle.ended(("b", "fs"), Lane.SWEEP, WELL)
     assert hand.admitted(lane=Lane.SWEEP) == 2
