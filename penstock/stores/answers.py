@@ -36,16 +36,18 @@ Decoder = Callable[[str], str]
 def object_info(key: str, headers: Mapping[str, str], prefix: str, *, size_bytes: int) -> ObjectInfo:
     """An object as HEAD and GET describe it; `prefix` is `x-oss-` or `x-amz-`."""
     meta = f"{prefix}meta-"
+    etag = headers.get("etag", "")
     return ObjectInfo(
         key=key,
         size_bytes=size_bytes,
-        etag=bare_etag(headers.get("etag", "")),
+        etag=bare_etag(etag),
         last_modified_ns=_http_date_ns(headers.get("last-modified", "")),
         version_id=_version_id(headers, prefix),
         crc64=crc64_of(headers),
         metadata={name[len(meta) :]: value for name, value in headers.items() if name.startswith(meta)},
         storage_class=headers.get(f"{prefix}storage-class", ""),
         object_type=headers.get("x-oss-object-type", ""),
+        has_weak_etag=etag.startswith("W/"),
     )
 
 
@@ -198,7 +200,7 @@ def bucket_tags(document: Document) -> dict[str, str]:
 
 
 def bare_etag(etag: str) -> str:
-    """An ETag without its quotes."""
+    """An ETag without its quotes, and without what says that it is weak."""
     return etag.strip().removeprefix("W/").strip('"')
 
 

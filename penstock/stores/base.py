@@ -123,6 +123,7 @@ class StoreOptions:
 class ObjectInfo(Struct, frozen=True, kw_only=True):
     """One object as the store describes it. `etag` has no quotes; `version_id` is empty on a bucket without versions.
 
+    `has_weak_etag`: it was told as a weak one, which If-Match never matches (RFC 9110, 13.1.1). Listings do not tell.
     `metadata` holds the user metadata, names in lower case without their `x-oss-meta-` / `x-amz-meta-` prefix.
     `crc64` is CRC-64/XZ of the whole object, if the store tells it. `last_modified_ns` has the
     store's resolution (mostly seconds).
@@ -137,6 +138,7 @@ class ObjectInfo(Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     storage_class: str = ""
     object_type: str = ""
+    has_weak_etag: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,11 +126,13 @@ def require_identity(attempt: Attempt, info: ObjectInfo) -> None:
 def opened(attempt: Attempt, info: ObjectInfo, wanted: ByteRange) -> Iterator[ObjectStream]:
     """A range of this very object. Raises StoreError; TransferError (SourceChanged) when its answer tells of another one.
 
-    If-Match should have seen to that; not every store heeds it, and an answer can be another request's.
+    If-Match should have seen to that; not every store heeds it, none may for a weak ETag, and an answer can be another request's.
     """
     version_id = info.version_id if is_pinned(info) else ""
-    with attempt.stoppable.get(info.key, version_id=version_id, byte_range=wanted, if_match=info.etag) as stream:
-        if stream.info.size_bytes != info.size_bytes or stream.info.etag not in {"", info.etag}:
+    if_match = "" if info.has_weak_etag else info.etag
+    with attempt.stoppable.get(info.key, version_id=version_id, byte_range=wanted, if_match=if_match) as stream:
+        untold = {""} if if_match or version_id else set[str]()  # else only its own ETag tells which object it is of
+        if stream.info.size_bytes != info.size_bytes or stream.info.etag not in {info.etag, *untold}:
             raise changed(info.key)
         yield stream
 

@@ -89,6 +89,16 @@ def test_a_range_that_was_not_asked_is_no_answer(open_at: Opener) -> None:
         read(open_at(server.endpoint))
 
 
+@pytest.mark.parametrize(("told", "is_weak"), [('"E"', False), ('W/"E"', True)])
+def test_an_etag_that_is_weak_is_told_so(open_at: Opener, told: str, is_weak: bool) -> None:
+    content = answer("206 Partial Content", b"12345", content_range="bytes 10-14/100", **{**DATES, "etag": told})
+    with (
+        ScriptedServer(saying(content)) as server,
+        open_at(server.endpoint).get("k", byte_range=RANGE) as stream,
+    ):
+        assert (stream.info.etag, stream.info.has_weak_etag) == ("E", is_weak)
+
+
 def chunked(status: str, *pieces: bytes, end: bytes = b"0\r\n\r\n", extra: str = "") -> bytes:
     head = f"HTTP/1.1 {status}\r\ntransfer-encoding: chunked\r\nlast-modified: {DATES['last_modified']}\r\n{extra}\r\n"
     return head.encode() + b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + end

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from penstock.errors import FailureCode, PermissionDeniedError, StoreUnavailableError, ThrottledError
 from penstock.stores.base import Abilities, Versioning
@@ -16,6 +17,7 @@ from penstock.transfer import posix
 from penstock.transfer.transfer import Intent, Lane, Outcome, Verdict
 from tests.faults.transfer.imports import CONTENT, DEADLINE_S, OTHER, SMALL, check_complete, drain_after, ranges
 from tests.fixtures.gate import KIB, Gate, RecordingHooks, transfer
+from tests.fixtures.memorybucket import StoredObject
 from tests.fixtures.memorystore import Damage, Fault, Hold, Meanwhile, MemoryStore, Raise, Truncate
 from tests.fixtures.memorystore import Gate as StoreGate
 
@@ -124,6 +126,31 @@ def test_an_object_overwritten_while_it_is_read_is_tried_again(
         assert (again.verdict, again.code) == (Verdict.FAILED, FailureCode.SOURCE_NOT_FOUND)
     else:
         check_complete(again, gate, OTHER)
+
+
+class WeakStore(MemoryStore):
+    """Tells weak ETags, and compares If-Match strictly: a weak one matches nothing."""
+
+    def _find(self, key: str, version_id: str) -> StoredObject:
+        found = super()._find(key, version_id)
+        return replace(found, info=structs.replace(found.info, has_weak_etag=True))
+
+
+@pytest.mark.parametrize("is_overwritten", [False, True])
+def test_ranges_of_an_object_with_a_weak_etag_are_asked_without_if_match_and_compared(
+    gate: Gate, is_overwritten: bool
+) -> None:
+    store = WeakStore(abilities=Abilities(crc64=True), chunk_bytes=16 * KIB)
+    store.seed("in/data.bin", CONTENT)
+    if is_overwritten:
+        store.script(Fault("get", nth=4, action=Meanwhile(lambda: store.seed("in/data.bin", OTHER))))
+    outcome = gate.move(transfer(), store)
+    assert {call.if_match for call in store.calls_of("get")} == {""}
+    if is_overwritten:
+        assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.SOURCE_CHANGED)
+        assert not gate.target.exists()
+    else:
+        check_complete(outcome, gate)
 
 
 def test_a_version_is_pinned(gate: Gate) -> None:
