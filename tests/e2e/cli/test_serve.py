@@ -292,6 +292,22 @@ def test_a_part_of_a_key_is_refused(tmp_path: Path, given: str) -> None:
     assert not (tmp_path / "data").exists()
 
 
+def test_standing_alone_the_emulator_knows_no_penstock_toml(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = try_cli("emulator", str(tmp_path / "data"), "--port", str(taken.getsockname()[1]))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Choose another port with --port N (0 = any free one)" in done.stderr
+    assert "penstock.toml" not in done.stderr
+
+
+@pytest.mark.parametrize("word", ["data.example.com", "=bucket", "data.example.com=NO_BUCKET"])
+def test_a_cname_that_is_none_is_said(tmp_path: Path, word: str) -> None:
+    done = try_cli("emulator", str(tmp_path / "data"), "--cname", word)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "HOST=BUCKET" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_directory_of_buckets_in_use_is_refused_in_a_sentence_and_left_as_it_is(service: RunningService) -> None:
     done = try_cli("emulator", str(service.home / "emulator"))
     assert (done.returncode, done.stdout) == (3, "")
