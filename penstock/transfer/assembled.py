@@ -3,7 +3,7 @@
 Stores that tell CRC-64 are believed. Of others the size counts, and then the ETag that parts usually make; another one may have
 been made in another way, so the object is read. Right after Complete that is done once for each store, and an ETag that cannot be
 compared at all is passed over: every body was guarded on its way. Who finds an object later, after a death, believes no size.
-Calls the store; changes nothing.
+An archived one cannot be read: its size has to do, and the record says so. Calls the store; changes nothing.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from weakref import WeakSet
 
 from penstock.stores.base import ObjectInfo, Part, Store
-from penstock.transfer import readback, verification
+from penstock.transfer import verification
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.transfer import Promise
+from penstock.transfer.verification import Evidence
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _USUAL = re.compile(r"[0-9a-f]{32}-[0-9]+")
@@ -35,38 +36,43 @@ def etag_of(parts: Sequence[Part]) -> str:
     return f"{digest.hexdigest()}-{len(etags)}"
 
 
-def has_come_out(attempt: Attempt, info: ObjectInfo, promise: Promise, has: int | None) -> bool:
-    """Whether what was put together just now is as promised, as far as can be told.
+def has_come_out(attempt: Attempt, info: ObjectInfo, promise: Promise, answered: int | None) -> Evidence | None:
+    """What tells that what was put together just now is as promised, as far as can be told; None: it is not.
 
-    `has` is its checksum as the store tells it, or as it was read back. Raises StoreError, FencedError, StoppedError.
+    `answered` is the checksum in the answer to Complete. Raises StoreError, FencedError, StoppedError.
     """
     if info.size_bytes != promise.size_bytes:
-        return False
-    has = info.crc64 if has is None else has
-    if has is None and _asks_reading(attempt, info, promise):
-        has = verification.of_written(attempt, info)
-        if has == promise.crc64:
+        return None
+    evidence = verification.answered(attempt, answered if info.crc64 is None else info.crc64)
+    if attempt.store.options.reads_back:
+        evidence = verification.of_written(attempt, info, evidence)
+    elif evidence.crc64 is None and _asks_reading(attempt, info, promise):
+        evidence = verification.of_written(attempt, info, evidence)
+        if evidence.crc64 == promise.crc64:
             with _lock:
                 _unusual.add(attempt.store)
-    return has in {None, promise.crc64}
+    return evidence if evidence.crc64 in {None, promise.crc64} else None
 
 
 def _asks_reading(attempt: Attempt, info: ObjectInfo, promise: Promise) -> bool:
-    """Whether its ETag looks as if it were the usual one, and is another. Where it was to be read back that could not be done."""
-    store, etag = attempt.store, info.etag.lower()
+    """Whether its ETag looks as if it were the usual one, and is another."""
+    etag = info.etag.lower()
     if not promise.etag or promise.etag == etag or not _USUAL.fullmatch(etag):
         return False
-    return store not in _unusual and not store.options.reads_back
+    return attempt.store not in _unusual
 
 
-def is_one_of(attempt: Attempt, info: ObjectInfo, promises: Sequence[Promise]) -> bool:
-    """Whether an object that was found is one of those; read where its ETag does not prove it. Raises as `readback.read`."""
+def is_one_of(attempt: Attempt, info: ObjectInfo, promises: Sequence[Promise]) -> Evidence | None:
+    """What tells that an object that was found is one of those; None: it is none of them.
+
+    Read where its ETag does not prove it. Raises as `verification.told`.
+    """
     fitting = [promise for promise in promises if promise.size_bytes == info.size_bytes]
     if not fitting:
-        return False
-    has = verification.told(attempt, info)
-    if has is None:
+        return None
+    evidence = verification.told(attempt, info)
+    if evidence.crc64 is None:
         if any(promise.etag and promise.etag == info.etag.lower() for promise in fitting):
-            return True
-        has = readback.read(attempt, info)
-    return any(promise.crc64 == has for promise in fitting)
+            return evidence
+        evidence = verification.read(attempt, info, evidence)
+    return evidence if evidence.crc64 in {None, *(promise.crc64 for promise in fitting)} else None

@@ -12,7 +12,6 @@ from penstock.transfer.attempt import Attempt
 from penstock.transfer.large_export import export_large
 from penstock.transfer.objects import ambiguous, detail_of, head_or_none
 from penstock.transfer.small_export import export_small
-from penstock.transfer.soundness import Soundness
 from penstock.transfer.source_file import FRESH_NS, SourceFile, exists
 from penstock.transfer.steps import Pause, Steps
 from penstock.transfer.transfer import Lane, Outcome
@@ -90,11 +89,12 @@ def _wait_until_quiet(attempt: Attempt, source: SourceFile) -> None:
 def _finished_earlier(attempt: Attempt) -> Outcome | None:
     """The outcome, if an earlier attempt published the file before it went away: the object itself tells what it is of."""
     info = _published_earlier(attempt)
-    if info is None or soundness.of(attempt, info) is not Soundness.SOUND:
+    evidence = None if info is None else soundness.of(attempt, info).evidence
+    if info is None or evidence is None:
         return None  # what else it may be is said when this attempt is withdrawn
     uploads.clear(attempt)
     held = policy.unwitnessed(attempt.transfer.conflict_policy)
-    return standing.vouched(attempt, info) or attempt.skipped(detail_of(info, info.crc64), held)
+    return standing.vouched(attempt, info, evidence) or attempt.skipped(detail_of(info, info.crc64), held)
 
 
 def _published_earlier(attempt: Attempt) -> ObjectInfo | None:

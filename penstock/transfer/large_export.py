@@ -41,6 +41,7 @@ from penstock.transfer.plan import Plan, PlannedPart, plan_export
 from penstock.transfer.policy import Decision
 from penstock.transfer.source_file import SourceFile
 from penstock.transfer.transfer import Checkpoint, Outcome, Promise
+from penstock.transfer.verification import Evidence
 
 
 def export_large(attempt: Attempt, source: SourceFile) -> Outcome:
@@ -128,11 +129,12 @@ class _LargeExport:
         attempt.run_parts(plan, self._read_only)
         self._source.check_unchanged()
         crc = plan.combined(self._crcs)
-        if not self._holds(info, crc):
+        evidence = self._holds(info, crc)
+        if evidence is None:
             soundness.remove_damaged(attempt, info, self._source.state)
             return None
         uploads.clear(attempt)
-        return self._found(info, crc)
+        return self._settled(info.version_id, evidence, crc)
 
     # ----------------------------------------------------------------------------------------------------------- parts
 
@@ -253,9 +255,10 @@ class _LargeExport:
         """The outcome, if what has appeared at the key stays or is our own; None to go on."""
         attempt = self._attempt
         found = standing.stand(attempt, self._time)
-        if found.mine is not None and self._holds(found.mine, crc):
+        evidence = None if found.mine is None else self._holds(found.mine, crc)
+        if found.mine is not None and evidence is not None:
             uploads.clear(attempt)
-            return self._found(found.mine, crc)
+            return self._settled(found.mine.version_id, evidence, crc)
         if found.decision is Decision.KEEP:
             return overtaking.finished(attempt) or self._gives_way(self._guarantee())
         self._decision = found.decision
@@ -284,24 +287,29 @@ class _LargeExport:
         """The outcome, if the object is there, ours and whole: some stores answer a repeated Complete with a 500."""
         attempt = self._attempt
         info = standing.published_earlier(attempt)
-        if info is None or not self._holds(info, crc):
+        evidence = None if info is None else self._holds(info, crc)
+        if info is None or evidence is None:
             return None
         uploads.clear(attempt)
-        return self._found(info, crc)
+        return self._settled(info.version_id, evidence, crc)
 
     def _verify(self, result: PutResult, crc: int) -> Outcome | None:
         """Compare the whole object's checksum, and make room for a foreign version that came in between."""
         attempt, key = self._attempt, self._attempt.transfer.key
-        told, version_id = result.crc64, result.version_id
-        is_sound = told in {None, crc}
-        if told is None or attempt.store.options.reads_back:
-            told = None
+        version_id, reads_back = result.version_id, attempt.store.options.reads_back
+        evidence: Evidence | None = verification.answered(attempt, result.crc64)
+        if result.crc64 not in {None, crc}:
+            evidence = None
+        elif result.crc64 is None or reads_back:
             info = head_or_none(attempt, key)
             if info is not None and versioned.is_mine(attempt, info):
                 version_id = version_id or info.version_id
-                is_sound, told = self._judged(info)
+                promise = attempt.promises[0]  # `_expect` has put it there
+                evidence = assembled.has_come_out(attempt, info, promise, result.crc64)
+            elif reads_back:
+                evidence = verification.gave_way(attempt, result.crc64)
         uploads.forget(attempt)
-        if not is_sound:
+        if evidence is None:
             if version_id in {"", "null"}:
                 self._leaves_bad = True
                 return None
@@ -311,43 +319,29 @@ class _LargeExport:
                 f"{key!r} was sent with crc64 {crc}, the store put other bytes together; that version was deleted",
                 waiting_helps=True,
             )
-        return self._settled(version_id, told, crc)
+        return self._settled(version_id, evidence, crc)
 
-    def _judged(self, mine: ObjectInfo) -> tuple[bool, int | None]:
-        """Whether what was put together just now is the file, and the checksum that it was compared by, if any."""
-        attempt = self._attempt
-        promise = attempt.promises[0]  # `_expect` has put it there
-        has = verification.of_written(attempt, mine) if attempt.store.options.reads_back else mine.crc64
-        return assembled.has_come_out(attempt, mine, promise, has), has
-
-    def _found(self, mine: ObjectInfo, crc: int) -> Outcome:
-        """An object of an earlier try, whole: it counts as moved, unless it lies on a foreign one."""
-        told = crc if self._attempt.store.options.reads_back else mine.crc64  # it was read back right now
-        return self._settled(mine.version_id, told, crc)
-
-    def _settled(self, version_id: str, told: int | None, crc: int) -> Outcome:
+    def _settled(self, version_id: str, evidence: Evidence, crc: int) -> Outcome:
+        """The object is there, and whole: it counts as moved, unless it lies on a foreign one."""
         attempt = self._attempt
         if not versioned.learn(attempt, version_id):
             self._create_only = Guarantee.BEST_EFFORT  # versioning is not what it was when the bucket was probed
         held = self._guarantee()
         if standing.yields(attempt, version_id, self._time, held):
             return attempt.skipped(self._source.detail(None), held)
-        return self._published(told, crc, held)
+        verification.note(attempt, evidence)
+        return attempt.published(self._source.detail(crc), held)
 
     # ------------------------------------------------------------------------------------------------------ describing
 
-    def _holds(self, info: ObjectInfo, crc: int) -> bool:
-        """Whether the object is of this very file, and whole, as far as store and record tell, or as it is read back."""
+    def _holds(self, info: ObjectInfo, crc: int) -> Evidence | None:
+        """What tells that the object is of this very file, and whole, as far as can be told; None: it is not."""
         attempt, state = self._attempt, self._source.state
         if not standing.holds(info, modify_ns=state.modify_ns, size_bytes=state.size_bytes, crc64=crc):
-            return False
+            return None
         wanted = Promise(modify_ns=state.modify_ns, size_bytes=state.size_bytes, crc64=crc, etag="")
         told = [promise for promise in attempt.promises if replace(promise, etag="") == wanted]
-        return verification.is_proven(lambda: assembled.is_one_of(attempt, info, told or [wanted]))
+        return assembled.is_one_of(attempt, info, told or [wanted])
 
     def _guarantee(self) -> Guarantee:
         return standing.guarantee(self._attempt, self._decision, self._create_only)
-
-    def _published(self, told: int | None, crc: int, held: Guarantee) -> Outcome:
-        verification.note(self._attempt, told)
-        return self._attempt.published(self._source.detail(crc), held)

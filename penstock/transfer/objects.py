@@ -20,11 +20,12 @@ from penstock.errors import (
     StoreUnavailableError,
     TransferError,
 )
-from penstock.model import FileDetail
+from penstock.model import Direction, FileDetail
 from penstock.stores.base import ByteRange, ObjectInfo, ObjectStream
 from penstock.transfer import crc64, names, policy
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.mtime import ModifyTime, of_object
+from penstock.transfer.refusals import ARCHIVED
 
 _GUESSES_MAX = 32
 _FIRST_BYTE = ByteRange(offset=0, length_bytes=1)
@@ -63,6 +64,10 @@ def look(attempt: Attempt, key: str, *, version_id: str = "") -> ObjectInfo:
             return stream.info
     except RangeNotSatisfiableError:
         raise untold from None
+    except StoreError as error:
+        if error.code not in ARCHIVED or attempt.transfer.direction is Direction.IMPORT:
+            raise
+        raise untold from None  # of an object that was exported: it is there, and no source that could be restored
 
 
 def require(attempt: Attempt) -> ObjectInfo:

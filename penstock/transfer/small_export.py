@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from msgspec import structs
-
 from penstock.errors import (
     FailureCode,
     IntegrityError,
@@ -30,6 +28,7 @@ from penstock.transfer.posix import read_full
 from penstock.transfer.source_file import SourceFile
 from penstock.transfer.steps import INLINE_MAX_BYTES, Pause, Steps
 from penstock.transfer.transfer import Outcome
+from penstock.transfer.verification import Evidence
 from penstock.transfer.whole_body import WholeBody, checksum, pieces
 
 _JUST_SEND_MAX_BYTES = INLINE_MAX_BYTES  # up to here sending costs no more than asking first
@@ -71,8 +70,9 @@ class _SmallExport:
         self._read()
         attempt.check_cancel()
         if mine is not None:
-            if self._holds(mine):
-                return self._found(mine, Guarantee.BEST_EFFORT)
+            evidence = self._holds(mine)
+            if evidence is not None:
+                return self._found(mine, evidence, Guarantee.BEST_EFFORT)
             soundness.remove_damaged(attempt, mine, self._source.state)
         return (yield from self._put())
 
@@ -132,11 +132,11 @@ class _SmallExport:
         while True:
             self._attempt.check_cancel()
             try:
-                result = yield from self._sent()
+                result, evidence = yield from self._sent()
             except StoreError as error:
                 trouble = error
             else:
-                return (yield from self._finish(result))
+                return (yield from self._finish(result.version_id, evidence))
             if isinstance(trouble, StoreUnavailableError):
                 self._attempt.check_cancel()  # it may have been given up for that
             yield Pause.ASIDE
@@ -145,8 +145,11 @@ class _SmallExport:
             if outcome is not None:
                 return outcome
 
-    def _sent(self) -> Steps[PutResult]:
-        """One PUT. A small body is sent in company, if a connection is there; a larger one by a thread that may wait."""
+    def _sent(self) -> Steps[tuple[PutResult, Evidence]]:
+        """One PUT, and what tells what came of it.
+
+        A small body is sent in company, if a connection is there; a larger one by a thread that may wait.
+        """
         store, key = self._attempt.store, self._attempt.transfer.key
         self._attempt.has_sent = True
         with self._attempt.meter.moving():
@@ -168,15 +171,21 @@ class _SmallExport:
                     started.abandon()
                     raise
                 result = started.result()
-        if store.options.reads_back:
-            yield Pause.ASIDE
-            told = verification.told_of_put(self._attempt, result, self._source.state.size_bytes)
-            result = structs.replace(result, crc64=told)
-        if result.crc64 not in {None, self._crc}:
+        self._compare(result.crc64)
+        if not store.options.reads_back:
+            return result, verification.answered(self._attempt, result.crc64)
+        yield Pause.ASIDE
+        evidence = verification.of_put(self._attempt, result, self._source.state.size_bytes)
+        self._compare(evidence.crc64)
+        return result, evidence
+
+    def _compare(self, told: int | None) -> None:
+        """Raises IntegrityError."""
+        key, bucket = self._attempt.transfer.key, self._attempt.store.bucket
+        if told not in {None, self._crc}:
             raise IntegrityError(
-                f"{key!r} was sent with crc64 {self._crc}, the store has {result.crc64}", bucket=store.bucket, key=key
+                f"{key!r} was sent with crc64 {self._crc}, the store has {told}", bucket=bucket, key=key
             )
-        return result
 
     def _put_and_wait(self) -> PutResult:
         store, key = self._attempt.stoppable, self._attempt.transfer.key
@@ -209,20 +218,20 @@ class _SmallExport:
         attempt.pause(tries, error, attempt.check_cancel)
         return None if self._create_only is Guarantee.ATOMIC else self._look_again()
 
-    def _finish(self, result: PutResult) -> Steps[Outcome]:
+    def _finish(self, version_id: str, evidence: Evidence) -> Steps[Outcome]:
         attempt = self._attempt
-        if result.version_id == "null":
+        if version_id == "null":
             yield Pause.ASIDE  # what that means has to be asked
-        if not versioned.learn(attempt, result.version_id):
+        if not versioned.learn(attempt, version_id):
             self._create_only = Guarantee.BEST_EFFORT  # versioning is not what it was when the bucket was probed
         held = self._guarantee(self._decision)
         if standing.may_yield(attempt, held):
             yield Pause.ASIDE
-            if standing.yields(attempt, result.version_id, self._time, held):
+            if standing.yields(attempt, version_id, self._time, held):
                 return attempt.skipped(self._source.detail(None), held)
-        return self._published(result.crc64, held)
+        return self._published(evidence, held)
 
-    def _found(self, mine: ObjectInfo, held: Guarantee) -> Outcome:
+    def _found(self, mine: ObjectInfo, evidence: Evidence, held: Guarantee) -> Outcome:
         """An object of an earlier try, whole: it counts as moved, unless it lies on a foreign one."""
         if not versioned.learn(self._attempt, mine.version_id):
             self._create_only = held = Guarantee.BEST_EFFORT
@@ -230,8 +239,7 @@ class _SmallExport:
             held = Guarantee.ATOMIC
         if standing.yields(self._attempt, mine.version_id, self._time, held):
             return self._attempt.skipped(self._source.detail(None), held)
-        told = self._crc if self._attempt.store.options.reads_back else mine.crc64  # it was read back right now
-        return self._published(told, held)
+        return self._published(evidence, held)
 
     def _look_again(self) -> Outcome | None:
         """Whether the try whose answer was lost was published, or somebody else was meanwhile. None: send again."""
@@ -246,8 +254,9 @@ class _SmallExport:
     def _stand_again(self, held: Guarantee) -> Outcome | None:
         """What the key holds now decides: ours is found, a foreign one may be kept. None: send again."""
         found = standing.stand(self._attempt, self._time)
-        if found.mine is not None and self._holds(found.mine):
-            return self._found(found.mine, held)
+        evidence = None if found.mine is None else self._holds(found.mine)
+        if found.mine is not None and evidence is not None:
+            return self._found(found.mine, evidence, held)
         if found.decision is Decision.KEEP:
             return self._attempt.skipped(self._source.detail(None), held)
         self._decision = found.decision
@@ -259,8 +268,11 @@ class _SmallExport:
         info = head_or_none(attempt, key)
         is_left = info is not None and versioned.is_mine(attempt, info)
         if info is not None and is_left:
-            if info.crc64 is not None and self._holds(info):  # what its metadata say of it proves nothing now
-                return self._found(info, self._guarantee(self._decision))
+            evidence = (
+                None if info.crc64 is None else self._holds(info)
+            )  # what its metadata say of it proves nothing now
+            if evidence is not None:
+                return self._found(info, evidence, self._guarantee(self._decision))
             if standing.can_delete_exactly(info):
                 versioned.remove(attempt, info.version_id)
                 is_left = False
@@ -277,25 +289,22 @@ class _SmallExport:
 
     # ------------------------------------------------------------------------------------------------------ describing
 
-    def _holds(self, info: ObjectInfo) -> bool:
-        state = self._source.state
-        if not standing.holds(info, modify_ns=state.modify_ns, size_bytes=state.size_bytes, crc64=self._crc):
-            return False
-        return verification.is_proven(lambda: self._is_whole(info))
+    def _holds(self, info: ObjectInfo) -> Evidence | None:
+        """What tells that the object is of this very file, and whole, as far as can be told; None: it is not.
 
-    def _is_whole(self, info: ObjectInfo) -> bool:
-        has = verification.told(self._attempt, info)
-        return self._has_arrived(info.etag) if has is None else has == self._crc
-
-    def _has_arrived(self, etag: str) -> bool:
-        """Whether an object's ETag is of the file's bytes, where it can tell: metadata say what was sent, not what came.
-
-        An earlier attempt may have died between a PUT that was damaged on its way and its repair. The ETag of an object that
-        was put together from parts has a dash, and tells nothing.
+        Where no checksum does, its ETag may: metadata say what was sent, not what came, and an earlier attempt may have died
+        between a PUT that was damaged on its way and its repair. The ETag of an object that was put together from parts has a
+        dash, and tells nothing.
         """
-        if not etag or "-" in etag or not self._attempt.store.abilities.part_etag_is_md5:
-            return True
-        return etag.lower() == self._md5()
+        attempt, state = self._attempt, self._source.state
+        if not standing.holds(info, modify_ns=state.modify_ns, size_bytes=state.size_bytes, crc64=self._crc):
+            return None
+        evidence = verification.told(attempt, info)
+        if evidence.crc64 is not None:
+            return evidence if evidence.crc64 == self._crc else None
+        if not info.etag or "-" in info.etag or not attempt.store.abilities.part_etag_is_md5:
+            return verification.unheard(attempt, evidence)
+        return evidence if info.etag.lower() == self._md5() else None
 
     def _md5(self) -> str:
         digest = hashlib.md5(self._content, usedforsecurity=False)
@@ -308,6 +317,6 @@ class _SmallExport:
     def _guarantee(self, decision: Decision) -> Guarantee:
         return standing.guarantee(self._attempt, decision, self._create_only)
 
-    def _published(self, told: int | None, held: Guarantee) -> Outcome:
-        verification.note(self._attempt, told)
+    def _published(self, evidence: Evidence, held: Guarantee) -> Outcome:
+        verification.note(self._attempt, evidence)
         return self._attempt.published(self._source.detail(self._crc), held)

@@ -6,6 +6,7 @@ believed only if it is the file as it lies there now. Calls the store and the so
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from penstock.errors import FailureCode, TransferError
@@ -15,6 +16,7 @@ from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import of_object
 from penstock.transfer.posix import FileState
 from penstock.transfer.source_file import SourceFile
+from penstock.transfer.verification import Evidence
 from penstock.transfer.whole_body import checksum
 
 
@@ -26,26 +28,40 @@ class Soundness(StrEnum):
     UNTOLD = "untold"  # nothing tells what it has to be: neither believed nor removed
 
 
-def of(attempt: Attempt, info: ObjectInfo) -> Soundness:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What is known of it, and what tells that a sound one is."""
+
+    soundness: Soundness
+    evidence: Evidence | None = None
+
+
+_UNTOLD = Judgement(soundness=Soundness.UNTOLD)
+
+
+def of(attempt: Attempt, info: ObjectInfo) -> Judgement:
     """How our object is. Raises StoreError, FencedError, StoppedError, TransferError."""
     written = _as_written(attempt, info)
-    if written is Soundness.UNTOLD and _is_the_file(attempt, info):
-        return Soundness.SOUND
-    return written
+    return _as_file(attempt, info) if written.soundness is Soundness.UNTOLD else written
 
 
-def _as_written(attempt: Attempt, info: ObjectInfo) -> Soundness:
+def _as_written(attempt: Attempt, info: ObjectInfo) -> Judgement:
     """The same by what was written down of it alone: what a small one has with it, of others the record of our uploads.
 
     That record is of no small one, though one may have the time of a large one: of a file that was cut short since.
     """
     written = standing.told_crc64(info)
-    if written is not None:
-        return Soundness.SOUND if verification.found(attempt, info) == written else Soundness.DAMAGED
-    told = [promise for promise in attempt.promises if promise.modify_ns == of_object(info).ns]
-    if not told:
-        return Soundness.UNTOLD
-    return Soundness.SOUND if assembled.is_one_of(attempt, info, told) else Soundness.DAMAGED
+    if written is None:
+        told = [promise for promise in attempt.promises if promise.modify_ns == of_object(info).ns]
+        return _judgement(assembled.is_one_of(attempt, info, told)) if told else _UNTOLD
+    evidence = verification.found(attempt, info)
+    if evidence.crc64 is None:
+        evidence = verification.unheard(attempt, evidence)
+    return _judgement(evidence if evidence.crc64 in {None, written} else None)
+
+
+def _judgement(evidence: Evidence | None) -> Judgement:
+    return Judgement(soundness=Soundness.SOUND if evidence else Soundness.DAMAGED, evidence=evidence)
 
 
 def doubt(attempt: Attempt, info: ObjectInfo) -> TransferError:
@@ -65,7 +81,7 @@ def remove_damaged(attempt: Attempt, info: ObjectInfo, source: FileState) -> Non
     One of another time or size goes only if what was written down says that it is damaged: else the file has been changed since.
     """
     is_of_file = (of_object(info).ns, info.size_bytes) == (source.modify_ns, source.size_bytes)
-    if standing.can_delete_exactly(info) and (is_of_file or _as_written(attempt, info) is Soundness.DAMAGED):
+    if standing.can_delete_exactly(info) and (is_of_file or _is_damaged(attempt, info)):
         versioned.remove(attempt, info.version_id)
 
 
@@ -77,19 +93,24 @@ def settle(attempt: Attempt) -> None:
     if not attempt.promises:
         return
     for info in versioned.ours(attempt):
-        if standing.can_delete_exactly(info) and _as_written(attempt, info) is Soundness.DAMAGED:
+        if standing.can_delete_exactly(info) and _is_damaged(attempt, info):
             versioned.remove(attempt, info.version_id)
 
 
-def _is_the_file(attempt: Attempt, info: ObjectInfo) -> bool:
-    """Whether it is what lies at the path now. False also where that cannot be read, or has changed since it was sent."""
+def _is_damaged(attempt: Attempt, info: ObjectInfo) -> bool:
+    return _as_written(attempt, info).soundness is Soundness.DAMAGED
+
+
+def _as_file(attempt: Attempt, info: ObjectInfo) -> Judgement:
+    """Sound, if it is what lies at the path now; untold also where that cannot be read, or has changed since it was sent."""
     try:
         with SourceFile(attempt.root, attempt.transfer.path, attempt.choices.symlinks) as source:
             state = source.state
             if state.is_symlink or (state.modify_ns, state.size_bytes) != (of_object(info).ns, info.size_bytes):
-                return False
+                return _UNTOLD
             crc = checksum(attempt, source)
             source.check_unchanged()
     except TransferError:
-        return False
-    return crc == verification.found(attempt, info)
+        return _UNTOLD
+    evidence = verification.found(attempt, info)
+    return _judgement(evidence) if evidence.crc64 in {None, crc} else _UNTOLD

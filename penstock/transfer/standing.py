@@ -9,16 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from penstock.errors import FailureCode, TransferError
-from penstock.model import ConflictPolicy, Guarantee, Verification
+from penstock.model import ConflictPolicy, Guarantee
 from penstock.stores.base import CreateOnly, ObjectInfo, Overwrite, Precondition, Versioning
-from penstock.transfer import versioned
-from penstock.transfer.attempt import NOT_COMPARED, Attempt
+from penstock.transfer import verification, versioned
+from penstock.transfer.attempt import Attempt
 from penstock.transfer.mtime import CRC64_NAME, SUB_TASK_NAME, ModifyTime, metadata_of, of_object
 from penstock.transfer.objects import detail_of, head_or_none, is_pinned
 from penstock.transfer.ownership import metadata_of as ownership_of
 from penstock.transfer.policy import Decision, decide, unwitnessed
 from penstock.transfer.posix import FileState
 from penstock.transfer.transfer import Outcome, OwnerAndMode
+from penstock.transfer.verification import Evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +127,7 @@ def yields(attempt: Attempt, version_id: str, source: ModifyTime, held: Guarante
     return may_yield(attempt, held) and versioned.yields_to_foreign(attempt, version_id, source)
 
 
-def vouched(attempt: Attempt, info: ObjectInfo) -> Outcome | None:
+def vouched(attempt: Attempt, info: ObjectInfo, evidence: Evidence) -> Outcome | None:
     """COMPLETE by an object of ours that was found, and is sound; None when it made room for a foreign one that it lay on.
 
     Raises StoreError, FencedError.
@@ -134,11 +135,8 @@ def vouched(attempt: Attempt, info: ObjectInfo) -> Outcome | None:
     held = unwitnessed(attempt.transfer.conflict_policy)
     if yields(attempt, info.version_id, of_object(info), held):
         return None
-    if attempt.store.options.reads_back:  # then whoever has found it sound has read it
-        attempt.add_note(Verification.READ_BACK.value)
-    elif info.crc64 is None:
-        attempt.add_note(NOT_COMPARED)
-    return attempt.published(detail_of(info, info.crc64), held)
+    verification.note(attempt, evidence)
+    return attempt.published(detail_of(info, evidence.crc64), held)
 
 
 def restless(attempt: Attempt) -> TransferError:

@@ -208,9 +208,9 @@ def _remove_remote(attempt: Attempt) -> Outcome | None:
         if info is None:
             return None
         found = soundness.of(attempt, info)
-        if found is Soundness.SOUND:
-            return standing.vouched(attempt, info)
-        if found is Soundness.UNTOLD:
+        if found.evidence is not None:
+            return standing.vouched(attempt, info, found.evidence)
+        if found.soundness is Soundness.UNTOLD:
             raise soundness.doubt(attempt, info)
         _remove_damaged(attempt, info)  # beneath it may be one more, of another try
     raise _damaged(attempt, attempt.transfer.key)

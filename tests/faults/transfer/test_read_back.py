@@ -9,14 +9,43 @@ from msgspec import structs
 
 from penstock.errors import FailureCode, PermissionDeniedError, StoreRefusedError, StoreUnavailableError
 from penstock.model import Verification
-from penstock.stores.base import Abilities, Overwrite, StoreOptions, Versioning
+from penstock.stores.base import Abilities, Checksum, Overwrite, StoreOptions, Versioning
 from penstock.transfer import crc64
 from penstock.transfer.transfer import Intent, Lane, Verdict
-from tests.faults.transfer.exports import CONTENT, KEY, SMALL, check_complete, export, lane_of, write
+from penstock.transfer.verification import BY_ITSELF, GAVE_WAY, UNREADABLE
+from tests.faults.transfer.exports import (
+    CONTENT,
+    KEY,
+    LONG_AGO_NS,
+    OTHER,
+    SMALL,
+    check_complete,
+    export,
+    lane_of,
+    write,
+)
 from tests.fixtures.gate import KIB, Gate, transfer
+from tests.fixtures.memorybucket import md5_of
 from tests.fixtures.memorystore import Damage, Fault, Meanwhile, MemoryStore, Raise, Truncate
 
 ARCHIVED = StoreRefusedError("it is archived", code="InvalidObjectState", status=403)
+
+
+BY_ETAG = Abilities(part_etag_is_md5=True)
+COMPARED = [
+    pytest.param(Abilities(), "not compared; ", id="nothing"),
+    pytest.param(Abilities(crc64=True, part_etag_is_md5=True), "", id="crc64"),
+    pytest.param(Abilities(checksum=Checksum.CRC32C, content_md5=True), "crc32c; ", id="crc32c"),
+    pytest.param(Abilities(content_md5=True), "md5; ", id="md5"),
+    pytest.param(BY_ETAG, "md5; ", id="etag"),
+]
+"""What a store can do, and what the record says of an object that could not be read."""
+
+
+def reading_back(abilities: Abilities) -> MemoryStore:
+    store = MemoryStore(abilities=abilities)
+    store.options = StoreOptions(reads_back=True)
+    return store
 
 
 def blind(versioning: Versioning = Versioning.NEVER, *, crc64: bool = False) -> MemoryStore:
@@ -50,9 +79,12 @@ def test_damage_is_found_and_mended(gate: Gate, content: bytes, versioning: Vers
     assert len(list(store.list_versions(prefix=KEY))) == 1
 
 
+@pytest.mark.parametrize(("abilities", "compared"), COMPARED)
 @pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
-def test_an_object_that_gave_way_meanwhile_cannot_be_compared(gate: Gate, content: bytes) -> None:
-    store = blind()
+def test_of_an_object_that_gave_way_meanwhile_the_record_says_what_was_compared_before(
+    gate: Gate, content: bytes, abilities: Abilities, compared: str
+) -> None:
+    store = reading_back(abilities)
     write(gate, content)
     other = b"of somebody else"
 
@@ -61,8 +93,20 @@ def test_an_object_that_gave_way_meanwhile_cannot_be_compared(gate: Gate, conten
 
     store.script(Fault("get", action=Meanwhile(overwrite)))
     outcome = gate.move(export(), store, lane=lane_of(content))
-    assert (outcome.verdict, outcome.note) == (Verdict.COMPLETE, Verification.NONE)
+    assert (outcome.verdict, outcome.note) == (Verdict.COMPLETE, f"{compared}{GAVE_WAY}")
     assert store.content(KEY) == other
+
+
+@pytest.mark.parametrize("content", [b"", SMALL, CONTENT], ids=["empty", "small", "large"])
+def test_so_it_does_of_one_that_was_replaced_before_it_was_looked_for(gate: Gate, content: bytes) -> None:
+    store = reading_back(Abilities(crc64=True, part_etag_is_md5=True))
+    write(gate, content)
+    store.script(
+        Fault("get", action=Meanwhile(lambda: store.seed(KEY, b"theirs"))),
+        Fault("head", action=Meanwhile(lambda: store.seed(KEY, b"theirs"))),
+    )
+    outcome = gate.move(export(), store, lane=lane_of(content))
+    assert (outcome.verdict, outcome.note) == (Verdict.COMPLETE, GAVE_WAY)
 
 
 @pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
@@ -75,12 +119,30 @@ def test_trouble_while_reading_back_is_tried_again(gate: Gate, content: bytes) -
     assert (outcome.note, len(store.calls_of("put", "complete"))) == (Verification.READ_BACK, 1)
 
 
-def test_an_object_that_goes_into_an_archive_cannot_be_read_back(gate: Gate) -> None:
+@pytest.mark.parametrize(("abilities", "compared"), COMPARED)
+@pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
+def test_an_object_that_goes_into_an_archive_cannot_be_read_back(
+    gate: Gate, content: bytes, abilities: Abilities, compared: str
+) -> None:
+    store = reading_back(abilities)
+    write(gate, content)
+    store.script(Fault("get", times=99, action=Raise(ARCHIVED)))
+    outcome = gate.move(export(), store, lane=lane_of(content))
+    check_complete(outcome, store, content)
+    assert outcome.note == f"{compared}{UNREADABLE}"
+
+
+@pytest.mark.parametrize("kept", [b"", SMALL[:-1], SMALL + b"!"], ids=["emptied", "shorter", "longer"])
+def test_one_that_an_archive_has_stored_shorter_or_longer_is_sent_once_more(gate: Gate, kept: bytes) -> None:
+    """That much is told without reading it."""
     store = blind()
     write(gate, SMALL)
-    store.script(Fault("get", action=Raise(ARCHIVED)))
+    store.script(
+        Fault("get", action=Meanwhile(lambda: spoil(store, kept))), Fault("get", times=99, action=Raise(ARCHIVED))
+    )
     outcome = gate.move(export(), store, lane=Lane.SMALL)
-    assert (outcome.verdict, outcome.note) == (Verdict.COMPLETE, Verification.NONE)
+    check_complete(outcome, store, SMALL)
+    assert (outcome.note, len(store.calls_of("put"))) == (f"not compared; {UNREADABLE}", 2)
 
 
 @pytest.mark.parametrize("versioning", [Versioning.NEVER, Versioning.ENABLED], ids=str)
@@ -126,17 +188,74 @@ def test_a_reading_that_breaks_off_goes_on_where_it_ended(gate: Gate, content: b
     assert sum(wanted.length_bytes for wanted in asked) == len(content) + asked[0].length_bytes - KIB
 
 
+@pytest.mark.parametrize(("abilities", "compared"), COMPARED)
+@pytest.mark.parametrize("what_comes", ["the next attempt", "a cancel", "a source that is gone"])
 @pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
-def test_an_archived_one_that_is_found_is_not_believed_and_sent_once_more(gate: Gate, content: bytes) -> None:
-    """An earlier attempt died before it could say anything: its parts' failure to be read stops nothing that comes after."""
-    store = blind()
+def test_an_archived_one_that_is_found_is_judged_by_what_can_be_told(
+    gate: Gate, content: bytes, what_comes: str, abilities: Abilities, compared: str
+) -> None:
+    """An earlier attempt died before it could say anything. That nobody can read it makes it neither damaged nor unpublished."""
+    store = reading_back(abilities)
     write(gate, content)
+    store.script(Fault("get", times=99, action=Raise(ARCHIVED)))
     assert gate.move(export(), store, lane=lane_of(content)).verdict is Verdict.COMPLETE
     last = gate.hooks.checkpoints[-1] if content is CONTENT else None
+    if what_comes == "a source that is gone":
+        gate.target.unlink()
+    intent = Intent.WITHDRAW if what_comes == "a cancel" else Intent.MOVE
+    outcome = gate.move(export(attempt=2, checkpoint=last, intent=intent), store, lane=lane_of(content))
+    assert (outcome.verdict, outcome.code) == (Verdict.COMPLETE, None)
+    said = outcome.note.split("; ")
+    assert said[-1] in {UNREADABLE, f"{UNREADABLE}: {BY_ITSELF}"}
+    is_of_etag = abilities == BY_ETAG and content is SMALL and what_comes != "the next attempt"
+    # Without the file nobody knows what the ETag has to be: the word of an answer that was not heard is nobody's.
+    assert said[:-1] == (["not compared"] if is_of_etag else compared.split("; ")[:-1])
+    assert (store.content(KEY), len(store.calls_of("put", "complete"))) == (content, 1)
+
+
+@pytest.mark.parametrize("abilities", [Abilities(crc64=True), Abilities(part_etag_is_md5=True)], ids=["crc64", "etag"])
+@pytest.mark.parametrize("content", [SMALL, CONTENT], ids=["small", "large"])
+def test_an_archived_one_that_is_known_to_be_damaged_is_sent_once_more(
+    gate: Gate, content: bytes, abilities: Abilities
+) -> None:
+    """It has the right size, its CRC-64 or ETag is another: no reading is needed to see that."""
+    store = reading_back(abilities)
+    write(gate, content)
     store.script(Fault("get", times=99, action=Raise(ARCHIVED)))
+    assert gate.move(export(), store, lane=lane_of(content)).verdict is Verdict.COMPLETE
+    last = gate.hooks.checkpoints[-1] if content is CONTENT else None
+    stored = store._versions[KEY][-1]
+    bad = b"!" + content[1:]
+    told = crc64.update(bad) if abilities.crc64 else None
+    info = structs.replace(stored.info, etag=md5_of(bad) if content is SMALL else "A1B2", crc64=told)
+    store._versions[KEY][-1] = replace(stored, info=info, content=bad)
     outcome = gate.move(export(attempt=2, checkpoint=last), store, lane=lane_of(content))
+    if content is CONTENT and not abilities.crc64:
+        assert outcome.note.endswith(BY_ITSELF)  # such an ETag tells nothing, nor does anything else
+        return
     check_complete(outcome, store, content)
-    assert (outcome.note, len(store.calls_of("put", "complete"))) == (Verification.NONE, 2)
+
+
+@pytest.mark.parametrize("versioning", [Versioning.NEVER, Versioning.ENABLED], ids=str)
+def test_archived_ones_of_a_file_that_was_changed_are_not_in_the_way(gate: Gate, versioning: Versioning) -> None:
+    """What an earlier upload has made is looked at before the next one is begun: it is neither read nor removed."""
+    store = blind(versioning)
+    write(gate, CONTENT)
+    store.script(Fault("get", times=99, action=Raise(ARCHIVED)))
+    assert gate.move(export(), store).verdict is Verdict.COMPLETE
+    write(gate, OTHER, modify_ns=LONG_AGO_NS + 7)
+    outcome = gate.move(export(attempt=2, checkpoint=gate.hooks.checkpoints[-1]), store)
+    assert (outcome.verdict, store.content(KEY)) == (Verdict.COMPLETE, OTHER)
+    assert len(list(store.list_versions(prefix=KEY))) == (2 if versioning is Versioning.ENABLED else 1)
+
+
+def test_what_was_read_for_a_doubt_is_said_to_be_read(gate: Gate) -> None:
+    """Nobody asked for it: the store tells nothing, and a mover died."""
+    store = MemoryStore(abilities=Abilities(checksum=Checksum.CRC32C))
+    write(gate, CONTENT)
+    assert gate.move(export(), store).note == "crc32c"
+    what = export(attempt=2, intent=Intent.WITHDRAW, checkpoint=gate.hooks.checkpoints[-1])
+    assert gate.move(what, store).note == Verification.READ_BACK
 
 
 @pytest.mark.parametrize("tells_crc64", [False, True], ids=["blind", "telling"])
