@@ -12,6 +12,7 @@ from penstock.engine.options import DAY_S, EngineOptions, KeeperOptions, RetryOp
 from penstock.settings.choices import Settings
 from penstock.settings.home import Home
 from penstock.stores.keychain import passed_on
+from penstock.stores.opening import trusting
 from penstock.transfer.transfer import OwnerAndMode, Symlinks, TransferChoices
 
 HOUR_S = 3600
@@ -47,14 +48,14 @@ def catalog_bounds(settings: Settings) -> CatalogBounds:
 def executor_options(
     settings: Settings, home: Home, environment: Mapping[str, str], traps: str = ""
 ) -> LocalExecutorOptions:
-    """What the executor is told. Of `environment` movers get credentials only.
+    """What the executor is told. Of `environment` movers get credentials, and whom to trust.
 
     `traps` is the directory of failpoints' traps; none, but in tests.
     """
     return LocalExecutorOptions(
         lock_path=home.movers_lock,
         secrets_path=home.secrets_file,
-        environment=passed_on(environment),
+        environment={**passed_on(environment), **trusting(environment)},
         movers=settings.movers,
         limits=MoverLimits(
             small_files=settings.mover_small_files,

@@ -151,7 +151,7 @@ def register_bucket(home: Home, new: NewBucket, *, entropy: Callable[[int], byte
     keys = new.credentials or Keychain(home.secrets_file, os.environ).of(bucket)
     with reach(home, bucket, keys) as store:
         bucket = replace(bucket, abilities=abilities_to_mapping(store.probe()))
-        warnings = missed(bucket, store)
+        warnings = (*_ending(new.credentials), *missed(bucket, store))
     add_bucket(home, bucket, new.credentials)
     return Registered(bucket=bucket, warnings=warnings)
 
@@ -190,6 +190,16 @@ def _judged(home: Home, new: NewBucket) -> Bucket:
         restore_days=new.restore_days,
         verify=new.verify,
     )
+
+
+def _ending(credentials: Credentials | None) -> tuple[str, ...]:
+    if credentials is None or not credentials.security_token:
+        return ()
+    warning = (
+        "the key pair has a session token, so it will expire: it is kept as it is, and nothing moves from then on. To have it"
+        " renewed add the bucket with --credentials (environment, a file, or a role's URL)"
+    )
+    return (warning,)
 
 
 def missed(bucket: Bucket, store: Store) -> tuple[str, ...]:

@@ -206,7 +206,7 @@ class MoverProcess(asyncio.Protocol):
 def _started(connection: int, board: int, lock: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start the interpreter with nothing but what a mover needs: three descriptors, and an environment of its own.
 
-    `environment` is what it gets of the service's: credentials that are to be found there, and nothing else.
+    `environment` is what it gets of the service's: credentials that are to be found there, whom to trust, and nothing else.
     """
     return subprocess.Popen(
         [sys.executable, "-m", "penstock.engine.mover_process", str(connection), str(board)],

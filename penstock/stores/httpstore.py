@@ -310,7 +310,7 @@ class HttpStore:
         return answers.versioning(document)
 
     def probe(self) -> Abilities:
-        return probing.probe(self._twin, self._random_name(), checksums=self._dialect.checksums)
+        return probing.probe(self._twin, self._random_name(), checksums=self._dialect.checksums, chosen=self)
 
     def close(self) -> None:
         self._exchange.close()
@@ -347,7 +347,7 @@ class HttpStore:
             exchange=self._exchange,
             abilities=Abilities(checksum=checksum),
             random_name=self._random_name,
-            options=self._options,
+            options=self._dialect.probing(self._options),
             guard=guard,
         )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from penstock.errors import SettingsError
 from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials, Verify
@@ -23,7 +24,7 @@ from penstock.stores.s3_signature import S3Signer
 from penstock.stores.timeouts import Timeouts
 from penstock.stores.wire import Wire
 
-__all__ = ["OssSignature", "Timeouts", "abilities_from_mapping", "abilities_to_mapping", "open_store"]
+__all__ = ["OssSignature", "Timeouts", "abilities_from_mapping", "abilities_to_mapping", "open_store", "trusting"]
 
 
 def open_store(
@@ -90,6 +91,17 @@ def _proxy(bucket: Bucket) -> tuple[str, int] | None:
     if address.scheme != "http":
         raise SettingsError(f"the proxy {bucket.proxy!r} of bucket {bucket.name} must look like http://host[:port]")
     return address.host, address.port
+
+
+def trusting(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables by which OpenSSL finds the CAs of this machine: who is to trust the same gets the same.
+
+    Paths are made absolute, for another process may work elsewhere.
+    """
+    found = {"SSL_CERT_FILE": [environment.get("SSL_CERT_FILE", "")]}
+    found["SSL_CERT_DIR"] = environment.get("SSL_CERT_DIR", "").split(":")
+    absolute = {name: ":".join(str(Path(each).absolute()) for each in paths if each) for name, paths in found.items()}
+    return {name: value for name, value in absolute.items() if value}
 
 
 def _tls(bucket: Bucket) -> ssl.SSLContext:

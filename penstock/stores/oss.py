@@ -28,6 +28,7 @@ OSS_DIALECT = Dialect(
     at_complete=frozenset({"acl"}),
     requester_pays={"x-oss-request-payer": "requester"},
     checksums=(),  # it tells crc64 of everything
+    standard={"x-oss-storage-class": "Standard"},
 )
 
 

@@ -79,6 +79,7 @@ BY_STATUS: Mapping[int, type[StoreError]] = {
     501: NotSupportedError,
     507: StoreFullError,
 }
+REGION = "check the bucket's region: the endpoint does not name it, or another one was given with --region"
 ADVICE: Mapping[str, str] = {
     "NoSuchBucket": "check the bucket's name, endpoint and region",
     "InvalidAccessKeyId": "check the access key id of this bucket",
@@ -94,7 +95,7 @@ ADVICE: Mapping[str, str] = {
     "ObjectNotRestored": "the object is archived: restore it, or set restore_days for this bucket",
     "SecondLevelDomainForbidden": "this service wants the bucket in the host name: use virtual-host style addressing",
     "PermanentRedirect": "the bucket is reached at another endpoint: correct the bucket's endpoint and region",
-    "AuthorizationHeaderMalformed": "check the bucket's region",
+    "AuthorizationHeaderMalformed": REGION,
 }
 
 
@@ -205,6 +206,8 @@ def _sentence(asked: Asked, status: int, said: _Said, ec: str, request_id: str) 
         advice = f"{ADVICE['PermanentRedirect']} (the store names {said.endpoint})"
     elif not advice and 300 <= status < 400:
         advice = "redirects are not followed: correct the bucket's endpoint and region"
+    elif not advice and "signing region" in said.message.lower():
+        advice = REGION  # OSS says so in words only: its code is InvalidArgument
     elif not advice and not said.code and status in {401, 403}:
         advice = "check the credentials of this bucket and their rights"
     if advice:

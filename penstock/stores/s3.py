@@ -26,6 +26,7 @@ S3_DIALECT = Dialect(
     at_complete=frozenset(),
     requester_pays={"x-amz-request-payer": "requester"},
     checksums=(Checksum.CRC32C, Checksum.SHA256),
+    standard={},  # buckets have no class of their own, and servers that know one class only may refuse its name
 )
 
 

@@ -111,7 +111,10 @@ class UrlSource:
             "x-aliyun-ecs-metadata-token-ttl-seconds": str(SESSION_S),
             "x-aws-ec2-metadata-token-ttl-seconds": str(SESSION_S),
         }
-        status, answer = self._ask(wire, "PUT", SESSION_PATH, asked, SESSION_MAX_BYTES)
+        try:
+            status, answer = self._ask(wire, "PUT", SESSION_PATH, asked, SESSION_MAX_BYTES)
+        except StoreUnavailableError:
+            return {}  # answers to PUT get lost on the way into some containers; if nobody is there GET will say so
         token = answer.decode("latin-1").strip()
         if status != 200 or not token or not (token.isascii() and token.isprintable()):
             return {}

@@ -82,8 +82,8 @@ def read(attempt: Attempt, info: ObjectInfo, evidence: Evidence) -> Evidence:
 
 
 def of_written(attempt: Attempt, info: ObjectInfo, evidence: Evidence, *, check: _Check | None = None) -> Evidence:
-    """Of what was written just now, as it is read back; `evidence`, and why it is no more, of what has given way to another, or is
-    archived. `check` as in `readback.read`. Raises StoreError, StoppedError, FencedError."""
+    """Of what was written just now, as it is read back; of what has given way to another, or is archived, `evidence`, and why it
+    is no more. `check` as in `readback.read`. Raises StoreError, StoppedError, FencedError."""
     try:
         return _read(attempt, info, evidence, check=check)
     except TransferError as error:

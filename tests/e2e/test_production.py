@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import ssl
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +17,13 @@ import pytest
 from click.testing import CliRunner
 
 from penstock.cli.buckets import bucket
+from tests.faults.stores.conftest import certificate, tls
 from tests.fixtures.emulator import EmulatorServer, start_emulator
-from tests.fixtures.service import RunningService, init_home, run_cli, start_service
+from tests.fixtures.service import RunningService, init_home, run_cli, start_service, try_cli
+from tests.fixtures.tlsrelay import tls_before
 from tests.fixtures.waiting import wait_until
+
+__all__ = ["certificate", "tls"]
 
 PATIENCE_S = 60.0
 
@@ -120,6 +127,67 @@ def moves(service: RunningService, task: str, bucket: str) -> bool:
     return bool(item["Status"] == "COMPLETE")
 
 
+def trusting(certificate: Path, found_by: str, tmp_path: Path) -> dict[str, str]:
+    """The environment that has OpenSSL trust it."""
+    if found_by == "a file":
+        return {"SSL_CERT_FILE": str(certificate)}
+    if found_by == "a relative path":
+        return {"SSL_CERT_FILE": os.path.relpath(certificate)}
+    hashed = tmp_path / "cas"
+    hashed.mkdir()
+    told = subprocess.run(
+        ["openssl", "x509", "-hash", "-noout", "-in", certificate], capture_output=True, text=True, check=True
+    )
+    (hashed / f"{told.stdout.strip()}.0").symlink_to(certificate)
+    return {"SSL_CERT_DIR": f"{tmp_path / 'none'}:{hashed}"}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("found_by", ["a file", "a directory", "a relative path"])
+async def test_a_private_ca_of_the_environment_is_trusted_by_all_of_penstock(
+    tmp_path: Path, emulator: EmulatorServer, tls: ssl.SSLContext, certificate: Path, found_by: str
+) -> None:
+    """By `bucket add`, by the service, and by its movers, which do the work."""
+    home = tmp_path / "home"
+    init_home(home)
+    keys = {"OSS_ACCESS_KEY_ID": emulator.access_key_id, "OSS_ACCESS_KEY_SECRET": emulator.access_key_secret}
+    trust = trusting(certificate, found_by, tmp_path)
+    name = emulator.bucket(versioning="Enabled")
+
+    def through(endpoint: str) -> Any:
+        place = ("--kind", "oss", "--endpoint", endpoint, "--region", emulator.region)
+        run_cli("bucket", "add", str(home), name, *place, environment=keys | trust)
+        service = start_service(home, environment=trust)
+        try:
+            return export(service, make_stream(service, name), name, "a", "--wait")
+        finally:
+            service.stop()
+
+    async with tls_before(emulator.endpoint, tls) as endpoint:
+        refused = await asyncio.to_thread(
+            try_cli, "bucket", "add", str(home), name, "--kind", "oss", "--endpoint", endpoint,
+            "--region", emulator.region, environment=keys,
+        )  # fmt: skip
+        assert "not trusted" in refused.stderr
+        done = await asyncio.to_thread(through, endpoint)
+    assert (done["Status"], done["ErrorMsg"]) == ("COMPLETE", "")
+
+
+def test_a_key_pair_that_ends_is_said_to(tmp_path: Path, emulator: EmulatorServer) -> None:
+    home, role = tmp_path / "home", tmp_path / "role.json"
+    init_home(home)
+    secret = assume(emulator, role, 1)
+    given = {"OSS_ACCESS_KEY_ID": "STS.1", "OSS_ACCESS_KEY_SECRET": secret, "OSS_SESSION_TOKEN": "token-of-role-1"}
+    place = ("--kind", "oss", "--endpoint", emulator.endpoint, "--region", emulator.region)
+    kept, renewed = (emulator.bucket(versioning="Enabled") for _ in range(2))
+    done = try_cli("bucket", "add", str(home), kept, *place, environment=given)
+    assert done.returncode == 0
+    assert "has a session token, so it will expire" in done.stderr
+    assert "token-of-role-1" not in done.stderr
+    done = try_cli("bucket", "add", str(home), renewed, *place, "--credentials", "environment", environment=given)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_region_of_a_dual_stack_endpoint_signs(tmp_path: Path, emulator: EmulatorServer) -> None:
     """The emulator is the proxy, so that the service's own name leads to it; it lets in no other region."""
     home = tmp_path / "home"
@@ -137,6 +205,7 @@ def test_the_region_of_a_dual_stack_endpoint_signs(tmp_path: Path, emulator: Emu
     wrong = ("--endpoint", "http://cn-shanghai.oss.aliyuncs.com")
     done = CliRunner().invoke(bucket, ["add", str(home), other, *place, *wrong], env=keys)
     assert "signing region" in str(done.exception)
+    assert "--region" in str(done.exception)
 
 
 def test_what_cannot_work_is_refused_before_it_is_tried(tmp_path: Path) -> None:

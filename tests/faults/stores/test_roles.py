@@ -60,6 +60,25 @@ def silent(peer: Peer) -> None:
     peer.wait_for_close()
 
 
+def hung_up(peer: Peer) -> None:
+    peer.read_head()
+
+
+@pytest.mark.parametrize("session", [silent, hung_up], ids=["silent", "hung up"])
+def test_one_whose_session_never_comes_is_asked_without(session: Callable[[Peer], None]) -> None:
+    """Their answers are not let through to containers; those of plain questions are, where sessions are not asked for."""
+    heard: list[str] = []
+
+    def giving(peer: Peer) -> None:
+        heard.append(peer.read_head())
+        peer.send(answer("200 OK", document()))
+
+    with ScriptedServer(session, giving) as server:
+        assert source(server, ROLE).fetch().credentials.access_key_id == "STS.1"
+    assert heard[0].startswith(f"GET {ROLE} HTTP/1.1\r\n")
+    assert "metadata-token" not in heard[0]
+
+
 def endless(peer: Peer) -> None:
     peer.read_request()
     peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n")

@@ -8,7 +8,7 @@ import pytest
 
 from penstock.errors import NotSupportedError, OffTopicError, PermissionDeniedError, StoreUnavailableError
 from penstock.stores.base import Abilities, Checksum, Versioning
-from penstock.stores.probing import probe
+from penstock.stores.probing import TRIES, probe
 from tests.fixtures.memorystore import Fault, MemoryStore, Raise
 
 ALL = Abilities(create_only_put=True, create_only_complete=True, crc64=True, part_etag_is_md5=True, bucket_tags=True)
@@ -78,7 +78,7 @@ def test_versioning_that_the_store_does_not_know_was_never_set() -> None:
 @pytest.mark.parametrize("verb", ["initiate", "put_part", "complete", "head"])
 def test_a_probe_that_breaks_off_cleans_up(verb: str) -> None:
     store = MemoryStore()
-    store.script(Fault(verb, action=Raise(StoreUnavailableError("cut off"))))
+    store.script(Fault(verb, times=TRIES, action=Raise(StoreUnavailableError("cut off"))))
     with pytest.raises(StoreUnavailableError):
         probed(store)
     assert store.keys() == []

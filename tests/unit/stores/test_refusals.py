@@ -108,6 +108,26 @@ def test_a_redirect_names_the_endpoint_that_the_store_names() -> None:
     assert "endpoint and region" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (400, "InvalidArgument", "Invalid signing region in Authorization header."),
+        (400, "InvalidArgument", "The signing region in credential is invalid."),
+        (400, "AuthorizationHeaderMalformed", "the region 'us-east-1' is wrong; expecting 'eu-west-1'"),
+    ],
+)
+def test_another_region_than_the_buckets_is_said_with_the_option_that_mends_it(
+    status: int, code: str, message: str
+) -> None:
+    text = str(refusal(Asked(method="GET", bucket="bucket", key=""), status, {}, error_body(code, message)))
+    assert "--region" in text
+
+
+def test_other_arguments_that_are_invalid_are_not_about_the_region() -> None:
+    error = refusal(Asked(method="GET", bucket="bucket", key=""), 400, {}, error_body("InvalidArgument", "Bad date."))
+    assert "region" not in str(error)
+
+
 def test_what_the_store_says_is_cut_to_one_short_line() -> None:
     body = error_body("AccessDenied", "word \n\x07 " * 1000)
     text = str(refusal(Asked(method="GET", bucket="bucket", key="key"), 403, {}, body))
