@@ -20,7 +20,7 @@ _Check = Callable[[], None]
 
 UNREADABLE = "archived, so it could not be read"
 GAVE_WAY = "it had given way to another before it could be read back"
-BY_ITSELF = "judged by its size, its time and what else it tells of itself"
+BY_ITSELF = "judged by what it tells of itself"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

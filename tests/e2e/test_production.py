@@ -17,7 +17,10 @@ import pytest
 from click.testing import CliRunner
 
 from penstock.cli.buckets import bucket
+from penstock.transfer.verification import UNREADABLE
 from tests.faults.stores.conftest import certificate, tls
+from tests.fixtures.chaosfaults import FAULTS
+from tests.fixtures.chaosproxy import ChaosProxy, Rule
 from tests.fixtures.emulator import EmulatorServer, start_emulator
 from tests.fixtures.service import RunningService, init_home, run_cli, start_service, try_cli
 from tests.fixtures.tlsrelay import tls_before
@@ -171,6 +174,36 @@ async def test_a_private_ca_of_the_environment_is_trusted_by_all_of_penstock(
         assert "not trusted" in refused.stderr
         done = await asyncio.to_thread(through, endpoint)
     assert (done["Status"], done["ErrorMsg"]) == ("COMPLETE", "")
+
+
+def test_an_answer_that_is_lost_makes_no_failure_of_what_is_in_an_archive(
+    tmp_path: Path, emulator: EmulatorServer
+) -> None:
+    """It was to be read back, and cannot be."""
+    home, name = tmp_path / "home", emulator.bucket(versioning="Enabled")
+    init_home(home)
+    keys = {"OSS_ACCESS_KEY_ID": emulator.access_key_id, "OSS_ACCESS_KEY_SECRET": emulator.access_key_secret}
+    with ChaosProxy(emulator.endpoint) as proxy:
+        place = ("--kind", "oss", "--endpoint", proxy.endpoint, "--region", emulator.region)
+        chosen = ("--storage-class", "Archive", "--verify", "read-back")
+        run_cli("bucket", "add", str(home), name, *place, *chosen, environment=keys)
+        service = start_service(home)
+        try:
+            task = make_stream(service, name)
+            (Path(service.init["root"]) / name / "large").write_bytes(os.urandom(20 << 20))
+            proxy.script(Rule(kind="complete", fault=FAULTS["lost by close"]))
+            shown = run_cli(
+                "subtask", "create", task, "large", "--wait", "--json", environment={"PENSTOCK_HOME": str(home)}
+            )
+        finally:
+            service.stop()
+        assert len(proxy.struck) == 1
+    done = json.loads(shown)
+    assert (done["Status"], done["ErrorMsg"]) == ("COMPLETE", "")
+    assert done["Record"]["Verification"] == "crc64"
+    assert done["Record"]["Note"] == UNREADABLE
+    listed = vendors_client(emulator).list_object_versions(oss.ListObjectVersionsRequest(bucket=name))
+    assert [(each.key, each.storage_class) for each in listed.version or []] == [("large", "Archive")]
 
 
 def test_a_key_pair_that_ends_is_said_to(tmp_path: Path, emulator: EmulatorServer) -> None:

@@ -7,7 +7,13 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from penstock.errors import FailureCode, PermissionDeniedError, StoreRefusedError, StoreUnavailableError
+from penstock.errors import (
+    FailureCode,
+    PermissionDeniedError,
+    SizeUntoldError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 from penstock.model import Verification
 from penstock.stores.base import Abilities, Checksum, Overwrite, StoreOptions, Versioning
 from penstock.transfer import crc64
@@ -234,6 +240,22 @@ def test_an_archived_one_that_is_known_to_be_damaged_is_sent_once_more(
         assert outcome.note.endswith(BY_ITSELF)  # such an ETag tells nothing, nor does anything else
         return
     check_complete(outcome, store, content)
+
+
+def test_an_archived_one_whose_length_is_not_told_is_looked_at_again(gate: Gate) -> None:
+    """Its first byte would tell, and cannot be had."""
+    store = blind()
+    write(gate, SMALL)
+    store.script(Fault("get", times=99, action=Raise(ARCHIVED)))
+    assert gate.move(export(), store, lane=Lane.SMALL).verdict is Verdict.COMPLETE
+    gate.target.unlink()
+    store.script(
+        Fault("get", times=99, action=Raise(ARCHIVED)),
+        Fault("head", action=Raise(SizeUntoldError("no length"))),
+    )
+    outcome = gate.move(export(attempt=2), store, lane=Lane.SMALL)
+    assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.STORE_REFUSED)
+    assert gate.move(export(attempt=3), store, lane=Lane.SMALL).verdict is Verdict.COMPLETE
 
 
 @pytest.mark.parametrize("versioning", [Versioning.NEVER, Versioning.ENABLED], ids=str)
