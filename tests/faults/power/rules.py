@@ -197,7 +197,8 @@ class Order:
     # ----------------------------------------------------------------------------------------------------------- the bucket
 
     def _uploaded(self, file: File) -> Iterator[str]:
-        """The intent is durable before an upload is begun, its id before the first part is sent."""
+        """The intent is durable before an upload is begun, its id before the first part is sent, and what the object has to be
+        before it is put together."""
         key = re.escape(file.path.encode())
         begun = _first(
             self._requests, lambda one: re.match(rb"POST /[^ ]*" + key + rb"\?[^ ]*uploads ", one.data) is not None
@@ -213,6 +214,12 @@ class Order:
         named = re.search(rb"uploadId=(\w+)", part.data)
         if named is None or not self._is_kept(rb'"upload_id":"' + named[1], part):
             yield f"{file.path}: a part was sent before the upload's id was durable, at {part.begin}"
+        whole = _first(
+            self._requests, lambda one: re.match(rb"POST /[^ ]*" + key + rb"\?[^ ]*uploadId=", one.data) is not None
+        )
+        promised = rb'"upload_id":"' + (named[1] if named else b"") + rb'"[^}]{0,400}"crc64":\d'
+        if whole is None or not self._is_kept(promised, whole):
+            yield f"{file.path}: it was put together before what it has to be was durable"
 
 
 def _first(operations: Iterable[Operation], wanted: Callable[[Operation], bool]) -> Operation | None:

@@ -33,7 +33,7 @@ SEEN_BY = {
     Way.IMPORT_SMALL: HEARD | NAMED,
     Way.IMPORT_LARGE: HEARD | NAMED | PROMISED,
     Way.EXPORT_SMALL: HEARD,
-    Way.EXPORT_LARGE: HEARD | {"before the intent", "before the upload's id"},
+    Way.EXPORT_LARGE: HEARD | {"before the intent", "before the upload's id", "before what it has to be"},
     Way.ACCEPTED: {"accepted before", "copied before", "begun anew before"},
     Way.SYNC_FAILS: HEARD,
     Way.IMPORT_MIDDLING: HEARD | NAMED,
@@ -54,7 +54,9 @@ def syncs_of(recording: Recording) -> list[Operation]:
     first = recording.facts.files[0].sub_task_id.encode()
     asked = min(one.begin for one in recording.operations if first in one.data)
     return [
-        one for one in recording.operations if one.kind in SYNCS and one.begin > asked and "/emulator/" not in one.path
+        one
+        for one in recording.operations
+        if one.kind in SYNCS and one.begin > asked and not re.search(r"/emulator(/|$)", one.path)
     ]
 
 
