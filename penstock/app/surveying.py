@@ -21,6 +21,7 @@ _WORDS: Mapping[str, str] = {
     "file_locks": "file locks",
     "fallocate": "reserving space",
     "direct_io": "direct I/O",
+    "fine_stamps": "time stamps finer than a second",
     "statx": "statx",
     "openat2": "openat2",
 }
@@ -71,5 +72,10 @@ def _lacks(found: RootAbilities) -> Iterator[str]:
         yield "space cannot be reserved: an import that does not fit says NoSpace once the file system is full, not before"
     if not found.direct_io:
         yield "no direct I/O is told: large imports go through the page cache, a few MiB at a time, and take more CPU time"
+    if not found.fine_stamps:
+        yield (
+            "time stamps of whole seconds: a file that was written to within the last second (on FAT: two) is read twice "
+            "before it is exported, or waited for if it is large; KEEP_LATEST compares seconds"
+        )
     if found.name_max_bytes < NAME_MAX_BYTES:
         yield f"names have at most {found.name_max_bytes} bytes: longer ones cannot be imported"

@@ -12,11 +12,12 @@ from penstock.transfer.attempt import Attempt
 from penstock.transfer.large_export import export_large
 from penstock.transfer.objects import ambiguous, detail_of, head_or_none
 from penstock.transfer.small_export import export_small
-from penstock.transfer.source_file import FRESH_NS, SourceFile, exists
+from penstock.transfer.source_file import SourceFile, exists
 from penstock.transfer.steps import Pause, Steps
 from penstock.transfer.transfer import Lane, Outcome
 
 _QUIET_LOOKS_MAX = 10
+_QUIET_REST_MAX_NS = 3_000_000_000  # where only seconds are kept; the engine comes back for whoever writes longer
 LINK_NOT_FOLLOWED = "a symbolic link: not followed, taken for an empty file"
 """The note of a link that became an empty object, as it was chosen."""
 
@@ -57,7 +58,7 @@ def _export(attempt: Attempt, source: SourceFile) -> Steps[Outcome]:
     is_large = size > min(attempt.limits.small_file_max_bytes, attempt.store.limits.put_size_max_bytes)
     if is_large and attempt.lane is Lane.SMALL:
         return attempt.large(size)
-    if is_large and source.is_fresh(attempt.now_ns()):
+    if is_large:
         _wait_until_quiet(attempt, source)
     state = source.state
     policy.check_condition(attempt.transfer.condition, modify_ns=state.modify_ns, size_bytes=state.size_bytes)
@@ -74,12 +75,18 @@ def _export(attempt: Attempt, source: SourceFile) -> Steps[Outcome]:
 def _wait_until_quiet(attempt: Attempt, source: SourceFile) -> None:
     """Time stamps cannot tell a change of this very moment; a large file can wait for that moment to pass.
 
-    It is quiet when it has looked the same for a while by our own clock, whatever the file server's says. Raises TransferError
-    (SourceChanged) when somebody goes on writing.
+    It is quiet when it has looked the same for so long as one stamp may last. Raises TransferError (SourceChanged) when somebody
+    goes on writing.
     """
-    for _ in range(_QUIET_LOOKS_MAX):
+    rested_ns = looks = 0
+    while looks < _QUIET_LOOKS_MAX and rested_ns < _QUIET_REST_MAX_NS:
+        rest_ns = source.rest_ns(attempt.now_ns)
+        if not rest_ns:
+            return
         seen = source.state
-        attempt.rest(FRESH_NS / 1e9, attempt.check_stop)
+        looks += 1
+        rested_ns += rest_ns
+        attempt.rest(rest_ns / 1e9, attempt.check_stop)
         source.look_again()
         if source.state == seen:
             return

@@ -15,7 +15,7 @@ from penstock.model import ConflictPolicy, FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo
 from penstock.transfer import objects, publish
 from penstock.transfer.attempt import Attempt
-from penstock.transfer.mtime import ModifyTime, of_file
+from penstock.transfer.mtime import ModifyTime, of_target
 from penstock.transfer.place import Place
 from penstock.transfer.policy import Decision, decide
 from penstock.transfer.posix import FileState
@@ -36,7 +36,7 @@ def may_keep(attempt: Attempt) -> bool:
 def wanted(attempt: Attempt, place: Place, source: ModifyTime) -> Decision:
     """What the policy asks as things are now. Raises TransferError (TargetIsDirectory, TargetNotRegular)."""
     target = place.target()
-    return decide(attempt.transfer.conflict_policy, source, None if target is None else of_file(target.modify_ns))
+    return decide(attempt.transfer.conflict_policy, source, None if target is None else of_target(target))
 
 
 def keep(attempt: Attempt, place: Place, info: ObjectInfo) -> Outcome:

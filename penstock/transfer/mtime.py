@@ -10,6 +10,8 @@ import re
 from typing import NamedTuple
 
 from penstock.stores.base import ObjectInfo
+from penstock.transfer.posix import FileState
+from penstock.transfer.stamps import are_whole_seconds
 
 OWN_NAME = "penstock-mtime-ns"
 VENDOR_NAME = "alihbr-sync-mtime"
@@ -40,6 +42,11 @@ class ModifyTime(NamedTuple):
 def of_file(modify_ns: int) -> ModifyTime:
     """A file's own time."""
     return ModifyTime(ns=modify_ns, exact=True)
+
+
+def of_target(state: FileState) -> ModifyTime:
+    """That of a file which may have been imported: where only seconds are kept, its object's fraction was lost."""
+    return ModifyTime(ns=state.modify_ns, exact=not are_whole_seconds(state))
 
 
 def of_object(info: ObjectInfo) -> ModifyTime:

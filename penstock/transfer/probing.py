@@ -11,13 +11,17 @@ from dataclasses import dataclass
 
 from penstock.transfer import beneath, posix
 from penstock.transfer.root import Root
+from penstock.transfer.stamps import are_whole_seconds
 
 _TRIED_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootAbilities:
-    """What worked. `statx` and `openat2` are this kernel's; `direct_io` is as far as the file system tells."""
+    """What worked. `statx` and `openat2` are this kernel's; `direct_io` is as far as the file system tells.
+
+    `fine_stamps`: time stamps finer than a second.
+    """
 
     rename_no_replace: bool
     hard_links: bool
@@ -25,6 +29,7 @@ class RootAbilities:
     file_locks: bool
     fallocate: bool
     direct_io: bool
+    fine_stamps: bool
     statx: bool
     openat2: bool
     name_max_bytes: int
@@ -44,6 +49,7 @@ def probe_root(root: Root) -> RootAbilities:
             file_locks=_works(lambda: posix.must_lock(descriptor)),
             fallocate=posix.reserve(descriptor, _TRIED_BYTES),
             direct_io=posix.direct_alignment(descriptor) > 0,
+            fine_stamps=not are_whole_seconds(posix.look_open(descriptor)),
             statx=posix.has_statx(),
             openat2=beneath.has_openat2(),
             name_max_bytes=os.fpathconf(directory, "PC_NAME_MAX"),

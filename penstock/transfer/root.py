@@ -24,6 +24,7 @@ from penstock.transfer.moment import Moments
 from penstock.transfer.mounts import Mount, mount_at, mount_of
 from penstock.transfer.names import split, to_bytes
 from penstock.transfer.shared_sync import Enrolled, SharedSync
+from penstock.transfer.stamps import Stamps
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _SOURCE_DIRECTORY_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC  # the right to list it is not needed
@@ -33,6 +34,9 @@ LOCAL_TYPES = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "tmpfs"
 
 NEAR_TYPES = LOCAL_TYPES | {"bcachefs", "jfs", "overlay", "ramfs", "zfs"}
 """File systems whose calls need no other machine and no other process, as a rule."""
+
+_STAMPED_HERE = NEAR_TYPES | {"exfat", "hfs", "hfsplus", "msdos", "ntfs3", "reiserfs", "udf", "vfat"}
+"""File systems whose time stamps are by the clock of this kernel."""
 
 
 def may_hang(file_system: FileSystem) -> bool:
@@ -61,6 +65,7 @@ class Root:
         self._checked = 0  # the moment of the last check
         self.directories = Directories(self.open_directory, moments)
         self.source_directories = Directories(self._open_source_directory, moments)
+        self.stamps = Stamps(self._near_kind, self._marked_directory, time.monotonic)
 
     @classmethod
     def open(cls, file_system: FileSystem, *, opener: Opener | None = None, moments: Moments | None = None) -> Root:
@@ -135,6 +140,15 @@ class Root:
         if self._mount is None or not (self._file_system.mark or self._file_system.mount_type):
             return False
         return device == self._state.device and self._mount.kind in LOCAL_TYPES
+
+    def _near_kind(self, device: int) -> str:
+        """The type of the file system on that device if this kernel stamps its files; "" where another machine may."""
+        kind = self._mount.kind if self._mount is not None and device == self._state.device else ""
+        return kind if kind in _STAMPED_HERE else ""
+
+    def _marked_directory(self, device: int) -> int:
+        """The root's descriptor, if files on that device are stamped as its mark is; else -1."""
+        return self._descriptor if self._file_system.mark and device == self._state.device else -1
 
     def make_parents(self, path: str, *, base: str) -> tuple[int, bytes]:
         """The opened parent directory of a checked path, and the last component; missing levels below `base` are made.
@@ -275,6 +289,7 @@ class Root:
                 self._durable.clear()
             self.directories.forget()
             self.source_directories.forget()
+            self.stamps.forget()
         finally:
             os.close(descriptor)
 

@@ -98,19 +98,20 @@ class _SmallExport:
     def _read(self) -> None:
         """The whole file, as it was at one moment. Raises TransferError (SourceChanged)."""
         source = self._source
-        was_fresh = source.is_fresh(self._attempt.now_ns())
+        is_proven = source.rest_ns(self._attempt.now_ns) == 0
         if self._is_middling:
             self._crc = checksum(self._attempt, source)
         else:
             self._content = bytearray(source.state.size_bytes)
             self._fill(self._content)
             self._crc = crc64.update(self._content)
-        if was_fresh and self._crc != self._read_again():
+        if not is_proven and self._crc != self._read_again():
             raise source.changed()
         source.check_unchanged()
 
     def _read_again(self) -> int:
         """The checksum of a second reading: it tells what time stamps cannot tell yet."""
+        self._source.forget_cached()
         if self._is_middling:
             return checksum(self._attempt, self._source)
         content = bytearray(len(self._content))

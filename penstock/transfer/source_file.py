@@ -1,18 +1,19 @@
 """The file that an export reads: opened beneath the root, refused unless it is a plain file, watched for changes.
 
-Calls root and posix. Never opens in a way that blocks, never follows a link in the last component: where that was chosen the link
-itself is taken, as an empty file with the link's own time.
+Calls root, posix and the page cache. Never opens in a way that blocks, never follows a link in the last component: where that was
+chosen the link itself is taken, as an empty file with the link's own time.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from penstock.errors import FailureCode, TransferError
 from penstock.model import FileDetail
-from penstock.transfer import crc64, names
+from penstock.transfer import crc64, names, pagecache
 from penstock.transfer.directories import Directory
 from penstock.transfer.posix import FileState, look, look_here, look_open, look_open_here
 from penstock.transfer.refusals import Side, from_os
@@ -23,9 +24,6 @@ from penstock.transfer.transfer import Symlinks
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _UNSEEN = FileState(mode=0, device=0, inode=0, links=0, size_bytes=0, modify_ns=0, change_ns=0)
-
-FRESH_NS = 100_000_000
-"""Of a change that is younger, another one may bear the very same time stamp."""
 
 
 class SourceFile:
@@ -84,12 +82,17 @@ class SourceFile:
             modify_time_ns=self.state.modify_ns, size_bytes=self.state.size_bytes, checksum=crc64.as_text(crc)
         )
 
-    def is_fresh(self, now_ns: int) -> bool:
-        """Whether it was changed so lately that another change could bear the very same time stamp.
+    def rest_ns(self, now_ns: Callable[[], int]) -> int:
+        """How long it has to look the same from now on, until another change is sure to bear another time stamp; 0: it has.
 
-        Kernels stamp by the tick of a clock (milliseconds), so an equal stamp proves nothing about the last tick.
+        To be asked before the first byte is read: that it looks the same afterwards proves nothing else.
         """
-        return now_ns - self.state.change_ns < FRESH_NS
+        return self._root.stamps.rest_ns(self.state, now_ns)
+
+    def forget_cached(self) -> None:
+        """What is read from now on comes from where it lies: a client's cache may hold what its server no longer has."""
+        if not self._root.is_local(self.state.device):
+            pagecache.drop_behind(self.descriptor, 0, 0)
 
     def look_again(self) -> None:
         """Take what the file looks like now for its first look."""

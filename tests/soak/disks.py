@@ -24,13 +24,16 @@ class NoDiskError(Exception):
     """This machine lets us mount nothing; the words say why."""
 
 
-def make_disk(directory: Path, name: str, *, size_mib: int, in_memory_mib: int) -> SmallDisk:
-    """An empty one, mounted at `name` in `directory`. Raises NoDiskError."""
+def make_disk(directory: Path, name: str, *, size_mib: int, in_memory_mib: int, inode_bytes: int = 256) -> SmallDisk:
+    """An empty one, mounted at `name` in `directory`. Where inodes have 128 bytes, time stamps have whole seconds.
+
+    Raises NoDiskError.
+    """
     image, point = directory / f"{name}.image", directory / name
     point.mkdir()
     with image.open("wb") as file:
         file.truncate(size_mib << 20)
-    trouble = did("mkfs.ext4", "-q", "-m", "0", "-I", "256", "-F", str(image)) or did(
+    trouble = did("mkfs.ext4", "-q", "-m", "0", "-I", str(inode_bytes), "-F", str(image)) or did(
         "mount", "-o", "loop", str(image), str(point)
     )
     if trouble:
@@ -91,8 +94,8 @@ class LooseDisk:
 
 
 def make_loose_disk(directory: Path) -> LooseDisk:
-    """One that is mounted in both places. Raises NoDiskError."""
-    disk = make_disk(directory, "disk", size_mib=LOOSE_MIB, in_memory_mib=LOOSE_MIB)
+    """One that is mounted in both places, with stamps of whole seconds. Raises NoDiskError."""
+    disk = make_disk(directory, "disk", size_mib=LOOSE_MIB, in_memory_mib=LOOSE_MIB, inode_bytes=128)
     root = directory / "loose"
     root.mkdir()
     made = LooseDisk(disk=disk, root=root)

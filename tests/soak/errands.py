@@ -29,7 +29,7 @@ MIDDLING = (64 * KIB, 8 * MIB)
 
 DECADE_NS = 3652 * 86_400 * 10**9
 MODIFIED_NS = 1_700_000_000_000_000_000
-AGES_NS = (-DECADE_NS, -1, 0, 1, DECADE_NS)
+SECOND_NS = 1_000_000_000
 
 
 class Fate(StrEnum):
@@ -172,8 +172,8 @@ def _mark(content: bytes | bytearray) -> tuple[int, int]:
     return len(content), int(fastcrc.crc64.xz(bytes(content)))
 
 
-def chosen(block: Block, dice: random.Random, name: str) -> Errand:
-    """A file by chance."""
+def chosen(block: Block, dice: random.Random, name: str, *, finest_ns: int = 1) -> Errand:
+    """A file by chance, where times are told apart that differ by `finest_ns`."""
     fate = dice.choices([fate for _, fate in FATES], weights=[weight for weight, _ in FATES])[0]
     is_restless = fate is Fate.RESTLESS
     has_earlier = fate is Fate.KEPT or (fate is not Fate.PLAIN and dice.random() < 0.3)
@@ -182,6 +182,7 @@ def chosen(block: Block, dice: random.Random, name: str) -> Errand:
         return Errand(
             name=name, fate=fate, first=first, unrest=None, earlier=first, earlier_age_ns=0, cancel_after_s=0.0
         )
+    decades = (-DECADE_NS, DECADE_NS)
     return Errand(
         name=name,
         fate=fate,
@@ -189,7 +190,7 @@ def chosen(block: Block, dice: random.Random, name: str) -> Errand:
         unrest=dice.choice(list(Unrest)) if is_restless else None,
         earlier=block.choose(dice) if has_earlier else None,
         # What is changed meanwhile is newer than its first time, and its age against the target's has to be beyond doubt.
-        earlier_age_ns=dice.choice((AGES_NS[0], AGES_NS[-1]) if is_restless else AGES_NS),
+        earlier_age_ns=dice.choice(decades if is_restless else (decades[0], -finest_ns, 0, finest_ns, decades[1])),
         cancel_after_s=dice.uniform(0.0, dice.choice((0.5, 2.0, 15.0))),
     )
 

@@ -24,6 +24,7 @@ from tests.soak.errands import (
     MIB,
     MIDDLING,
     MODIFIED_NS,
+    SECOND_NS,
     Block,
     Errand,
     Fate,
@@ -91,8 +92,9 @@ class Wave:
         self.direction = dice.choice(sorted(ACTIONS))
         self.policy = dice.choice(list(ConflictPolicy))
         self._by_bulk = dice.random() < 0.5
+        finest_ns = SECOND_NS if self.flow.is_loose else 1  # what the disk keeps of a time
         self.errands = _bounded(
-            [chosen(block, dice, f"{number:04}.bin") for number in range(files)],
+            [chosen(block, dice, f"{number:04}.bin", finest_ns=finest_ns) for number in range(files)],
             LOOSE_BYTES_MAX if self.flow.is_loose else None,
         )
         self._pasts = {errand.name: Past(block.cut(errand.first)) for errand in self.errands}

@@ -33,8 +33,14 @@ def proxy(emulator: EmulatorServer) -> Iterator[ChaosProxy]:
 
 
 @pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Where the files of the cases lie."""
+    return tmp_path
+
+
+@pytest.fixture
 def open_case(
-    tmp_path: Path, emulator: EmulatorServer, proxy: ChaosProxy, chaos_buckets: dict[str, str]
+    tree: Path, emulator: EmulatorServer, proxy: ChaosProxy, chaos_buckets: dict[str, str]
 ) -> Iterator[Opener]:
     """Open the stand of a case; closed at the end, and what went wrong inside of the proxy is raised."""
     with ExitStack() as opened:
@@ -43,7 +49,7 @@ def open_case(
             number = next(_numbers)
             proxy.script()
             made: AbstractContextManager[Stand] = open_stand(
-                tmp_path / f"fs{number}",
+                tree / f"fs{number}",
                 proxy,
                 emulator,
                 chaos_buckets[versioning],

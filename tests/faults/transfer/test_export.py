@@ -56,7 +56,7 @@ def test_a_fresh_large_file_is_waited_for_once(gate: Gate, store: MemoryStore, m
         plain(source)
 
     monkeypatch.setattr(SourceFile, "look_again", look_again)
-    monkeypatch.setattr(SourceFile, "is_fresh", lambda source, now_ns: True)
+    monkeypatch.setattr(SourceFile, "rest_ns", lambda source, now_ns: 1)
     write(gate)
     check_complete(gate.move(export(), store), store)
     assert len(looks) == 1

@@ -21,6 +21,7 @@ ALL = RootAbilities(
     file_locks=True,
     fallocate=True,
     direct_io=True,
+    fine_stamps=True,
     statx=True,
     openat2=True,
     name_max_bytes=255,
@@ -51,6 +52,7 @@ def test_what_is_here_is_tried_out_and_nothing_is_left(tmp_path: Path) -> None:
         ({"fallocate": False}, "NoSpace"),
         ({"direct_io": False}, "page cache"),
         ({"statx": False}, "cache"),
+        ({"fine_stamps": False}, "whole seconds"),
         ({"name_max_bytes": 143}, "143 bytes"),
     ],
 )
@@ -64,7 +66,7 @@ def test_what_is_missed_is_said(
     found = survey(at(tmp_path))
     assert len(found.lacks) == (1 if said else 0)
     assert said in "".join(found.lacks)
-    assert len(found.can) == 8 - sum(value is False for value in changes.values())
+    assert len(found.can) == 9 - sum(value is False for value in changes.values())
 
 
 def test_what_cannot_be_tried_out_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
