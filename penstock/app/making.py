@@ -1,7 +1,8 @@
 """`penstock init`: makes a HOME with all that the first steps need.
 
 One access key, one file system over an empty directory, one embedded bucket with the tag and the versioning that dataflows ask
-for, and on demand a local CA. penstock.toml is written last: HOME is made once it is there. What fails half-way is removed.
+for, and on demand a local CA. penstock.toml is written last: HOME is made once it is there. What fails half-way is removed; what
+a death half-way leaves is known by a file that says so, and goes with the next `init`.
 """
 
 from __future__ import annotations
@@ -30,8 +31,13 @@ from penstock.settings.home import Home
 from penstock.settings.naming import new_access_key, new_embedded_credentials, new_file_system_id
 from penstock.settings.writing import SECRETS_HEAD, first_settings, put_entry, replace_file, sync_directory
 from penstock.stores.base import Versioning
+from penstock.transfer.mark import MARK_FILE
 
 FIRST_BUCKET = "examplebucket"
+UNFINISHED = "init.unfinished"
+_UNFINISHED_TEXT = (
+    "A `penstock init` was broken off here. What lies beside this file is its work, and goes with the next one.\n"
+)
 
 
 class Tls(StrEnum):
@@ -92,8 +98,13 @@ def _empty_directory(home: Home) -> int:
         _refuse_made(home)  # before a lock that its service may hold
         _lock(descriptor, home)
         _refuse_made(home)
+        if _was_broken_off(home):
+            _clear(home)
         if os.listdir(descriptor):
-            raise HomeExistsError(f"{home.path} is not empty, and not a HOME of Penstock; nothing was changed")
+            raise HomeExistsError(
+                f"{home.path} is not empty, and not a HOME of Penstock; nothing was changed. If a `penstock init` was broken "
+                "off here, remove what it has left"
+            )
         os.fchmod(descriptor, 0o700)
     except BaseException:
         os.close(descriptor)
@@ -118,7 +129,18 @@ def _refuse_made(home: Home) -> None:
         )
 
 
+def _was_broken_off(home: Home) -> bool:
+    """Whether all that is there is what another `init` has made before it died: nobody's files lie in its file system."""
+    if not (home.path / UNFINISHED).is_file():
+        return False
+    try:
+        return all(name.startswith(MARK_FILE) for name in os.listdir(home.file_system_root))
+    except FileNotFoundError:
+        return True
+
+
 def _fill(home: Home, *, tls: Tls, now_ns: int, entropy: Callable[[int], bytes]) -> Made:
+    (home.path / UNFINISHED).write_text(_UNFINISHED_TEXT)
     region = Settings().region
     key = new_access_key(entropy, created_ns=now_ns, description="made by init")
     os.mkdir(home.file_system_root, 0o755)
@@ -137,6 +159,7 @@ def _fill(home: Home, *, tls: Tls, now_ns: int, entropy: Callable[[int], bytes])
     create_bucket(home.emulator, FIRST_BUCKET, tags=TAGS, versioning=Versioning.ENABLED.value)
     replace_file(home.secrets_file, _secrets(key, new_embedded_credentials(entropy)))
     replace_file(home.settings_file, _settings(changed, file_system, region))
+    (home.path / UNFINISHED).unlink()
     sync_directory(home.path.parent)
     return Made(home=home, key=key, file_system=file_system, bucket=FIRST_BUCKET, region=region)
 
@@ -165,8 +188,8 @@ def _settings(changed: dict[str, str], file_system: FileSystem, region: str) -> 
 
 
 def _clear(home: Home) -> None:
-    """HOME was empty when we began: all that is in it is ours."""
-    for name in os.listdir(home.path):
+    """HOME was empty when we began: all that is in it is ours. What says so goes last."""
+    for name in sorted(os.listdir(home.path), key=UNFINISHED.__eq__):
         inner = home.path / name
         if inner.is_dir() and not inner.is_symlink():
             shutil.rmtree(inner, ignore_errors=True)

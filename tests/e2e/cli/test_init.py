@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import ssl
 import stat
 import subprocess
@@ -81,6 +82,31 @@ def test_a_directory_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "is not empty" in done.stderr
     assert os.listdir(tmp_path) == ["mine"]
+
+
+@pytest.mark.parametrize("moment", ["new_access_key", "recognised", "create_bucket", "replace_file"])
+def test_an_init_that_was_killed_is_made_again(tmp_path: Path, moment: str) -> None:
+    home = tmp_path / "home"
+    program = f"""
+import os, signal
+from pathlib import Path
+from penstock.app import making
+making.{moment} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+making.make_home(Path("{home}"), tls=making.Tls.LOCAL, now_ns=1, entropy=os.urandom)
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
+    assert (home / "init.unfinished").exists()
+    assert not (home / "penstock.toml").exists()
+    if moment != "new_access_key":  # there is a directory for files by then
+        (home / "filesystem" / "mine").write_text("mine")
+        done = try_cli("init", str(home))
+        assert done.returncode == 2
+        assert "was broken off here" in done.stderr
+        assert (home / "filesystem" / "mine").read_text() == "mine"
+        (home / "filesystem" / "mine").unlink()
+    init_by_command(home)
+    check_modes(home)
+    assert not (home / "init.unfinished").exists()
 
 
 def test_an_empty_directory_becomes_a_home(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ ELSEWHERE = {
     "penstock.transfer.probing:_remove": SET_UP,
     "penstock.transfer.probing:probe_root": SET_UP,
     "penstock.transfer.small_export:_SmallExport._put_and_wait": REQUESTS,
+    "penstock.transfer.stamps:_ask": "the times of the root's mark, which nobody reads",
     "penstock.transfer.strangers:move_aside": STRANGERS,
     "penstock.transfer.small_export:_SmallExport._sent": REQUESTS,
 }
