@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.xdist_group("power")
 
 FAILING = "renameat:error=EIO:when=1"
 CANCELED = "canceled"
+HOUR_NS = 3_600_000_000_000
 KILLED = "killed"
 RECORDS = [
     *((kind, ending) for kind in ("small", "new-small", "large", "new-large") for ending in ("", FAILING)),
@@ -94,7 +96,8 @@ def judge(kind: str, place: Path, store: MemoryStore, intent: Intent) -> None:
         existing = victim.old_of(kind)
         found = target.read_bytes() if target.exists() else None
         assert found in {existing, victim.body_of(kind)}, "torn"
-        moved = replace(victim.what(kind), attempt=3, intent=intent, begun=True)
+        begun_ns = time.time_ns() + HOUR_NS  # no directory of the disk, which was made just now, is newer
+        moved = replace(victim.what(kind), attempt=3, intent=intent, begun=True, first_attempt_ns=begun_ns)
         outcome = gate.move(moved, store, lane=victim.lane_of(kind))
         there = target.read_bytes() if target.exists() else None
         if intent is Intent.MOVE:

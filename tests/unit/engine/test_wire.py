@@ -31,6 +31,7 @@ from penstock.transfer.transfer import (
     Symlinks,
     TransferChoices,
     Verdict,
+    Whereabouts,
 )
 from tests.fixtures.gate import transfer
 
@@ -43,6 +44,7 @@ CHECKPOINT = Checkpoint(
     crc64=(1 << 64) - 1,
     etag="0a-2",
     checksum="CRC32C",
+    begun_in=(Whereabouts(path=b"in/\xff", inode=(1 << 64) - 1, birth_ns=1),),
 )
 DETAIL = FileDetail(modify_time_ns=-1, size_bytes=1 << 50, checksum="crc64:1")
 OUTCOME = Outcome(
