@@ -169,7 +169,13 @@ def _failed(outcome: Outcome, ending: Ending, options: RetryOptions, chance: Cha
         return _retry(reason, None, ending, options, chance, outcome=outcome)
     if ending.order.farewell is not None:
         return _left_behind(reason, ending, options, chance, farewell=ending.order.farewell, outcome=outcome)
-    return _settlement(ending, Settling.FAILED, reason=reason, outcome=outcome)
+    settlement = _settlement(ending, Settling.FAILED, reason=reason, outcome=outcome)
+    if outcome.checkpoint is None or not outcome.checkpoint.intent_ns:
+        return settlement
+    left = remains.named(
+        reason, "", ending.order.transfer, outcome.checkpoint, until_ns=0
+    )  # it could not even be tried
+    return replace(settlement, tidy=True, error_message=left.message)
 
 
 def _retry(

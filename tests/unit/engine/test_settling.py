@@ -372,6 +372,17 @@ def test_what_was_never_begun_has_left_nothing(direction: Direction) -> None:
     assert (got.settling, got.tidy, got.error_message) == (Settling.FAILED, False, FAREWELL.message)
 
 
+def test_a_failure_that_could_not_even_clean_up_names_its_upload() -> None:
+    end = ending(direction=Direction.EXPORT, begun=True, checkpoint=RECORD)
+    got = settle(Verdict.FAILED, end, checkpoint=RECORD, **TROUBLE)
+    assert (got.settling, got.tidy, got.checkpoint) == (Settling.FAILED, True, written(RECORD))
+    assert got.error_message.startswith(
+        "bytes differ; what may be left behind: the upload u of 'k' in bucket memory; it is"
+    )
+    clean = settle(Verdict.FAILED, end, **TROUBLE)
+    assert (clean.tidy, clean.checkpoint, clean.error_message) == (False, "", "bytes differ")
+
+
 def failed(direction: Direction, *, ended_s_ago: float) -> Ending:
     """What such a row is when it is tidied."""
     begun = ending(
