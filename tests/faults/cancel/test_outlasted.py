@@ -67,7 +67,7 @@ def failed(tide: Tide, file: File) -> str:
     return str(seen["ErrorMsg"])
 
 
-def outlasted(tide: Tide, files: list[File]) -> None:
+def outlasted(tide: Tide, files: list[File], **environment: str) -> None:
     """Large exports that were killed on their way, and whose store was away until they were given up; it still is."""
     goes_on = threading.Event()
     tide.lay(files)
@@ -79,7 +79,7 @@ def outlasted(tide: Tide, files: list[File]) -> None:
     goes_on.set()
     away(tide)
     hasten(tide, DEADLINE)
-    tide.start()
+    tide.start(**environment)
     for file in files:
         check_named(tide, file)
 
@@ -104,7 +104,10 @@ def check_gone(tide: Tide, file: File) -> None:
         is_left = tide.helpers() if file.is_import else file.name in tide.uploads()
         return not is_left and "left" not in tide.status(file)["ErrorMsg"]
 
-    wait_until(is_gone, PATIENCE_S, f"something is left: {tide.status(file)}")
+    try:
+        wait_until(is_gone, PATIENCE_S, "something is left")
+    except TimeoutError as error:
+        raise AssertionError(f"{tide.uploads()} and {tide.helpers()} are left: {tide.status(file)}") from error
     seen = tide.status(file)
     assert (seen["Status"], seen["ErrorMsg"].partition(":")[0]) == ("FAILED", "DeadlineExceeded")
 
@@ -113,7 +116,7 @@ def test_uploads_are_removed_once_the_store_is_back(open_tide: Opener) -> None:
     """One looks whether it is; the others need not wait for their turn then."""
     tide = open_tide()
     files = [large(f"out/large{number}") for number in range(3)]
-    outlasted(tide, files)
+    outlasted(tide, files, **{hastyservice.TIDY_WAIT: "600"})
     tide.proxy.script()
     for file in files:
         check_gone(tide, file)
@@ -191,7 +194,7 @@ def test_helper_files_are_removed_once_the_file_system_is_back(open_tide: Opener
     hasten(tide, LATER)
     if restarted:
         aside.rename(mark)
-    tide.start()
+    tide.start(**{hastyservice.TIDY_WAIT: "600"})
     if not restarted:
         assert sorted(tide.left_of(file)) == helpers
         aside.rename(mark)
