@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+import alibabacloud_oss_v2 as oss
 import pytest
 
 from penstock.app.making import Tls
@@ -148,7 +149,12 @@ def register(home: Path, name: str, *, endpoint: str, key: str) -> None:
 
 def mistake(service: RunningService) -> None:
     """A bucket of the embedded server, whose key is registered with another secret."""
-    key = tomllib.loads((service.home / "secrets.toml").read_text())["bucket"]["examplebucket"]["access_key_id"]
+    kept = tomllib.loads((service.home / "secrets.toml").read_text())["bucket"]["examplebucket"]
+    key = kept["access_key_id"]
+    config = oss.config.load_default()
+    config.credentials_provider = oss.credentials.StaticCredentialsProvider(key, kept["access_key_secret"])
+    config.region, config.endpoint = "cn-hangzhou", service.oss
+    oss.Client(config).put_bucket(oss.PutBucketRequest(bucket="mistaken"))
     register(service.home, "mistaken", endpoint=service.oss, key=key)
     wait_until(lambda: "buckets=3" in service.log_text(), 30, "the bucket was not seen")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable
 
 import pytest
@@ -56,9 +57,10 @@ def test_a_published_import_is_complete_though_it_is_canceled(
     gate: Gate, store: MemoryStore, content: bytes, policy: ConflictPolicy
 ) -> None:
     store.seed(KEY, content)
+    began_ns = time.time_ns()  # a directory that was made since might be another one
     first = gate.move(transfer(conflict_policy=policy), store, lane=Lane.SMALL)
     assert first.verdict is Verdict.COMPLETE
-    outcome = withdrawn(gate, store, conflict_policy=policy)
+    outcome = withdrawn(gate, store, conflict_policy=policy, first_attempt_ns=began_ns)
     assert (outcome.verdict, outcome.tidy, outcome.note) == (Verdict.COMPLETE, False, FOUND)
     assert outcome.detail == first.detail
     assert (outcome.bytes_total, outcome.bytes_done, outcome.actual_bytes) == (len(content),) * 3
