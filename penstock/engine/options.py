@@ -10,7 +10,8 @@ DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryOptions:
-    """When a file that could not be moved is tried again, and when that ends. Waits are jittered to 50..150 %.
+    """When a file that could not be moved is tried again, and when that ends. Waits are jittered to 50..150 %, but
+    for the last one where there is no room.
 
     An outage (store or file system away, full, or asking for patience) is nothing that a file can help: it is waited out for as
     long as `deadline_s` allows. `attempts_max` bounds everything else.

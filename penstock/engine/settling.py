@@ -16,6 +16,7 @@ from penstock.engine import remains
 from penstock.engine.checkpoints import written
 from penstock.engine.options import NS_PER_S, RetryOptions, to_ns
 from penstock.engine.orders import MEANWHILE, Amounts, Order, Reason, Refusal, direction_of
+from penstock.engine.spaces import NO_ROOM
 from penstock.errors import FailureCode
 from penstock.model import Direction, SubTaskStatus
 from penstock.transfer.transfer import Checkpoint, Intent, Outcome, Verdict
@@ -31,6 +32,7 @@ OUTAGES = frozenset(
     }
 )
 """Troubles of the surroundings, which pass: they cost a file none of its attempts."""
+_EVEN = 0.5  # the jitter that leaves a wait as it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +191,8 @@ def _retry(
 ) -> Settlement:
     order = ending.order
     failures = order.failures + 1
-    pause_s = wait_s(_rung(order, reason, outcome), options, chance.jitter)
+    rung = _rung(order, reason, outcome)
+    pause_s = wait_s(rung, options, _jitter(reason, rung, options, chance))
     if retry_after_s is not None:
         pause_s = max(pause_s, min(retry_after_s, options.retry_after_max_s))
     if order.transfer.intent is Intent.TIDY:
@@ -248,6 +251,15 @@ def _rung(order: Order, reason: Reason, outcome: Outcome | None) -> int:
     if is_further and reason.code is not FailureCode.NO_SPACE:
         return 1
     return order.transfer.attempt if reason.code in OUTAGES else order.failures + 1
+
+
+def _jitter(reason: Reason, rung: int, options: RetryOptions, chance: Chance) -> float:
+    """The last wait for room, which is repeated, is always as long: only then is due first who was tried longest ago.
+
+    So each gets its turn when room is looked for. With dice, those who threw low were tried again and again meanwhile. What the
+    waits before it have spread stays spread.
+    """
+    return _EVEN if reason.code in NO_ROOM and rung >= len(options.waits_s) else chance.jitter
 
 
 def _given_up(reason: Reason, failures: int, due_ns: int, ending: Ending, options: RetryOptions) -> Reason | None:

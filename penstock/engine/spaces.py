@@ -3,8 +3,9 @@ little at a time. (What is away has no room either; exports from there are looke
 
 Nobody is told when room is made, and how much, or when a mount is back. So as long as anything waits for it, some of that is
 made due again and again: one file at first, twice as many each time that files arrive and none is refused, one again when one
-is. What is due first comes first, so that each gets its turn. Looks lie seconds apart, then up to a minute: each may fetch a
-whole file in vain. Memory only; what waits is in the catalog, and a new service asks that where.
+is. What is due first comes first, so that each gets its turn: the last of the waits has no jitter there (see `settling`). Looks
+lie seconds apart, then up to a minute: each may fetch a whole file in vain. Memory only; what waits is in the catalog, and a
+new service asks that where.
 """
 
 from __future__ import annotations

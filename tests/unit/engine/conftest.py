@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,14 @@ class Rig:
         """All transfers in the order in which they were submitted."""
         return [transfer for _, lease in self.executor.leases for transfer in lease.transfers]
 
-    async def restart(self, *, executor: FakeExecutor | None = None, options: EngineOptions | None = None) -> None:
-        """A new engine over the same catalog, as after a crash (or with other options)."""
+    async def restart(
+        self,
+        *,
+        executor: FakeExecutor | None = None,
+        options: EngineOptions | None = None,
+        jitter: Callable[[], float] = lambda: 0.5,
+    ) -> None:
+        """A new engine over the same catalog, as after a crash (or with other options, or dice)."""
         self.executor = executor or FakeExecutor()
         self.engine = Engine(
             catalog=self.book.catalog,
@@ -71,7 +77,7 @@ class Rig:
             open_bucket=self._open,
             options=options or EngineOptions(),
             now_ns=self.book.clock,
-            jitter=lambda: 0.5,
+            jitter=jitter,
         )
         await self.engine.start()
 

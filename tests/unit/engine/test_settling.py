@@ -261,6 +261,22 @@ def test_waits_stay_within_half_and_one_and_a_half_of_the_table(failures: int, j
     assert middle * 0.5 <= wait_s(failures, OPTIONS, jitter) <= middle * 1.5
 
 
+@pytest.mark.parametrize("code", [FailureCode.NO_SPACE, FailureCode.READ_ONLY, FailureCode.FILE_SYSTEM_UNAVAILABLE])
+def test_the_last_wait_for_room_is_always_as_long(code: FailureCode) -> None:
+    """So who was tried longest ago is due first; the waits before it are spread, and those for a store are."""
+
+    def waited_s(attempt: int, jitter: float, why: FailureCode = code) -> float:
+        chance = Chance(now_ns=NOW_NS, jitter=jitter)
+        got = settlement_of(outcome(Verdict.RETRY, code=why, message="none"), ending(attempt=attempt), OPTIONS, chance)
+        return (got.due_ns - NOW_NS) / NS_PER_S
+
+    last = len(OPTIONS.waits_s)
+    for attempt in (last, last + 50):
+        assert {waited_s(attempt, jitter) for jitter in (0.0, 0.25, 0.99)} == {OPTIONS.waits_s[-1]}
+        assert waited_s(attempt, 0.0, FailureCode.STORE_UNAVAILABLE) == OPTIONS.waits_s[-1] / 2
+    assert waited_s(last - 1, 0.0) == OPTIONS.waits_s[-2] / 2
+
+
 def test_the_stores_wish_is_followed_as_far_as_is_sensible() -> None:
     wished = settle(Verdict.RETRY, ending(), retry_after_s=77, **TROUBLE)
     assert wished.due_ns == NOW_NS + 77 * NS_PER_S
