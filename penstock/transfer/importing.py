@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from penstock.errors import FailureCode, TransferError
 from penstock.model import FileDetail
+from penstock.stores.base import ObjectInfo
 from penstock.transfer import crc64, elsewhere, names, objects
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.journal import Publishing
@@ -49,7 +50,7 @@ def import_file(attempt: Attempt) -> Steps[Outcome]:
             info = objects.require(attempt)
             if may_stay and wanted(attempt, place, of_object(info)) is Decision.KEEP:
                 objects.check_source_object(attempt, info)
-                return published_unseen(attempt, place) or keep(attempt, place, info)
+                return _found_or_kept(attempt, place, info)
             if info.size_bytes > attempt.limits.small_file_max_bytes:
                 if attempt.lane is Lane.SMALL:
                     return attempt.large(info.size_bytes, place.whereabouts())
@@ -57,6 +58,17 @@ def import_file(attempt: Attempt) -> Steps[Outcome]:
         if attempt.transfer.attempt > 1 or attempt.lane is Lane.LARGE:
             give_up(place)  # of attempts that met a larger object
         return (yield from import_small(attempt, place))
+
+
+def _found_or_kept(attempt: Attempt, place: Place, info: ObjectInfo) -> Outcome:
+    """The target stays; what an earlier attempt published is told as moved. Whether it did where the object is another one by now
+    nothing tells: the numbers are those of the object, as always when a target is kept, and the note says so."""
+    finished = published_unseen(attempt, place)
+    if finished is not None:
+        return finished
+    if attempt.doubt:
+        attempt.add_note(attempt.doubt)
+    return keep(attempt, place, info)
 
 
 def check_import_names(attempt: Attempt) -> None:

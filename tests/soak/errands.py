@@ -232,6 +232,13 @@ def _true_reasons(errand: Errand, policy: ConflictPolicy, past: Past) -> Sequenc
             return ()
 
 
+def _is_kept_in_doubt(item: Mapping[str, Any]) -> bool:
+    """What an attempt that was killed published is kept by the next one, which finds another source: nothing was moved by that
+    one, the numbers are the source's, and the note says what may have been."""
+    note: str = item.get("Record", {}).get("Note", "")
+    return item["ProgressStats"]["ActualBytes"] == 0 and "an earlier attempt" in note
+
+
 def _judge_complete(
     block: Block, errand: Errand, item: Mapping[str, Any], found: Found | None, *, policy: ConflictPolicy, past: Past,
     told: str,
@@ -248,7 +255,7 @@ def _judge_complete(
     if not is_right:
         return Finding(wrong=Wrong.TORN, words=f"{told}, but the target holds {len(found.content)} other bytes")
     said = item.get("FileDetail", {}).get("Checksum", "")
-    if not keeps and said and said != f"crc64:{fastcrc.crc64.xz(found.content)}":
+    if not (keeps or _is_kept_in_doubt(item)) and said and said != f"crc64:{fastcrc.crc64.xz(found.content)}":
         return Finding(wrong=Wrong.UNTRUE, words=f"{told} with {said}, which is not that of the target")
     if item["Progress"] != 10_000:
         return Finding(wrong=Wrong.UNTRUE, words=f"{told} with progress {item['Progress']}")

@@ -113,15 +113,18 @@ def test_a_name_that_was_not_made_durable_is_made_so_by_the_next_attempt(
 
 
 @pytest.mark.parametrize("policy", [ConflictPolicy.SKIP_THE_FILE, ConflictPolicy.KEEP_LATEST])
-def test_another_file_that_is_kept_is_made_durable_where_something_was_begun(
+def test_another_file_that_is_kept_is_made_durable_and_noted_where_something_was_begun(
     gate: Gate, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, policy: ConflictPolicy
 ) -> None:
     """It may be ours all the same: of an object that is another one by now."""
-    gate.target.write_bytes(b"of an object that was there then")
+    gate.target.write_bytes(bytes(len(SMALL)))
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
     outcome = gate.move(again(transfer(conflict_policy=policy)), store, lane=Lane.SMALL)
     assert (outcome.verdict, outcome.actual_bytes) == (Verdict.SKIPPED, 0)
+    assert outcome.note.startswith(
+        "an earlier attempt ended without a word, and may have published what lies at /base/data.bin"
+    )
     assert synced == [gate.base.stat().st_ino]
 
 
