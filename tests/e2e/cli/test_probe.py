@@ -14,6 +14,7 @@ import tomlkit
 from penstock.app.registering import Check
 from penstock.emulator import create_bucket
 from penstock.model import BucketKind
+from penstock.settings.reading import load_registry, open_home
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.s3server import S3Server
 from tests.fixtures.service import RunningService, add_bucket, run_cli, start_service, try_cli
@@ -44,7 +45,7 @@ class Known:
         file.write_text(document.as_string())
 
     def recorded(self) -> dict[str, Any]:
-        return dict(listed(self.home, self.name)["abilities"])
+        return recorded(self.home, self.name)
 
     def probe(self) -> dict[str, Any]:
         printed = json.loads(run_cli("bucket", "probe", str(self.home), self.name, "--json"))
@@ -52,7 +53,13 @@ class Known:
         return {each["ability"]: (each["recorded"], each["found"]) for each in printed["differences"]}
 
 
+def recorded(home: Path, name: str) -> dict[str, Any]:
+    """What is in HOME's file, without a process for it."""
+    return dict(load_registry(open_home(home)).buckets[name].abilities)
+
+
 def listed(home: Path, name: str) -> dict[str, Any]:
+    """What `penstock bucket list` says of it."""
     (found,) = [each for each in json.loads(run_cli("bucket", "list", str(home), "--json")) if each["name"] == name]
     return dict(found)
 
@@ -67,7 +74,7 @@ def register(home: Path, server: EmulatorServer | S3Server, name: str) -> Known:
         kind=BucketKind.OSS if isinstance(server, EmulatorServer) else BucketKind.S3,
         versioning_check=Check.OFF,
     )
-    return Known(home=home, name=name, abilities=listed(home, name)["abilities"])
+    return Known(home=home, name=name, abilities=recorded(home, name))
 
 
 @pytest.fixture(
@@ -104,8 +111,9 @@ def test_what_an_earlier_version_registered_is_named_and_mended_by_the_command_t
         name for name in known.abilities if not names or name in names
     ]
     assert "never tried out" in printed
-    assert known.recorded() == known.abilities
-    assert listed(known.home, known.name)["untried"] == []
+    told = listed(known.home, known.name)
+    assert told["abilities"] == known.recorded() == known.abilities
+    assert told["untried"] == []
     again = try_cli("bucket", "probe", str(known.home), known.name)
     assert (again.returncode, again.stdout) == (0, "")
     assert "nothing differs" in again.stderr
