@@ -93,10 +93,9 @@ class BucketPacer:
         """For how long nothing has come although something is owed: of what was asked, and sent to its end."""
         now_s = self._clock_s()
         silent_s = max(0.0, now_s - max(self._owed_s, self._heard_s))
-        if silent_s >= AWAY_S and (away := self._away(now_s)):  # who does not listen is owed nothing
-            owed = self._pace.in_flight - self._unsent - sum(1 for holder in away if holder.has_sent)
-            return silent_s if owed > 0 else 0.0
-        return silent_s
+        if silent_s < AWAY_S or self._has_missed or self._is_awaited(now_s):
+            return silent_s
+        return 0.0
 
     @property
     def quiet_s(self) -> float:
@@ -206,7 +205,7 @@ class BucketPacer:
             if now_s - began_s < TELLS_S:
                 self._pace.unawaited()
             else:
-                self._has_missed |= self._owed_s < math.inf
+                self._has_missed |= self._owed_s < math.inf and self._is_awaited(now_s)
                 self._pace.failed(began_s=began_s, now_s=now_s)
 
     def figures(self) -> BucketFigures:
@@ -239,6 +238,11 @@ class BucketPacer:
     def _away(self, now_s: float) -> list[_Holder]:
         """Who has a part's request in flight and has turned away from it for long."""
         return [holder for holder in list(self._holders.values()) if now_s - holder.away_s >= AWAY_S]
+
+    def _is_awaited(self, now_s: float) -> bool:
+        """Whether what is owed is waited for by anybody: who has turned away for long is owed nothing."""
+        away = self._away(now_s)
+        return not away or self._pace.in_flight - self._unsent > sum(1 for holder in away if holder.has_sent)
 
     def _nobody_listens(self, now_s: float) -> bool:
         """Whether nothing is in flight, but for what was turned away from."""

@@ -370,3 +370,43 @@ def test_parts_whose_file_system_hangs_hold_up_no_other_requests_and_make_no_sto
         assert pacer.enter(0, weight=Weight.WHOLE)
     assert not pacer.enter(0, weight=Weight.PART)
     assert pacer.figures().in_flight == 4
+
+
+@pytest.mark.parametrize("how", ["missed", "over before that is told", "given up late"])
+def test_a_hung_file_system_does_not_hide_that_its_bucket_answers_none(how: str) -> None:
+    quiet = Quiet()
+    parts = Parts(quiet.pacer, 1)
+    try:
+        for asked in range(3):
+            began_s = quiet.ask()
+            quiet.after(30.0)
+            if how == "over before that is told":
+                quiet.miss(began_s)
+            else:
+                if how == "missed":
+                    quiet.pacer.refused("GET", StoreUnavailableError("no answer"), began_s=began_s)
+                else:
+                    quiet.pacer.lost(began_s=began_s)
+                assert quiet.pacer.silent_s == 30.0 * asked + 30.0
+                quiet.pacer.leave()
+            assert quiet.pacer.silent_s == 30.0 * asked + 30.0
+        quiet.hear(quiet.ask())
+        assert quiet.after(60.0) == 0.0
+    finally:
+        parts.end()
+
+
+def test_a_body_that_is_given_up_beside_a_hung_file_system_makes_no_store_silent() -> None:
+    """An answer is owed to nobody but who does not listen."""
+    quiet = Quiet()
+    parts = Parts(quiet.pacer, 1)
+    try:
+        quiet.after(60.0)
+        assert quiet.pacer.enter(0)
+        assert quiet.after(30.0) == 0.0
+        quiet.pacer.lost(began_s=quiet.now_s - 30.0)  # before it was sent to its end
+        quiet.pacer.sent()
+        quiet.pacer.leave()
+        assert quiet.after(30.0) == 0.0
+    finally:
+        parts.end()
