@@ -123,9 +123,10 @@ class Vault:
         else:
             return _inline(self._new_id(), b"".join(chunks))
         blob = self._new_id()
-        writer = await self._run(lambda: _Writer(self._path(blob)))
+        opening = self._start(_Writer, self._path(blob))
         pending: asyncio.Future[None] | None = None
         try:
+            writer = await asyncio.shield(opening)
             total = held
             async for chunk in stream:
                 chunks.append(chunk)
@@ -143,18 +144,26 @@ class Vault:
             pending = self._start(writer.finish, chunks)
             await asyncio.shield(pending)
         except BaseException:
-            await asyncio.shield(self._abandon(writer, pending))
+            await asyncio.shield(self._abandon(opening, pending))
             raise
         return Blob(id=blob, size_bytes=writer.size_bytes, md5=writer.md5.digest(), crc64=writer.crc64, inline=None)
 
-    async def _abandon(self, writer: _Writer, pending: asyncio.Future[None] | None) -> None:
+    async def _abandon(self, opening: asyncio.Future[_Writer], pending: asyncio.Future[None] | None) -> None:
+        """Remove the file, once no thread makes or writes it any more."""
+        await asyncio.wait([opening])
         if pending is not None:
             await asyncio.wait([pending])
-        await self._run(writer.discard)
+        if opening.exception() is None:
+            await self._run(opening.result().discard)
 
     async def read(self, blob: str, offset_bytes: int, length_bytes: int) -> AsyncIterator[bytes]:
         """The blob's bytes in blocks, one read ahead. Raises OSError; a file that is too short is one."""
-        fd = await self._run(lambda: os.open(self._path(blob), os.O_RDONLY | os.O_CLOEXEC))
+        opening = self._start(os.open, self._path(blob), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fd = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_opened)
+            raise
         coming: deque[tuple[int, asyncio.Future[bytes]]] = deque()
         try:
             while length_bytes > 0 or coming:
@@ -218,6 +227,12 @@ class Vault:
 
     async def _run(self, function: Callable[[], T]) -> T:
         return await self._start(function)
+
+
+def _close_opened(opening: asyncio.Future[int]) -> None:
+    """Whoever wanted the descriptor is gone."""
+    if opening.exception() is None:
+        os.close(opening.result())
 
 
 def _inline(blob: str, body: bytes) -> Blob:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
+import os
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from penstock.emulator.protocol.checksum import crc64_xz
+from penstock.emulator.storage import vault as vaults
 from penstock.emulator.storage.vault import BLOCK_BYTES, INLINE_MAX_BYTES, Blob, Vault
 from tests.fixtures.waiting import seen_until
 
@@ -50,6 +54,28 @@ def files(root: Path) -> list[str]:
 def cut_short(root: Path, blob: str) -> None:
     (path,) = root.glob(f"*/{blob}")
     path.write_bytes(b"x" * BLOCK_BYTES)
+
+
+def opened_in(root: Path) -> list[str]:
+    """Which of its files this process has open."""
+    targets = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the one of the listing itself
+            targets.append(str(descriptor.readlink()))
+    return [target for target in targets if target.startswith(f"{root}/")]
+
+
+async def opened_to_write(pipe: Path) -> int:
+    """A descriptor, as soon as somebody opens the other end."""
+    found: list[int] = []
+
+    def try_it() -> bool:
+        with contextlib.suppress(OSError):  # nobody does yet
+            found.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        return bool(found)
+
+    await until(try_it)
+    return found[0]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -110,6 +136,44 @@ async def test_a_cancelled_body_leaves_nothing(vault: Vault, tmp_path: Path) -> 
     with pytest.raises(asyncio.CancelledError):
         await task
     await until(lambda: not files(tmp_path))
+
+
+async def test_nor_does_one_that_is_cancelled_while_its_file_is_made(
+    vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(vaults._Writer):
+        def __init__(self, path: Path) -> None:
+            begun.set()
+            assert go_on.wait(10)
+            super().__init__(path)
+
+    monkeypatch.setattr(vaults, "_Writer", Slow)
+    taking = asyncio.ensure_future(take(vault, b"x" * BLOCK_BYTES))
+    await until(begun.is_set)
+    taking.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    await asyncio.to_thread(vault.close)  # its threads have ended
+    assert (files(tmp_path), opened_in(tmp_path)) == ([], [])
+
+
+async def test_reading_that_is_cancelled_while_the_file_is_opened_leaves_it_closed(
+    vault: Vault, tmp_path: Path
+) -> None:
+    """Opening a pipe takes until somebody writes to it."""
+    pipe = tmp_path / "AA" / ("A" * 32)
+    os.mkfifo(pipe)
+    reading = asyncio.ensure_future(anext(vault.read(pipe.name, 0, 1)))
+    writer = await opened_to_write(pipe)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    os.close(writer)
+    await asyncio.to_thread(vault.close)
+    await until(lambda: not opened_in(tmp_path))
 
 
 async def test_a_doomed_file_stays_while_it_may_be_read(vault: Vault, tmp_path: Path) -> None:
