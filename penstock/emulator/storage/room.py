@@ -37,8 +37,13 @@ class Reserve:
         """Whether all of it is kept back at present."""
 
     def keep(self) -> None:
-        """Blocking: keep the room back; where there is less, the half or a quarter of it. Raises OSError of any other kind."""
-        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Blocking: keep the room back; where there is less, a half of it, or a quarter, or none. Raises other OSErrors."""
+        try:
+            fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            return  # no room for its name, or for one more file
         try:
             for size_bytes in (RESERVE_BYTES, RESERVE_BYTES // 2, RESERVE_BYTES // 4, RESERVE_BYTES // 8):
                 try:
