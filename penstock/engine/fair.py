@@ -8,7 +8,8 @@ active, so neither past idleness nor past solitude is held for or against it. Pu
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from penstock.engine.journey import Ends
@@ -57,14 +58,19 @@ class Kept:
     under_way: Mapping[Ends, int] = field(default_factory=dict)
     ends_of: Mapping[str, Ends] = field(default_factory=dict)  # by task
 
-    def room_of(self, task: str) -> tuple[Hashable, int]:
-        """Whose places the task would take, and how many there are for it."""
-        ends = self.ends_of.get(task)
-        if ends is None:
-            return task, self.newcomer
-        bucket = ends[0]
-        left = self.each - sum(count for other, count in self.under_way.items() if other[0] == bucket)
-        return (bucket, left) if left > 0 else (ends, self.newcomer - self.under_way.get(ends, 0))
+    def rooms_of(self, tasks: Iterable[str]) -> Iterator[tuple[str, Hashable, int]]:
+        """Each of the tasks, whose places it would take, and how many there are for it."""
+        taken: Counter[str] = Counter()  # by bucket; once for all tasks: there may be thousands, and hundreds of ends
+        for ends, count in self.under_way.items():
+            taken[ends[0]] += count
+        for task in tasks:
+            known = self.ends_of.get(task)
+            if known is None:
+                yield task, task, self.newcomer
+            elif (left := self.each - taken[known[0]]) > 0:
+                yield task, known[0], left
+            else:
+                yield task, known, self.newcomer - self.under_way.get(known, 0)
 
 
 NOTHING_KEPT = Kept()
@@ -111,8 +117,7 @@ class Offer:
         """Give the places that are kept for buckets, one by one to each task whose bucket may have another."""
         places: dict[Hashable, int] = {}
         peers: dict[str, Hashable] = {}
-        for task in ready if self.kept.free > 0 else ():
-            peer, count = self.kept.room_of(task)
+        for task, peer, count in self.kept.rooms_of(ready if self.kept.free > 0 else ()):
             peers[task] = peer
             places[peer] = places.get(peer, count) - counts.get(task, 0)
         left = self.kept.free

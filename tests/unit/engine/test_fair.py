@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, UserDict
+from collections.abc import Iterator
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.engine.fair import Fairness, Floor
+from penstock.engine.fair import Fairness, Floor, Kept
+from penstock.engine.journey import Ends
 
 COST = 256 << 10
 OPEN = Floor(free=64, reserved=0)
@@ -160,3 +162,28 @@ def test_the_most_served_task_is_known() -> None:
     fairness.charge("b", 5)
     assert fairness.most_served(["a", "b"]) == "b"
     assert fairness.most_served([]) is None
+
+
+class Walked(UserDict[Ends, int]):
+    """Counts how often all of it was gone through."""
+
+    walks = 0
+
+    def __iter__(self) -> Iterator[Ends]:
+        self.walks += 1
+        return super().__iter__()
+
+
+def test_however_many_tasks_are_ready_what_is_under_way_is_counted_once() -> None:
+    under_way = Walked({(f"b{number % 3}", f"fs{number}"): number % 3 for number in range(300)})
+    ends_of = {f"t{number}": (f"b{number % 4}", f"fs{number % 300}") for number in range(900)}
+    kept = Kept(free=2000, each=150, newcomer=2, under_way=under_way, ends_of=ends_of)
+    rooms = {task: (peer, left) for task, peer, left in kept.rooms_of([*ends_of, "new"])}
+    assert under_way.walks == 1
+    assert rooms["t0"] == rooms["t8"] == ("b0", 150)  # nothing of it is under way,
+    assert rooms["t1"] == rooms["t9"] == ("b1", 50)  # of this one 100,
+    assert rooms["t3"] == ("b3", 150)
+    assert rooms["t2"] == (("b2", "fs2"), 0)  # and of this one more than each may have
+    assert rooms["t302"] == (("b2", "fs2"), 0)
+    assert rooms["t10"] == (("b2", "fs10"), 2)
+    assert rooms["new"] == ("new", 2)
