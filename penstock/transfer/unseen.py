@@ -123,8 +123,8 @@ def _doubt(attempt: Attempt, words: str) -> None:
 
 def _unanswered(attempt: Attempt) -> TransferError:
     words = (
-        f"bucket {attempt.store.bucket} has not answered: whether /{attempt.transfer.path} is what was canceled, or another"
-        " file, will be known once it does"
+        f"bucket {attempt.store.bucket} has not answered: whether /{attempt.transfer.path} is what an earlier attempt has"
+        " published, or another file, will be known once it does"
     )
     return TransferError(FailureCode.STORE_UNAVAILABLE, words, waiting_helps=True)
 

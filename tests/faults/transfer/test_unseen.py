@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from penstock.errors import FailureCode, StoreUnavailableError
+from penstock.model import ConflictPolicy
 from penstock.transfer.transfer import Intent, Lane, Transfer, Verdict
 from tests.faults.transfer.meddling import a_directory, behind_a_link
 from tests.fixtures.faultscript import Fault, Raise
@@ -71,7 +72,19 @@ def test_while_the_store_is_away_nobody_says_canceled(gate: Gate) -> None:
     store.script(*(Fault("head", nth=nth, action=Raise(StoreUnavailableError("away"))) for nth in range(1, 10)))
     outcome = gate.move(withdrawal(), store)
     assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.STORE_UNAVAILABLE)
-    assert "whether /base/data.bin is what was canceled" in outcome.message
+    assert "whether /base/data.bin is what an earlier attempt has published" in outcome.message
+
+
+def test_while_the_store_is_away_nobody_says_canceled_of_what_was_not(gate: Gate) -> None:
+    """A move that is to keep what is there wants to know as well whether that is its own."""
+    store = MemoryStore()
+    published(gate, store)
+    store.script(*(Fault("head", nth=nth, action=Raise(StoreUnavailableError("away"))) for nth in range(2, 50)))
+    again = replace(withdrawal(), intent=Intent.MOVE, conflict_policy=ConflictPolicy.SKIP_THE_FILE)
+    outcome = gate.move(again, store)
+    assert (outcome.verdict, outcome.code) == (Verdict.RETRY, FailureCode.STORE_UNAVAILABLE)
+    assert "whether /base/data.bin is what an earlier attempt has published" in outcome.message
+    assert "cancel" not in outcome.message
 
 
 def test_an_attempt_that_a_power_cut_made_forgotten_is_found_at_the_second_look_as_well(gate: Gate) -> None:
