@@ -62,18 +62,20 @@ class Stamps:
         `now_ns` is the clock of this machine's kernel.
         """
         asked_ns = now_ns()
-        latest_ns = _latest(state, asked_ns)
         near = self._near(state.device)
-        whole_ns = TICK_NS + _grain_ns(latest_ns, near)
-        age_ns = asked_ns - latest_ns
         if near:
-            return max(0, min(whole_ns, whole_ns - age_ns))
-        if age_ns >= _OLD_NS:
+            latest_ns = _latest(state, asked_ns)
+            whole_ns = TICK_NS + _grain_ns(latest_ns, near)
+            return max(0, min(whole_ns, whole_ns - (asked_ns - latest_ns)))
+        if asked_ns - _latest(state, asked_ns + _OLD_NS) >= _OLD_NS:
             return 0
-        # The wait proves it whatever their clock says: they count on meanwhile.
         lead_ns = self._lead(state.device, now_ns)
+        there_ns = asked_ns + (lead_ns or 0)
         doubt_ns = _UNTOLD_NS if lead_ns is None else _ELSEWHERE_NS
-        return whole_ns if age_ns + (lead_ns or 0) < whole_ns + doubt_ns else 0
+        latest_ns = _latest(state, there_ns + doubt_ns)
+        whole_ns = TICK_NS + _grain_ns(latest_ns, near)
+        # The wait proves it whatever their clock says: they count on meanwhile.
+        return whole_ns if there_ns - latest_ns < whole_ns + doubt_ns else 0
 
     def forget(self) -> None:
         """Another file system may be there now."""
@@ -105,7 +107,7 @@ def _ask(directory: int, now_ns: Callable[[], int]) -> int | None:
 def _latest(state: FileState, now_ns: int) -> int:
     """The last change that the stamps tell of: some servers tell no change time, or that of the file's birth.
 
-    A modification time to come was set by somebody.
+    A modification time that is still to come was set by somebody. `now_ns` is the latest that it may be by the clock that stamps.
     """
     return max(state.change_ns, state.modify_ns) if state.modify_ns <= now_ns else state.change_ns
 

@@ -116,6 +116,22 @@ def test_a_file_servers_clock_is_asked(tmp_path: Path, monkeypatch: pytest.Monke
     server.close()
 
 
+@pytest.mark.parametrize("ahead_ns", [0, S, 10 * S, 600 * S])
+def test_where_change_times_tell_nothing_a_modification_time_is_judged_by_the_servers_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead_ns: int
+) -> None:
+    """It tells when the file was made in place of when it was changed; what is its present is our time to come."""
+    (tmp_path / ".penstock-root").touch()
+    server = Server(tmp_path, monkeypatch, -ahead_ns)
+    there, made_ns = NOW + ahead_ns, NOW - 3 * DAY + 5
+    assert server.rest_ns(a_file(made_ns, there - 20_000_001)) == TICK_NS
+    assert server.rest_ns(a_file(made_ns, there + S + 1)) == TICK_NS  # stamped by one of its neighbours, a second ahead
+    assert server.rest_ns(a_file(made_ns, there - 60 * S - 1)) == 0
+    assert server.rest_ns(a_file(made_ns, there + 60 * S + 1)) == 0  # somebody has set it
+    assert server.rest_ns(a_file(made_ns, there + 2 * DAY)) == 0
+    server.close()
+
+
 def test_it_is_asked_once_a_minute_and_again_after_another_mount(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,4 +154,6 @@ def test_where_no_clock_can_be_asked_minutes_are_not_believed(tmp_path: Path) ->
     stamps = Stamps(lambda device: "", lambda device: descriptor, lambda: 0.0)
     assert stamps.rest_ns(a_file(NOW - 299 * S - 1), lambda: NOW) == TICK_NS
     assert stamps.rest_ns(a_file(NOW - 301 * S - 1), lambda: NOW) == 0
+    assert stamps.rest_ns(a_file(NOW - 3 * DAY + 5, NOW + 299 * S + 1), lambda: NOW) == TICK_NS
+    assert stamps.rest_ns(a_file(NOW - 3 * DAY + 5, NOW + 301 * S + 1), lambda: NOW) == 0
     os.close(descriptor)
