@@ -31,19 +31,13 @@ class Aside:
         self._hanging: list[subprocess.Popen[bytes]] = []
 
     def ask(self, question: Callable[..., Found], *given: object, limit_s: float) -> Found:
-        """What the question (a module's function that raises nothing) answers to what can be pickled. Raises TimeoutError."""
+        """What the question (a module's function that raises nothing) answers to what can be pickled. Raises TimeoutError,
+        also where nobody can be sent: there is no answer then either."""
         with self._lock:
             self._hanging = [one for one in self._hanging if one.poll() is None]
             if len(self._hanging) >= self._hanging_max:
                 raise TimeoutError(f"{len(self._hanging)} questions before this one have no answer")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "penstock.transfer.aside"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-            cwd="/",
-            env=_ENVIRONMENT,
-        )
+        process = _process()
         try:
             answer, _ = process.communicate(pickle.dumps((question, given)), limit_s)
         except subprocess.TimeoutExpired as error:
@@ -58,6 +52,20 @@ class Aside:
             raise TimeoutError(f"whoever was to look ended with {process.returncode}")
         found: Found = pickle.loads(answer)  # noqa: S301  (our own process wrote it)
         return found
+
+
+def _process() -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "penstock.transfer.aside"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            cwd="/",
+            env=_ENVIRONMENT,
+        )
+    except OSError as error:  # no more processes, descriptors, memory
+        raise TimeoutError(f"nobody can be sent to look: {error.strerror or error}") from error
 
 
 _ENVIRONMENT: Mapping[str, str] = {
