@@ -2,7 +2,7 @@
 
 One access key, one file system over an empty directory, one embedded bucket with the tag and the versioning that dataflows ask
 for, and on demand a local CA. penstock.toml is written last: HOME is made once it is there. What fails half-way is removed; what
-a death half-way leaves is known by a file that says so, and goes with the next `init`.
+a death half-way leaves goes with the next `init`, unless anything of others is with it (`broken_off`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shlex
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import tomlkit
 
+from penstock.app import broken_off
 from penstock.app.certificates import write_certificates
 from penstock.app.lock import service_runs
 from penstock.app.recognising import recognised
@@ -31,13 +31,8 @@ from penstock.settings.home import Home
 from penstock.settings.naming import new_access_key, new_embedded_credentials, new_file_system_id
 from penstock.settings.writing import SECRETS_HEAD, first_settings, put_entry, replace_file, sync_directory
 from penstock.stores.base import Versioning
-from penstock.transfer.mark import MARK_FILE
 
 FIRST_BUCKET = "examplebucket"
-UNFINISHED = "init.unfinished"
-_UNFINISHED_TEXT = (
-    "A `penstock init` was broken off here. What lies beside this file is its work, and goes with the next one.\n"
-)
 
 
 class Tls(StrEnum):
@@ -77,7 +72,7 @@ def make_home(path: Path, *, tls: Tls, now_ns: int, entropy: Callable[[int], byt
         try:
             return _fill(home, tls=tls, now_ns=now_ns, entropy=entropy)
         except BaseException:
-            _clear(home)
+            broken_off.remove(home)
             raise
     finally:
         os.close(descriptor)
@@ -98,8 +93,9 @@ def _empty_directory(home: Home) -> int:
         _refuse_made(home)  # before a lock that its service may hold
         _lock(descriptor, home)
         _refuse_made(home)
-        if _was_broken_off(home):
-            _clear(home)
+        if broken_off.is_here(home):
+            _refuse_others(home)
+            broken_off.remove(home)
         if os.listdir(descriptor):
             raise HomeExistsError(
                 f"{home.path} is not empty, and not a HOME of Penstock; nothing was changed. If a `penstock init` was broken "
@@ -129,18 +125,19 @@ def _refuse_made(home: Home) -> None:
         )
 
 
-def _was_broken_off(home: Home) -> bool:
-    """Whether all that is there is what another `init` has made before it died: nobody's files lie in its file system."""
-    if not (home.path / UNFINISHED).is_file():
-        return False
-    try:
-        return all(name.startswith(MARK_FILE) for name in os.listdir(home.file_system_root))
-    except FileNotFoundError:
-        return True
+def _refuse_others(home: Home) -> None:
+    others = broken_off.of_others(home)
+    if others:
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        raise HomeExistsError(
+            f"a `penstock init` was broken off here, in {home.path}, and not of its making, or not for certain, is"
+            f" {', '.join(others[:5])}{more}; nothing was changed. Was it in use since, put its penstock.toml back; else"
+            " move that away, or take another directory"
+        )
 
 
 def _fill(home: Home, *, tls: Tls, now_ns: int, entropy: Callable[[int], bytes]) -> Made:
-    (home.path / UNFINISHED).write_text(_UNFINISHED_TEXT)
+    broken_off.begin(home)
     region = Settings().region
     key = new_access_key(entropy, created_ns=now_ns, description="made by init")
     os.mkdir(home.file_system_root, 0o755)
@@ -159,7 +156,7 @@ def _fill(home: Home, *, tls: Tls, now_ns: int, entropy: Callable[[int], bytes])
     create_bucket(home.emulator, FIRST_BUCKET, tags=TAGS, versioning=Versioning.ENABLED.value)
     replace_file(home.secrets_file, _secrets(key, new_embedded_credentials(entropy)))
     replace_file(home.settings_file, _settings(changed, file_system, region))
-    (home.path / UNFINISHED).unlink()
+    broken_off.end(home)
     sync_directory(home.path.parent)
     return Made(home=home, key=key, file_system=file_system, bucket=FIRST_BUCKET, region=region)
 
@@ -185,13 +182,3 @@ def _settings(changed: dict[str, str], file_system: FileSystem, region: str) -> 
     put_entry(document, "file_system", file_system.file_system_id, file_system_values(file_system))
     put_entry(document, "bucket", FIRST_BUCKET, bucket_values(bucket))
     return document.as_string().encode()
-
-
-def _clear(home: Home) -> None:
-    """HOME was empty when we began: all that is in it is ours. What says so goes last."""
-    for name in sorted(os.listdir(home.path), key=UNFINISHED.__eq__):
-        inner = home.path / name
-        if inner.is_dir() and not inner.is_symlink():
-            shutil.rmtree(inner, ignore_errors=True)
-        else:
-            inner.unlink(missing_ok=True)

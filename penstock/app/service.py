@@ -24,6 +24,7 @@ import uvloop
 
 from penstock import failpoints, telemetry
 from penstock.api.application import create_api
+from penstock.app import broken_off
 from penstock.app.addresses import Addresses, publish_addresses, withdraw_addresses
 from penstock.app.boot import boot_id
 from penstock.app.clock import SteadyClock
@@ -82,6 +83,7 @@ def serve_home(home: Home, options: ServeOptions) -> None:
     settings = load_settings(home)
     open_files_freely(settings.mover_small_files + settings.mover_large_files)
     with service_lock(home) as held, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        broken_off.end(home)  # its `init` may have died when all was made
         runner.run(_Service(held, settings, options).run())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -14,8 +15,10 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from penstock.app import making
 from penstock.app.reaching import reach_bucket
 from penstock.app.registering import EMBEDDED_ABILITIES
+from penstock.errors import SettingsError
 from penstock.settings.home import Home
 from penstock.stores.abilities import abilities_to_mapping
 from penstock.stores.base import Versioning
@@ -107,6 +110,77 @@ making.make_home(Path("{home}"), tls=making.Tls.LOCAL, now_ns=1, entropy=os.uran
     init_by_command(home)
     check_modes(home)
     assert not (home / "init.unfinished").exists()
+
+
+def without_its_end(home: Path) -> None:
+    """What says that `init` is at work, left by a power cut when all was made."""
+    init_by_command(home)
+    (home / "init.unfinished").write_text("whatever")
+
+
+@pytest.mark.parametrize(
+    "mine",
+    ["my-notes", "catalog.db", "settings.lock", "tls/mine.pem", "emulator/00/1", "filesystem/a/b", "tls2/ca.pem"],
+)
+def test_what_is_not_of_its_making_is_never_removed(tmp_path: Path, mine: str) -> None:
+    home = tmp_path / "home"
+    without_its_end(home)
+    for made in ("penstock.toml", "secrets.toml"):
+        (home / made).unlink()
+    (home / mine).parent.mkdir(parents=True, exist_ok=True)
+    (home / mine).write_text("mine")
+    before = contents(home)
+    done = try_cli("init", str(home))
+    assert done.returncode == 2
+    assert "nothing was changed" in done.stderr
+    assert mine.partition("/")[0] in done.stderr
+    assert contents(home) == before
+
+
+def test_a_home_that_was_finished_and_lost_its_settings_keeps_its_secrets(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    without_its_end(home)
+    (home / "penstock.toml").unlink()
+    before = contents(home)
+    done = try_cli("init", str(home))
+    assert done.returncode == 2
+    assert "secrets.toml" in done.stderr
+    assert contents(home) == before
+
+
+def test_a_link_to_somebodys_directory_is_not_followed(tmp_path: Path) -> None:
+    home, theirs = tmp_path / "home", tmp_path / "theirs"
+    home.mkdir()
+    (home / "init.unfinished").touch()
+    theirs.mkdir()
+    (theirs / "ca.pem").write_text("theirs")
+    (home / "tls").symlink_to(theirs)
+    assert try_cli("init", str(home)).returncode == 2
+    assert (theirs / "ca.pem").read_text() == "theirs"
+
+
+def test_what_came_while_it_failed_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+
+    def fails(*_: object, **__: object) -> None:
+        (home / "filesystem" / "mine").write_text("mine")
+        (home / "notes").write_text("mine")
+        raise SettingsError("no space")
+
+    monkeypatch.setattr(making, "create_bucket", fails)
+    with pytest.raises(SettingsError, match="no space"):
+        making.make_home(home, tls=making.Tls.LOCAL, now_ns=1, entropy=os.urandom)
+    assert set(contents(home)) == {"filesystem/mine", "notes"}
+
+
+def test_an_init_that_fails_at_its_last_step_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: object) -> None:
+        raise OSError(errno.EIO, "the disk")
+
+    monkeypatch.setattr(making, "sync_directory", fails)
+    with pytest.raises(OSError, match="the disk"):
+        making.make_home(tmp_path / "home", tls=making.Tls.LOCAL, now_ns=1, entropy=os.urandom)
+    assert contents(tmp_path / "home") == {}
 
 
 def test_an_empty_directory_becomes_a_home(tmp_path: Path) -> None:

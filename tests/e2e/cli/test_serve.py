@@ -122,6 +122,12 @@ def test_sigkill_leaves_no_process_and_a_restart_comes_up(home: Path) -> None:
     assert again.stop() == 0
 
 
+def test_what_says_that_init_was_broken_off_goes_when_all_was_made(home: Path) -> None:
+    (home / "init.unfinished").touch()
+    start_service(home).stop()
+    assert not (home / "init.unfinished").exists()
+
+
 def test_a_home_in_use_is_refused_with_3(service: RunningService) -> None:
     done = try_cli("serve", str(service.home), "--port", "0", "--emulator-port", "0")
     assert (done.returncode, done.stdout) == (3, "")
