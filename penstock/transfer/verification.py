@@ -98,7 +98,8 @@ def gave_way(attempt: Attempt, told: int | None) -> Evidence:
 
 
 def of_put(attempt: Attempt, result: PutResult, size_bytes: int) -> Evidence:
-    """Of what a PUT of so many bytes has stored, as it is read back: its answer names it, so one request is all.
+    """Of what a PUT of so many bytes has stored, as it is read back: its answer names it, so one request is all. Of none there is
+    nothing to read: their number is looked at.
 
     A drain lets it end. Raises IntegrityError where more or less is there; StoreError, StoppedError, FencedError.
     """
@@ -121,11 +122,14 @@ def of_put(attempt: Attempt, result: PutResult, size_bytes: int) -> Evidence:
             bucket=attempt.store.bucket,
             key=key,
         )
-    return evidence if size_bytes else Evidence(crc64=crc64.EMPTY, by=Verification.READ_BACK)
+    return evidence
 
 
 def _read(attempt: Attempt, info: ObjectInfo, evidence: Evidence, *, check: _Check | None = None) -> Evidence:
-    """As it is read; `evidence`, and why it is no more, of an archived one."""
+    """As it is read; `evidence`, and why it is no more, of an archived one. An empty one is not: its size tells all its bytes."""
+    if not info.size_bytes:
+        by_store = evidence if evidence.crc64 == crc64.EMPTY else unheard(attempt, evidence)
+        return replace(by_store, crc64=crc64.EMPTY)
     try:
         return Evidence(crc64=readback.read(attempt, info, check=check), by=Verification.READ_BACK)
     except StoreError as error:
