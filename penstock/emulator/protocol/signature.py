@@ -37,8 +37,9 @@ class _Claim:
     signature: str
     token: str
     string_to_sign: bytes
-    also_string: bytes | None
-    """V1 in path style: the same without the slash behind a bucket that the path lacks, too."""
+    also_strings: tuple[bytes, ...]
+    """The same in other spellings that clients sign. V1 in path style: without the slash behind a bucket that the path lacks,
+    too. V4: with `=` behind the name of a parameter without a value."""
     canonical_request: bytes | None
     """None for V1."""
     scope: tuple[str, str, str] | None
@@ -67,8 +68,8 @@ def verify(
         )
     _check_token(claim, token_of(claim.access_key_id))
     given = claim.signature.encode("utf-8", "surrogateescape")
-    for string in (claim.string_to_sign, claim.also_string):
-        if string is not None and hmac.compare_digest(_signature(claim, secret, string).encode(), given):
+    for string in (claim.string_to_sign, *claim.also_strings):
+        if hmac.compare_digest(_signature(claim, secret, string).encode(), given):
             return claim.access_key_id
     raise _mismatch(claim)
 
@@ -160,14 +161,14 @@ def _v1_claim(call: Call, access_key_id: str, signature: str, date: str, token: 
         signature=signature,
         token=token or call.header("security-token"),
         string_to_sign=_bytes(lead) + resource + tail,
-        also_string=_unslashed(call, _bytes(lead), tail),
+        also_strings=_unslashed(call, _bytes(lead), tail),
         canonical_request=None,
         scope=None,
     )
 
 
-def _unslashed(call: Call, lead: bytes, tail: bytes) -> bytes | None:
-    return lead + b"/" + call.bucket.encode() + tail if call.bucket and not call.key else None
+def _unslashed(call: Call, lead: bytes, tail: bytes) -> tuple[bytes, ...]:
+    return (lead + b"/" + call.bucket.encode() + tail,) if call.bucket and not call.key else ()
 
 
 # ------------------------------------------------------------------------------------------------------------------- V2
@@ -211,7 +212,7 @@ def _v2_query(call: Call) -> _Claim:
 def _v2_claim(call: Call, *, access_key_id: str, signature: str, additional: str, date: str, token: str) -> _Claim:
     extra = sorted({name.strip().lower() for name in additional.split(";") if name.strip()})
     signed = [(n, v) for n, v in _sorted_headers(call, extra) if n.startswith("x-oss-") or n in extra]
-    query = _query_string(call)
+    query = _query_string(call, _without_value(call))
     resource = b"/" + (call.bucket.encode() + b"/" + call.key if call.bucket else b"")
     lines = [
         call.method,
@@ -226,7 +227,7 @@ def _v2_claim(call: Call, *, access_key_id: str, signature: str, additional: str
         signature=signature,
         token=token,
         string_to_sign=_bytes("\n".join(lines)),
-        also_string=None,
+        also_strings=(),
         canonical_request=None,
         scope=None,
         digest="sha256",
@@ -306,26 +307,36 @@ def _v4_claim(
     if scope[2] != region:
         raise _other_region(call, credential)
     extra = sorted({name.strip().lower() for name in additional.split(";") if name.strip()})
-    canonical = b"\n".join(
-        [
-            call.method.encode(),
-            _quoted(b"/" + (call.bucket.encode() + b"/" + call.key if call.bucket else b""), "/").encode(),
-            _query_string(call).encode(),
-            _bytes("".join(f"{name}:{value}\n" for name, value in _sorted_headers(call, extra))),
-            ";".join(extra).encode(),
-            _bytes(call.header("x-oss-content-sha256", _UNSIGNED)),
-        ]
-    )
-    lead = "\n".join([_V4, stamp, "/".join(scope[1:]), hashlib.sha256(canonical).hexdigest()])
+    canonical, *others = (_v4_canonical(call, query, extra) for query in _spellings(call))
+    lead = "\n".join([_V4, stamp, "/".join(scope[1:]), ""])
     return _Claim(
         access_key_id=scope[0],
         signature=signature,
         token=token,
-        string_to_sign=lead.encode(),
-        also_string=None,
+        string_to_sign=(lead + hashlib.sha256(canonical).hexdigest()).encode(),
+        also_strings=tuple((lead + hashlib.sha256(other).hexdigest()).encode() for other in others),
         canonical_request=canonical,
         scope=(scope[1], scope[2], scope[3]),
     )
+
+
+def _v4_canonical(call: Call, query: str, additional: list[str]) -> bytes:
+    lines = [
+        call.method.encode(),
+        _quoted(b"/" + (call.bucket.encode() + b"/" + call.key if call.bucket else b""), "/").encode(),
+        query.encode(),
+        _bytes("".join(f"{name}:{value}\n" for name, value in _sorted_headers(call, additional))),
+        ";".join(additional).encode(),
+        _bytes(call.header("x-oss-content-sha256", _UNSIGNED)),
+    ]
+    return b"\n".join(lines)
+
+
+def _spellings(call: Call) -> Iterable[str]:
+    """The query as it is documented; then as clients sign it that put `=` behind parameters without a value: all but those that
+    say what is asked for, or all. A `=` in a name is quoted, so no spelling is that of another query."""
+    empty = _without_value(call)
+    return dict.fromkeys(_query_string(call, bare) for bare in (empty, empty & V1_SUBRESOURCES, set[str]()))
 
 
 def _other_region(call: Call, credential: str) -> OssFault:
@@ -340,13 +351,18 @@ def _other_region(call: Call, credential: str) -> OssFault:
     )
 
 
-def _query_string(call: Call) -> str:
+def _without_value(call: Call) -> set[str]:
+    return {name for name, value in call.query.items() if not value}
+
+
+def _query_string(call: Call, bare: set[str]) -> str:
+    """Sorted and quoted; those that are `bare` have no value, and no `=` either."""
     pairs = sorted(
-        (_quoted(_bytes(name), ""), _quoted(_bytes(value), ""))
+        (_quoted(_bytes(name), ""), "" if name in bare else f"={_quoted(_bytes(value), '')}")
         for name, value in call.query.items()
         if name != "x-oss-signature"
     )
-    return "&".join(f"{name}={value}" if value else name for name, value in pairs)
+    return "&".join(f"{name}{value}" for name, value in pairs)
 
 
 # ---------------------------------------------------------------------------------------------------------------- shared

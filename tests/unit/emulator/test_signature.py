@@ -96,6 +96,29 @@ def test_v4_with_additional_headers_in_either_notation() -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "fits"),
+    [
+        ("partNumber=1&prefix&uploads", True),
+        ("partNumber=1&prefix=&uploads", True),
+        ("partNumber=1&prefix=&uploads=", True),
+        ("partNumber=1&prefix=", False),
+        ("partNumber=1&uploads", False),
+        ("partNumber=1&prefix%3D&uploads", False),
+        ("partNumber&prefix=&uploads", False),
+    ],
+)
+def test_v4_of_parameters_without_a_value(query: str, *, fits: bool) -> None:
+    """As documented, or with a `=` behind them, as some clients sign them."""
+    signature = v4_signature(V4_CANONICAL.replace("partNumber=1&uploadId=A%2FB&uploads", query))
+    authorization = f"OSS4-HMAC-SHA256 Credential={KEY}/{SCOPE},Signature={signature}"
+    made = call({**V4_HEADERS, "authorization": authorization}, {"uploads": "", "prefix": "", "partNumber": "1"})
+    if fits:
+        assert check(made) == KEY
+    else:
+        assert refused(made).code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"method": "GET"},
