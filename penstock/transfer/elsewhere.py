@@ -100,6 +100,8 @@ def _recorded(attempt: Attempt) -> tuple[Whereabouts, ...]:
 
 
 def _opened(attempt: Attempt, there: Whereabouts, held: ExitStack) -> Place | None:
+    """The directory, if its path of then leads to it; a move does without one that may not be opened any more, which is looked
+    for again when it is tidied."""
     if not there.path:
         return None
     place = Place(attempt.root, attempt.transfer, attempt.add_note, parent=there.path)
@@ -107,6 +109,10 @@ def _opened(attempt: Attempt, there: Whereabouts, held: ExitStack) -> Place | No
         held.enter_context(place)
     except TransferError as error:
         if error.code in LEADS_NOWHERE:
+            return None
+        if error.code is FailureCode.PERMISSION_DENIED and not attempt.is_withdrawing:
+            # Its own is another one by now, which may be well.
+            attempt.add_note(f"where it was begun before may not be looked at now: {error}")
             return None
         raise
     return place if _is_at(place, there) else None

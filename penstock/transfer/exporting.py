@@ -67,7 +67,7 @@ def _export(attempt: Attempt, source: SourceFile) -> Steps[Outcome]:
         return export_large(attempt, source)
     if state.is_symlink:
         attempt.add_note(LINK_NOT_FOLLOWED)
-    uploads.clear(attempt)  # of an attempt that met a larger file
+    uploads.abandon(attempt)  # of an attempt that met a larger file
     soundness.settle(attempt)
     return (yield from export_small(attempt, source))
 

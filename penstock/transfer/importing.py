@@ -10,7 +10,7 @@ from contextlib import closing
 from msgspec.structs import replace
 
 from penstock.errors import FailureCode, TransferError
-from penstock.model import FileDetail
+from penstock.model import FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo
 from penstock.transfer import crc64, elsewhere, names, objects
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
@@ -100,7 +100,8 @@ def finished_earlier(attempt: Attempt, place: Place) -> Outcome | None:
         raise place.refusal(error) from error
     if fate is Fate.OVERTAKEN:
         attempt.add_note(OVERTAKEN)
-    return _published(attempt, recorded.publishing)
+        return _published(attempt, recorded.publishing, Guarantee.BEST_EFFORT)  # that ours had the name is only likely
+    return _published(attempt, recorded.publishing, unwitnessed(attempt.transfer.conflict_policy))
 
 
 def finished_elsewhere(attempt: Attempt, place: Place | None) -> Outcome | None:
@@ -136,7 +137,7 @@ def _say_vanished(attempt: Attempt) -> None:
     attempt.add_note(words)
 
 
-def _published(attempt: Attempt, publishing: Publishing) -> Outcome:
+def _published(attempt: Attempt, publishing: Publishing, held: Guarantee) -> Outcome:
     if not publishing.compared:
         attempt.add_note(NOT_COMPARED)
     if not publishing.owner_kept:
@@ -148,4 +149,4 @@ def _published(attempt: Attempt, publishing: Publishing) -> Outcome:
         size_bytes=publishing.size_bytes,
         checksum=crc64.as_text(publishing.crc64),
     )
-    return attempt.published_with_journal(detail, unwitnessed(attempt.transfer.conflict_policy))
+    return attempt.published_with_journal(detail, held)

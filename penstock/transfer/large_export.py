@@ -114,7 +114,7 @@ class _LargeExport:
                 outcome = outcome or overtaking.after(attempt, record)
                 if outcome is not None:
                     return plan, outcome, {}
-        uploads.clear(attempt)
+        uploads.abandon(attempt)
         soundness.settle(attempt)
         metadata = standing.metadata(attempt, state, None)
         return plan, uploads.begin(attempt, state, plan, metadata), {}
@@ -267,19 +267,19 @@ class _LargeExport:
     def _gives_way(self, held: Guarantee) -> Outcome:
         """What is at the key stays: nothing of ours is left beneath it that is damaged."""
         attempt = self._attempt
-        uploads.clear(attempt)
+        uploads.abandon(attempt)
         soundness.settle(attempt)
         return attempt.skipped(self._source.detail(None), held)
 
     def _lost(self, crc: int, error: UploadNotFoundError) -> Outcome:
         """The upload is gone: completed by a try whose answer was lost, or aborted by somebody else."""
         attempt = self._attempt
-        record = attempt.checkpoint
-        uploads.forget(attempt)
+        record = attempt.checkpoint  # which stays until both looks are had
         completed = self._completed_meanwhile(crc)
         if completed is None and record is not None:
             completed = overtaking.after(attempt, record)
         if completed is None:
+            uploads.forget(attempt)
             raise error
         return completed
 
@@ -308,6 +308,8 @@ class _LargeExport:
                 evidence = assembled.has_come_out(attempt, info, promise, result.crc64)
             elif reads_back:
                 evidence = verification.gave_way(attempt, result.crc64)
+        if evidence is None:
+            uploads.disown(attempt)  # whoever replaces that one has not replaced the file
         uploads.forget(attempt)
         if evidence is None:
             if version_id in {"", "null"}:

@@ -7,12 +7,11 @@ it, or removed it. Calls the store; removes nothing but damaged versions of our 
 from __future__ import annotations
 
 from penstock.errors import StoreError, UploadNotFoundError
-from penstock.model import FileDetail
+from penstock.model import FileDetail, Guarantee
 from penstock.stores.base import ObjectInfo, Versioning
 from penstock.transfer import crc64, soundness, versioned
 from penstock.transfer.attempt import NOT_COMPARED, Attempt
 from penstock.transfer.objects import head_or_none
-from penstock.transfer.policy import unwitnessed
 from penstock.transfer.transfer import Checkpoint, Outcome, Over
 
 OVERTAKEN = "another object has taken its key since it was to be put together"
@@ -44,8 +43,11 @@ def finished(attempt: Attempt) -> Outcome | None:
 
 
 def is_gone(attempt: Attempt, record: Checkpoint) -> bool:
-    """Whether the upload of an object that was promised is gone: to be asked before it is aborted here. False where nothing was
-    noted by which to tell what came of it. Raises StoreError, StoppedError, FencedError."""
+    """Whether the upload of an object that was promised is gone, and not by us: before that its record is changed
+    (`uploads.disown`). False where nothing is noted by which to tell what came of it.
+
+    Raises StoreError, StoppedError, FencedError.
+    """
     if record.over is None:
         return False
     try:
@@ -82,7 +84,7 @@ def after(attempt: Attempt, record: Checkpoint) -> Outcome | None:
         size_bytes=record.source_size_bytes,
         checksum=crc64.as_text(record.crc64),
     )
-    return attempt.published(detail, unwitnessed(attempt.transfer.conflict_policy))
+    return attempt.published(detail, Guarantee.BEST_EFFORT)  # whatever the policy: all this is only likely
 
 
 def _seen(info: ObjectInfo | None) -> Over:

@@ -74,7 +74,8 @@ class Checkpoint:
     `intent_ns` is when the intent was recorded; `known_upload_ids` were unfinished on this key at that moment, so they are not
     ours. `upload_id` is empty until the store has answered Initiate. `source_*` identify the file whose parts were sent. `crc64`
     and `etag` are what the object has to have, known before Complete; `etag` is empty where the store makes it in its own way;
-    `over` is what lay at the key then: None where nobody looked, as on buckets whose versions tell what became of the object.
+    `over` is what lay at the key then: None where nobody looked, as on buckets whose versions tell what became of the object, and
+    from before the upload is aborted here.
     `earlier` is what the objects of earlier uploads had to be, newest first: they are, or were, at the key. With `intent_ns` 0
     nothing else is left: there is no unfinished upload. `checksum` is what the store was told at Initiate that parts come with,
     by the protocol's name.

@@ -106,8 +106,27 @@ def fits(record: Checkpoint, attempt: Attempt, source: FileState) -> bool:
     )
 
 
+def abandon(attempt: Attempt) -> None:
+    """As `clear`, for an upload that nothing has come of."""
+    disown(attempt)
+    clear(attempt)
+
+
+def disown(attempt: Attempt) -> None:
+    """Make durable that no object that is found at the key from now on came after ours: the upload is about to be aborted, or its
+    object was damaged. Else whoever goes on after a death here, or an outage, would find the upload gone, and take that for its
+    having been put together. Raises FencedError, StoppedError."""
+    record = attempt.checkpoint
+    if record is not None and record.over is not None:
+        attempt.save(replace(record, over=None))
+
+
 def clear(attempt: Attempt) -> None:
-    """Remove whatever upload this sub-task began; when it returns nothing of it is left. Raises StoreError, FencedError."""
+    """Remove whatever upload this sub-task began; when it returns nothing of it is left. Raises StoreError, FencedError.
+
+    For where our object was found, or an upload has no object: the record goes on saying what lay at the key before, so that
+    whoever replaces that object now is known to have come after it. Else `abandon` it.
+    """
     record = attempt.checkpoint
     if record is None or record.intent_ns == 0:
         return

@@ -197,7 +197,7 @@ def _remove_remote(attempt: Attempt) -> Outcome | None:
             if overtaken is not None:
                 return overtaken
         else:
-            uploads.clear(attempt)  # first, so that nothing can be completed after the look
+            uploads.abandon(attempt)  # first, so that nothing can be completed after the look
     except BucketNotFoundError:
         attempt.checkpoint = None
     for _ in range(_OWN_MAX):
@@ -218,7 +218,8 @@ def _remove_remote(attempt: Attempt) -> Outcome | None:
 
 def _remove_damaged(attempt: Attempt, info: ObjectInfo) -> None:
     """Raises TransferError (BadObjectLeft) where deleting our object might hit another one that has just replaced it."""
-    uploads.forget(attempt)  # what is known by now: whoever replaces that one has not replaced the file
+    uploads.disown(attempt)  # whoever replaces that one has not replaced the file
+    uploads.forget(attempt)
     if not standing.can_delete_exactly(info):
         raise _damaged(attempt, info.key)
     versioned.remove(attempt, info.version_id)
@@ -234,6 +235,6 @@ def _damaged(attempt: Attempt, key: str) -> TransferError:
 
 def _clear_upload(attempt: Attempt) -> None:
     try:
-        uploads.clear(attempt)
+        uploads.abandon(attempt)
     except BucketNotFoundError:
         attempt.checkpoint = None  # with the bucket everything in it is gone

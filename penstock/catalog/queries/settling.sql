@@ -54,7 +54,6 @@ UPDATE sub_tasks
        detail_checksum = :detail_checksum
  WHERE number = :number AND attempt = :attempt AND owner <> '' AND status IN ({when sub_task.attempt});
 
--- checkpoint: the record of an unfinished upload
+-- checkpoint: the record of an unfinished upload, also of a FAILED sub-task that is being tidied
 UPDATE sub_tasks SET checkpoint = :checkpoint
- WHERE number = :number AND sub_task_id = :sub_task_id AND attempt = :attempt AND owner <> ''
-   AND status IN ({when sub_task.attempt});
+ WHERE number = :number AND sub_task_id = :sub_task_id AND attempt = :attempt AND owner <> '';

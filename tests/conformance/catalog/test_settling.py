@@ -232,6 +232,20 @@ async def test_a_checkpoint_is_kept_while_canceling(book: Book) -> None:
     assert (await book.claim_one(task)).checkpoint == "upload"
 
 
+async def test_a_failed_one_that_is_tidied_keeps_a_new_record_as_long_as_somebody_does_that(book: Book) -> None:
+    """Before its upload is aborted it says so."""
+    _, task, claimed = await running(book)
+    sub_task = claimed.sub_task.sub_task_id
+    await book.settle(claimed, Settling.FAILED, tidy=True, checkpoint="promised")
+    with pytest.raises(FencedError):
+        await book.catalog.checkpoint(sub_task, claimed.sub_task.attempt, "too late")
+    tidying = await book.claim_one(task)
+    await book.catalog.checkpoint(sub_task, tidying.sub_task.attempt, "to be aborted")
+    await book.reopen()
+    await book.catalog.rescue_all()
+    assert (await book.claim_one(task)).checkpoint == "to be aborted"
+
+
 async def test_a_failed_one_names_what_is_left_until_it_is_gone_and_is_not_forgotten_before(book: Book) -> None:
     """The record of its upload is kept as long."""
     _, task, claimed = await running(book)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from penstock.errors import FailureCode
-from penstock.model import ConflictPolicy
+from penstock.model import ConflictPolicy, Guarantee
 from penstock.transfer.importing import OVERTAKEN
 from penstock.transfer.journal import Journal
 from penstock.transfer.transfer import Intent, Verdict
@@ -95,6 +95,7 @@ def test_a_file_that_came_to_the_target_since_stays_and_the_note_says_so(
     (gate.base / "new").rename(gate.target)
     outcome = gate.move(transfer(attempt=2, intent=intent, begun=True), store)
     assert (outcome.verdict, outcome.note) == (Verdict.COMPLETE, OVERTAKEN)
+    assert outcome.guarantee is Guarantee.BEST_EFFORT
     assert gate.target.read_bytes() == THEIRS
     tidied(gate, store)
 

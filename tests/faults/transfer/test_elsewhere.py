@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -202,3 +204,58 @@ def test_a_fence_ends_it_before_anything_is_made(gate: Gate, store: MemoryStore)
 
 def _fence() -> None:
     raise FencedError("lost")
+
+
+# --------------------------------------------------------------------------------------------------- not to be opened
+
+
+def unopened(gate: Gate, name: str) -> pytest.MonkeyPatch:
+    """From now on nobody may look into that directory (whoever tests may be root, whom nothing is denied)."""
+    patched, plain = pytest.MonkeyPatch(), gate.root.directories.take
+
+    def take(parent: bytes) -> object:
+        if parent == os.fsencode(name):
+            raise PermissionError(errno.EACCES, "denied")
+        return plain(parent)
+
+    patched.setattr(gate.root.directories, "take", take)
+    return patched
+
+
+def test_a_move_goes_on_where_the_directory_of_then_may_not_be_opened_and_it_is_tidied_later(
+    gate: Gate, store: MemoryStore
+) -> None:
+    for name in ("run41", "run42"):
+        (gate.base / name).mkdir()
+    link = gate.base / "sub"
+    link.symlink_to("run41")
+    first = begun(gate, store)
+    link.unlink()
+    link.symlink_to("run42")
+    denied = unopened(gate, "base/run41")
+    moved = gate.move(after(first), store)
+    assert (moved.verdict, moved.tidy) == (Verdict.COMPLETE, True)
+    assert (gate.base / "run42" / "data.bin").read_bytes() == CONTENT
+    assert "may not be looked at now" in moved.note
+    assert "/base/run41 then" in moved.note
+    barred = gate.move(after(moved, intent=Intent.TIDY), store)
+    assert (barred.verdict, barred.code) == (Verdict.RETRY, FailureCode.PERMISSION_DENIED)
+    denied.undo()
+    assert gate.move(after(moved, intent=Intent.TIDY), store).verdict is Verdict.TIDIED
+    assert gate.helpers() == []
+
+
+def test_a_withdrawal_does_not_do_without_it(gate: Gate, store: MemoryStore) -> None:
+    for name in ("run41", "run42"):
+        (gate.base / name).mkdir()
+    link = gate.base / "sub"
+    link.symlink_to("run41")
+    first = begun(gate, store)
+    link.unlink()
+    link.symlink_to("run42")
+    denied = unopened(gate, "base/run41")
+    withdrawn = gate.move(after(first, intent=Intent.WITHDRAW), store)
+    assert withdrawn.code is FailureCode.PERMISSION_DENIED
+    denied.undo()
+    assert gate.move(after(first, intent=Intent.WITHDRAW), store).verdict is Verdict.CANCELED
+    assert gate.helpers() == []

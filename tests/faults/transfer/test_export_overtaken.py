@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from penstock.errors import FailureCode, PermissionDeniedError, StoreUnavailableError
-from penstock.model import ConflictPolicy
+from penstock.model import ConflictPolicy, Guarantee
 from penstock.stores.base import Abilities, Versioning
 from penstock.transfer import crc64
 from penstock.transfer.attempt import NOT_COMPARED
@@ -89,6 +89,7 @@ def check_overtaken(outcome: Outcome, store: MemoryStore) -> None:
     assert (outcome.detail.modify_time_ns, outcome.detail.size_bytes) == (LONG_AGO_NS, len(CONTENT))
     assert (outcome.bytes_total, outcome.bytes_done) == (len(CONTENT),) * 2
     assert outcome.checkpoint is None
+    assert outcome.guarantee is Guarantee.BEST_EFFORT
     assert store.content(KEY) == THEIRS
     assert store.unfinished() == []
 

@@ -168,7 +168,7 @@ class Work:
 
     def checkpoint(self, sub_task_id: str, attempt: int, record: str) -> None:
         file = self.held(sub_task_id, attempt)
-        if file is None or not file.is_started:
+        if file is None:
             raise FencedError(sub_task_id)
         file.checkpoint = record
 
