@@ -15,12 +15,15 @@ from penstock.errors import FailureCode, TransferError
 from penstock.transfer import names
 from penstock.transfer.attempt import Attempt
 from penstock.transfer.place import Place
-from penstock.transfer.transfer import Outcome, Whereabouts
+from penstock.transfer.transfer import Intent, Outcome, Whereabouts
 
 LEADS_NOWHERE = frozenset(
     {FailureCode.TARGET_NOT_DIRECTORY, FailureCode.OUTSIDE_FILE_SYSTEM, FailureCode.BASE_NOT_FOUND}
 )
 """What says of a path that no directory of this root has it."""
+
+_EXCHANGED_NS = 3_600_000_000_000
+"""A directory that has been there for so long is there to stay."""
 
 
 def found(attempt: Attempt, place: Place | None) -> Generator[Place, None, None]:
@@ -68,7 +71,8 @@ def doubt(attempt: Attempt) -> str:
         partial = names.partial_name(attempt.transfer.sub_task_id).decode()
         return (
             f"an attempt that ended without a word may have begun it elsewhere, for /{parent} is newer, or a link on the way:"
-            f" {partial} may be left in what it led to before; if that is back within a day it is removed"
+            f" {partial} may be left in what it led to before; if that is back before the new one is an hour old, or within a day"
+            " where it is a link, it is removed"
         )
     if not attempt.lost:
         return ""
@@ -86,13 +90,26 @@ def _shown(path: bytes) -> str:
 
 
 def _may_be_elsewhere(attempt: Attempt, place: Place) -> bool:
-    """Small files are recorded nowhere: a helper file of theirs is left only by a mover that was killed within that instant."""
-    if is_told(attempt) or not attempt.transfer.begun:
+    """Small files are recorded nowhere: a helper file of theirs is left only by a mover that was killed within that instant.
+
+    Nothing tells a directory that this mover had made, as in each new tree, from one that somebody has made in another's place.
+    """
+    if is_told(attempt) or not attempt.transfer.begun or not place.is_there:
         return False
+    began_ns = attempt.transfer.first_attempt_ns
     try:
-        return place.is_newer_than(attempt.transfer.first_attempt_ns)
+        if place.has_helpers():
+            return False
+        return _is_new(attempt, place.birth_ns, began_ns) or place.is_turned_since(began_ns)
     except OSError as error:
         raise place.refusal(error) from error
+
+
+def _is_new(attempt: Attempt, birth_ns: int, began_ns: int) -> bool:
+    """Whether the directory is newer than the first attempt, and whoever has made it may be about to put back what was there."""
+    if birth_ns <= began_ns:
+        return False
+    return attempt.transfer.intent is not Intent.TIDY or attempt.now_ns() - birth_ns < _EXCHANGED_NS
 
 
 def _recorded(attempt: Attempt) -> tuple[Whereabouts, ...]:

@@ -94,14 +94,17 @@ class Place:
         """The directory's descriptor, -1 while it does not exist."""
         return -1 if self._held is None else self._held.descriptor
 
-    def is_newer_than(self, when_ns: int) -> bool:
-        """Whether the directory was made since, or a link turned on the way to it, as far as their times tell; and no helper file
-        is in it. Raises OSError."""
-        if self._held is None or self._has_helpers():
-            return False
-        return look_open(self._held.descriptor).birth_ns > when_ns or self._root.is_turned(self._parent, when_ns)
+    @property
+    def birth_ns(self) -> int:
+        """When the directory was made; 0 where that is not told, or it is not there. Raises OSError."""
+        return 0 if self._held is None else look_open(self._held.descriptor).birth_ns
 
-    def _has_helpers(self) -> bool:
+    def is_turned_since(self, when_ns: int) -> bool:
+        """Whether a link on the way to the directory was turned since, as far as their times tell. Raises OSError."""
+        return self._root.is_turned(self._parent, when_ns)
+
+    def has_helpers(self) -> bool:
+        """Whether anything has a helper file's name there. Raises OSError."""
         return any(look_or_none(self.directory, name) for name in (self.partial_name, self.journal_name))
 
     def whereabouts(self) -> Whereabouts | None:

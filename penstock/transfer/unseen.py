@@ -21,6 +21,7 @@ from penstock.transfer.transfer import Outcome
 FOUND = "it was found at its target, where an attempt that ended without a word has left it, or somebody else"
 """The note of an import that is COMPLETE for that. Nothing tells which; the numbers are those of the file."""
 
+_SECOND = 2
 _VANISHED = "an earlier attempt ended without a word: it may have published /{path}, and somebody taken that away since"
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -131,6 +132,10 @@ def _unanswered(attempt: Attempt) -> TransferError:
 
 def _found(attempt: Attempt, info: ObjectInfo, crc: int) -> Outcome:
     attempt.add_note(FOUND)
+    if attempt.transfer.attempt == _SECOND:
+        attempt.may_be_elsewhere = (
+            False  # the only attempt before this one has published it here, so it had begun it here
+        )
     if info.crc64 is None:
         attempt.add_note(NOT_COMPARED)
     return attempt.published(described(info, of_object(info), crc), unwitnessed(attempt.transfer.conflict_policy))

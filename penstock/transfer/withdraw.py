@@ -163,7 +163,8 @@ def _may_come_back(attempt: Attempt, place: Place | None, trouble: TransferError
 
 def _gone_along(attempt: Attempt) -> TransferError:
     """As code one that waits longer and longer."""
-    words = f"/{attempt.transfer.path}: the directory of then is missing, and may come back with helper files in it"
+    then = "may be another one than then, which" if attempt.may_be_elsewhere else "of then is missing, and"
+    words = f"/{attempt.transfer.path}: the directory {then} may come back with helper files in it"
     return TransferError(FailureCode.FILE_SYSTEM_UNAVAILABLE, words, waiting_helps=True)
 
 
