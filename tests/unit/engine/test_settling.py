@@ -14,6 +14,7 @@ from penstock.engine.checkpoints import written
 from penstock.engine.messages import Lane
 from penstock.engine.options import NS_PER_S, RetryOptions
 from penstock.engine.orders import Amounts, Order, Reason, Refusal
+from penstock.engine.remains import LEFT
 from penstock.engine.settling import OUTAGES, Chance, Ending, mover_died, refused, returned, settlement_of, wait_s
 from penstock.errors import FailureCode
 from penstock.model import Condition, ConflictPolicy, Direction, FileDetail, Guarantee, SubTaskStatus, TaskAction
@@ -201,6 +202,27 @@ def test_what_can_not_be_tidied_for_its_registry_is_let_be_in_time(status: str, 
     reason = Reason(code=FailureCode.FILE_SYSTEM_UNAVAILABLE, message="not registered")
     got = refused(Refusal(claimed=claimed, reason=reason), OPTIONS, CHANCE)
     assert got.settling is (Settling.TIDIED if status == "CANCELED" else Settling.WAITING)
+
+
+@pytest.mark.parametrize(("age_s", "pause_s"), [(4, 1), (80, 10), (86_400, 300), (86_400 * 365, 300)])
+def test_what_a_hand_took_out_of_the_registry_is_looked_for_every_five_minutes_for_ever(
+    age_s: float, pause_s: float
+) -> None:
+    """Also for what a FAILED export has left, which is looked for once an hour where its bucket is registered."""
+    left = f"reason{LEFT}the upload 1 of 'x' in bucket b"
+    held = Held(
+        "fs", "df", "task", "sub", "/x", "/x", SubTaskStatus.FAILED, 3, Condition(),
+        0, 0, 0, 0, None, "Internal", left, NOW_NS - 400 * 86_400 * NS_PER_S, NOW_NS - 399 * 86_400 * NS_PER_S,
+        NOW_NS - int(age_s * NS_PER_S),
+    )  # fmt: skip
+    claimed = Claimed(
+        held, ClaimLane.SMALL, TaskAction.EXPORT, ConflictPolicy.OVERWRITE_EXISTING, "/", "oss://b", "", "", True, 0,
+        True, 0,
+    )  # fmt: skip
+    reason = Reason(code=FailureCode.BUCKET_NOT_REGISTERED, message="not registered")
+    got = refused(Refusal(claimed=claimed, reason=reason), OPTIONS, CHANCE)
+    assert got.settling is Settling.WAITING
+    assert (got.due_ns - NOW_NS) / NS_PER_S == pytest.approx(pause_s)
 
 
 def test_permanent_errors_fail_at_once_with_their_reason() -> None:
