@@ -236,7 +236,7 @@ def _is_kept_in_doubt(item: Mapping[str, Any]) -> bool:
     """What an attempt that was killed published is kept by the next one, which finds another source: nothing was moved by that
     one, the numbers are the source's, and the note says what may have been."""
     note: str = item.get("Record", {}).get("Note", "")
-    return item["ProgressStats"]["ActualBytes"] == 0 and "an earlier attempt" in note
+    return item.get("ProgressStats", {}).get("ActualBytes") == 0 and "an earlier attempt" in note
 
 
 def _judge_complete(

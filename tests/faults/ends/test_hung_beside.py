@@ -66,14 +66,13 @@ def test_large_files_of_the_same_bucket_move_beside_those_of_a_file_system_that_
     wait_until(lambda: bytes_done(hung, lost), PATIENCE_S, "nothing moves")
     disk.die()
     wait_until(lambda: sum(disk.held().values()) >= HELD, PATIENCE_S, "nobody comes to it any more")
-    done = bytes_done(hung, lost)
 
     imports = well.stream(here, "StreamImport", prefix=there)
     for number in range(2):
         well.move(imports, "/large", f"/large{number}")
     well.all_complete(imports, PROMPT_S)
     assert [path.stat().st_size for path in back.glob("large?")] == [LARGE_BYTES] * 2
-    assert bytes_done(hung, lost) - done <= HUNG * LARGE_BYTES, "it did not hang"
+    assert sum(disk.held().values()) >= HELD, "it does not hang any more"
     assert all(row["Status"] == "RUNNING" for row in hung.rows(lost).values())
 
 
