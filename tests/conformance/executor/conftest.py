@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from penstock.engine.engine import places_of
 from penstock.engine.executor import Death, Executor, MoverPurpose
 from penstock.engine.local import LocalExecutor, LocalExecutorOptions
-from penstock.engine.messages import MoverLimits, Places, Report
+from penstock.engine.messages import Control, MoverLimits, Places, Report
 from penstock.model import Direction, FileSystem
 from penstock.stores.base import Overwrite
 from penstock.transfer.transfer import Intent, Outcome, Transfer, TransferLimits
@@ -40,8 +40,10 @@ LIMITS = MoverLimits(
 
 @dataclass(slots=True)
 class Recorder:
-    """An inbox that remembers. `after_death` counts reports of movers that had been declared dead."""
+    """An inbox that remembers, and says of each record that it is durable. `after_death` counts reports of movers that had been
+    declared dead."""
 
+    executor: Executor
     outcomes: list[tuple[str, Outcome]] = field(default_factory=list)
     deaths: list[Death] = field(default_factory=list)
     after_death: int = 0
@@ -50,6 +52,9 @@ class Recorder:
     def report(self, report: Report) -> None:
         self.after_death += report.mover in {death.mover for death in self.deaths}
         self.outcomes += [(report.mover, outcome) for outcome in report.outcomes]
+        if report.checkpoints:
+            kept = tuple(request.sequence for request in report.checkpoints)
+            self.executor.control(report.mover, Control(checkpointed=kept))
 
     def died(self, death: Death) -> None:
         self.deaths.append(death)
@@ -209,7 +214,7 @@ class LocalHands:
 
 @asynccontextmanager
 async def started(executor: Executor, hands: Hands) -> AsyncIterator[Rig]:
-    rig = Rig(executor, Recorder(), hands)
+    rig = Rig(executor, Recorder(executor), hands)
     async with executor.vacated():
         pass
     await executor.start(rig.inbox, hands.places)
