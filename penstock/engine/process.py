@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import penstock
 from penstock import telemetry
 from penstock.engine.board import Board
 from penstock.engine.executor import Attempt, Death, MoverGoneError
@@ -22,6 +21,7 @@ from penstock.engine.messages import Control, Hello, Lease, Ready, Report
 from penstock.engine.mover import places_by_lane
 from penstock.engine.moverslock import take_shared
 from penstock.engine.wire import FrameReader, Message, WireError, encode
+from penstock.transfer.aside import OWN_ENVIRONMENT
 
 SOCKET_BUFFER_BYTES = 1 << 20
 MAPPED_FROM_BYTES = 1 << 20
@@ -221,17 +221,15 @@ def _started(connection: int, board: int, lock: int, environment: Mapping[str, s
 
 
 def _environment() -> Mapping[str, str]:
-    """Where this very package is found, how memory is taken and given back, and a locale that can say everything.
+    """What each interpreter of ours is told, and how memory is taken and given back.
 
     Threads share few arenas. Buffers of a MiB and more are mapped, and so given back, one by one: left to itself glibc takes
     them from the heap once a large one was freed, where what lies between them keeps hundreds of MiB from going back.
     """
     return {
-        "PYTHONPATH": str(Path(penstock.__file__).resolve().parent.parent),
-        "PYTHONSAFEPATH": "1",
+        **OWN_ENVIRONMENT,
         "MALLOC_ARENA_MAX": "2",
         "MALLOC_MMAP_THRESHOLD_": str(MAPPED_FROM_BYTES),
-        "LC_ALL": "C.UTF-8",
     }
 
 

@@ -174,9 +174,8 @@ def _failed(outcome: Outcome, ending: Ending, options: RetryOptions, chance: Cha
     settlement = _settlement(ending, Settling.FAILED, reason=reason, outcome=outcome)
     if outcome.checkpoint is None or not outcome.checkpoint.intent_ns:
         return settlement
-    left = remains.named(
-        reason, "", ending.order.transfer, outcome.checkpoint, until_ns=0
-    )  # it could not even be tried
+    # Its removal could not even be tried.
+    left = remains.named(reason, "", ending.order.transfer, outcome.checkpoint, until_ns=0)
     return replace(settlement, tidy=True, error_message=left.message)
 
 

@@ -62,17 +62,19 @@ def _process() -> subprocess.Popen[bytes]:
             stdout=subprocess.PIPE,
             start_new_session=True,
             cwd="/",
-            env=_ENVIRONMENT,
+            env=OWN_ENVIRONMENT,
         )
     except OSError as error:  # no more processes, descriptors, memory
         raise TimeoutError(f"nobody can be sent to look: {error.strerror or error}") from error
 
 
-_ENVIRONMENT: Mapping[str, str] = {
+OWN_ENVIRONMENT: Mapping[str, str] = {
     "PYTHONPATH": str(Path(penstock.__file__).resolve().parent.parent),
     "PYTHONSAFEPATH": "1",
     "LC_ALL": "C.UTF-8",
 }
+"""All that another interpreter of ours is told: where this very package is found, and a locale that can say everything."""
+
 ASIDE = Aside()
 """The one of this process."""
 
