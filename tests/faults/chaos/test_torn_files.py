@@ -17,7 +17,7 @@ from penstock.errors import FailureCode
 from penstock.model import Condition, ConflictPolicy, Direction
 from penstock.transfer.transfer import Verdict
 from tests.faults.chaos.conftest import Opener
-from tests.faults.chaos.stand import ATTEMPTS, CONTENTS, LANES, MODIFY_NS, OTHER, Stand
+from tests.faults.chaos.stand import ATTEMPTS, CONTENTS, LANES, MODIFY_NS, OTHER, Ending, Stand
 from tests.fixtures.chaosfaults import meanwhile
 from tests.fixtures.chaosproxy import Rule
 
@@ -191,6 +191,16 @@ class Writer:
         os.close(descriptor)
 
 
+def check_one_moment(stand: Stand, ending: Ending) -> None:
+    """What arrived is the file that a `Writer` writes as it was at one moment; or nothing did, because it never rests."""
+    if ending.verdict is Verdict.COMPLETE:
+        seen = stand.bytes_of()
+        runs = [seen[at] for at in range(len(seen)) if at == 0 or seen[at] != seen[at - 1]]
+        assert len(runs) == 1 or (len(runs) == 2 and (runs[0] - runs[1]) % 251 == 1), runs
+    else:
+        assert ending.code is FailureCode.SOURCE_CHANGED, stand.told(ending)
+
+
 @pytest.mark.parametrize(("size", "exports"), [("small", 40), ("middling", 20), ("large", 1)])
 def test_an_export_beside_a_writer_is_the_file_at_one_moment(open_case: Opener, size: str, exports: int) -> None:
     """At any moment the file is the beginning of one generation and the rest of the one before."""
@@ -201,12 +211,7 @@ def test_an_export_beside_a_writer_is_the_file_at_one_moment(open_case: Opener, 
         for _ in range(exports):
             ending = stand.carry(stand.what(Direction.EXPORT), LANES[size])
             verdicts.add(ending.verdict)
-            if ending.verdict is Verdict.COMPLETE:
-                seen = stand.bytes_of()
-                runs = [seen[at] for at in range(len(seen)) if at == 0 or seen[at] != seen[at - 1]]
-                assert len(runs) == 1 or (len(runs) == 2 and (runs[0] - runs[1]) % 251 == 1), runs
-            else:
-                assert ending.code is FailureCode.SOURCE_CHANGED, stand.told(ending)
+            check_one_moment(stand, ending)
     assert writer.generations > 0
     if size == "large":
         assert verdicts == {Verdict.FAILED}

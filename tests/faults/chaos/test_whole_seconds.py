@@ -20,7 +20,7 @@ from penstock.transfer.stamps import TICK_NS, are_whole_seconds
 from penstock.transfer.transfer import Verdict
 from tests.faults.chaos.conftest import Opener
 from tests.faults.chaos.stand import CONTENTS, LANES, MODIFY_NS, OTHER, Ending, Stand
-from tests.faults.chaos.test_torn_files import MOMENTS, Writer, opened, rewrite, scripted
+from tests.faults.chaos.test_torn_files import MOMENTS, Writer, check_one_moment, opened, rewrite, scripted
 from tests.fixtures.mounts import clean_mounts, disk, mount
 from tests.fixtures.waiting import wait_until
 
@@ -141,12 +141,7 @@ def test_an_export_beside_a_writer_is_the_file_at_one_moment(open_case: Opener, 
     with Writer(stand.gate.target, len(content)) as writer:
         for _ in range(exports):
             ending = stand.carry(stand.what(Direction.EXPORT), LANES[size])
-            if ending.verdict is Verdict.COMPLETE:
-                seen = stand.bytes_of()
-                runs = [seen[at] for at in range(len(seen)) if at == 0 or seen[at] != seen[at - 1]]
-                assert len(runs) == 1 or (len(runs) == 2 and (runs[0] - runs[1]) % 251 == 1), runs
-            else:
-                assert ending.code is FailureCode.SOURCE_CHANGED, stand.told(ending)
+            check_one_moment(stand, ending)
     assert writer.generations > 0
 
 

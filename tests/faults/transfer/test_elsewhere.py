@@ -78,6 +78,18 @@ def test_where_it_is_begun_is_durable_before_a_helper_file_is_made(gate: Gate, s
     assert seen == [[]]
 
 
+def begun_and_turned(gate: Gate, store: MemoryStore, turned_to: str = "run42") -> Outcome:
+    """Begun in run41, by a link that leads elsewhere since."""
+    for name in ("run41", "run42"):
+        (gate.base / name).mkdir()
+    link = gate.base / "sub"
+    link.symlink_to("run41")
+    outcome = begun(gate, store)
+    link.unlink()
+    link.symlink_to(turned_to)
+    return outcome
+
+
 def test_the_path_is_that_without_links(gate: Gate, store: MemoryStore) -> None:
     (gate.base / "run41").mkdir()
     (gate.base / "sub").symlink_to("run41")
@@ -94,13 +106,7 @@ def test_the_path_is_that_without_links(gate: Gate, store: MemoryStore) -> None:
 def test_where_a_link_led_to_is_looked_at_wherever_it_leads_now(
     gate: Gate, store: MemoryStore, intent: Intent, turned_to: str
 ) -> None:
-    for name in ("run41", "run42"):
-        (gate.base / name).mkdir()
-    link = gate.base / "sub"
-    link.symlink_to("run41")
-    outcome = begun(gate, store)
-    link.unlink()
-    link.symlink_to(turned_to)
+    outcome = begun_and_turned(gate, store, turned_to)
     ended = gate.move(after(outcome, intent=intent), store)
     assert ended.verdict is (Verdict.TIDIED if intent is Intent.TIDY else Verdict.CANCELED)
     assert (ended.tidy, ended.message, gate.helpers()) == (False, "", [])
@@ -225,13 +231,7 @@ def unopened(gate: Gate, name: str) -> pytest.MonkeyPatch:
 def test_a_move_goes_on_where_the_directory_of_then_may_not_be_opened_and_it_is_tidied_later(
     gate: Gate, store: MemoryStore
 ) -> None:
-    for name in ("run41", "run42"):
-        (gate.base / name).mkdir()
-    link = gate.base / "sub"
-    link.symlink_to("run41")
-    first = begun(gate, store)
-    link.unlink()
-    link.symlink_to("run42")
+    first = begun_and_turned(gate, store)
     denied = unopened(gate, "base/run41")
     moved = gate.move(after(first), store)
     assert (moved.verdict, moved.tidy) == (Verdict.COMPLETE, True)
@@ -246,13 +246,7 @@ def test_a_move_goes_on_where_the_directory_of_then_may_not_be_opened_and_it_is_
 
 
 def test_a_withdrawal_does_not_do_without_it(gate: Gate, store: MemoryStore) -> None:
-    for name in ("run41", "run42"):
-        (gate.base / name).mkdir()
-    link = gate.base / "sub"
-    link.symlink_to("run41")
-    first = begun(gate, store)
-    link.unlink()
-    link.symlink_to("run42")
+    first = begun_and_turned(gate, store)
     denied = unopened(gate, "base/run41")
     withdrawn = gate.move(after(first, intent=Intent.WITHDRAW), store)
     assert withdrawn.code is FailureCode.PERMISSION_DENIED
