@@ -9,7 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from penstock.api.dispatch import ALIASES, OPERATIONS
-from tests.fixtures.apiserver import FILE_SYSTEM, ApiServer
+from tests.fixtures.apicaller import FILE_SYSTEM
+from tests.fixtures.apiserver import ApiServer
 
 ACTIONS = sorted([*OPERATIONS, *ALIASES])
 FORGETFUL = frozenset({"nonces_even", "nonces_odd", "nonce_turn"})

@@ -17,7 +17,8 @@ import pytest
 
 from penstock.api.options import ApiOptions
 from penstock.model import AccessKey
-from tests.fixtures.apiserver import FILE_SYSTEM, OWNER, ApiServer, serving
+from tests.fixtures.apicaller import FILE_SYSTEM, OWNER
+from tests.fixtures.apiserver import ApiServer, serving
 from tests.fixtures.signing import v1_parameters, v3_headers
 from tests.fixtures.waiting import wait_until
 

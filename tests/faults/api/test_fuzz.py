@@ -28,7 +28,8 @@ from penstock.api.errors import STATUSES
 from penstock.api.notbuilt import NOT_BUILT
 from penstock.api.options import ApiOptions
 from tests.faults.api.calls import ACTIONS, call_of, ledger, make_world
-from tests.fixtures.apiserver import FILE_SYSTEM, OWNER, READER, SLEEPER, STRANGER, ApiServer, Response, serving
+from tests.fixtures.apicaller import FILE_SYSTEM, OWNER, READER, SLEEPER, STRANGER, Response
+from tests.fixtures.apiserver import ApiServer, serving
 from tests.fixtures.signing import Signer, v1_parameters, v3_headers
 
 SEED = int(os.environ.get("PENSTOCK_FUZZ_SEED", "1"))

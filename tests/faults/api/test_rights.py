@@ -11,7 +11,8 @@ import pytest
 from penstock.api.dispatch import ALIASES, OPERATIONS
 from penstock.model import AccessKey, FileSystem
 from tests.faults.api.calls import ACTIONS, World, call_of, ledger, make_world
-from tests.fixtures.apiserver import FILE_SYSTEM, OLD_FILE_SYSTEM, ApiServer, Response, serving
+from tests.fixtures.apicaller import FILE_SYSTEM, OLD_FILE_SYSTEM, Response
+from tests.fixtures.apiserver import ApiServer, serving
 
 NEIGHBOUR = "bmcpfs-neighbour"
 ABSENT = "bmcpfs-000w65p03ok64ya0000"

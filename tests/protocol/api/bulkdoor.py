@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tests.fixtures.apiserver import FILE_SYSTEM, ApiServer, Response
+from tests.fixtures.apicaller import FILE_SYSTEM, Response
+from tests.fixtures.apiserver import ApiServer
 
 ACTION = "CreateDataFlowSubTasks"
 

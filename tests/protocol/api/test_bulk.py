@@ -14,7 +14,8 @@ from penstock.api.options import ApiOptions, Fidelity, PathBase
 from penstock.errors import CatalogUnavailableError
 from penstock.model import AccessKey
 from tests.fixtures import enginestand
-from tests.fixtures.apiserver import FILE_SYSTEM, OLD_FILE_SYSTEM, READER, STRANGER, ApiServer, serving
+from tests.fixtures.apicaller import FILE_SYSTEM, OLD_FILE_SYSTEM, READER, STRANGER
+from tests.fixtures.apiserver import ApiServer, serving
 from tests.protocol.api.bulkdoor import ACTION, Door, entries, entry, ids_of, results
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.fixtures import enginestand
-from tests.fixtures.apiserver import FILE_SYSTEM
+from tests.fixtures.apicaller import FILE_SYSTEM
 from tests.protocol.api.bulkdoor import ACTION, Door, entries, entry, ids_of, narrow
 
 

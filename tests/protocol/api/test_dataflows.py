@@ -8,7 +8,8 @@ import pytest
 
 from penstock.api.options import ApiOptions, Fidelity
 from penstock.errors import PermissionDeniedError, StoreError, StoreUnavailableError
-from tests.fixtures.apiserver import FILE_SYSTEM, OLD_FILE_SYSTEM, OLDEST_FILE_SYSTEM, ApiServer, serving
+from tests.fixtures.apicaller import FILE_SYSTEM, OLD_FILE_SYSTEM, OLDEST_FILE_SYSTEM
+from tests.fixtures.apiserver import ApiServer, serving
 from tests.fixtures.memorystore import Fault, Gate, Hold, Raise
 from tests.fixtures.registered import registered_bucket
 

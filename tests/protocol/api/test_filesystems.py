@@ -6,7 +6,8 @@ import pytest
 from alibabacloud_nas20170626 import models
 
 from penstock.model import AccessKey, FileSystem
-from tests.fixtures.apiserver import FILE_SYSTEM, OLD_FILE_SYSTEM, READER, STRANGER, ApiServer
+from tests.fixtures.apicaller import FILE_SYSTEM, OLD_FILE_SYSTEM, READER, STRANGER
+from tests.fixtures.apiserver import ApiServer
 
 
 def ids(server: ApiServer, **parameters: str) -> list[str]:

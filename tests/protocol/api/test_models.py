@@ -18,7 +18,8 @@ from penstock.api.notbuilt import NOT_BUILT
 from penstock.api.operation import Origin
 from penstock.catalog.verbs import Settling
 from tests.fixtures import enginestand, fidelity
-from tests.fixtures.apiserver import FILE_SYSTEM, ApiServer
+from tests.fixtures.apicaller import FILE_SYSTEM
+from tests.fixtures.apiserver import ApiServer
 
 VENDORS = {name for name, operation in OPERATIONS.items() if operation.origin is Origin.VENDOR}
 NAMES = sorted(VENDORS)

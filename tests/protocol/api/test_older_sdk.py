@@ -6,7 +6,8 @@ from aliyunsdkcore.client import AcsClient
 from aliyunsdkcore.request import RpcRequest
 
 from penstock.api.protocol import VERSION
-from tests.fixtures.apiserver import FILE_SYSTEM, OWNER, ApiServer
+from tests.fixtures.apicaller import FILE_SYSTEM, OWNER
+from tests.fixtures.apiserver import ApiServer
 
 
 def client(server: ApiServer, secret: str = OWNER.secret) -> AcsClient:

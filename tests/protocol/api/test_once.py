@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 import pytest
 
 from penstock.model import AccessKey
-from tests.fixtures.apiserver import FILE_SYSTEM, OWNER, ApiServer, Response
+from tests.fixtures.apicaller import FILE_SYSTEM, OWNER, Response
+from tests.fixtures.apiserver import ApiServer
 from tests.fixtures.signing import v3_headers
 
 FLOW = {

@@ -11,7 +11,8 @@ from penstock.catalog.verbs import Settling
 from penstock.errors import CatalogUnavailableError, TooManyWaitingError
 from penstock.model import FileDetail
 from tests.fixtures import enginestand
-from tests.fixtures.apiserver import FILE_SYSTEM, ApiServer, Response, serving
+from tests.fixtures.apicaller import FILE_SYSTEM, Response
+from tests.fixtures.apiserver import ApiServer, serving
 
 
 class Stream:

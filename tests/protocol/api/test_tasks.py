@@ -7,7 +7,8 @@ import pytest
 
 from penstock.catalog.verbs import Settling
 from tests.fixtures import enginestand
-from tests.fixtures.apiserver import FILE_SYSTEM, OLD_FILE_SYSTEM, ApiServer
+from tests.fixtures.apicaller import FILE_SYSTEM, OLD_FILE_SYSTEM
+from tests.fixtures.apiserver import ApiServer
 
 STREAM = {"FileSystemId": FILE_SYSTEM, "TaskAction": "StreamImport", "ConflictPolicy": "KEEP_LATEST"}
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.fixtures.apiserver import FILE_SYSTEM, ApiServer, Response
+from tests.fixtures.apicaller import FILE_SYSTEM, Response
+from tests.fixtures.apiserver import ApiServer
 
 DELAY_S = 60
 SYSTEM = {"FileSystemId": FILE_SYSTEM}

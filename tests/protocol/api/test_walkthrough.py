@@ -6,7 +6,8 @@ import pytest
 from alibabacloud_nas20170626 import models
 from alibabacloud_nas20170626.client import Client
 
-from tests.fixtures.apiserver import FILE_SYSTEM, ApiServer
+from tests.fixtures.apicaller import FILE_SYSTEM
+from tests.fixtures.apiserver import ApiServer
 from tests.fixtures.enginestand import complete
 
 SIGNATURES = pytest.mark.parametrize("config", [{}, {"signature_algorithm": "v2"}], ids=["acs3", "1.0"])

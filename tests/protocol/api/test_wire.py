@@ -22,7 +22,8 @@ from penstock.api.options import ApiOptions, Fidelity
 from penstock.api.protocol import VERSION
 from penstock.catalog.catalog import Catalog
 from penstock.model import Registry
-from tests.fixtures.apiserver import FILE_SYSTEM, OWNER, SLEEPER, ApiServer, Response, serving, settled
+from tests.fixtures.apicaller import FILE_SYSTEM, OWNER, SLEEPER, Response
+from tests.fixtures.apiserver import ApiServer, serving, settled
 from tests.fixtures.signing import v1_parameters, v3_headers
 
 IDS = {"FileSystemId": FILE_SYSTEM}

@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from penstock.api.dispatch import OPERATIONS
-from tests.fixtures.apiserver import FILE_SYSTEM, OWNER, ApiServer
+from tests.fixtures.apicaller import FILE_SYSTEM, OWNER
+from tests.fixtures.apiserver import ApiServer
 from tests.fixtures.signing import v3_headers
 
 IDS = {"FileSystemId": FILE_SYSTEM}
