@@ -9,8 +9,8 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum, StrEnum
+from html import escape
 from http import HTTPStatus
-from xml.sax.saxutils import escape
 
 import msgspec
 
@@ -148,7 +148,7 @@ def render(answer: Answer, shape: Format) -> bytes:
 
 def _write(pieces: list[str], name: str, value: Json) -> None:
     if isinstance(value, str):
-        pieces.append(f"<{name}>{escape(_NOT_XML.sub('�', value))}</{name}>")
+        pieces.append(f"<{name}>{escape(_NOT_XML.sub('�', value), quote=False)}</{name}>")
     elif isinstance(value, bool):
         pieces.append(f"<{name}>{'true' if value else 'false'}</{name}>")
     elif isinstance(value, int):

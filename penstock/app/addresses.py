@@ -11,8 +11,10 @@ import os
 from dataclasses import dataclass
 
 from penstock.app.lock import service_runs
+from penstock.settings.files import replace_file
 from penstock.settings.home import Home
-from penstock.settings.writing import replace_file
+
+METRICS_PATH = "/metrics"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

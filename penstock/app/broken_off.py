@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from penstock.settings.files import sync_directory
 from penstock.settings.home import Home
-from penstock.settings.writing import sync_directory
 from penstock.transfer.mark import MARK_FILE
 
 _UNFINISHED = "init.unfinished"

@@ -43,9 +43,15 @@ def url_of(sock: socket.socket, scheme: str = "http") -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
+def host_and_port(listen: str) -> tuple[str, int]:
+    """`host:port` or `[IPv6]:port`, as the settings allow it, taken apart."""
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def child_command(home: Home, sock: socket.socket, region: str) -> list[str]:
     """What to start; the socket's descriptor has to be passed on, stdin is the watchdog's pipe, stdout tells when it answers."""
-    program = [sys.executable, "-P", "-m", "penstock.app.emulator_child"]
+    program = [sys.executable, "-P", "-m", "penstock.start", "penstock.app.emulator_child"]
     return [*program, os.fspath(home.path), str(sock.fileno()), str(os.getpid()), region]
 
 

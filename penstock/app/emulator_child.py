@@ -1,4 +1,4 @@
-"""The embedded bucket server's own process: `python -m penstock.app.emulator_child HOME FD PARENT REGION`.
+"""The embedded bucket server's own process: `python -m penstock.start penstock.app.emulator_child HOME FD PARENT REGION`.
 
 Serves HOME/emulator on the listening socket that it was given, prints one line when it answers, and dies with its parent:
 by the kernel's signal, and by the end of the pipe that is its stdin. Reads the access keys from HOME, anew when they change.
@@ -19,7 +19,7 @@ from pathlib import Path
 from penstock import telemetry
 from penstock.app.registry import Stamp, opens_buckets, stamp_of
 from penstock.app.server_log import take_over_server_log
-from penstock.emulator import create_app, serve
+from penstock.emulator.application import create_app, serve
 from penstock.errors import HomeInUseError, PenstockError
 from penstock.model import BucketKind
 from penstock.settings.home import Home
@@ -116,7 +116,3 @@ def main(arguments: list[str]) -> int:
         telemetry.failure("emulator.not_started", error)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -18,18 +18,18 @@ from pathlib import Path
 import tomlkit
 
 from penstock.app import broken_off
-from penstock.app.certificates import write_certificates
 from penstock.app.lock import service_runs
 from penstock.app.recognising import recognised
 from penstock.app.registering import EMBEDDED_ABILITIES, TAGS
-from penstock.emulator import create_bucket
+from penstock.emulator.making import create_bucket
 from penstock.errors import HomeExistsError, HomeInUseError, SettingsError
 from penstock.model import AccessKey, AddressingStyle, Bucket, BucketKind, Credentials, FileSystem
 from penstock.settings.choices import Settings
 from penstock.settings.entries import access_key_values, bucket_values, file_system_values
+from penstock.settings.files import replace_file, sync_directory
 from penstock.settings.home import Home
 from penstock.settings.naming import new_access_key, new_embedded_credentials, new_file_system_id
-from penstock.settings.writing import SECRETS_HEAD, first_settings, put_entry, replace_file, sync_directory
+from penstock.settings.writing import SECRETS_HEAD, first_settings, put_entry
 from penstock.stores.base import Versioning
 
 FIRST_BUCKET = "examplebucket"
@@ -151,6 +151,9 @@ def _fill(home: Home, *, tls: Tls, now_ns: int, entropy: Callable[[int], bytes])
     file_system = recognised(file_system, entropy=entropy).file_system
     changed: dict[str, str] = {}
     if tls is Tls.LOCAL:
+        # What makes certificates is much to import for those who make none.
+        from penstock.app.certificates import write_certificates  # noqa: PLC0415
+
         write_certificates(home, now_ns=now_ns, entropy=entropy)
         changed = {"tls_certificate": "tls/server.pem", "tls_key": "tls/server.key"}
     create_bucket(home.emulator, FIRST_BUCKET, tags=TAGS, versioning=Versioning.ENABLED.value)

@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from penstock import telemetry
 from penstock.app import serving
+from penstock.app.addresses import METRICS_PATH
 from penstock.app.metrics import Now, render
 from penstock.app.metrics_connection import MetricsConnection, Page
 from penstock.app.serving import Server
@@ -20,7 +21,6 @@ from penstock.engine.local import LocalExecutor
 from penstock.errors import CatalogError
 from penstock.telemetry.footprint import resident_bytes
 
-PATH = "/metrics"
 GRACE_S = 2
 
 
@@ -36,7 +36,7 @@ class MetricsPage:
 
     async def answer(self, method: str, path: str) -> tuple[HTTPStatus, bytes]:
         """Status and body of the answer to this."""
-        if path != PATH:
+        if path != METRICS_PATH:
             return HTTPStatus.NOT_FOUND, b"metrics are at /metrics\n"
         if method not in ("GET", "HEAD"):
             return HTTPStatus.METHOD_NOT_ALLOWED, b""
@@ -63,9 +63,3 @@ def metrics_server(page: Page) -> Server:
     config = serving.config(page, grace_s=GRACE_S, http=MetricsConnection, interface="asgi3")
     config.load()
     return Server(config)
-
-
-def host_and_port(listen: str) -> tuple[str, int]:
-    """`host:port` or `[IPv6]:port`, as the settings allow it, taken apart."""
-    host, _, port = listen.rpartition(":")
-    return host.strip("[]"), int(port)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from penstock.app.reaching import reach
 from penstock.app.recognising import Recognised, recognised
-from penstock.emulator import create_bucket
+from penstock.emulator.making import create_bucket
 from penstock.errors import NotSupportedError, PenstockError, PermissionDeniedError, SettingsError
 from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials, ExportOptions, FileSystem, Verify
 from penstock.settings.editing import add_bucket, add_file_system, record_root

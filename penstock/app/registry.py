@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from penstock import telemetry
 from penstock.errors import SettingsError
 from penstock.model import AccessKey, Bucket, BucketKind, Registry
-from penstock.settings.home import Home
+from penstock.settings.home import Home, probe_command
 from penstock.settings.reading import load_registry
 from penstock.settings.roots import judge_roots
 from penstock.stores.abilities import untried
@@ -61,11 +60,6 @@ def load_served(home: Home) -> Registry:
     registry = load_registry(home)
     judge_roots(home, registry.file_systems)
     return registry
-
-
-def probe_command(home: Home, bucket: str) -> str:
-    """What a person types to have a registered bucket tried out once more."""
-    return f"penstock bucket probe {shlex.quote(str(home.path))} {bucket}"
 
 
 class LiveRegistry:

@@ -25,15 +25,14 @@ import uvloop
 from penstock import failpoints, telemetry
 from penstock.api.application import create_api
 from penstock.app import broken_off
-from penstock.app.addresses import Addresses, publish_addresses, withdraw_addresses
+from penstock.app.addresses import METRICS_PATH, Addresses, publish_addresses, withdraw_addresses
 from penstock.app.boot import boot_id
 from penstock.app.clock import SteadyClock
-from penstock.app.embedded import listen, url_of
+from penstock.app.embedded import host_and_port, listen, url_of
 from penstock.app.emulator_process import EmulatorProcess
 from penstock.app.farroots import FarRoots
 from penstock.app.limits import connections_within_limit, leave_no_core_files, open_files_freely
 from penstock.app.lock import HeldHome, service_lock
-from penstock.app.metrics_page import PATH, MetricsPage, host_and_port, metrics_server
 from penstock.app.options import api_options, catalog_bounds, engine_options, executor_options
 from penstock.app.registry import LiveRegistry
 from penstock.app.rootwatch import RootWatch
@@ -135,8 +134,7 @@ class _Service:
             stack.callback(self._watch_roots().stop)
             far = FarRoots(self._home, registry=self._registry.current)
             stack.callback(far.stop)
-            metrics = metrics_server(MetricsPage(catalog=catalog, engine=engine, executor=executor))
-            await self._serve(engine, self._web(catalog), metrics, far)
+            await self._serve(engine, self._web(catalog), self._metrics(catalog, engine, executor), far)
         if executor.left_behind:
             raise LeftBehindError(
                 f"stopped, but {'; '.join(executor.left_behind)}: {ADVICE}. `penstock serve` may be started meanwhile"
@@ -178,7 +176,15 @@ class _Service:
             key=beneath(self._home, self._settings.tls_key),
         )
 
-    async def _serve(self, engine: Engine, web: WebServer, metrics: Server, far: FarRoots) -> None:
+    def _metrics(self, catalog: Catalog, engine: Engine, executor: LocalExecutor) -> Server | None:
+        """Who tells metrics, where somebody may ask. What makes their page is much to import where nobody does."""
+        if self._metrics_socket is None:
+            return None
+        from penstock.app.metrics_page import MetricsPage, metrics_server  # noqa: PLC0415
+
+        return metrics_server(MetricsPage(catalog=catalog, engine=engine, executor=executor))
+
+    async def _serve(self, engine: Engine, web: WebServer, metrics: Server | None, far: FarRoots) -> None:
         """From the ready line to the last part's end. Raises ServiceEndedError when a part ended unasked."""
         parts = {
             asyncio.create_task(engine.run(), name="engine"),
@@ -188,7 +194,7 @@ class _Service:
             asyncio.create_task(far.run(), name="look at far roots"),
             asyncio.create_task(self._watch_emulator(), name="embedded bucket server"),
         }
-        if self._metrics_socket is not None:
+        if metrics is not None and self._metrics_socket is not None:
             parts.add(asyncio.create_task(metrics.serve(sockets=[self._metrics_socket]), name="metrics"))
         signals = asyncio.create_task(self._stopping.wait(), name="signals")
         ready = asyncio.create_task(self._ready(web), name="ready line")
@@ -196,7 +202,8 @@ class _Service:
         if ended == {ready} and ready.exception() is None:
             ended, _ = await asyncio.wait({signals, *parts}, return_when=asyncio.FIRST_COMPLETED)
         withdraw_addresses(self._home)
-        web.should_exit = metrics.should_exit = True
+        for server in filter(None, (web, metrics)):
+            server.should_exit = True
         await self._bring_down(engine, parts | {signals, ready})
         unasked = [_why(part) for part in ended - {signals} if part is not ready or part.exception() is not None]
         if unasked:
@@ -231,7 +238,7 @@ class _Service:
             oss=self._emulator.url if self._emulator else None,
             ca_file=os.fspath(self._home.ca_file) if local_ca else "",
             pid=os.getpid(),
-            metrics=url_of(self._metrics_socket) + PATH if self._metrics_socket is not None else None,
+            metrics=url_of(self._metrics_socket) + METRICS_PATH if self._metrics_socket is not None else None,
         )
         publish_addresses(self._home, addresses)
         return addresses

@@ -10,11 +10,11 @@ from pathlib import Path
 from penstock import telemetry
 from penstock.app.embedded import listen, url_of
 from penstock.app.server_log import take_over_server_log
-from penstock.emulator import create_app, read_cname, serve
+from penstock.emulator.application import create_app, read_cname, serve
 from penstock.errors import SettingsError
 from penstock.model import Credentials
+from penstock.settings.files import replace_file
 from penstock.settings.naming import new_embedded_credentials
-from penstock.settings.writing import replace_file
 
 KEY_FILE = "access-key.json"
 

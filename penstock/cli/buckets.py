@@ -10,12 +10,12 @@ import click
 
 from penstock.app.probing import probe_bucket
 from penstock.app.registering import Check, NewBucket, register_bucket
-from penstock.app.registry import probe_command
 from penstock.cli.arguments import HOME
 from penstock.cli.output import note, print_json, print_table, warn
 from penstock.errors import SettingsError
 from penstock.model import ENVIRONMENT, Bucket, BucketKind, Credentials, ExportOptions, Verify
 from penstock.settings.entries import RESTORE_DAYS_MAX
+from penstock.settings.home import probe_command
 from penstock.settings.reading import load_registry, open_home
 from penstock.stores.abilities import untried
 from penstock.stores.keychain import VARIABLES

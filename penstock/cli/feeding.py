@@ -19,9 +19,10 @@ from typing import Any, BinaryIO
 import click
 
 from penstock.cli.answers import Thing, page, print_raw, things
+from penstock.cli.bars import count_bar
 from penstock.cli.connection import Service
 from penstock.cli.failure import ExitCode
-from penstock.cli.output import count_bar, note, visible
+from penstock.cli.output import note, visible
 from penstock.cli.patience import BUSY, NO_PLACE, Patience
 from penstock.cli.tasks import find_task
 from penstock.client import Created, FileToMove, bulk_pages

@@ -18,7 +18,8 @@ import click
 from penstock.app.objects import fetch_object, send_object
 from penstock.app.reaching import reach_bucket
 from penstock.cli.arguments import HOME
-from penstock.cli.output import byte_bar, moment, note, print_json, print_table
+from penstock.cli.bars import byte_bar
+from penstock.cli.output import moment, note, print_json, print_table
 from penstock.errors import SettingsError
 from penstock.settings.reading import open_home
 from penstock.stores.base import ObjectInfo, Store

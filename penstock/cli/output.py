@@ -1,4 +1,4 @@
-"""What commands print: JSON for scripts, aligned columns for people, and a bar while bytes move.
+"""What commands print: JSON for scripts, and aligned columns for people. Bars are in `bars`.
 
 Results go to stdout, everything else to stderr. Nothing is cut off, so that ids can be copied, and names from outside
 cannot move the cursor.
@@ -6,24 +6,12 @@ cannot move the cursor.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
 from penstock.cli.wording import spoken
 from penstock.errors import SettingsError
@@ -104,30 +92,3 @@ def size(count_bytes: int) -> str:
 def moment(time_ns: int) -> str:
     """A time for people, UTC, to the second."""
     return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if time_ns else ""
-
-
-@contextlib.contextmanager
-def count_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar of files on stderr where that is a terminal. Call what is yielded with files done and the total."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(visible(label), total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-@contextlib.contextmanager
-def byte_bar(label: str, total_bytes: int | None) -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar on stderr where that is a terminal. Call what is yielded with bytes done and the total, if known."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    columns: list[Any] = [
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    ]  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(visible(label), total=total_bytes)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from typing import NoReturn
 
 import click
 
-from penstock import __version__
+from penstock import __version__, start
 from penstock.cli.failure import ending
 from penstock.cli.wording import spoken, started_as
 
@@ -56,7 +55,7 @@ class Tree(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command = getattr(importlib.import_module(module), attribute)
+        command = getattr(start.loaded(module), attribute)
         if not isinstance(command, click.Command):
             raise TypeError(f"{cmd_name} is no command")
         return command

@@ -10,9 +10,10 @@ import click
 
 from penstock.cli.answers import Thing, page, print_raw, show_page, the_one, things, value_at
 from penstock.cli.arguments import AS_JSON, LIMIT, NEXT_TOKEN, STATUS
+from penstock.cli.bars import byte_bar
 from penstock.cli.connection import Service, with_service
 from penstock.cli.feeding import ListForm, create_many, create_one, listed_files
-from penstock.cli.output import byte_bar, note, print_facts, size
+from penstock.cli.output import note, print_facts, size
 from penstock.cli.patience import Patience
 from penstock.cli.tasks import TASK, find_task
 from penstock.client import FileToMove

@@ -9,9 +9,6 @@ neither the vendor's SDK nor the product's own stores and checksums, so that it 
     routes       which operation a call is
     gateway      ASGI in, OSS out
     service      what every operation is handed
-    application  the public verbs
+    application  the server: made, and served until SIGTERM
+    making       a bucket without a server
 """
-
-from penstock.emulator.application import create_app, create_bucket, read_cname, serve
-
-__all__ = ["create_app", "create_bucket", "read_cname", "serve"]

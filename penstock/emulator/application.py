@@ -1,4 +1,4 @@
-"""The emulator's public verbs: make the application, make a bucket without a server, serve until SIGTERM.
+"""The emulator's server: make the application, serve until SIGTERM.
 
 Calls service (which opens the stores) and gateway (which answers). Never reads the environment or a configuration.
 """
@@ -11,7 +11,6 @@ import logging
 import secrets
 import signal
 import socket
-import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -26,9 +25,7 @@ from penstock.emulator.connection import Connection
 from penstock.emulator.gateway import Access, Gateway
 from penstock.emulator.protocol import names
 from penstock.emulator.protocol.hosts import Hosts
-from penstock.emulator.service import INDEX, Service, open_service
-from penstock.emulator.storage import buckets, schema
-from penstock.emulator.storage.buckets import Versioning
+from penstock.emulator.service import Service, open_service
 from penstock.errors import PenstockError, SettingsError
 
 KEEP_ALIVE_S = 75
@@ -108,41 +105,6 @@ def _lasting(_: str) -> None:
 
 def _new_token() -> str:
     return secrets.token_hex(16).upper()
-
-
-def create_bucket(
-    root: Path, name: str, *, tags: Mapping[str, str], versioning: str, clock: Callable[[], int] = time.time_ns
-) -> None:
-    """Make a bucket without a server (or beside one), or give an existing one these tags and this versioning.
-
-    `versioning` is "" (never set), "Enabled" or "Suspended". Raises SettingsError for a name, a state or a root that
-    cannot be, and for "" where versioning has been set before: it cannot be unset.
-    """
-    if not names.is_bucket_name(name):
-        raise SettingsError(f"{name!r} is no bucket name: use 3 to 63 of a-z, 0-9 and -, no - at either end")
-    try:
-        state = Versioning(versioning)
-    except ValueError:
-        raise SettingsError(f"versioning is Enabled, Suspended or nothing, not {versioning!r}") from None
-    root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        database = schema.open_ledger(root / INDEX)
-    except (ValueError, sqlite3.DatabaseError) as error:
-        raise SettingsError(f"{root} is no bucket directory of this emulator: {error}") from error
-    try:
-        database.execute("BEGIN IMMEDIATE")
-        if buckets.find(database, name) is None:
-            buckets.create(database, name=name, created_ns=clock(), storage="Standard", redundancy="LRS")
-        bucket = buckets.find(database, name)
-        assert bucket is not None
-        if state is not bucket.versioning:
-            if state is Versioning.UNSET:
-                raise SettingsError(f"bucket {name} has had versioning; it can be suspended, not unset")
-            buckets.set_versioning(database, bucket, state)
-        buckets.replace_tags(database, bucket, tags)
-        database.execute("COMMIT")
-    finally:
-        database.close()
 
 
 @contextlib.contextmanager

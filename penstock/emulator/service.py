@@ -19,12 +19,12 @@ from penstock.emulator.storage import buckets
 from penstock.emulator.storage.buckets import Bucket
 from penstock.emulator.storage.ledger import Ledger, Transaction
 from penstock.emulator.storage.room import Reserve
+from penstock.emulator.storage.schema import INDEX
 from penstock.emulator.storage.vault import Vault
 from penstock.errors import HomeInUseError, SettingsError
 
 T = TypeVar("T")
 
-INDEX = "index.sqlite3"
 DATA = "data"
 LOCK = "lock"
 RESERVE = "reserve"

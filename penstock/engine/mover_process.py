@@ -1,4 +1,4 @@
-"""The mover's process: `python -m penstock.engine.mover_process SOCKET BOARD`, both numbers of inherited descriptors.
+"""The mover's process: `python -m penstock.start penstock.engine.mover_process SOCKET BOARD`, numbers of inherited descriptors.
 
 Reads messages from the socket for as long as there is somebody at its other end. A watchdog ends the process at once, whatever
 its threads do, when the control process is gone. Signals that a terminal or a supervisor sends to everybody are left to the
@@ -102,7 +102,10 @@ class Connection:
             os._exit(EXIT_ABANDONED)
 
 
-def main(arguments: list[str], environment: Mapping[str, str]) -> NoReturn:
+def main(
+    arguments: list[str],
+    environment: Mapping[str, str] = os.environ,  # house: this is where the process begins
+) -> NoReturn:
     """Serve until the control process is gone."""
     for number in LEFT_TO_CONTROL:
         signal.signal(number, signal.SIG_IGN)
@@ -201,7 +204,3 @@ def _watch(descriptor: int) -> None:
         for _, events in poll.poll():
             if events & (select.POLLRDHUP | select.POLLHUP | select.POLLERR | select.POLLNVAL):
                 os._exit(EXIT_ABANDONED)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:], os.environ)  # house: this is where the process begins

@@ -209,7 +209,7 @@ def _started(connection: int, board: int, lock: int, environment: Mapping[str, s
     `environment` is what it gets of the service's: credentials that are to be found there, whom to trust, and nothing else.
     """
     return subprocess.Popen(
-        [sys.executable, "-m", "penstock.engine.mover_process", str(connection), str(board)],
+        [sys.executable, "-m", "penstock.start", "penstock.engine.mover_process", str(connection), str(board)],
         pass_fds=(connection, board, lock),
         close_fds=True,
         start_new_session=True,

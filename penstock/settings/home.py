@@ -1,10 +1,11 @@
-"""Where everything lies in HOME.
+"""Where everything lies in HOME, and what a person types about it.
 
 Pure names: nothing here is read, written or created.
 """
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,3 +75,8 @@ class Home:
     def file_system_root(self) -> Path:
         """Root of the file system that `init` registers."""
         return self.path / "filesystem"
+
+
+def probe_command(home: Home, bucket: str) -> str:
+    """What a person types to have a registered bucket tried out once more."""
+    return f"penstock bucket probe {shlex.quote(str(home.path))} {bucket}"

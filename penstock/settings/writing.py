@@ -1,7 +1,7 @@
 """Puts penstock.toml and secrets.toml on the disk: whole or not at all, 0600, one writer at a time, comments kept.
 
 A change is made on a tomlkit document under the edit lock, judged as if it had been read, and only then takes the place
-of the file (temporary file, fsync, rename, fsync of the directory). Nothing here decides what to change.
+of the file (`files`). Nothing here decides what to change.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tomlkit import TOMLDocument
 
 from penstock.errors import SettingsError
 from penstock.settings.choices import rules
+from penstock.settings.files import replace_file
 from penstock.settings.home import Home
 from penstock.settings.reading import parse, read_secrets, read_table, registry_of, settings_of
 
@@ -113,31 +114,3 @@ def _document(path: Path) -> TOMLDocument:
 
 def _bytes(document: TOMLDocument) -> bytes:
     return document.as_string().encode("utf-8")
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Puts `data` in the place of the file (0600): a reader sees the old or the new, also after a power cut."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    temporary.unlink(missing_ok=True)  # a dead process's, or a link to somebody's file: never written into
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Makes the directory's entries durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from html import escape
 from xml.etree import ElementTree as ET
-from xml.sax.saxutils import escape
 
 from penstock.errors import StoreUnavailableError
 from penstock.stores.digits import number_of
@@ -77,8 +77,12 @@ def parse(content: bytes, *, max_bytes: int = DOCUMENT_MAX_BYTES) -> Document:
 def complete_document(parts: Sequence[tuple[int, str, str]], *, checksum_element: str = "") -> bytes:
     """The body of CompleteMultipartUpload: part numbers, ETags and checksums (empty: left out), in order."""
     rows = "".join(
-        f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(_quoted(etag))}</ETag>"
-        + (f"<{checksum_element}>{escape(checksum)}</{checksum_element}>" if checksum and checksum_element else "")
+        f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(_quoted(etag), quote=False)}</ETag>"
+        + (
+            f"<{checksum_element}>{escape(checksum, quote=False)}</{checksum_element}>"
+            if checksum and checksum_element
+            else ""
+        )
         + "</Part>"
         for number, etag, checksum in parts
     )

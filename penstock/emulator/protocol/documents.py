@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from html import escape
 from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
 from penstock.emulator.protocol.errors import malformed_xml
 
@@ -29,7 +29,7 @@ class Element:
     def write(self, out: list[str]) -> None:
         """Append this element's text to `out`."""
         if isinstance(self.content, str | int):
-            text = escape(str(self.content), {"\r": "&#13;"})
+            text = escape(str(self.content), quote=False).replace("\r", "&#13;")
             out.append(f"<{self.tag}>{_UNPRINTABLE.sub(_reference, text)}</{self.tag}>")
             return
         out.append(f"<{self.tag}>")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+INDEX = "index.sqlite3"
 LAYOUT = 2
 LOG_BYTES = 1024 * 1024
 """How much the log holds before it moves into the database."""

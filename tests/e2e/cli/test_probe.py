@@ -12,7 +12,7 @@ import pytest
 import tomlkit
 
 from penstock.app.registering import Check
-from penstock.emulator import create_bucket
+from penstock.emulator.making import create_bucket
 from penstock.model import BucketKind
 from penstock.settings.reading import load_registry, open_home
 from tests.fixtures.emulator import EmulatorServer

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from penstock.model import ConflictPolicy
-from penstock.settings.writing import replace_file
+from penstock.settings.files import replace_file
 from penstock.transfer import posix
 from penstock.transfer.mark import make_mark, read_mark
 from penstock.transfer.transfer import Verdict

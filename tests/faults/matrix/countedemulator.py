@@ -16,7 +16,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from penstock.emulator import __main__ as program
-from penstock.emulator import create_app
+from penstock.emulator.application import create_app
 from penstock.emulator.protocol.answer import refusal
 from penstock.emulator.protocol.errors import OssFault
 

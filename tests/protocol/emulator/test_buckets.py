@@ -5,7 +5,7 @@ from __future__ import annotations
 import alibabacloud_oss_v2 as oss
 import pytest
 
-from penstock.emulator import create_bucket
+from penstock.emulator.making import create_bucket
 from penstock.errors import SettingsError
 from tests.fixtures.emulator import EmulatorServer
 from tests.protocol.emulator.test_multipart import begin

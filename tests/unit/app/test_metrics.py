@@ -8,8 +8,8 @@ import pytest
 from prometheus_client import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
+from penstock.app.embedded import host_and_port
 from penstock.app.metrics import Now, render
-from penstock.app.metrics_page import host_and_port
 from penstock.engine.figures import FiguresOfMovers
 from penstock.engine.messages import BucketFigures, Figures, MethodFigures
 from penstock.settings.choices import rules
