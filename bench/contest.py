@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -34,17 +34,13 @@ another, so that thousands of files just removed would be paid for by whoever cr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One run. `synced_*` are with everything on the disk: Penstock and the floor are so by themselves, peers after `sync -f`.
-
-    Where nothing was `kept` there is nothing to judge.
-    """
+    """One run. `synced_*` are with everything on the disk: Penstock and the floor are so by themselves, peers after `sync -f`."""
 
     wall_s: float
     cpu_s: float
     synced_wall_s: float
     synced_cpu_s: float
     memory_bytes: int
-    kept: bool = True
 
 
 class Taker(Protocol):
@@ -218,8 +214,7 @@ class Contest:
         subprocess.run(["sync", "-f", str(arena.directory)], check=True)
         try:
             measured = contestant(job)
-            if measured.kept:
-                self._judge(target, job.prefix)
+            self._judge(target, job.prefix)
         finally:
             if is_import and self.dataset.files_set.size_bytes > KEPT_MAX_BYTES:
                 shutil.rmtree(target)
@@ -266,11 +261,11 @@ def by_peer(arena: Arena, peer: Peer, choice: int) -> Contestant:
     """A peer with one choice of its setting."""
 
     def move(job: Job) -> Measured:
-        kept = job.direction not in peer.throws_away
-        synced = job.directory if kept and job.direction is Direction.IMPORT else None
+        synced = job.directory if job.direction is Direction.IMPORT else None
         environment = environment_of(peer, arena.environment)
-        program = Program(command=peer.command(job, choice), environment=environment, synced=synced)
-        return replace(measure_program(arena, program), kept=kept)
+        return measure_program(
+            arena, Program(command=peer.command(job, choice), environment=environment, synced=synced)
+        )
 
     return move
 

@@ -69,7 +69,6 @@ def contested(
             "name": name,
             "setting": notes[name][0],
             "remarks": notes[name][1],
-            "kept": all(run.kept for run in runs),
             "runs": [as_row(run) for run in runs],
             **medians(runs, files=files_set.count, total_bytes=files_set.total_bytes),
         }
