@@ -1,6 +1,11 @@
-"""What holds for every test: servers that are started once, the backend of async tests, and patience with made-up examples."""
+"""What holds for every test: servers that are started once, the backend of async tests, patience with made-up examples, and a
+collector of cycles that lets them be."""
 
 from __future__ import annotations
+
+import gc
+from collections.abc import Generator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +22,18 @@ pytest_plugins = [
     "tests.fixtures.rclone",
     "tests.fixtures.swift",
 ]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Ten thousand tests and all they import are there to stay: the collector of cycles need not look through them again and
+    again, while they are found or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture

@@ -18,9 +18,11 @@ from fastcrc import crc64
 
 from tests.e2e.sdk import DEADLINE_S, Flow, make_client, open_flow
 from tests.fixtures.service import init_home, start_service
+from tests.fixtures.waiting import wait_until
 
 LARGE_BYTES = 48 << 20
 SMALL_COUNT = 60
+NAP_S = 0.005  # between two looks for what lasts a moment only
 LARGE_COUNT = 3
 ROUNDS = int(os.environ.get("PENSTOCK_SIGKILL_ROUNDS", "1"))
 
@@ -114,9 +116,12 @@ def rebind(world: World, flow: Flow) -> Flow:
 
 def wait_until_moved(flow: Flow, ids: list[str], count: int) -> None:
     """Return once `count` of these sub-tasks are COMPLETE: a moment that differs from seed to seed."""
-    until = time.monotonic() + DEADLINE_S
-    while sum(item["Status"] == "COMPLETE" for one, item in flow.items().items() if one in ids) < count:
-        assert time.monotonic() < until, "nothing moves"
+
+    def are_moved() -> bool:
+        moved = [one for one, item in flow.items().items() if one in ids and item["Status"] == "COMPLETE"]
+        return len(moved) >= count
+
+    wait_until(are_moved, DEADLINE_S, "nothing moves", nap_s=NAP_S)
 
 
 def check_imported(world: World, files: dict[str, bytes]) -> None:
@@ -161,9 +166,10 @@ def test_sigkill_of_the_service_loses_and_leaves_nothing(world: World, round_: i
 
 def wait_for_nothing_left(world: World) -> None:
     """Journals are removed just after their sub-task is settled."""
-    until = time.monotonic() + 10
-    while left := world.leftovers():
-        assert time.monotonic() < until, left
+    try:
+        wait_until(lambda: not world.leftovers(), 10, "something is left")
+    except TimeoutError as error:
+        raise AssertionError(world.leftovers()) from error
 
 
 def test_sigterm_drains_and_a_restart_goes_on(world: World) -> None:
@@ -172,9 +178,7 @@ def test_sigterm_drains_and_a_restart_goes_on(world: World) -> None:
     (world.root / "out/big").write_bytes(body)
     world.oss().put_object(oss.PutObjectRequest(bucket=world.bucket, key="data/big", body=body))
     ids = [(importing, importing.move("/big", "/big")), (exporting, exporting.move("/big", "/big"))]
-    until = time.monotonic() + DEADLINE_S
-    while ids[0][0].describe(ids[0][1])["Status"] == "CREATED":
-        assert time.monotonic() < until
+    wait_until(lambda: importing.describe(ids[0][1])["Status"] != "CREATED", DEADLINE_S, "it is not begun", nap_s=NAP_S)
     assert world.service.stop() == 0
     world.restart()
     for flow, sub_task in ids:
@@ -192,9 +196,7 @@ def test_a_cancel_of_running_work_leaves_nothing(world: World) -> None:
     world.oss().put_object(oss.PutObjectRequest(bucket=world.bucket, key="data/big", body=body))
     for flow, target in ((importing, world.root / "in/big"), (exporting, None)):
         sub_task = flow.move("/big", "/big")
-        until = time.monotonic() + DEADLINE_S
-        while not world.leftovers():  # a partial file, or an upload: bytes are on their way
-            assert time.monotonic() < until
+        wait_until(world.leftovers, DEADLINE_S, "no partial file and no upload: no bytes on their way", nap_s=NAP_S)
         flow.cancel(sub_task)
         canceled = time.monotonic()
         item = flow.wait(sub_task)

@@ -20,7 +20,7 @@ def open_tide(tmp_path: Path, emulator: EmulatorServer) -> Iterator[Opener]:
     """Open it over a new bucket; everything is ended afterwards."""
     with ExitStack() as opened:
 
-        def open_one(*, versioning: str = "", beside: Tide | None = None) -> Tide:
+        def open_one(*, versioning: str = "", beside: Tide | None = None, movers: int = 2) -> Tide:
             """`beside`: another HOME over the tree and the bucket of that one."""
             site = Site(
                 name=emulator.bucket(versioning=versioning) if beside is None else beside.site.name,
@@ -30,7 +30,7 @@ def open_tide(tmp_path: Path, emulator: EmulatorServer) -> Iterator[Opener]:
                 credentials=emulator.credentials,
             )
             if beside is not None:
-                return Tide(tmp_path / "other", site, opened, root=beside.root)
-            return Tide(tmp_path / "home", site, opened)
+                return Tide(tmp_path / "other", site, opened, root=beside.root, movers=movers)
+            return Tide(tmp_path / "home", site, opened, movers=movers)
 
         yield open_one

@@ -26,7 +26,7 @@ def engine_options(settings: Settings) -> EngineOptions:
         made.retry,
         attempts_max=2,
         cleanups_max=1,
-        tidy_wait_s=float(os.environ.get(TIDY_WAIT, "5")),
+        tidy_wait_s=float(os.environ.get(TIDY_WAIT, "2")),
         outage_after_s=0.5,
         scout_every_s=1.0,
     )

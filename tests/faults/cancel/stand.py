@@ -26,7 +26,14 @@ from tests.faults.matrix import smallservice
 from tests.faults.matrix.file import HELPERS
 from tests.fixtures.chaosproxy import ChaosProxy
 from tests.fixtures.objects import put_object, read_object
-from tests.fixtures.service import RunningService, add_bucket, add_file_system, init_home, start_service
+from tests.fixtures.service import (
+    RunningService,
+    add_bucket,
+    add_file_system,
+    init_home,
+    start_service,
+    without_own_bucket,
+)
 
 SERVICE = (sys.executable, "-P", str(Path(smallservice.__file__)))
 KIB = 1024
@@ -76,9 +83,12 @@ class File:
 
 
 class Tide:
-    """The stand. `ask` talks to the API as the one key of HOME. With `root` its file system is that of another stand."""
+    """The stand. `ask` talks to the API as the one key of HOME. With `root` its file system is that of another stand.
 
-    def __init__(self, home: Path, site: Site, opened: ExitStack, *, root: Path | None = None) -> None:
+    One mover comes up more quickly; with two, what one has begun may go on in the other, which has not seen its directory.
+    """
+
+    def __init__(self, home: Path, site: Site, opened: ExitStack, *, root: Path | None = None, movers: int = 2) -> None:
         self.home = home
         self.command = SERVICE
         self.foreign: set[str] = set()  # ids of uploads of somebody else
@@ -87,6 +97,7 @@ class Tide:
         self.truth = site.opened()
         opened.callback(self.truth.close)
         self._init = init_home(self.home)
+        without_own_bucket(self.home, movers=movers)
         self._file_system_id = self._init["file_system_id"]
         self.root = root or Path(self._init["root"])
         if root is not None:

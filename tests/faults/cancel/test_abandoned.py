@@ -48,7 +48,7 @@ def has_ended(tide: Tide, file: File) -> bool:
 
 
 def test_the_store_goes_away_before_it_says_that_the_upload_is_gone(open_tide: Opener) -> None:
-    tide, file = open_tide(), large("out/large")
+    tide, file = open_tide(movers=1), large("out/large")
     promised(tide, file)
     tide.proxy.script(refused("complete"), refused("put_part"), refused("list_parts", nth=2))
     tide.cancel(file)
@@ -63,7 +63,7 @@ def test_the_store_goes_away_before_it_says_that_the_upload_is_gone(open_tide: O
 def test_somebody_dies_around_the_abort_and_around_the_word_that_it_comes(
     open_tide: Opener, tmp_path: Path, point: str
 ) -> None:
-    tide, file = open_tide(), large("out/large")
+    tide, file = open_tide(movers=1), large("out/large")
     promised(tide, file)
     tide.service.kill()
     trap = tmp_path / "traps" / f"{point}.1"

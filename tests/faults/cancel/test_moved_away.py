@@ -21,7 +21,7 @@ MANY = 1 << 30
 @pytest.mark.parametrize("ends", ["killed", "stopped"])
 def test_what_was_begun_is_removed_when_the_directory_is_back(open_tide: Opener, ends: str) -> None:
     """The service ends in the middle of an import, by SIGKILL (nobody told the catalog of the partial file) or in all order."""
-    tide = open_tide()
+    tide = open_tide(movers=1)
     file, goes_on = begun(tide, ends=ends)
     helpers = sorted(tide.left_of(file))
     assert len(helpers) == 2
@@ -38,7 +38,7 @@ def test_what_was_begun_is_removed_when_the_directory_is_back(open_tide: Opener,
 
 
 def test_a_cancel_that_is_barred_ends_in_time_and_says_what_is_left(open_tide: Opener) -> None:
-    tide = open_tide()
+    tide = open_tide(movers=1)
     file, goes_on = begun(tide, ends="killed")
     goes_on.set()
     helpers = sorted(tide.left_of(file))

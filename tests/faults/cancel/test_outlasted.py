@@ -114,7 +114,7 @@ def check_gone(tide: Tide, file: File) -> None:
 
 def test_uploads_are_removed_once_the_store_is_back(open_tide: Opener) -> None:
     """One looks whether it is; the others need not wait for their turn then."""
-    tide = open_tide()
+    tide = open_tide(movers=1)
     files = [large(f"out/large{number}") for number in range(3)]
     outlasted(tide, files, **{hastyservice.TIDY_WAIT: "600"})
     tide.proxy.script()
@@ -125,7 +125,7 @@ def test_uploads_are_removed_once_the_store_is_back(open_tide: Opener) -> None:
 
 def test_a_new_service_looks_at_once_also_after_a_crash(open_tide: Opener) -> None:
     """Killed while the store is away, killed once more, and started when it is back."""
-    tide = open_tide()
+    tide = open_tide(movers=1)
     file = large("out/large")
     outlasted(tide, [file])
     tide.service.kill()
@@ -138,7 +138,7 @@ def test_a_new_service_looks_at_once_also_after_a_crash(open_tide: Opener) -> No
 
 
 def test_the_next_sub_task_of_that_target_keeps_its_upload(open_tide: Opener) -> None:
-    tide = open_tide()
+    tide = open_tide(movers=1)
     first = large("out/large")
     outlasted(tide, [first])
     tide.service.stop()
@@ -163,7 +163,7 @@ def test_the_next_sub_task_of_that_target_keeps_its_upload(open_tide: Opener) ->
 
 
 def test_uploads_of_a_deleted_dataflow_are_removed_all_the_same(open_tide: Opener) -> None:
-    tide = open_tide()
+    tide = open_tide(movers=1)
     file = large("out/large")
     outlasted(tide, [file])
     for task in tide.tasks.values():
@@ -176,7 +176,7 @@ def test_uploads_of_a_deleted_dataflow_are_removed_all_the_same(open_tide: Opene
 @pytest.mark.parametrize("restarted", [False, True])
 def test_helper_files_are_removed_once_the_file_system_is_back(open_tide: Opener, restarted: bool) -> None:
     """Its mark is gone, as that of what is not mounted."""
-    tide = open_tide()
+    tide = open_tide(movers=1)
     file, goes_on = begun(tide, ends="killed")
     goes_on.set()
     tide.proxy.script()
@@ -205,7 +205,7 @@ def test_helper_files_are_removed_once_the_file_system_is_back(open_tide: Opener
 @pytest.mark.parametrize("point", ["upload.abort", "upload.aborted", "settle", "settled"])
 def test_a_kill_while_it_is_removed_loses_nothing(open_tide: Opener, tmp_path: Path, point: str) -> None:
     """Right before and right after each step: what is removed already is removed once more, or known to be."""
-    tide = open_tide()
+    tide = open_tide(movers=1)
     file = large("out/large")
     outlasted(tide, [file])
     tide.service.stop()

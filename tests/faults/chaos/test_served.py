@@ -18,7 +18,7 @@ from tests.faults.chaos.stand import PATIENT, open_at
 from tests.fixtures.chaosfaults import FAULTS, SILENT
 from tests.fixtures.chaosproxy import ChaosProxy, Dice
 from tests.fixtures.emulator import EmulatorServer
-from tests.fixtures.service import RunningService, add_bucket, init_home, run_cli, start_service
+from tests.fixtures.service import RunningService, add_bucket, init_home, run_cli, start_service, without_own_bucket
 
 FILES = int(os.environ.get("PENSTOCK_CHAOS_SERVED", "60"))
 SEED = int(os.environ.get("PENSTOCK_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
@@ -50,6 +50,7 @@ def service(tmp_path: Path, emulator: EmulatorServer, chaos: ChaosProxy) -> Iter
         addressing="path",
         versioning_check=Check.OFF,
     )
+    without_own_bucket(home, movers=2)
     running = start_service(home)
     yield running, bucket
     running.stop()

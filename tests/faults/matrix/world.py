@@ -21,8 +21,6 @@ from penstock.client import Client, ClientOptions
 from penstock.errors import ApiUnreachableError
 from penstock.failpoints import Point
 from penstock.model import ConflictPolicy
-from penstock.settings.home import Home
-from penstock.settings.writing import change_settings, drop_entry
 from tests.e2e.cli.processes import descendants, state_of
 from tests.faults.matrix import countedemulator, smallservice
 from tests.faults.matrix.cases import Bucket, Death
@@ -30,7 +28,7 @@ from tests.faults.matrix.countedemulator import Request, bar_of, damage_of, log_
 from tests.fixtures.emulator import start_emulator
 from tests.fixtures.holdproxy import HoldProxy
 from tests.fixtures.ledger import recount
-from tests.fixtures.service import add_bucket, init_home, start_service
+from tests.fixtures.service import add_bucket, init_home, start_service, without_own_bucket
 
 PATIENCE_S = 40.0
 MOVERS = 2
@@ -130,9 +128,7 @@ class World:
                 region=self._emulator.region,
                 credentials=self._emulator.credentials,
             )
-        embedded = self._init["bucket"]  # whoever is started again and again needs no bucket server of its own
-        change_settings(Home(path=self.home), lambda settings: drop_entry(settings, "bucket", embedded))
-        change_settings(Home(path=self.home), lambda settings: settings.update(movers=movers))
+        without_own_bucket(self.home, movers=movers)
         self.root = Path(self._init["root"])
         for bucket in Bucket:
             self.ground(bucket).mkdir(exist_ok=True)

@@ -22,10 +22,12 @@ def test_of_the_group(number):
 def test_the_tests_of_one_group_are_run_by_one_worker(tmp_path: Path) -> None:
     """Once a new pytest had the groups forgotten without a word, and every worker started a Ceph of its own."""
     (tmp_path / "test_grouped.py").write_text(GROUPED)
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    alone = ["-p", "xdist.plugin", "-p", "no:cacheprovider"]  # no plugin but the one that is asked about
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadgroup", tmp_path],
+        [sys.executable, "-m", "pytest", "-q", *alone, "-n", "2", "--dist", "loadgroup", tmp_path],
         cwd=tmp_path,
-        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+        env={**plain, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         timeout=100,
