@@ -31,11 +31,13 @@ RACES_SEED ?= 0
 WAYS ?=
 SOAK_MINUTES ?= 30
 SOAK_SEED ?= 0
+EXPLORE_S ?= 600
+EXPLORE_SEED ?= 0
 MACHINE_EXAMPLES ?= 3000
 MACHINE_STEPS ?= 100
 MACHINE_SEED ?= $(strip $(shell od -An -N4 -tu4 /dev/urandom))
 
-.PHONY: help venv deb demo test compatibility kill-matrix power-cuts check format locks third-party clean bench bench-emulator fuzz emulator-fidelity chaos races soak state-machine
+.PHONY: help venv deb demo test compatibility kill-matrix power-cuts check format locks third-party clean bench bench-emulator fuzz emulator-fidelity chaos races soak state-machine explore
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -124,6 +126,9 @@ state-machine: $(TOOLS) ## drive the catalog and its model by MACHINE_EXAMPLES=3
 	@PENSTOCK_MACHINE_EXAMPLES=$(MACHINE_EXAMPLES) PENSTOCK_MACHINE_STEPS=$(MACHINE_STEPS) \
 	    PENSTOCK_MACHINE_SEED=$(MACHINE_SEED) \
 	    $(BIN)/python -m pytest -s --timeout 86400 tests/conformance/catalog/test_machine.py
+
+explore: $(TOOLS) ## search on with new examples and seeds for EXPLORE_S=600 seconds; EXPLORE_SEED=... plays a round again
+	@$(BIN)/python -m tests.explore --seconds $(EXPLORE_S) --seed $(EXPLORE_SEED) --workers $(WORKERS) $(PYTEST_ARGS)
 
 check: $(TOOLS) ## lint, format, types, import contracts, house rules, licences, generated files
 	@echo "check: ruff";            $(BIN)/ruff check --quiet $(CODE)

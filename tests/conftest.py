@@ -1,5 +1,5 @@
-"""What holds for every test: servers that are started once, the backend of async tests, patience with made-up examples, and a
-collector of cycles that lets them be."""
+"""What holds for every test: servers that are started once, the backend of async tests, how examples are made up, and a collector
+of cycles that lets the tests be."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.fixtures.chance import make_examples_of_tests_alone
+
 # Machines may be busy: how long an example takes says nothing. What is needed to play one again is printed.
-settings.register_profile("house", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "explore", deadline=None, print_blob=True, max_examples=1000, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "house", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("house")
 
 pytest_plugins = [
@@ -34,6 +41,13 @@ def pytest_collection() -> Generator[None, Any, Any]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure() -> None:
+    """Another profile may have been asked for by now."""
+    if settings().derandomize:
+        make_examples_of_tests_alone()
 
 
 @pytest.fixture

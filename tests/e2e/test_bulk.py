@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import threading
-import time
 from collections.abc import Sequence
 from hashlib import md5
 from pathlib import Path
 
+import pytest
+
 from penstock.client import Client, ClientOptions, Created, FileToMove
 from penstock.errors import ApiUnreachableError
 from tests.e2e.sdk import DEADLINE_S
+from tests.fixtures.chance import seed_of
 from tests.fixtures.service import RunningService, init_home, run_cli, start_service
 from tests.fixtures.waiting import wait_until
 
@@ -82,8 +83,9 @@ class Caller:
             return dict(told["TaskInfo"]["Task"][0]["ProgressStats"])
 
 
+@pytest.mark.seeded
 def test_killed_while_it_takes_files_each_is_made_and_moved_once(tmp_path: Path) -> None:
-    seed = int(os.environ.get("PENSTOCK_TEST_SEED", time.time_ns() % 1_000_000))
+    seed = seed_of("TEST")
     print(f"PENSTOCK_TEST_SEED={seed}")
     init_home(tmp_path / "home")
     caller = Caller(start_service(tmp_path / "home"))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,17 @@ import pytest
 from fastcrc import crc64
 
 from tests.e2e.sdk import DEADLINE_S, Flow, make_client, open_flow
+from tests.fixtures.chance import seed_of
 from tests.fixtures.service import init_home, start_service
+from tests.fixtures.stopwatch import Stopwatch
 from tests.fixtures.waiting import wait_until
 
 LARGE_BYTES = 48 << 20
 SMALL_COUNT = 60
 NAP_S = 0.005  # between two looks for what lasts a moment only
 LARGE_COUNT = 3
+HEARD_S = 2.0
+BUSY_S = 6.0  # of a machine that others use; a cancel that is not heard is never done
 ROUNDS = int(os.environ.get("PENSTOCK_SIGKILL_ROUNDS", "1"))
 
 
@@ -136,9 +139,10 @@ def check_exported(world: World, files: dict[str, bytes]) -> None:
         assert (int(answer.content_length), int(answer.hash_crc64)) == (len(body), crc64.xz(body)), name
 
 
+@pytest.mark.seeded
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_sigkill_of_the_service_loses_and_leaves_nothing(world: World, round_: int) -> None:
-    seed = int(os.environ.get("PENSTOCK_TEST_SEED", time.time_ns() % 1_000_000)) + round_
+    seed = seed_of("TEST") + round_
     print(f"PENSTOCK_TEST_SEED={seed - round_}")
     moment, files = random.Random(seed), contents(seed)
     importing, exporting = open_both(world)
@@ -167,7 +171,7 @@ def test_sigkill_of_the_service_loses_and_leaves_nothing(world: World, round_: i
 def wait_for_nothing_left(world: World) -> None:
     """Journals are removed just after their sub-task is settled."""
     try:
-        wait_until(lambda: not world.leftovers(), 10, "something is left")
+        wait_until(lambda: not world.leftovers(), 30, "something is left")
     except TimeoutError as error:
         raise AssertionError(world.leftovers()) from error
 
@@ -198,10 +202,10 @@ def test_a_cancel_of_running_work_leaves_nothing(world: World) -> None:
         sub_task = flow.move("/big", "/big")
         wait_until(world.leftovers, DEADLINE_S, "no partial file and no upload: no bytes on their way", nap_s=NAP_S)
         flow.cancel(sub_task)
-        canceled = time.monotonic()
+        watch = Stopwatch()
         item = flow.wait(sub_task)
         assert item["Status"] == "CANCELED", item
-        assert time.monotonic() - canceled < 2.0
+        assert watch.took_s() < HEARD_S + BUSY_S
         assert not world.leftovers()
         if target is not None:
             assert not target.exists()

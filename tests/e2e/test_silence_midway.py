@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 
 from tests.e2e.test_silence import (
@@ -19,6 +18,7 @@ from tests.e2e.test_silence import (
     submitted,
     world,
 )
+from tests.fixtures.stopwatch import Stopwatch
 from tests.fixtures.waiting import wait_until
 
 __all__ = ["world"]  # the fixture
@@ -41,9 +41,9 @@ def test_a_store_that_falls_silent_halfway_holds_up_nobody_and_is_waited_for_no_
     moves = submitted(silent, HALFWAY)
     wait_until(lambda: world.proxy.is_silent, WELL_S, "too little was moved")
 
-    began_s = time.monotonic()
+    watch = Stopwatch()
     settled(submitted(well, FEW_LARGE), is_complete, WELL_S)  # all places for parts were held
-    print(f"others went on after {time.monotonic() - began_s:.1f} s")
+    print(f"others went on after {watch.took_s():.1f} s")
 
     left = [(flow, {name: one for name, one in ids.items() if not is_final(flow.describe(one))}) for flow, ids in moves]
     assert all(any(name.startswith("large") for name in ids) for _, ids in left)
@@ -59,13 +59,13 @@ def test_a_store_that_falls_silent_halfway_holds_up_nobody_and_is_waited_for_no_
     assert any(item["Status"] == "CANCELING" for item in told.values())
     told |= {one: flow.describe(one) for flow, ids in kept for one in ids.values()}
     assert not [item for item in told.values() if "Throttled" in item["ErrorMsg"]]
-    print(f"silent for {time.monotonic() - began_s:.1f} s")
+    print(f"silent for {watch.took_s():.1f} s")
 
     world.proxy.speak()
-    began_s = time.monotonic()
+    watch = Stopwatch()
     settled(kept, is_complete, BACK_S)
     ended = settled(canceled, is_final, BACK_S)
-    print(f"all were done {time.monotonic() - began_s:.1f} s after it spoke again")
+    print(f"all were done {watch.took_s():.1f} s after it spoke again")
     with closing(world.store(world.silent)) as store:
         there = {info.key.rpartition("/")[2]: info for info in store.list_objects(prefix="StreamExport").objects}
     for name, one in (canceled[1][1] | kept[1][1]).items():
@@ -76,7 +76,7 @@ def test_a_store_that_falls_silent_halfway_holds_up_nobody_and_is_waited_for_no_
     world.proxy.fall_silent_after(8 * MIB)
     submitted(silent, LATER)
     wait_until(lambda: world.proxy.is_silent and world.proxy.heard >= 3, WELL_S, "too little was moved")
-    began_s = time.monotonic()
+    watch = Stopwatch()
     assert world.service.stop() == 0
-    print(f"stopped within {time.monotonic() - began_s:.1f} s")
-    assert time.monotonic() - began_s < STOP_S
+    print(f"stopped within {watch.took_s():.1f} s")
+    assert watch.took_s() < STOP_S

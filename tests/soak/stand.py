@@ -23,6 +23,7 @@ from tests.fixtures.chaosproxy import ChaosProxy
 from tests.fixtures.emulator import EmulatorServer, start_emulator
 from tests.fixtures.history import NO_FORM, History, RecordedClient
 from tests.fixtures.mounts import clean_mounts
+from tests.fixtures.ports import free_port
 from tests.fixtures.service import RunningService, add_bucket, add_file_system, init_home, start_service
 from tests.fixtures.silentproxy import SilentProxy
 from tests.fixtures.smalldisk import SmallDisk
@@ -128,7 +129,9 @@ class Stand:
             self.loose = make_loose_disk(self.directory)
         except NoDiskError as error:
             self.no_disks = str(error)
-        self.emulator = start_emulator(self.directory / "store")
+        self.emulator = start_emulator(
+            self.directory / "store", port=free_port()
+        )  # to come back on, taken by nobody meanwhile
         self.chaos = ChaosProxy(self.emulator.endpoint)
         self.silences = {"lies": SilentProxy(self.chaos.endpoint), "none": SilentProxy(self.emulator.endpoint)}
         self.init = init_home(self.home)

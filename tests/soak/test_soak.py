@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
 from dataclasses import replace
@@ -14,6 +13,7 @@ import fastcrc
 import pytest
 
 from penstock.model import ConflictPolicy
+from tests.fixtures.chance import seed_of
 from tests.fixtures.mounts import cannot
 from tests.soak.__main__ import soak
 from tests.soak.errands import (
@@ -34,12 +34,13 @@ from tests.soak.gauges import SAMPLES_MIN, Sample, trend
 from tests.soak.restless import RestlessFile
 from tests.soak.verdict import BEGIN, END, Verdict, put_into
 
-SEED = int(os.environ.get("PENSTOCK_SOAK_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+SEED = seed_of("SOAK")
 BLOCK = Block(1)
 FIRST, SECOND, EARLIER = (Slice(offset=n * KIB, size_bytes=KIB) for n in range(3))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.seeded
+@pytest.mark.timeout(600)
 def test_a_short_soak_holds(tmp_path: Path) -> None:
     print(f"PENSTOCK_SOAK_SEED={SEED}")
     verdict = soak(tmp_path, SEED, 4.0, say=print, wave_files=(10, 40), flows=("rough", "loose"))

@@ -66,7 +66,7 @@ async def test_a_stopped_dataflow_starts_nothing_and_a_started_one_rings(book: B
     while await book.catalog.doorbell.wait(0):
         pass
     await book.catalog.start_data_flow(book.call(), FS, flow)
-    assert await book.catalog.doorbell.wait(5)
+    assert await book.catalog.doorbell.wait(60)
     assert await claimed_ids(book, task) == [sub_task]
 
 
@@ -268,7 +268,7 @@ async def test_a_restart_takes_everything_up_again_and_rings(book: Book) -> None
     await book.reopen()
     assert await ready(book) == []
     assert await book.catalog.rescue_all() == 3
-    assert await book.catalog.doorbell.wait(5)
+    assert await book.catalog.doorbell.wait(60)
     rows = await book.claim(task)
     assert [(row.sub_task.status, row.tidy) for row in rows] == [
         (SubTaskStatus.CANCELING, False),
@@ -323,7 +323,7 @@ async def test_a_cancelled_sub_task_cannot_be_cancelled_again(book: Book) -> Non
     assert (ended.status, ended.started_ns, ended.ended_ns) == (SubTaskStatus.CANCELED, None, book.clock.ns)
     claimed = await book.claim_one(task)
     await book.cancel(flow, task, running)
-    assert await book.catalog.doorbell.wait(5)
+    assert await book.catalog.doorbell.wait(60)
     for sub_task in (waiting, running):
         with pytest.raises(InvalidStateError):
             await book.cancel(flow, task, sub_task)

@@ -281,7 +281,7 @@ async def test_tidying_is_tried_until_it_is_done_and_changes_no_status(book: Boo
     flow, task, claimed = await running(book)
     sub_task = claimed.sub_task.sub_task_id
     await book.settle(claimed, **FIGURES, tidy=True)
-    assert await book.catalog.doorbell.wait(5)
+    assert await book.catalog.doorbell.wait(60)
     done = await book.sub_task(sub_task)
     tidying = await book.claim_one(task)
     assert tidying.tidy

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from penstock.engine.executor import MoverGoneError, MoverPurpose
@@ -48,11 +46,9 @@ async def test_a_cancel_is_heard_by_what_runs_and_by_what_waits(rig: Rig) -> Non
     mover = await rig.up()
     work = rig.hands.stuck(4)  # two of them find a place
     rig.executor.submit(mover, Lease(transfers=tuple(work), lane=Lane.LARGE))
-    begun = time.monotonic()
     rig.executor.control(mover, Control(canceled=(attempt(work[3]), attempt(work[0]))))
     outcomes = await rig.ended(work[3], work[0])
     assert [outcome.verdict for outcome in outcomes] == [Verdict.CANCELED] * 2
-    assert time.monotonic() - begun < 2.0
     assert not rig.inbox.of(work[1])
 
 

@@ -17,7 +17,7 @@ def test_eight_threads_share_one_store(store: Store) -> None:
     together = threading.Barrier(THREADS)
 
     def work(number: int) -> None:
-        together.wait(30)
+        together.wait(60)
         for turn in range(ROUNDS):
             key, content = f"{number}/{turn}", noise(20_000 + number, seed=number * 100 + turn)
             put(store, key, content, metadata={"number": str(number)})

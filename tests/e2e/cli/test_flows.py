@@ -132,7 +132,9 @@ def test_a_sub_task_whose_store_is_away_is_cancelled(
     away = registered_bucket(name, tag_check=False, versioning_check=False)
     add_bucket(Home(path=service.home), away, Credentials(access_key_id="AK", access_key_secret="SK"))
     (Path(service.init["root"]) / name).mkdir()
-    flow = wait_until(lambda: try_cli("flow", "create", f"/{name}/", f"oss://{name}/", environment=place).stdout, 5, "")
+    flow = wait_until(
+        lambda: try_cli("flow", "create", f"/{name}/", f"oss://{name}/", environment=place).stdout, 30, ""
+    )
     task = run_cli("task", "create", flow.strip(), "import", environment=place).strip()
     sub_task = run_cli("subtask", "create", task, "a", environment=place).strip()
     said = run_cli("subtask", "cancel", sub_task, environment=place)
@@ -232,7 +234,7 @@ def test_a_key_without_the_right_is_refused(service: RunningService) -> None:
         "PENSTOCK_ACCESS_KEY_ID": made["access_key_id"],
         "PENSTOCK_ACCESS_KEY_SECRET": made["access_key_secret"],
     }
-    wait_until(lambda: try_cli("flow", "list", environment=place).returncode == 0, 5, "the key was not seen")
+    wait_until(lambda: try_cli("flow", "list", environment=place).returncode == 0, 30, "the key was not seen")
     refused = try_cli("flow", "create", "/", "oss://examplebucket/", environment=place)
     assert refused.returncode == 1
     assert "Forbidden.RAM" in refused.stderr

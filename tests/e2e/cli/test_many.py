@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.cli.processes import descendants, emulator_of
+from tests.fixtures.ports import free_port
 from tests.fixtures.service import (
     COMMAND,
     RunningService,
@@ -218,7 +219,8 @@ def test_a_stopped_dataflow_refuses_the_whole_and_says_how_far_it_came(
 @pytest.mark.parametrize("sources", [["train/0000"], ["--each", "train/0000", "train/0001"]])
 def test_who_waits_goes_on_when_the_service_is_killed_and_comes_back(home: Path, name: str, sources: list[str]) -> None:
     """Nothing can move before, because the bucket's server stands still."""
-    service = start_service(home)
+    port = ["--port", str(free_port())]  # to come back on, taken by nobody meanwhile
+    service = start_service(home, extra_args=port)
     write(service, name, 2)
     task = stream(service, name, "export")
     family = descendants(service.pid)
@@ -243,7 +245,7 @@ def test_who_waits_goes_on_when_the_service_is_killed_and_comes_back(home: Path,
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process_id, signal.SIGKILL)
         assert b"asking again for 60 s" in read_line(waiting.stderr, 30)
-        service = start_service(home, extra_args=["--port", service.api.rpartition(":")[2]])
+        service = start_service(home, extra_args=port)
         said, remarks = waiting.communicate(timeout=60)
         assert (waiting.returncode, b"COMPLETE" in said) == (0, True), remarks
         assert b"answers again" in remarks

@@ -21,7 +21,7 @@ from tests.e2e.cli.processes import alive, descendants, emulator_of
 from tests.fixtures.service import COMMAND, RunningService, init_home, run_cli, start_service, try_cli
 from tests.fixtures.waiting import wait_until
 
-SEEN_S = 1.5  # a second, and what it takes a loaded machine to ask
+SEEN_S = 8.0  # a second, and what it takes a machine that others use; who does not look never sees it
 
 
 def client_of(service: RunningService, *, key: dict[str, str] | None = None, ca_file: str = "") -> Client:
@@ -55,7 +55,7 @@ def comes_in(client: Client) -> bool:
 
 def whole_family(pid: int) -> set[int]:
     """The service's children, once the emulator and two movers are there."""
-    return wait_until(lambda: found if len(found := descendants(pid)) >= 3 else set(), 10, "too few children")
+    return wait_until(lambda: found if len(found := descendants(pid)) >= 3 else set(), 30, "too few children")
 
 
 @pytest.fixture
@@ -76,9 +76,9 @@ def test_the_ready_line_is_all_that_stdout_gets(home: Path) -> None:
     ready = json.loads(text)
     for name in ("api", "oss"):
         host, port = ready[name].removeprefix("http://").split(":")
-        socket.create_connection((host, int(port)), timeout=5).close()
+        socket.create_connection((host, int(port)), timeout=60).close()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     assert set(ready) == {"api", "console", "oss"}
     assert ready["console"] is None
     assert stdout.read_text() == text
@@ -106,7 +106,7 @@ def test_a_signal_ends_it_with_0_and_leaves_nothing(home: Path, number: signal.S
     service = start_service(home)
     family = whole_family(service.pid)
     service.process.send_signal(number)
-    assert service.process.wait(30) == 0
+    assert service.process.wait(60) == 0
     assert service.stop() == 0
     assert alive(family) == []
     assert not (home / "service.json").exists()
@@ -116,7 +116,7 @@ def test_sigkill_leaves_no_process_and_a_restart_comes_up(home: Path) -> None:
     service = start_service(home)
     family = whole_family(service.pid)
     service.kill()
-    wait_until(lambda: not alive(family), 10, "its children are still there")
+    wait_until(lambda: not alive(family), 30, "its children are still there")
     again = start_service(home)
     assert list(file_systems(client_of(again))) == [again.init["file_system_id"]]
     assert again.stop() == 0
@@ -194,10 +194,10 @@ def test_a_key_switched_off_while_the_file_was_open_to_others_is_shut_out_once_t
     secrets = running.home / "secrets.toml"
     secrets.write_text(secrets.read_text().replace("active = true", "active = false"))
     secrets.chmod(0o644)
-    wait_until(lambda: "registry.kept_as_it_was" in running.log_text(), 5, "the log says nothing")
+    wait_until(lambda: "registry.kept_as_it_was" in running.log_text(), 30, "the log says nothing")
     assert comes_in(client)
     secrets.chmod(0o600)
-    wait_until(lambda: not comes_in(client), 5, "the key is still taken")
+    wait_until(lambda: not comes_in(client), 30, "the key is still taken")
     assert running.log_text().count("registry.kept_as_it_was") == 1
 
 
@@ -206,10 +206,10 @@ def test_a_broken_file_keeps_what_was_good(running: RunningService) -> None:
     before = file_systems(client)
     good = (running.home / "penstock.toml").read_bytes()
     (running.home / "penstock.toml").write_bytes(good + b"\nport = \n")
-    wait_until(lambda: "registry.kept_as_it_was" in running.log_text(), 5, "the log says nothing")
+    wait_until(lambda: "registry.kept_as_it_was" in running.log_text(), 30, "the log says nothing")
     assert file_systems(client) == before
     (running.home / "penstock.toml").write_bytes(good.replace(b'version = "2.7.0"', b'version = "2.8.0"'))
-    wait_until(lambda: set(file_systems(client).values()) == {"2.8.0"}, 5, "the mended file was not seen")
+    wait_until(lambda: set(file_systems(client).values()) == {"2.8.0"}, 30, "the mended file was not seen")
 
 
 def test_an_emulator_that_dies_is_started_again_at_the_same_address(running: RunningService) -> None:
@@ -217,7 +217,7 @@ def test_an_emulator_that_dies_is_started_again_at_the_same_address(running: Run
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: emulator_of(running.pid) not in {0, first}, 20, "it was not started again")
     run_cli("object", "put", str(running.home), "examplebucket", "-", "after", stdin=b"x")
-    with closing(HTTPConnection(running.oss.removeprefix("http://"), timeout=5)) as there:
+    with closing(HTTPConnection(running.oss.removeprefix("http://"), timeout=60)) as there:
         there.request("GET", "/examplebucket/after")
         assert there.getresponse().status == 403  # it wants a signature
     assert "emulator.ended" in running.log_text()
@@ -277,7 +277,7 @@ def test_standing_alone_the_emulator_makes_a_key_and_says_where(tmp_path: Path) 
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["oss"].startswith("http://127.0.0.1:")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     assert process.stdout.read() == ""
     process.stdout.close()
     kept = tmp_path / "data/access-key.json"
@@ -324,10 +324,10 @@ def test_a_directory_of_buckets_in_use_is_refused_in_a_sentence_and_left_as_it_i
 
 def test_what_is_no_http_is_said_as_every_other_event(running: RunningService) -> None:
     host, port = running.api.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=5) as nonsense:
+    with socket.create_connection((host, int(port)), timeout=60) as nonsense:
         nonsense.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
         assert nonsense.recv(64).startswith(b"HTTP/1.1 400")
-    wait_until(lambda: "WARNING http.refused" in running.log_text(), 5, "the log says nothing")
+    wait_until(lambda: "WARNING http.refused" in running.log_text(), 30, "the log says nothing")
     said = next(line for line in running.log_text().splitlines() if "http.refused" in line)
     assert "code=InvalidParameter.Format peer=127.0.0.1" in said
     assert running.stop() == 0

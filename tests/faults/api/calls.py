@@ -9,8 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from penstock.api.dispatch import ALIASES, OPERATIONS
-from tests.fixtures.apicaller import FILE_SYSTEM
-from tests.fixtures.apiserver import ApiServer
+from tests.fixtures.apicaller import FILE_SYSTEM, ApiCaller
 
 ACTIONS = sorted([*OPERATIONS, *ALIASES])
 FORGETFUL = frozenset({"nonces_even", "nonces_odd", "nonce_turn"})
@@ -28,7 +27,7 @@ class World:
     stopped: str
 
 
-def make_world(server: ApiServer, number: int) -> World:
+def make_world(server: ApiCaller, number: int) -> World:
     """Things that no other world has."""
     for name in (f"w{number}", f"s{number}"):
         (server.home / "root" / name).mkdir(exist_ok=True)
@@ -89,7 +88,7 @@ def call_of(action: str, world: World) -> dict[str, str]:
     return calls[ALIASES[action].name if action in ALIASES else action]
 
 
-def ledger(server: ApiServer) -> dict[str, list[tuple[object, ...]]]:
+def ledger(server: ApiCaller) -> dict[str, list[tuple[object, ...]]]:
     """Everything that the catalog knows, but nonces."""
     with closing(sqlite3.connect(f"file:{server.home / 'catalog.db'}?mode=ro", uri=True)) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]

@@ -217,4 +217,5 @@ def test_whoever_has_long_bodies_decoded_for_nobody_keeps_nobody_waiting(
             count, answers = stranger.result(60)
             assert count >= (1 if kind == "older" else 2)  # those are read in turns, with rests
             assert {answer.split()[1] for answer in answers} == {status}
+        print(f"{statistics.median(took_s):.3f} s a call")
         assert statistics.median(took_s) < QUICK_S, took_s

@@ -22,7 +22,9 @@ from tests.fixtures.waiting import wait_until
 FLOOD = 10_000
 SPARE = 500
 CALLS = 20
-CALL_MAX_S = 5.0  # on a machine that is busy with other tests, too; nobody is refused
+CALL_MAX_S = (
+    12.0  # on a machine that is busy with other tests, too; behind the strangers it would be their twenty seconds
+)
 AGAIN = 5_000
 GROWTH_MAX_BYTES = 48 << 20  # once they have gone
 AGAIN_MAX_BYTES = 24 << 20
@@ -95,7 +97,7 @@ def look(service: RunningService) -> None:
         assert client.call("DescribeDataFlows", {"FileSystemId": service.init["file_system_id"]})["RequestId"]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("service", "kind"),
     [("http", "silent"), ("http", "half a head"), ("http", "half a body"), ("https", "half a handshake")],
@@ -125,7 +127,7 @@ def test_ten_thousand_strangers_lock_nobody_out(service: RunningService, kind: s
         assert service.process.poll() is None
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_a_process_that_may_open_few_files_keeps_its_own(tmp_path: Path) -> None:
     """700 files: 188 connections, and room for databases, movers and stores."""
     home = tmp_path / "home"

@@ -281,7 +281,7 @@ def core_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_no_secret_shows_in_what_a_service_leaves_behind(home: Path) -> None:
     with core_files():
         service = start_service(home)
@@ -312,7 +312,7 @@ def test_no_secret_shows_in_what_a_service_leaves_behind(home: Path) -> None:
     assert left == [], "a core file holds what the process held"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_no_secret_shows_in_what_a_defect_leaves_in_the_log(home: Path) -> None:
     service = start_service(home, command=(COMMAND[0], "-P", "-c", FAILING))
     try:
@@ -340,7 +340,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("home", ["http"], indirect=True)
 @pytest.mark.parametrize("number", range(len(BROKEN)))
 def test_no_secret_shows_in_what_is_said_of_a_damaged_secret_file(home: Path, number: int) -> None:

@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from penstock.stores.base import Part
 from tests.faults.cancel.conftest import Opener
 from tests.faults.cancel.stand import LIVE, PART_BYTES, File, Tide, dealt
+from tests.fixtures.chance import seed_of
 from tests.fixtures.chaosfaults import ANY, LATE
 from tests.fixtures.chaosproxy import Asked, Dice, Fault, Rule, Talk, honest
 from tests.fixtures.waiting import wait_until
 
-SEED = int(os.environ.get("PENSTOCK_CANCEL_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+SEED = seed_of("CANCEL")
 CRASHES = int(os.environ.get("PENSTOCK_CANCEL_CRASHES", "1"))
 LARGE, SMALL = 10, 10
 PATIENCE_S = 60.0
@@ -94,6 +97,7 @@ def stopped_halfway(tide: Tide, files: list[File]) -> Iterator[None]:
         go_on.set()
 
 
+@pytest.mark.seeded
 def test_crashes_leave_nothing_of_ours_and_touch_nothing_else(open_tide: Opener) -> None:
     dice = random.Random(SEED)
     print(f"PENSTOCK_CANCEL_SEED={SEED}")

@@ -28,6 +28,7 @@ from tests.fixtures.chaosproxy import ChaosProxy
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.gate import KIB, Gate, open_gate, transfer
 from tests.fixtures.objects import read_object
+from tests.fixtures.stopwatch import Stopwatch
 
 LIMITS = TransferLimits(
     small_file_max_bytes=160 * KIB,
@@ -94,7 +95,7 @@ class Stand:
 
     def carry(self, what: Transfer, lane: Lane) -> Ending:
         """Attempt after attempt, as the engine makes them, then a withdrawal of what was given up."""
-        begun_s = time.monotonic()
+        watch = Stopwatch()
         outcomes: list[Outcome] = []
         checkpoint: Checkpoint | None = None
         for attempt in range(1, ATTEMPTS + 1):
@@ -104,7 +105,7 @@ class Stand:
             if outcome.verdict is not Verdict.RETRY:
                 break
         ending = self._ended(what, outcomes)
-        assert time.monotonic() - begun_s < BOUND_S, f"took longer than {BOUND_S} s: {self.proxy.struck}"
+        assert not watch.is_past(BOUND_S), f"took longer than {BOUND_S} s: {self.proxy.struck}"
         return ending
 
     def _attempt(self, what: Transfer, attempt: int, checkpoint: Checkpoint | None, lane: Lane) -> Outcome:

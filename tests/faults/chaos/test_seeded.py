@@ -14,16 +14,18 @@ from penstock.model import ConflictPolicy, Direction
 from penstock.transfer.transfer import Lane, Verdict
 from tests.faults.chaos.conftest import Opener
 from tests.faults.chaos.stand import LARGE, LIMITS
+from tests.fixtures.chance import seed_of
 from tests.fixtures.chaosfaults import FAULTS, SILENT
 from tests.fixtures.chaosproxy import Dice
 
 FILES = int(os.environ.get("PENSTOCK_CHAOS_FILES", "160"))
-SEED = int(os.environ.get("PENSTOCK_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+SEED = seed_of("CHAOS")
 BATCH = 40
 BLIND = frozenset({"ListParts answers 501", "no such upload"})  # definite words: no store says them now and then
 FITTING = [fault for name, fault in FAULTS.items() if name not in SILENT and name not in BLIND]
 
 
+@pytest.mark.seeded
 @pytest.mark.parametrize("batch", range(-(-FILES // BATCH)))
 def test_whatever_a_seed_brings(open_case: Opener, batch: int) -> None:
     for number in range(batch * BATCH, min((batch + 1) * BATCH, FILES)):

@@ -15,13 +15,14 @@ import pytest
 
 from penstock.app.registering import Check
 from tests.faults.chaos.stand import PATIENT, open_at
+from tests.fixtures.chance import seed_of
 from tests.fixtures.chaosfaults import FAULTS, SILENT
 from tests.fixtures.chaosproxy import ChaosProxy, Dice
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.service import RunningService, add_bucket, init_home, run_cli, start_service, without_own_bucket
 
 FILES = int(os.environ.get("PENSTOCK_CHAOS_SERVED", "60"))
-SEED = int(os.environ.get("PENSTOCK_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+SEED = seed_of("CHAOS")
 LARGE_BYTES = 9 << 20  # above what goes in one request
 # Another's answer is noticed by its request id, on the connection that got it before: here it may have gone to another mover.
 NOT_NOW = {*SILENT, "ListParts answers 501", "no such upload", "another's answer"}
@@ -56,6 +57,7 @@ def service(tmp_path: Path, emulator: EmulatorServer, chaos: ChaosProxy) -> Iter
     running.stop()
 
 
+@pytest.mark.seeded
 def test_files_go_out_and_come_back(
     service: tuple[RunningService, str], chaos: ChaosProxy, emulator: EmulatorServer
 ) -> None:

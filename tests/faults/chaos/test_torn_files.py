@@ -181,7 +181,7 @@ class Writer:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self._thread.join(20)
+        self._thread.join(60)
 
     def _write(self) -> None:
         descriptor = os.open(self._path, os.O_WRONLY)

@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +29,7 @@ from tests.fixtures.deaddisk import DeadDisk, dead_disk
 from tests.fixtures.mounts import bind, clean_mounts, must
 from tests.fixtures.service import init_home, run_cli, start_service
 from tests.fixtures.site import PATIENCE_S, Site
+from tests.fixtures.stopwatch import Stopwatch
 from tests.fixtures.waiting import wait_until
 
 FILES = 20
@@ -71,10 +71,10 @@ def site(home: Path, disk: DeadDisk) -> Iterator[Site]:
 
 def stopped(site: Site) -> int:
     """Stop it, within the time that is promised; its exit code."""
-    begun_s = time.monotonic()
+    watch = Stopwatch()
     site.client.close()
     code = site.service.stop()
-    assert time.monotonic() - begun_s < DRAIN_S + STOP_MORE_S
+    assert watch.took_s() < DRAIN_S + STOP_MORE_S
     return code
 
 

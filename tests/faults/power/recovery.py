@@ -39,7 +39,7 @@ from tests.faults.power.states import State, States
 from tests.fixtures.ledger import recount
 from tests.fixtures.waiting import seen_until
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 THEIRS = b"what somebody else wrote"
 LATER = "the machine's life after the power cut"
 OPTIONS = EngineOptions(retry=RetryOptions(waits_s=(0.05, 0.1, 0.2, 0.5), tidy_wait_s=0.05))

@@ -15,12 +15,13 @@ from tests.faults.power.disk import changes_of
 from tests.faults.power.operations import Kind
 from tests.faults.power.recording import WAYS, Recording, Way
 from tests.faults.power.recovery import recoverer
+from tests.fixtures.chance import seed_of
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("power")]
+pytestmark = [pytest.mark.anyio, pytest.mark.seeded, pytest.mark.xdist_group("power")]
 
 Recorded = Callable[[Way], Recording]
 
-SEED = int(os.environ.get("PENSTOCK_POWER_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+SEED = seed_of("POWER")
 TRIED = {
     Way.IMPORT_SMALL: 6,
     Way.IMPORT_LARGE: 10,

@@ -164,7 +164,7 @@ def test_a_new_service_waits_for_a_stopped_mover_of_a_killed_one_and_goes_on(tmp
     movers = wait_until(lambda: [pid for pid in held_by(home / "movers.lock") if pid != service.pid], 20, "no movers")
     os.kill(movers[0], signal.SIGSTOP)
     service.kill()
-    wait_until(lambda: held_by(home / "movers.lock") == movers[:1], 10, "the other movers did not end")
+    wait_until(lambda: held_by(home / "movers.lock") == movers[:1], 30, "the other movers did not end")
     again = started("serve", str(home), *FREE_PORTS)
     wait_until(lambda: again.pid in held_by(home / "movers.lock"), 30, "it did not come to the lock")
     assert again.poll() is None

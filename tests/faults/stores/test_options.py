@@ -17,8 +17,8 @@ import pytest
 from penstock.errors import IntegrityError, StoreRefusedError, StoreUnavailableError
 from penstock.model import AddressingStyle, Bucket, BucketKind, Credentials, ExportOptions, Verify
 from penstock.stores.base import Overwrite, Store
-from penstock.stores.opening import open_store
-from tests.faults.stores.conftest import SECRET, SHORT
+from penstock.stores.opening import Timeouts, open_store
+from tests.faults.stores.conftest import PATIENT, SECRET
 from tests.fixtures.scriptedserver import Peer, ScriptedServer, answer, error_body, object_answer
 
 CRC64 = int(fastcrc.crc64.xz(b"body"))
@@ -39,8 +39,8 @@ def bucket(kind: BucketKind, endpoint: str) -> Bucket:
     )
 
 
-def opened(known: Bucket) -> Store:
-    return open_store(known, Credentials(access_key_id="LTAIkey", access_key_secret=SECRET), timeouts=SHORT)
+def opened(known: Bucket, timeouts: Timeouts = PATIENT) -> Store:
+    return open_store(known, Credentials(access_key_id="LTAIkey", access_key_secret=SECRET), timeouts=timeouts)
 
 
 def headers(head: str) -> Mapping[str, str]:
@@ -127,9 +127,11 @@ def test_every_request_says_who_pays(kind: BucketKind, header: str) -> None:
 # --------------------------------------------------------------------------------------------------------------- proxies
 
 
-def through_proxy(kind: BucketKind, proxy: str, endpoint: str, *, ca_file: str = "") -> Store:
+def through_proxy(
+    kind: BucketKind, proxy: str, endpoint: str, *, ca_file: str = "", timeouts: Timeouts = PATIENT
+) -> Store:
     known = replace(bucket(kind, endpoint), addressing_style=AddressingStyle.VIRTUAL_HOST, proxy=proxy, ca_file=ca_file)
-    return opened(known)
+    return opened(known, timeouts)
 
 
 def test_a_proxy_is_told_the_whole_url_and_the_bucket_stands_in_the_host() -> None:
@@ -157,7 +159,7 @@ def test_tls_goes_through_a_tunnel_of_which_the_proxy_understands_nothing(
                 back = threading.Thread(target=pump, args=(far, peer._sock))
                 back.start()
                 pump(peer._sock, far)
-                back.join(20.0)
+                back.join(60)
 
         with ScriptedServer(leading) as proxy:
             known = replace(bucket(BucketKind.OSS, server.endpoint), proxy=proxy.endpoint, ca_file=str(certificate))
@@ -205,7 +207,12 @@ def chatting(peer: Peer) -> None:
 )
 def test_a_proxy_that_leads_nowhere_is_named(scene: Callable[[Peer], None], words: str) -> None:
     with ScriptedServer(scene) as proxy:
-        store = through_proxy(BucketKind.OSS, proxy.endpoint, "https://oss-cn-hangzhou.aliyuncs.com")
+        store = through_proxy(
+            BucketKind.OSS,
+            proxy.endpoint,
+            "https://oss-cn-hangzhou.aliyuncs.com",
+            timeouts=replace(PATIENT, connect_s=0.5),
+        )
         with pytest.raises(StoreUnavailableError, match=words) as caught, store.get("key"):
             pass
         store.close()

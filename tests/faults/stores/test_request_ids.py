@@ -83,7 +83,7 @@ def test_who_sends_in_company_is_told_that_a_read_will_be_sent_again(open_at: Op
         do(store, "GG")
         begun = store.begin_get("key")
         assert begun is not None
-        wait_until(begun.is_there, 5, "no answer came")
+        wait_until(begun.is_there, 30, "no answer came")
         assert begun.is_asked_anew
         with begun.result() as stream:
             assert stream.readinto(memoryview(bytearray(9))) == len(b"third")

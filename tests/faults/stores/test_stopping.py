@@ -19,10 +19,11 @@ from penstock.stores.opening import Timeouts
 from tests.faults.stores.conftest import Opener
 from tests.faults.stores.test_connections import LARGE, LARGE_CRC64, put, read
 from tests.fixtures.scriptedserver import Peer, ScriptedServer, answer, object_answer
+from tests.fixtures.stopwatch import Stopwatch
 from tests.fixtures.waiting import wait_until
 
 PATIENT = Timeouts(connect_s=20.0, send_s=20.0, first_byte_s=20.0, read_s=20.0, slot_s=20.0, document_s=20.0)
-PROMPT_S = 3.0
+PROMPT_S = 8.0
 CRC64 = str(int(fastcrc.crc64.xz(b"content")))
 
 
@@ -70,7 +71,7 @@ def waiting(stop: threading.Event) -> Iterator[Callable[..., Callable[[], None]]
         def end() -> None:
             assert not ended
             stop.set()
-            thread.join(20)
+            thread.join(60)
             if isinstance(ended[0], BaseException):
                 raise ended[0]
 
@@ -79,7 +80,7 @@ def waiting(stop: threading.Event) -> Iterator[Callable[..., Callable[[], None]]
     yield begin
     stop.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
 
 
 @pytest.mark.parametrize("secure", ["plain", "tls"])
@@ -100,17 +101,17 @@ def test_a_stop_ends_a_wait_at_once(
         if what == "a body":
             peer.send(object_answer(b"content")[:-3])
         heard.set()
-        over.wait(20)  # nothing more is taken meanwhile
+        over.wait(60)  # nothing more is taken meanwhile
         peer.wait_for_close()
 
     with ScriptedServer(play, tls=tls if secure == "tls" else None) as server:
         store = open_at(server.endpoint, ca_file=str(certificate) if secure == "tls" else "", timeouts=PATIENT)
         end = waiting(store, WAITS[what])
-        assert heard.wait(20)
-        began_s = time.monotonic()
+        assert heard.wait(60)
+        watch = Stopwatch()
         with pytest.raises(StoreUnavailableError):
             end()
-        assert time.monotonic() - began_s < PROMPT_S
+        assert watch.took_s() < PROMPT_S
         over.set()
 
 
@@ -130,7 +131,7 @@ def test_what_became_of_a_change_is_listened_for(
         peer.read_request()
         sent.set()
         if answers != "never":
-            assert stop.wait(20)
+            assert stop.wait(60)
             threading.Event().wait(1.0)  # longer than anything else would be waited for
             peer.send(answer("200 OK", etag='"e"', x_oss_hash_crc64ecma=CRC64))
         peer.wait_for_close()
@@ -138,7 +139,7 @@ def test_what_became_of_a_change_is_listened_for(
     with ScriptedServer(late) as server:
         store = open_at(server.endpoint, timeouts=PATIENT)
         end = waiting(store, put) if "nobody" not in answers else waiting(store, put, forsakes=lambda: False)
-        assert sent.wait(20)
+        assert sent.wait(60)
         if answers != "never":
             end()
         else:
@@ -153,8 +154,8 @@ def test_a_stop_is_heard_in_the_queue_for_a_turn(open_at: Opener, waiting: Calla
     store = open_at("http://127.0.0.1:1", timeouts=PATIENT, pacer=pacer)
     end = waiting(store, read)
     wait_until(lambda: pacer.figures().waiting == 1, 20, "nobody queues")
-    began_s = time.monotonic()
+    watch = Stopwatch()
     with pytest.raises(StoreUnavailableError):
         end()
-    assert time.monotonic() - began_s < PROMPT_S / 2  # the next look is a pause's patience away
+    assert watch.took_s() < PROMPT_S / 2  # the next look is a pause's patience away
     assert pacer.figures().waiting == 0

@@ -6,14 +6,13 @@ import contextlib
 import select
 import ssl
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from penstock.errors import PermissionDeniedError, StoreUnavailableError
 from penstock.stores.base import Buffer, Overwrite
-from tests.faults.stores.conftest import SHORT, Opener
+from tests.faults.stores.conftest import Opener
 from tests.faults.stores.test_connections import LARGE, LARGE_CRC64, read
 from tests.fixtures.scriptedserver import Peer, ScriptedServer, answer, error_body, object_answer
 from tests.fixtures.waiting import wait_until
@@ -32,7 +31,7 @@ def test_a_certificate_of_a_named_ca_is_trusted(open_at: Opener, tls: ssl.SSLCon
 
     with ScriptedServer(taking, tls=tls) as server:
         # A busy machine takes its time to decipher that much: patience is not what is asked here.
-        store = open_at(server.endpoint, ca_file=str(certificate), timeouts=replace(SHORT, first_byte_s=20.0))
+        store = open_at(server.endpoint, ca_file=str(certificate))
         assert read(store) == b"body"
         halves: list[Buffer] = [LARGE[: len(LARGE) // 2], memoryview(LARGE)[len(LARGE) // 2 :]]
         store.put("key", halves, crc64=LARGE_CRC64, metadata={}, precondition=Overwrite())
@@ -100,7 +99,7 @@ def test_a_body_up_to_the_close_needs_the_closing_word_of_tls(
                 peer._sock.unwrap()  # type: ignore[attr-defined]
 
     with ScriptedServer(closing, tls=tls) as server:
-        store = open_at(server.endpoint, ca_file=str(certificate), timeouts=replace(SHORT, first_byte_s=20.0))
+        store = open_at(server.endpoint, ca_file=str(certificate))
         if ending == "says so":
             assert store.list_objects().objects == []
         else:
@@ -117,7 +116,7 @@ def test_begun_requests_over_tls_are_answered_and_used_again(
         peer.wait_for_close()
 
     with ScriptedServer(two, two, tls=tls) as server:
-        store = open_at(server.endpoint, ca_file=str(certificate), timeouts=replace(SHORT, first_byte_s=20.0))
+        store = open_at(server.endpoint, ca_file=str(certificate))
         for _ in range(2):
             begun = [store.begin_get(key) for key in ("a", "b")]
             for key, each in zip("ab", begun, strict=True):
@@ -139,12 +138,12 @@ def test_half_an_answer_over_tls_is_not_waited_for(open_at: Opener, tls: ssl.SSL
     def halting(peer: Peer) -> None:
         peer.read_request()
         peer.send(whole[:30])
-        assert more.wait(10)
+        assert more.wait(60)
         peer.send(whole[30:])
         peer.wait_for_close()
 
     with ScriptedServer(halting, tls=tls) as server:
-        store = open_at(server.endpoint, ca_file=str(certificate), timeouts=replace(SHORT, first_byte_s=20.0))
+        store = open_at(server.endpoint, ca_file=str(certificate))
         begun = store.begin_get("key")
         assert begun is not None
         poll = select.poll()
@@ -153,7 +152,7 @@ def test_half_an_answer_over_tls_is_not_waited_for(open_at: Opener, tls: ssl.SSL
         for _ in range(3):  # the ticket of the session, the first half, nothing
             assert not begun.is_there()
         more.set()
-        wait_until(begun.is_there, 10, "the answer does not come")
+        wait_until(begun.is_there, 30, "the answer does not come")
         with begun.result() as stream:
             body = bytearray()
             buffer = memoryview(bytearray(100_000))

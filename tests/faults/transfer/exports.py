@@ -20,7 +20,7 @@ KEY = "in/data.bin"
 CONTENT = random.Random(9).randbytes(5 * 64 * KIB + 321)  # six parts
 OTHER = random.Random(10).randbytes(len(CONTENT))
 SMALL = CONTENT[: 10 * KIB]
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 LONG_AGO_NS = 1_600_000_000_123_456_789
 VERSIONED = Abilities(crc64=True, part_etag_is_md5=True, versioning=Versioning.ENABLED)
 UNABLE = Abilities(crc64=True, part_etag_is_md5=True)

@@ -16,6 +16,7 @@ from penstock.stores.base import Abilities, Versioning
 from penstock.transfer import posix
 from penstock.transfer.transfer import Intent, Lane, Outcome, Verdict
 from tests.faults.transfer.imports import CONTENT, DEADLINE_S, OTHER, SMALL, check_complete, drain_after, ranges
+from tests.fixtures.descriptors import opened_in
 from tests.fixtures.gate import KIB, Gate, RecordingHooks, transfer
 from tests.fixtures.memorybucket import StoredObject
 from tests.fixtures.memorystore import Damage, Fault, Hold, Meanwhile, MemoryStore, Raise, Truncate
@@ -244,10 +245,10 @@ def test_a_small_partial_file_is_held_until_it_has_its_name(
         plain(old, new, **where)
 
     monkeypatch.setattr(os, "rename", rename)
-    open_before = len(os.listdir("/proc/self/fd"))
+    open_before = opened_in(gate.path)
     check_complete(gate.move(transfer(), store, lane=Lane.SMALL), gate, SMALL)
     assert seen == [False]
-    assert len(os.listdir("/proc/self/fd")) == open_before
+    assert opened_in(gate.path) == open_before
 
 
 # ------------------------------------------------------------------------------------------------------------- the disk

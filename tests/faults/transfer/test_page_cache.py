@@ -27,6 +27,9 @@ MIB = 1 << 20
 SIZE_BYTES = 24 * MIB + 4321
 CONTENT = random.Random(11).randbytes(SIZE_BYTES)
 WINDOW_BYTES = 2 * GRAIN_BYTES
+EVICTED_BYTES = (
+    512 * KIB
+)  # kernels let go of some pages by themselves; what is looked for is a part, or a hole of a MiB
 
 
 @pytest.fixture(autouse=True)
@@ -225,7 +228,7 @@ def test_an_export_leaves_holes_and_islands_in_the_page_cache(
     assert SIZE_BYTES - 2 * MIB < before < SIZE_BYTES if has_hole else before < 2 * MIB
     assert wide.move(export(), store).verdict is Verdict.COMPLETE
     off = cached_bytes(wide.target) - before
-    assert abs(off) <= (64 * KIB if counts else STEP_BYTES)
+    assert -EVICTED_BYTES <= off <= 64 * KIB if counts else abs(off) <= STEP_BYTES
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["what is there", "what is not"])
@@ -261,11 +264,11 @@ def test_an_export_leaves_the_page_cache_as_it_found_it(wide: Gate, store: Memor
     with wide.target.open("rb") as file:
         file.read(int(SIZE_BYTES * share))
     before = cached_bytes(wide.target)
-    assert before == 0 or before >= SIZE_BYTES
+    assert before == 0 or before >= SIZE_BYTES - EVICTED_BYTES
     outcome = wide.move(export(), store)
     assert (outcome.verdict, outcome.message) == (Verdict.COMPLETE, "")
     after = cached_bytes(wide.target)
     if share:
-        assert after == before
+        assert before - EVICTED_BYTES <= after <= SIZE_BYTES + 4 * KIB
     else:
         assert after <= SIZE_BYTES // 8  # the kernel's own read-ahead beyond a part's end

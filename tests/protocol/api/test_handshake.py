@@ -25,7 +25,7 @@ from penstock.app.certificates import write_certificates
 from penstock.settings.home import Home
 from tests.fixtures.waiting import seen_until
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Heard:

@@ -19,7 +19,7 @@ from tests.fixtures.waiting import seen_until
 pytestmark = pytest.mark.anyio
 
 ASKED = b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -46,7 +46,7 @@ class FakeConnection:
 
     def begin(self, durability: Durability) -> None:
         self.disk.reached.set()
-        self.disk.gate.wait(10)
+        self.disk.gate.wait(60)
         self.disk.did(f"begin {durability}")
 
     def begin_read(self) -> None:

@@ -69,7 +69,7 @@ def recorder() -> Iterator[Recorder]:
 
 @pytest.fixture
 def client(recorder: Recorder) -> Iterator[Client]:
-    options = ClientOptions(endpoint=recorder.url, access_key_id="AK", access_key_secret="SK", timeout_s=5)
+    options = ClientOptions(endpoint=recorder.url, access_key_id="AK", access_key_secret="SK", timeout_s=60)
     with Client(options) as made:
         yield made
 
@@ -135,7 +135,7 @@ def until_closed(client: Client) -> None:
     """Returns once the other side's end of the connection has arrived here."""
     sock = client._connection.sock
     assert sock is not None
-    sock.settimeout(5)
+    sock.settimeout(60)
     assert sock.recv(1, 2) == b""  # 2 is MSG_PEEK
 
 

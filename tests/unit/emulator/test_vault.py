@@ -16,6 +16,7 @@ import pytest
 from penstock.emulator.protocol.checksum import crc64_xz
 from penstock.emulator.storage import vault as vaults
 from penstock.emulator.storage.vault import BLOCK_BYTES, INLINE_MAX_BYTES, Blob, Vault
+from tests.fixtures.descriptors import opened_in
 from tests.fixtures.waiting import seen_until
 
 pytestmark = pytest.mark.anyio
@@ -56,15 +57,6 @@ def cut_short(root: Path, blob: str) -> None:
     path.write_bytes(b"x" * BLOCK_BYTES)
 
 
-def opened_in(root: Path) -> list[str]:
-    """Which of its files this process has open."""
-    targets = []
-    for descriptor in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # the one of the listing itself
-            targets.append(str(descriptor.readlink()))
-    return [target for target in targets if target.startswith(f"{root}/")]
-
-
 async def opened_to_write(pipe: Path) -> int:
     """A descriptor, as soon as somebody opens the other end."""
     found: list[int] = []
@@ -79,7 +71,7 @@ async def opened_to_write(pipe: Path) -> int:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    await seen_until(condition, 10, "it did not happen")
+    await seen_until(condition, 30, "it did not happen")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +138,7 @@ async def test_nor_does_one_that_is_cancelled_while_its_file_is_made(
     class Slow(vaults._Writer):
         def __init__(self, path: Path) -> None:
             begun.set()
-            assert go_on.wait(10)
+            assert go_on.wait(60)
             super().__init__(path)
 
     monkeypatch.setattr(vaults, "_Writer", Slow)

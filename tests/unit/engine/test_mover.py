@@ -56,7 +56,7 @@ class Bench:
 
     def ended(self, count: int) -> list[Outcome]:
         """The first `count` outcomes."""
-        wait_until(lambda: len(self.outcomes) >= count, 10, f"{len(self.outcomes)} of {count} outcomes came")
+        wait_until(lambda: len(self.outcomes) >= count, 30, f"{len(self.outcomes)} of {count} outcomes came")
         return self.outcomes[:count]
 
 
@@ -112,7 +112,7 @@ def bench(tmp_path: Path) -> Bench:
 
 def test_tasks_take_turns(bench: Bench) -> None:
     gate = threading.Event()
-    bench.act = lambda running, _: (gate.wait(10), done(running))[1]
+    bench.act = lambda running, _: (gate.wait(60), done(running))[1]
     bench.take(*[transfer(sub_task_id=f"a{number}", task_id="a") for number in range(4)])
     bench.take(transfer(sub_task_id="b0", task_id="b"))
     gate.set()
@@ -125,16 +125,16 @@ def test_what_is_under_way_stands_on_the_board(bench: Bench) -> None:
 
     def hold(running: Running, _: Lane) -> Outcome:
         arrived.set()
-        gate.wait(10)
+        gate.wait(60)
         return done(running)
 
     bench.act = hold
     bench.take(transfer(sub_task_id="a"), transfer(sub_task_id="b"))
-    assert arrived.wait(10)
+    assert arrived.wait(60)
     assert bench.board.begun() == {1}
     gate.set()
     bench.ended(2)
-    wait_until(lambda: bench.board.begun() == frozenset(), 5, "the board was not wiped")
+    wait_until(lambda: bench.board.begun() == frozenset(), 30, "the board was not wiped")
 
 
 def test_a_waiting_file_that_is_canceled_is_withdrawn_past_all_others(bench: Bench) -> None:
@@ -145,12 +145,12 @@ def test_a_waiting_file_that_is_canceled_is_withdrawn_past_all_others(bench: Ben
         if lane is Lane.SWEEP:
             seen.append(running.transfer.intent)
             return done(running, Verdict.CANCELED)
-        gate.wait(10)
+        gate.wait(60)
         return done(running)
 
     bench.act = hold
     bench.take(transfer(sub_task_id="a"), transfer(sub_task_id="b"), transfer(sub_task_id="c"))
-    wait_until(lambda: bench.order == ["a"], 5, "nothing began")
+    wait_until(lambda: bench.order == ["a"], 30, "nothing began")
     bench.mover.obey(Control(canceled=(("c", 1),)))
     assert bench.ended(1)[0].verdict is Verdict.CANCELED
     assert seen == [Intent.WITHDRAW]
@@ -160,12 +160,12 @@ def test_a_waiting_file_that_is_canceled_is_withdrawn_past_all_others(bench: Ben
 
 def test_a_running_file_hears_why_it_should_stop(bench: Bench) -> None:
     def until_stopped(running: Running, _: Lane) -> Outcome:
-        wait_until(running.stop_reason, 10, "no reason came")
+        wait_until(running.stop_reason, 30, "no reason came")
         return done(running, Verdict.CANCELED if running.stop_reason() is StopReason.CANCEL else Verdict.RETURNED)
 
     bench.act = until_stopped
     bench.take(transfer(sub_task_id="a"))
-    wait_until(lambda: bench.order, 5, "nothing began")
+    wait_until(lambda: bench.order, 30, "nothing began")
     bench.mover.obey(Control(canceled=(("a", 1),)))
     assert bench.ended(1)[0].verdict is Verdict.CANCELED
 
@@ -173,9 +173,9 @@ def test_a_running_file_hears_why_it_should_stop(bench: Bench) -> None:
 @pytest.mark.parametrize("control", [Control(fenced=(("b", 1),)), Control(yielded=(("b", 1),)), Control(drain=True)])
 def test_what_has_not_begun_is_returned_as_it_came(bench: Bench, control: Control) -> None:
     gate = threading.Event()
-    bench.act = lambda running, _: (gate.wait(10), done(running))[1]
+    bench.act = lambda running, _: (gate.wait(60), done(running))[1]
     bench.take(transfer(sub_task_id="a"), transfer(sub_task_id="b"))
-    wait_until(lambda: bench.order, 5, "nothing began")
+    wait_until(lambda: bench.order, 30, "nothing began")
     bench.mover.obey(control)
     assert (bench.ended(1)[0].sub_task_id, bench.ended(1)[0].verdict) == ("b", Verdict.RETURNED)
     gate.set()
@@ -192,9 +192,9 @@ def test_what_has_not_begun_is_returned_by_one_message(bench: Bench, how: str) -
         bench.take(*waiting)
     else:
         gate = threading.Event()
-        bench.act = lambda running, _: (gate.wait(10), done(running))[1]
+        bench.act = lambda running, _: (gate.wait(60), done(running))[1]
         bench.take(transfer(sub_task_id="a"), *waiting)
-        wait_until(lambda: bench.order, 5, "nothing began")
+        wait_until(lambda: bench.order, 30, "nothing began")
         attempts = tuple((name, 1) for name in names)
         controls = {
             "fenced": Control(fenced=attempts),
@@ -332,16 +332,16 @@ def test_credentials_count_for_a_tenth_of_a_second_and_not_past_another_registry
 
 def test_a_store_in_use_is_closed_by_its_last_user(bench: Bench) -> None:
     gate = threading.Event()
-    bench.act = lambda running, _: (gate.wait(10), done(running))[1]
+    bench.act = lambda running, _: (gate.wait(60), done(running))[1]
     bench.take(transfer(sub_task_id="a"))
-    wait_until(lambda: bench.opened, 5, "no store was opened")
+    wait_until(lambda: bench.opened, 30, "no store was opened")
     bench.secrets.write_text('[bucket.memory]\naccess_key_id = "a"\naccess_key_secret = "another"\n')
     bench.take(transfer(sub_task_id="b"), lane=Lane.LARGE)
-    wait_until(lambda: len(bench.opened) == 2, 5, "no other store was opened")
+    wait_until(lambda: len(bench.opened) == 2, 30, "no other store was opened")
     assert not bench.opened[0].closed
     gate.set()
     bench.ended(2)
-    wait_until(lambda: bench.opened[0].closed, 5, "the old store was not closed")
+    wait_until(lambda: bench.opened[0].closed, 30, "the old store was not closed")
     assert not bench.opened[1].closed
 
 
@@ -373,12 +373,12 @@ def test_a_drain_waits_for_no_file_of_a_bucket_that_has_fallen_silent(bench: Ben
 
     def hold(running: Running, _: Lane) -> Outcome:
         held.append(running)
-        assert let_go.wait(10)
+        assert let_go.wait(60)
         return done(running, Verdict.RETURNED)
 
     bench.act = hold
     bench.take(transfer(sub_task_id="a", bucket="memory"))
-    wait_until(lambda: bool(held), 10, "it did not begin")
+    wait_until(lambda: bool(held), 30, "it did not begin")
     pacer = throttle.pacer("memory")
     assert pacer.enter(0)
     pacer.sent()

@@ -104,7 +104,7 @@ def test_the_thread_tells_progress_of_a_file_that_began_while_nothing_else_happe
     running = desk.running()
     running.progress(at(7))
     desk.now_s += 1
-    wait_until(lambda: desk.told() == [7], 5, "the progress was not told")
+    wait_until(lambda: desk.told() == [7], 30, "the progress was not told")
 
 
 @pytest.fixture
@@ -122,9 +122,9 @@ def asking(desk: Desk) -> Iterator[tuple[Running, threading.Thread, list[object]
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
-    wait_until(desk.outbox.step, 5, "nothing was asked")
+    wait_until(desk.outbox.step, 30, "nothing was asked")
     yield running, thread, ended
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -137,7 +137,7 @@ def test_a_checkpoint_returns_when_it_is_durable(desk: Desk, asking: Asking) -> 
     assert (request.sub_task_id, request.attempt, request.record) == ("s", 1, RECORD)
     assert ended == []
     desk.outbox.checkpointed((request.sequence,))
-    thread.join(5)
+    thread.join(60)
     assert ended == [None]
     assert running.record == RECORD
 
@@ -145,7 +145,7 @@ def test_a_checkpoint_returns_when_it_is_durable(desk: Desk, asking: Asking) -> 
 def test_a_refused_checkpoint_fences_the_attempt(desk: Desk, asking: Asking) -> None:
     running, thread, ended = asking
     desk.outbox.refused((desk.sent[-1].checkpoints[0].sequence,))
-    thread.join(5)
+    thread.join(60)
     assert isinstance(ended[0], FencedError)
     assert running.stop_reason() is StopReason.FENCED
 
@@ -157,7 +157,7 @@ def test_a_stop_ends_the_wait_for_an_answer_that_stays_away(
     monkeypatch.setattr("penstock.engine.running.STOP_PATIENCE_S", 0.3)
     running, thread, ended = asking
     running.stop(reason)
-    thread.join(10)
+    thread.join(60)
     assert isinstance(ended[0], error)
 
 

@@ -36,7 +36,7 @@ class Interrupted(dict[Peer, int]):
 
     def seen(self) -> list[bool]:
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
         return self._seen
 
 

@@ -90,15 +90,15 @@ def test_a_held_call_waits_at_its_gate() -> None:
     store.script(Fault("put", action=Hold(gate)), Fault("get", action=Hold(middle, at_byte=5)))
     with ThreadPoolExecutor(2) as pool:
         writing = pool.submit(put, store, "a", b"0123456789")
-        assert gate.reached.wait(5)
+        assert gate.reached.wait(60)
         assert store.keys() == []
         gate.open()
-        writing.result(5)
+        writing.result(60)
         reading = pool.submit(read, store, "a")
-        assert middle.reached.wait(5)
+        assert middle.reached.wait(60)
         assert not reading.done()
         middle.open()
-        assert reading.result(5)[1] == b"0123456789"
+        assert reading.result(60)[1] == b"0123456789"
 
 
 def test_something_can_happen_meanwhile() -> None:

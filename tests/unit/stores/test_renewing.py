@@ -27,7 +27,7 @@ SECOND_NS = 10**9
 HOUR_NS = 3600 * SECOND_NS
 NOW_NS = 1_800_000_000 * SECOND_NS
 SECRET = "topsecret-of-a-role"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def numbered(number: int, *, ends_ns: int) -> Temporary:

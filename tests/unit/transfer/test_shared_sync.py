@@ -13,7 +13,7 @@ import pytest
 from penstock.transfer import shared_sync
 from penstock.transfer.shared_sync import SharedSync
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Searching on where an ordinary run is the same each time: examples and seeds of chance; `make explore`."""
