@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,18 +47,21 @@ def test_a_company_looks_at_its_directory_twice(company: Company) -> None:
     """Where its files begin, and right before they are published: not once for each of them."""
     company.give(*company.imports("first"))
     company.until(1)
-    looks: list[bytes] = []
+    steps, looks = 0, Counter[int]()
     real = company.gate.root._opener
 
     def opener(root: int, path: bytes, flags: int) -> int:
-        looks.append(path)
+        looks[steps] += 1
         return real(root, path, flags)
 
     company.gate.root._opener = opener
     company.give(*company.imports(*GOOD))
-    company.until(1 + len(GOOD))
+    while len(company.outcomes) < 1 + len(GOOD):  # on a busy machine answers come one by one, each in a step of its own
+        steps += 1
+        company.lane.step()
     company.check_imported(*GOOD)
-    assert 2 <= len(looks) <= 4 < len(GOOD)
+    assert looks.total() >= 2
+    assert max(looks.values()) <= 4 < len(GOOD)
     assert company.gate.root.directories._shared == {}  # nothing is held while nothing moves
 
 

@@ -36,12 +36,17 @@ def failures() -> float:
     return sum(count for (how, _), count in counted if how == "retry")
 
 
-async def figures(plant: Plant, passed: int) -> BucketFigures:
+async def figures(plant: Plant, passed: int, refused: int = 0) -> BucketFigures:
     """What the movers tell of the bucket, once they have told of so many requests."""
 
     async def look() -> BucketFigures | None:
-        buckets = (await plant.executor.figures_now()).buckets
-        return buckets[0] if buckets and sum(one.ok for one in buckets[0].methods) >= passed else None
+        for bucket in (await plant.executor.figures_now()).buckets:
+            if (
+                sum(one.ok for one in bucket.methods) >= passed
+                and sum(one.throttled for one in bucket.methods) >= refused
+            ):
+                return bucket
+        return None
 
     return await plant.until(look, otherwise="the movers told nothing of the bucket")
 
@@ -61,8 +66,8 @@ async def test_a_strict_store_loses_no_file_and_costs_no_attempt(
             assert {row.error_code for row in rows} == {""}
             assert failures() == failures_before
             assert plant.object("f0") == (plant.root / "f0").read_bytes()
-            told = await figures(plant, proxy.passed // 2)
-            assert sum(one.throttled for one in told.methods) > 0
+            # On a machine that others use they may be slower than the store is strict: then nothing was refused.
+            await figures(plant, proxy.passed // 2, min(proxy.refused, 1))
             # Two movers learn by themselves, in the two or three seconds that this takes: 20 to 60, as chance has it.
             assert proxy.refused <= proxy.passed * 2 // 3
 

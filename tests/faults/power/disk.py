@@ -216,6 +216,11 @@ class Disk:
                 inode.mode = inode.mode if operation.mode is None else operation.mode
                 inode.modify_ns = inode.modify_ns if operation.modify_ns is None else operation.modify_ns
 
+    def lengthen(self, change: Change) -> None:
+        """Of a write only its length arrives: zeros behind what was there, which stays as it was."""
+        content = self._owned(change.node).content
+        _lengthen(content, change.offset + len(change.operation.data))
+
     def empty(self, inodes: Mapping[Node, Inode]) -> None:
         """Let it know of inodes that are not named yet: new files begin empty, new directories without names."""
         for node, inode in inodes.items():

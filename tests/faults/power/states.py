@@ -22,8 +22,8 @@ CATALOG_PENDING_MAX = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """A power cut after a line of the record. `lost` and `hollow` (only its length arrived) are numbers of changes; of the
-    write `torn` only that many bytes arrived."""
+    """A power cut after a line of the record. `lost` and `hollow` (only its length arrived: bytes that were there before are
+    there still) are numbers of changes; of the write `torn` only that many bytes arrived."""
 
     line: int
     how: str
@@ -153,7 +153,7 @@ class States:
             if number in state.lost:
                 continue
             if number in state.hollow:
-                disk.apply(change, data=bytes(len(change.operation.data)))
+                disk.lengthen(change)
             elif number == torn:
                 disk.apply(change, data=change.operation.data[:kept])
             else:
