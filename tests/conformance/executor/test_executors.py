@@ -88,7 +88,8 @@ async def test_a_death_is_told_with_what_was_under_way(rig: Rig) -> None:
     work = rig.hands.stuck(5)
     rig.executor.submit(mover, Lease(transfers=tuple(work), lane=Lane.LARGE))
     rig.executor.control(mover, Control(canceled=(attempt(work[4]),)))
-    await rig.ended(work[4])  # so the others have been taken up as far as there is place
+    await rig.ended(work[4])
+    await rig.until(lambda: len(rig.executor.begun(mover)) >= 2, "nothing is taken up, though there is place")
     rig.hands.kill(mover)
     await rig.until(lambda: rig.inbox.deaths, "the death was not told")
     (death,) = rig.inbox.deaths

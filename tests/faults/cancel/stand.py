@@ -326,5 +326,5 @@ def quantiles(seconds: Sequence[float]) -> Mapping[str, float]:
     ordered = sorted(seconds)
     return {
         name: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 3)
-        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
+        for name, share in (("p50", 0.5), ("p75", 0.75), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
     }

