@@ -27,7 +27,7 @@ class RetryOptions:
     room_look_max_s: float = 60.0  # the latter more and more seldom, up to this
     tidy_wait_s: float = 60.0  # at least, between attempts to remove a journal; given up after `deadline_s`
     tidy_wait_max_s: float = (
-        3600.0  # what a FAILED export has left is never given up: it is looked for so seldom in the end
+        3600.0  # what a FAILED export has left is never given up, and looked for so seldom in the end
     )
     retry_after_max_s: float = 3600.0  # a store's own wish is followed this far
     cleanups_max: int = 16  # attempts to leave nothing behind, after the last attempt to move

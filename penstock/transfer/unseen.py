@@ -133,9 +133,8 @@ def _unanswered(attempt: Attempt) -> TransferError:
 def _found(attempt: Attempt, info: ObjectInfo, crc: int) -> Outcome:
     attempt.add_note(FOUND)
     if attempt.transfer.attempt == _SECOND:
-        attempt.may_be_elsewhere = (
-            False  # the only attempt before this one has published it here, so it had begun it here
-        )
+        # The only attempt before this one has published it here, so it had begun it here.
+        attempt.may_be_elsewhere = False
     if info.crc64 is None:
         attempt.add_note(NOT_COMPARED)
     return attempt.published(described(info, of_object(info), crc), unwitnessed(attempt.transfer.conflict_policy))

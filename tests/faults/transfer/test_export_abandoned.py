@@ -9,15 +9,15 @@ from collections.abc import Callable
 
 import pytest
 
-from penstock import failpoints
 from penstock.errors import StoreUnavailableError
 from penstock.failpoints import Point
 from penstock.model import ConflictPolicy
 from penstock.stores.base import Abilities
 from penstock.transfer.overtaking import OVERTAKEN
 from penstock.transfer.transfer import Checkpoint, Intent, Outcome, Verdict
+from tests.faults.transfer.deaths import Killed, killed_at
 from tests.faults.transfer.exports import CONTENT, KEY, LONG_AGO_NS, LOST, OTHER, SMALL, UNABLE, export, later, write
-from tests.faults.transfer.test_export_assembled import Killed, Shop, killed
+from tests.faults.transfer.test_export_assembled import Shop, killed
 from tests.faults.transfer.test_export_overtaken import PLAIN, PLAIN_IDS, THEIRS
 from tests.fixtures.gate import Gate
 from tests.fixtures.memorystore import Fault, MemoryStore, Moment, Raise
@@ -56,15 +56,8 @@ def answerless(gate: Gate, store: MemoryStore, **changes: object) -> None:
 
 def died(gate: Gate, store: MemoryStore, at: Point, **changes: object) -> None:
     """Its mover is killed there."""
-
-    def die(point: Point) -> None:
-        if point == at:
-            raise Killed
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(failpoints, "passing", die)
-        with pytest.raises(Killed):
-            again(gate, store, 2, **changes)
+    with killed_at(at):
+        again(gate, store, 2, **changes)
 
 
 def interrupted(gate: Gate, store: MemoryStore, ends: Point | None, **changes: object) -> None:

@@ -15,6 +15,7 @@ from penstock.transfer import assembled
 from penstock.transfer.attempt import NOT_COMPARED
 from penstock.transfer.overtaking import OVERTAKEN
 from penstock.transfer.transfer import Intent, Lane, Outcome, Verdict
+from tests.faults.transfer.deaths import Killed
 from tests.faults.transfer.exports import CONTENT, KEY, SMALL, VERSIONED, check_complete, export, later, write
 from tests.faults.transfer.test_export_arrived import DAMAGED, left_by_a_mover_that_died
 from tests.fixtures.gate import Gate
@@ -26,10 +27,6 @@ UNTOLD_VERSIONED = Abilities(part_etag_is_md5=True, versioning=Versioning.ENABLE
 TOLD = Abilities(crc64=True, part_etag_is_md5=True)
 PLAIN, KEPT = [UNTOLD, TOLD], [UNTOLD_VERSIONED, VERSIONED]
 WAYS = ["without the last part", "another part"]
-
-
-class Killed(BaseException):
-    """Nothing of ours comes after it."""
 
 
 class Shop:

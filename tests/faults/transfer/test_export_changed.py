@@ -14,6 +14,7 @@ from penstock.model import ConflictPolicy
 from penstock.stores.base import Abilities
 from penstock.transfer.transfer import Checkpoint, Intent, Outcome, Promise, StopReason, Verdict
 from penstock.transfer.uploads import PROMISES_MAX
+from tests.faults.transfer.deaths import Killed
 from tests.faults.transfer.exports import CONTENT, KEY, LONG_AGO_NS, OTHER, SMALL, VERSIONED, export, later, write
 from tests.faults.transfer.test_export_assembled import (
     KEPT,
@@ -22,7 +23,6 @@ from tests.faults.transfer.test_export_assembled import (
     UNTOLD,
     UNTOLD_VERSIONED,
     WAYS,
-    Killed,
     Shop,
     killed,
 )

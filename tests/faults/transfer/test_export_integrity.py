@@ -14,6 +14,7 @@ from penstock.stores.base import Abilities
 from penstock.transfer.parts import PartPool
 from penstock.transfer.source_file import SourceFile
 from penstock.transfer.transfer import Lane, Verdict
+from tests.faults.transfer.deaths import Killed
 from tests.faults.transfer.exports import (
     CONTENT,
     KEY,
@@ -185,10 +186,6 @@ def test_a_part_stored_badly_is_sent_again(gate: Gate, store: MemoryStore) -> No
     store.script(Fault("put_part", nth=2, action=Damage(3)))
     check_complete(gate.move(export(), store), store)
     assert len(store.calls_of("put_part")) == 7
-
-
-class Killed(BaseException):
-    """Nothing of ours comes after it."""
 
 
 def die(*args: object, **kwargs: object) -> None:

@@ -17,6 +17,7 @@ from penstock.transfer.attempt import NOT_COMPARED
 from penstock.transfer.mtime import metadata_of
 from penstock.transfer.overtaking import OVERTAKEN
 from penstock.transfer.transfer import Checkpoint, Intent, Lane, Outcome, Verdict
+from tests.faults.transfer.deaths import Killed
 from tests.faults.transfer.exports import (
     CONTENT,
     KEY,
@@ -30,7 +31,7 @@ from tests.faults.transfer.exports import (
     later,
     write,
 )
-from tests.faults.transfer.test_export_assembled import UNTOLD, Killed, Shop, killed
+from tests.faults.transfer.test_export_assembled import UNTOLD, Shop, killed
 from tests.fixtures.gate import Gate
 from tests.fixtures.memorystore import Fault, MemoryStore, Moment, Raise
 

@@ -7,10 +7,11 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from penstock import failpoints
+from penstock.failpoints import Point
 from penstock.model import ConflictPolicy
 from penstock.transfer import names
 from penstock.transfer.transfer import Intent, Lane, Outcome, Transfer, Verdict
+from tests.faults.transfer.deaths import killed_at
 from tests.fixtures.gate import Gate, transfer
 from tests.fixtures.memorystore import MemoryStore
 
@@ -19,26 +20,15 @@ CONTENT = b"y" * 5000
 HOUR_NS = 3600 * 1_000_000_000
 
 
-class Killed(BaseException):
-    """What nobody catches."""
-
-
 def an_import() -> Transfer:
     began_ns = time.time_ns() - 1_000_000_000
     return transfer(path=PATH, first_attempt_ns=began_ns, accepted_ns=began_ns)
 
 
-def killed(gate: Gate, store: MemoryStore, what: Transfer, point: str) -> None:
+def killed(gate: Gate, store: MemoryStore, what: Transfer, point: Point) -> None:
     """An attempt that ends at that point without a word."""
-
-    def passing(name: str) -> None:
-        if name == point:
-            raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(failpoints, "passing", passing)
-        with pytest.raises(Killed):
-            gate.move(what, store, lane=Lane.SMALL)
+    with killed_at(point):
+        gate.move(what, store, lane=Lane.SMALL)
 
 
 def again(gate: Gate, store: MemoryStore, what: Transfer, attempt: int, intent: Intent = Intent.MOVE) -> Outcome:

@@ -27,9 +27,8 @@ MIB = 1 << 20
 SIZE_BYTES = 24 * MIB + 4321
 CONTENT = random.Random(11).randbytes(SIZE_BYTES)
 WINDOW_BYTES = 2 * GRAIN_BYTES
-EVICTED_BYTES = (
-    512 * KIB
-)  # kernels let go of some pages by themselves; what is looked for is a part, or a hole of a MiB
+EVICTED_BYTES = 512 * KIB
+"""Kernels let go of some pages by themselves; what is looked for is a part, or a hole of a MiB."""
 
 
 @pytest.fixture(autouse=True)
