@@ -30,18 +30,55 @@ class LeftBehindError(PenstockError):
 
 
 class ApiRefusedError(PenstockError):
-    """The API answered a call of ours with an error; `hint` is its advice, empty where it gave none."""
+    """The API answered a call of ours with an error; `hint` is its advice, empty where it gave none.
 
-    def __init__(self, message: str, *, code: str, status: int, request_id: str = "", hint: str = "") -> None:
+    `retry_after_s` is how long it asks to be left alone before the same call; 0 where it does not ask.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        status: int,
+        request_id: str = "",
+        hint: str = "",
+        retry_after_s: float = 0.0,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
         self.request_id = request_id
         self.hint = hint
+        self.retry_after_s = retry_after_s
 
 
 class ApiUnreachableError(PenstockError):
     """No answer of the API, or none that can be read: what became of a call that changes something is unknown."""
+
+
+class NotReadyError(PenstockError):
+    """A dataflow or a stream cannot take files as it is (stopped, misconfigured, cancelled); the message says what to do."""
+
+
+class FileRefusedError(ApiRefusedError):
+    """The API refused one file (its path, its condition); the stream takes others."""
+
+
+class NotMovedError(PenstockError):
+    """Files ended otherwise than COMPLETE. `failures` holds the first of them, each as `source: status: words`."""
+
+    def __init__(self, message: str, *, failures: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.failures = failures
+
+
+class SubTaskGoneError(PenstockError):
+    """The service has no such sub-task any more: its dataflow was deleted, or its history is over."""
+
+
+class WaitOverError(PenstockError, TimeoutError):
+    """What was waited for has not ended in the time that was given; it goes on all the same."""
 
 
 # ---------------------------------------------------------------------------------------------------------------- stores

@@ -26,6 +26,8 @@ from penstock.client import (
     bulk_pages,
     form_body,
 )
+from penstock.client.answers import Answered
+from penstock.client.signing import Written
 from penstock.errors import ApiUnreachableError
 
 TEXTS = st.text(st.characters(min_codepoint=32, exclude_categories=("Cs", "Cc")), min_size=1, max_size=40)
@@ -63,9 +65,9 @@ class Recording(Client):
         self.answer = answer
         self.asked: list[tuple[str, dict[str, str], bytes]] = []
 
-    def _exchange(self, target: str, headers: Any, form: bytes) -> tuple[int, bytes]:
-        self.asked.append((target, dict(headers), form))
-        return 200, json.dumps(self.answer).encode()
+    def _exchange(self, sent: Written) -> Answered:
+        self.asked.append((sent.target, dict(sent.headers), sent.body))
+        return Answered(status=200, body=json.dumps(self.answer).encode())
 
 
 def ask(client: Client, count: int) -> list[Created]:
