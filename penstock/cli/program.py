@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "filesystem": ("penstock.cli.filesystems:filesystem", "Add and list file systems."),
     "bucket": ("penstock.cli.buckets:bucket", "Add, try out and list buckets."),
     "key": ("penstock.cli.keys:key", "Add, list and revoke access keys of the API."),
+    "profile": ("penstock.cli.profiles:profile", "Services elsewhere, by name, with the key for them."),
     "object": ("penstock.cli.objects:objects", "Put, get, list and remove objects of a bucket."),
     "flow": ("penstock.cli.flows:flow", "Dataflows: bind a directory to a prefix of a bucket."),
     "task": ("penstock.cli.tasks:task", "Tasks: open streams on a dataflow."),

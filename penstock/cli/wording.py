@@ -9,7 +9,10 @@ import shutil
 import sys
 
 COMMAND = "penstock"
-OURS = re.compile(r"(?<![\w./~-])penstock(?= (?:init|serve|filesystem|bucket|key|object|flow|task|subtask|emulator)\b)")
+OURS = re.compile(
+    r"(?<![\w./~-])penstock(?= (?:init|serve|filesystem|bucket|key|profile|object|flow|task|subtask|import|export|watch|top"
+    r"|doctor|backup|restore|completion|emulator)\b)"
+)
 
 
 def started_as() -> str:

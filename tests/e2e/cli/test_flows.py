@@ -202,7 +202,7 @@ def test_address_and_key_may_be_said_outright(service: RunningService) -> None:
 @pytest.mark.parametrize(
     ("environment", "code", "said"),
     [
-        ({}, 1, "set PENSTOCK_HOME"),
+        ({}, 1, "export PENSTOCK_HOME"),
         ({"PENSTOCK_ENDPOINT": "http://127.0.0.1:1"}, 1, "set PENSTOCK_ACCESS_KEY_ID"),
         (
             {
@@ -210,8 +210,8 @@ def test_address_and_key_may_be_said_outright(service: RunningService) -> None:
                 "PENSTOCK_ACCESS_KEY_ID": "a",
                 "PENSTOCK_ACCESS_KEY_SECRET": "b",
             },
-            1,
-            "--file-system ID",
+            4,  # it is the service that tells which file systems there are
+            "does not answer",
         ),
     ],
 )
