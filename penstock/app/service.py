@@ -17,17 +17,20 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import uvloop
 
 from penstock import failpoints, telemetry
-from penstock.api.application import create_api
+from penstock.api.application import Api, create_api
 from penstock.app import broken_off
 from penstock.app.addresses import METRICS_PATH, Addresses, publish_addresses, withdraw_addresses
 from penstock.app.boot import boot_id
 from penstock.app.clock import SteadyClock
+from penstock.app.console_server import console_server
+from penstock.app.console_socket import console_socket
 from penstock.app.embedded import host_and_port, listen, url_of
 from penstock.app.emulator_process import EmulatorProcess
 from penstock.app.farroots import FarRoots
@@ -67,6 +70,7 @@ class ServeOptions:
 
     port: int | None = None
     emulator_port: int | None = None
+    console_port: int | None = None
     traps: str = ""
 
 
@@ -102,6 +106,9 @@ class _Service:
         self._socket = listen(settings.listen, port, setting="port", option="--port")
         _warn_of_open_ears(self._socket, settings)
         self._metrics_socket = _metrics_socket(settings)
+        self._console_socket = console_socket(settings, console_port=options.console_port, port=options.port)
+        if self._console_socket is not None:
+            _warn_of_open_ears(self._console_socket, settings)
         self._clock = SteadyClock(wall_ns=time.time_ns, monotonic_ns=time.monotonic_ns)
         self._emulator: EmulatorProcess | None = None
         self._engine: Engine | None = None
@@ -115,8 +122,8 @@ class _Service:
             loop.add_signal_handler(number, self._stopping.set)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._socket.close)
-            if self._metrics_socket is not None:
-                stack.callback(self._metrics_socket.close)
+            for sock in filter(None, (self._metrics_socket, self._console_socket)):
+                stack.callback(sock.close)
             stack.push_async_callback(self._stop_emulator)
             if self._registry.wants_emulator():
                 await self._start_emulator()
@@ -134,7 +141,12 @@ class _Service:
             stack.callback(self._watch_roots().stop)
             far = FarRoots(self._home, registry=self._registry.current)
             stack.callback(far.stop)
-            await self._serve(engine, self._web(catalog), self._metrics(catalog, engine, executor), far)
+            api = self._api(catalog)
+            beside = {
+                "metrics": (self._metrics(catalog, engine, executor), self._metrics_socket),
+                "console": (self._console(api), self._console_socket),
+            }
+            await self._serve(engine, self._web(api), beside, far)
         if executor.left_behind:
             raise LeftBehindError(
                 f"stopped, but {'; '.join(executor.left_behind)}: {ADVICE}. `penstock serve` may be started meanwhile"
@@ -161,8 +173,8 @@ class _Service:
             jitter=random.SystemRandom().random,
         )
 
-    def _web(self, catalog: Catalog) -> WebServer:
-        api = create_api(
+    def _api(self, catalog: Catalog) -> Api:
+        return create_api(
             catalog=catalog,
             registry=self._registry.current,
             open_bucket=self._open_bucket,
@@ -170,10 +182,27 @@ class _Service:
             now_ns=time.time_ns,  # callers' clocks are compared with the system's own
             entropy=os.urandom,
         )
+
+    def _web(self, api: Api) -> WebServer:
         return web_server(
             api,
             certificate=beneath(self._home, self._settings.tls_certificate),
             key=beneath(self._home, self._settings.tls_key),
+        )
+
+    def _console(self, api: Api) -> Server | None:
+        """Who serves the console, where somebody may visit it."""
+        if self._console_socket is None:
+            return None
+        return console_server(
+            api,
+            home=self._home,
+            settings=self._settings,
+            registry=self._registry.current,
+            now_ns=time.time_ns,
+            certificate=beneath(self._home, self._settings.tls_certificate),
+            key=beneath(self._home, self._settings.tls_key),
+            api_url=url_of(self._socket, self._scheme),
         )
 
     def _metrics(self, catalog: Catalog, engine: Engine, executor: LocalExecutor) -> Server | None:
@@ -184,7 +213,13 @@ class _Service:
 
         return metrics_server(MetricsPage(catalog=catalog, engine=engine, executor=executor))
 
-    async def _serve(self, engine: Engine, web: WebServer, metrics: Server | None, far: FarRoots) -> None:
+    async def _serve(
+        self,
+        engine: Engine,
+        web: WebServer,
+        beside: Mapping[str, tuple[Server | None, socket.socket | None]],
+        far: FarRoots,
+    ) -> None:
         """From the ready line to the last part's end. Raises ServiceEndedError when a part ended unasked."""
         parts = {
             asyncio.create_task(engine.run(), name="engine"),
@@ -194,15 +229,16 @@ class _Service:
             asyncio.create_task(far.run(), name="look at far roots"),
             asyncio.create_task(self._watch_emulator(), name="embedded bucket server"),
         }
-        if metrics is not None and self._metrics_socket is not None:
-            parts.add(asyncio.create_task(metrics.serve(sockets=[self._metrics_socket]), name="metrics"))
+        for name, (server, sock) in beside.items():
+            if server is not None and sock is not None:
+                parts.add(asyncio.create_task(server.serve(sockets=[sock]), name=name))
         signals = asyncio.create_task(self._stopping.wait(), name="signals")
         ready = asyncio.create_task(self._ready(web), name="ready line")
         ended, _ = await asyncio.wait({signals, ready, *parts}, return_when=asyncio.FIRST_COMPLETED)
         if ended == {ready} and ready.exception() is None:
             ended, _ = await asyncio.wait({signals, *parts}, return_when=asyncio.FIRST_COMPLETED)
         withdraw_addresses(self._home)
-        for server in filter(None, (web, metrics)):
+        for server in filter(None, (web, *(server for server, _ in beside.values()))):
             server.should_exit = True
         await self._bring_down(engine, parts | {signals, ready})
         unasked = [_why(part) for part in ended - {signals} if part is not ready or part.exception() is not None]
@@ -214,7 +250,7 @@ class _Service:
         telemetry.event("service.stopping")
         await engine.drain(deadline_s=self._settings.drain_s)
         for part in parts:
-            if part.get_name() not in {"engine", "API", "metrics"}:
+            if part.get_name() not in {"engine", "API", "metrics", "console"}:
                 part.cancel()
         await asyncio.gather(*parts, return_exceptions=True)
         telemetry.event("service.stopped")
@@ -230,11 +266,11 @@ class _Service:
             raise SettingsError(f"stdout cannot be written to ({error.strerror})") from error
 
     def _publish(self) -> Addresses:
-        scheme = "https" if self._settings.tls_certificate else "http"
+        scheme = self._scheme
         local_ca = scheme == "https" and self._home.ca_file.exists()
         addresses = Addresses(
             api=url_of(self._socket, scheme),
-            console=None,
+            console=url_of(self._console_socket, scheme) if self._console_socket is not None else None,
             oss=self._emulator.url if self._emulator else None,
             ca_file=os.fspath(self._home.ca_file) if local_ca else "",
             pid=os.getpid(),
@@ -242,6 +278,10 @@ class _Service:
         )
         publish_addresses(self._home, addresses)
         return addresses
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self._settings.tls_certificate else "http"
 
     async def _watch_home(self) -> None:
         """Ends this process as SIGKILL would, should its HOME's path lead to another HOME.

@@ -12,7 +12,13 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
+CONSOLE_LISTEN = "127.0.0.1:8682"
 OFFSET = re.compile(r"[+-](0\d|1[0-4]):[0-5]\d")
+
+_HOST_AND_PORT = (
+    r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]{1,253})"
+    r":([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+)
 
 
 class Kind(StrEnum):
@@ -101,9 +107,22 @@ class Settings:
         "",
         'Where metrics are told to Prometheus (GET /metrics): host:port, like "127.0.0.1:9680" or "[::1]:9680"; port 0 takes\n'
         "any free one. Empty: nowhere. There is no login and no TLS: bucket names and amounts can be read by who gets there.",
-        pattern=r"|(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]{1,253})"
-        r":([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])",
+        pattern=rf"|{_HOST_AND_PORT}",
         wanted='host:port, like "127.0.0.1:9680" or "[::1]:9680", or nothing',
+    )
+    console_listen: str = _word(
+        CONSOLE_LISTEN,
+        'Where the console, the web page, is served: host:port, like "127.0.0.1:8682" or "[::1]:8682"; port 0 takes any free\n'
+        "one. Empty: nowhere. Visitors log in with an access key; anything but loopback should come with TLS.",
+        pattern=rf"|{_HOST_AND_PORT}",
+        wanted='host:port, like "127.0.0.1:8682" or "[::1]:8682", or nothing',
+    )
+    console_names: str = _word(
+        "",
+        "By which names, besides localhost, addresses and this machine's own name, the console may be visited:\n"
+        "separated by commas. A page that is asked for by another name may be a trap, and is refused.",
+        pattern=r"|[0-9A-Za-z._, -]{1,1000}",
+        wanted='names, like "penstock.example.com, storage.example.com", or nothing',
     )
     region: str = _word(
         "cn-hangzhou",

@@ -52,6 +52,11 @@ class Home:
         return self.path / "service.json"
 
     @property
+    def console_key_file(self) -> Path:
+        """What the console signs its visitors' sessions with (0600)."""
+        return self.path / "console.key"
+
+    @property
     def catalog_file(self) -> Path:
         """The catalog's database."""
         return self.path / "catalog.db"

@@ -1,0 +1,19 @@
+"""The sections of the console, in the order of the navigation; `key` follows `g` on the keyboard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One entry. `name` is what a page's template says of itself; `action` is the right without which it shows nothing."""
+
+    name: str
+    words: str
+    path: str
+    key: str
+    action: str
+
+
+SECTIONS: tuple[Section, ...] = (Section(name="overview", words="Overview", path="/", key="o", action=""),)

@@ -1,0 +1,29 @@
+"""What a page says after something was done, and what a person does about a refusal: closed tables of words.
+
+A note's name travels in the address of the page, so an address can make the console say nothing that does not stand here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+NOTES: Mapping[str, str] = {
+    "out": "You are logged out.",
+}
+
+ADVICE: Mapping[str, str] = {
+    "Forbidden.RAM": "Your access key has no right to this. Log in with another key, or have one made: penstock key add HOME.",
+    "InternalError": "Look for the request id in the service's log.",
+    "ServiceUnavailable": "Wait a moment, and try again.",
+    "Throttling.User": "Too much is waiting. Try again when some of it is done.",
+}
+
+
+def note(name: str) -> str:
+    """The words of a note; empty for a name that is not known."""
+    return NOTES.get(name, "")
+
+
+def advice(code: str) -> str:
+    """What a person may do about an error of this code; empty where its message says all."""
+    return ADVICE.get(code, "")

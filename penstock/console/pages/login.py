@@ -1,0 +1,92 @@
+"""Logging in with an access key, and out."""
+
+from __future__ import annotations
+
+import asyncio
+from http.cookies import SimpleCookie
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from penstock import telemetry
+from penstock.console.attempts import Attempts
+from penstock.console.guard import LOGIN, cookie_name, form_of
+from penstock.console.rendering import render
+from penstock.console.sessions import SESSION_S, Sessions
+from penstock.console.viewer import reach_of, viewer_of, visitor_of
+
+_FIELD_MAX_CHARS = 256
+_WRONG = "This access key id and secret do not belong together, or the key was revoked."
+
+
+async def show(request: Request) -> Response:
+    """The form, or on to where the visitor wanted to go."""
+    there = _local(request.query_params.get("next", ""))
+    if visitor_of(request) is not None:
+        return RedirectResponse(there, 303)
+    return _form(request, there)
+
+
+async def enter(request: Request) -> Response:
+    """One attempt."""
+    form = form_of(request)
+    there = _local(form.get("next", ""))
+    sessions: Sessions = request.scope["penstock.sessions"]
+    attempts: Attempts = request.app.state.attempts
+    address = request.client.host if request.client else ""
+    now_s = asyncio.get_running_loop().time()
+    wait_s = attempts.wait_s(address, now_s)
+    if wait_s:
+        return _form(request, there, f"Too many attempts failed. Try again in {wait_s} seconds.", status=429)
+    key_id, secret = form.get("access_key_id", "").strip(), form.get("access_key_secret", "").strip()
+    fits = len(key_id) <= _FIELD_MAX_CHARS and len(secret) <= _FIELD_MAX_CHARS
+    key = sessions.proves(key_id, secret) if fits else None
+    if key is None:
+        attempts.failed(address, now_s)
+        telemetry.event("console.login_refused", level=telemetry.Level.WARNING, peer=address)
+        return _form(request, there, _WRONG, key_id=key_id[:_FIELD_MAX_CHARS], status=403)
+    attempts.succeeded(address)
+    telemetry.event("console.login", access_key_id=key.access_key_id, peer=address)
+    answer = RedirectResponse(there, 303)
+    _set_cookie(request, answer, sessions.begin(key), age_s=SESSION_S)
+    return answer
+
+
+async def leave(request: Request) -> Response:
+    """The session is over, also for whoever kept its cookie."""
+    sessions: Sessions = request.scope["penstock.sessions"]
+    sessions.end(viewer_of(request).session)
+    answer = RedirectResponse(f"{LOGIN}?note=out", 303)
+    _set_cookie(request, answer, "", age_s=0)
+    return answer
+
+
+def _form(request: Request, there: str, error: str = "", *, key_id: str = "", status: int = 200) -> Response:
+    return render(
+        request, "login.html", status=status, next=there, error=error, key_id=key_id, home=reach_of(request).home
+    )
+
+
+def _local(path: str) -> str:
+    """Where to go next; never to another place than this console."""
+    lost = not path.startswith("/") or path.startswith(("//", "/\\", LOGIN)) or not path.isprintable() or "\\" in path
+    return "/" if lost else path
+
+
+def _set_cookie(request: Request, answer: Response, value: str, *, age_s: int) -> None:
+    cookie: SimpleCookie = SimpleCookie()
+    name = cookie_name(request)
+    cookie[name] = value
+    cookie[name].update({"path": "/", "max-age": str(age_s), "samesite": "Strict"})
+    cookie[name]["httponly"] = True
+    if request.url.scheme == "https":
+        cookie[name]["secure"] = True
+    answer.raw_headers.append((b"set-cookie", cookie[name].OutputString().encode("latin-1")))
+
+
+ROUTES = (
+    Route(LOGIN, show, methods=["GET"]),
+    Route(LOGIN, enter, methods=["POST"]),
+    Route("/logout", leave, methods=["POST"]),
+)

@@ -1,0 +1,57 @@
+"""What the console is handed by the service: the API in this process, what is registered, time, chance, and when to end.
+
+Only values and functions; whoever assembles the service fills them in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from penstock.model import AccessKey, Registry
+
+
+class Answered(Protocol):
+    """What the API answers to one action. `code` is empty on success."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that a caller over the wire would see."""
+
+    @property
+    def code(self) -> str:
+        """The error code; empty on success."""
+
+    @property
+    def request_id(self) -> str:
+        """By which the service's log is searched."""
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """The answer's fields; of a refusal Code, Message and Recommend."""
+
+
+Perform = Callable[[AccessKey, str, Mapping[str, str]], Awaitable[Answered]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """Everything outside of the console that it may use. `may` and `sees` judge a key's rights as the API does.
+
+    `ending` is set when the service stops: what lasts, like a stream, ends then. `home` is what commands are told.
+    """
+
+    perform: Perform
+    may: Callable[[AccessKey, str, str], bool]
+    sees: Callable[[AccessKey, str], bool]
+    registry: Callable[[], Registry]
+    now_ns: Callable[[], int]
+    entropy: Callable[[int], bytes]
+    ending: asyncio.Event
+    home: str
+    api_url: str
+    region: str
+    session_key: bytes
+    host_names: frozenset[str]

@@ -1,0 +1,12 @@
+"""Which page answers to which path: the routes of all pages."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+from penstock.console.pages import login, overview
+
+PAGES: tuple[Route, ...] = (
+    *login.ROUTES,
+    *overview.ROUTES,
+)
