@@ -165,6 +165,8 @@ def console_server(
             ending=ending,
             home=os.fspath(home.path),
             api_url=api_url,
+            ca_file=os.fspath(home.ca_file) if certificate is not None and home.ca_file.exists() else "",
+            path_base=settings.subtask_path_base,
             region=settings.region,
             session_key=_session_key(home),
             host_names=_host_names(settings),

@@ -106,7 +106,7 @@ class Guard:
             return self._inner
         session = self._sessions.of(request.cookies.get(cookie_name(request), ""))
         if session is not None:
-            scope["penstock.viewer"] = Viewer(session=session, reach=self._reach)
+            scope["penstock.viewer"] = Viewer(session=session, sessions=self._sessions, reach=self._reach)
         if request.method == "POST":
             _check_origin(request)
             scope["penstock.form"] = form = await _read_form(request)

@@ -40,7 +40,8 @@ Perform = Callable[[AccessKey, str, Mapping[str, str]], Awaitable[Answered]]
 class Reach:
     """Everything outside of the console that it may use. `may` and `sees` judge a key's rights as the API does.
 
-    `ending` is set when the service stops: what lasts, like a stream, ends then. `home` is what commands are told.
+    `ending` is set when the service stops: what lasts, like a stream, ends then. `home` is what commands are told, `api_url` and `ca_file`
+    (empty: the system's) what programs are; `path_base` is how the service reads a sub-task's paths.
     """
 
     perform: Perform
@@ -52,6 +53,8 @@ class Reach:
     ending: asyncio.Event
     home: str
     api_url: str
+    ca_file: str
+    path_base: str
     region: str
     session_key: bytes
     host_names: frozenset[str]

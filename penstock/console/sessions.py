@@ -81,6 +81,12 @@ class Sessions:
             return None
         return Session(key=key, number=number, began_s=int(began), csrf=self._mac(b"csrf", number.encode()))
 
+    def lasts(self, session: Session) -> bool:
+        """Whether a session that was recognised before would be again: for what lasts longer than one answer."""
+        key = self._registry().access_keys.get(session.key.access_key_id)
+        known = key is not None and key.active and hmac.compare_digest(key.secret.encode(), session.key.secret.encode())
+        return known and self._now_s() - session.began_s < SESSION_S and session.number not in self._ended
+
     def end(self, session: Session) -> None:
         """From now on its cookie is nobody's."""
         self._ended[session.number] = None

@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import Request
 
 from penstock.console.reach import Reach
-from penstock.console.sessions import Session
+from penstock.console.sessions import Session, Sessions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,7 @@ class Viewer:
     """One visitor."""
 
     session: Session
+    sessions: Sessions
     reach: Reach
 
     @property
@@ -60,6 +61,10 @@ class Viewer:
     def sees(self, file_system_id: str) -> bool:
         """Whether this file system is in the scope of their key."""
         return self.reach.sees(self.session.key, file_system_id)
+
+    def is_valid(self) -> bool:
+        """Whether their session still lasts, and their key: what streams ask again and again."""
+        return self.sessions.lasts(self.session)
 
     async def perform(self, action: str, parameters: Mapping[str, str]) -> Result:
         """The action, with all the checks that a call over the wire meets."""
