@@ -33,13 +33,14 @@ R = TypeVar("R")
 class Service:
     """A service to speak to, and the file system that is meant. `key_words` say which key is used and where it came from.
 
-    `options` are those of `client`, for whoever wants another one to the same place.
+    `options` are those of `client`, for whoever wants another one to the same place; `home` is its HOME, if it was named by that.
     """
 
     client: Client
     file_system_id: str
     options: ClientOptions
     key_words: str = ""
+    home: Home | None = None
 
     def call(self, action: str, **parameters: Any) -> dict[str, Any]:
         """One call about the file system that is meant."""
@@ -143,6 +144,7 @@ def find_service(means: Means) -> Service:
         file_system_id=means.file_system or _file_system(profile, registry, client),
         options=options,
         key_words=f"access key {key_id} with the secret of {origin}",
+        home=made,
     )
 
 

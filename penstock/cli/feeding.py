@@ -81,6 +81,17 @@ def listed_files(source: BinaryIO, *, form: ListForm) -> Iterator[FileToMove]:
                 raise SettingsError(f"the list's entry {number} cannot be read: {error}") from error
 
 
+def listed_names(source: BinaryIO, *, null: bool) -> Iterator[str]:
+    """The names of a list, while it is read. Raises SettingsError for what is none."""
+    for number, raw in enumerate(_records(source, b"\0" if null else b"\n"), start=1):
+        text = raw if null else raw.removesuffix(b"\r")
+        if text:
+            try:
+                yield text.decode()
+            except UnicodeDecodeError as error:
+                raise SettingsError(f"the list's entry {number} is not UTF-8: {visible(repr(text))}") from error
+
+
 def _records(source: BinaryIO, separator: bytes) -> Iterator[bytes]:
     left = b""
     while chunk := source.read1(LIST_CHUNK_BYTES) if hasattr(source, "read1") else source.read(LIST_CHUNK_BYTES):

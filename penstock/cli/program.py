@@ -40,6 +40,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "flow": ("penstock.cli.flows:flow", "Dataflows: bind a directory to a prefix of a bucket."),
     "task": ("penstock.cli.tasks:task", "Tasks: open streams on a dataflow."),
     "subtask": ("penstock.cli.subtasks:subtask", "Sub-tasks: move files, one by one."),
+    "export": ("penstock.cli.moving:export", "Move files to a bucket, and show it until all are there."),
+    "import": ("penstock.cli.moving:import_", "Move objects to the file system, and show it until all are there."),
     "emulator": ("penstock.cli.emulator:emulator", "Run the bucket server alone, for trying things out."),
 }
 

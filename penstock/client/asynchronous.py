@@ -280,6 +280,10 @@ class AsyncStream:
         """As `Stream.wait`."""
         await self._penstock.run(self.window.settle())
 
+    async def withdraw(self) -> None:
+        """As `Stream.withdraw`."""
+        await self._penstock.run(requests.withdraw(self._ground, self.window))
+
     async def cancel(self) -> None:
         """As `Stream.cancel`."""
         await self._penstock.run(requests.cancel_stream(self._ground, self.facts.flow_id, self.facts.task_id))

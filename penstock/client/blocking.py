@@ -79,6 +79,29 @@ class Penstock:
         )
 
     @classmethod
+    def of(
+        cls,
+        options: ClientOptions,
+        *,
+        file_system_id: str = "",
+        silence_max_s: float = 60.0,
+        on_wait: Callable[[str], None] = _nothing,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Self:
+        """The service that a `Client` with these options would call."""
+        return cls(
+            options.endpoint,
+            access_key_id=options.access_key_id,
+            access_key_secret=options.access_key_secret,
+            file_system_id=file_system_id,
+            ca_file=options.ca_file,
+            timeout_s=options.timeout_s,
+            silence_max_s=silence_max_s,
+            on_wait=on_wait,
+            sleep=sleep,
+        )
+
+    @classmethod
     def from_environment(cls, *, on_wait: Callable[[str], None] = _nothing) -> Self:
         """The service that PENSTOCK_ENDPOINT, PENSTOCK_ACCESS_KEY_ID and PENSTOCK_ACCESS_KEY_SECRET name.
 
@@ -295,6 +318,10 @@ class Stream:
     def wait(self) -> None:
         """Returns when all that was submitted here is final. Raises NotMovedError if one failed that nobody took."""
         self._penstock.run(self.window.settle())
+
+    def withdraw(self) -> None:
+        """Ask to withdraw all that was submitted here and is under way; `wait` and `finished` tell what came of that."""
+        self._penstock.run(requests.withdraw(self._penstock.ground, self.window))
 
     def cancel(self) -> None:
         """Close the stream for good, for everybody. Raises ApiRefusedError while sub-tasks of it are live."""

@@ -49,6 +49,13 @@ def cancel_sub_task(ground: Ground, flow_id: str, task_id: str, sub_task_id: str
             raise
 
 
+def withdraw(ground: Ground, window: Window) -> Steps[None]:
+    """Ask to withdraw all that is under way."""
+    ids = window.ids
+    for sub_task_id in list(window.under_way):
+        yield from cancel_sub_task(ground, ids.data_flow_id, ids.task_id, sub_task_id)
+
+
 def cancel_stream(ground: Ground, flow_id: str, task_id: str) -> Steps[None]:
     """Close a stream for good. Raises ApiRefusedError while sub-tasks of it are live."""
     yield from ask(ground, "CancelDataFlowTask", DataFlowId=flow_id, TaskId=task_id, ClientToken=ground.token())

@@ -60,7 +60,7 @@ class Window:
     def __init__(self, ground: Ground, stream: StreamFacts, *, in_flight_max: int) -> None:
         self._ground = ground
         self._stream = stream
-        self._ids = StreamIds(file_system_id=ground.file_system_id, data_flow_id=stream.flow_id, task_id=stream.task_id)
+        self.ids = StreamIds(file_system_id=ground.file_system_id, data_flow_id=stream.flow_id, task_id=stream.task_id)
         self.most = in_flight_max
         self.under_way: dict[str, Moving] = {}
         self.ended: OrderedDict[str, Moving] = OrderedDict()
@@ -125,7 +125,7 @@ class Window:
         """By the bulk door; where the service has none (strict fidelity), file by file."""
         if self._by_bulk:
             try:
-                call = bulk_call(files, stream=self._ids, client_token=token)
+                call = bulk_call(files, stream=self.ids, client_token=token)
                 answer = yield from self._asked(call, len(files))
             except ApiRefusedError as error:
                 if error.code != NO_BULK_DOOR:
@@ -141,7 +141,7 @@ class Window:
     def _send_one(self, file: FileToMove, token: str) -> Steps[Created]:
         call = one_file_call(
             file,
-            stream=self._ids,
+            stream=self.ids,
             directories=(self._stream.directory, self._stream.target_directory),
             client_token=token,
         )
@@ -188,7 +188,7 @@ class Window:
         token = ""
         for _ in range(2 + 2 * len(self.under_way) // PAGE_MAX):
             answer = yield from page(
-                self._ground, "DescribeDataFlowSubTasks", {"DataFlowTaskIds": self._ids.task_id}, next_token=token
+                self._ground, "DescribeDataFlowSubTasks", {"DataFlowTaskIds": self.ids.task_id}, next_token=token
             )
             rows = self._noticed(answer)
             seen.update(rows)

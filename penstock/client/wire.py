@@ -39,11 +39,6 @@ class Client:
         self._host = address.host
         self._connection = _prepare(options, address)
 
-    @property
-    def endpoint(self) -> str:
-        """Where it calls."""
-        return self._options.endpoint
-
     def call(
         self, action: str, parameters: Mapping[str, Parameter | None], *, form: Mapping[str, str] = MappingProxyType({})
     ) -> dict[str, Any]:
