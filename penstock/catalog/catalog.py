@@ -31,6 +31,7 @@ from penstock.catalog import (
 from penstock.catalog.database import BrokenConnectionError, Database, Durability
 from penstock.catalog.doorbell import Doorbell
 from penstock.catalog.opening import CatalogBounds, Hands, open_hands
+from penstock.catalog.reading import Reading
 from penstock.catalog.session import Session
 from penstock.catalog.spare_nonces import SpareNonces
 from penstock.catalog.verbs import (
@@ -87,6 +88,7 @@ class Catalog:
     def __init__(self, hands: Hands, spare_nonces: SpareNonces) -> None:
         self.doorbell: Doorbell = hands.doorbell  # something can be claimed
         self.cancel_bell: Doorbell = hands.cancel_bell  # something that is leased should be withdrawn
+        self.reading = Reading(hands.lookers, sheet_rows_max=hands.bounds.sheet_rows_max)  # what people are shown
         self._hands = hands
         self._ring = claims.Ring()
         self._nonces_under_way: set[str] = set()

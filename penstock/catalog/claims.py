@@ -14,6 +14,7 @@ from operator import itemgetter
 from penstock.catalog import identifiers
 from penstock.catalog.counting import Tally
 from penstock.catalog.database import Row
+from penstock.catalog.happening import rescued
 from penstock.catalog.session import Session
 from penstock.catalog.verbs import Claimed, ClaimLane, Claims, Demand, Explanation, Grant, Held, Room
 from penstock.errors import FailureCode
@@ -236,6 +237,7 @@ def _release(session: Session, owners: Sequence[str]) -> int:
         session.run(
             "claims.explain", owner=owner, error_code=FailureCode.STORE_UNAVAILABLE, error_message=_WAITS_FOR_SOURCE
         )
+        rescued(session, owner)
         freed += session.run("claims.release", owner=owner)
         session.run("claims.end", owner=owner)
     if freed:

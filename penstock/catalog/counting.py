@@ -1,4 +1,4 @@
-"""Changes of a task's counters and of its dataflow's waiting count, gathered over a batch and written once.
+"""Changes of counters, gathered over a batch and written once: a task's, its dataflow's, and what ended in this hour.
 
 Written in the transaction that changes the rows they count, so that they are never wrong.
 """
@@ -6,9 +6,12 @@ Written in the transaction that changes the rows they count, so that they are ne
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from penstock.catalog.session import Session
-from penstock.model import SubTaskStatus
+from penstock.model import FINAL_SUB_TASK_STATUSES, SubTaskStatus
+
+HOUR_NS = 3_600_000_000_000
 
 _NAMES = (
     *(status.value.lower() for status in SubTaskStatus),
@@ -18,6 +21,9 @@ _NAMES = (
     "actual_bytes",
     "moving_ns",
 )
+_FINAL = tuple(sorted(status.value.lower() for status in FINAL_SUB_TASK_STATUSES))
+_OF_FLOW = ("canceling", *_FINAL)
+_ENDS = (*_FINAL, "bytes_in", "bytes_out")
 
 
 class Tally:
@@ -39,7 +45,7 @@ class Tally:
             counters[name] += amount
 
     def write(self, session: Session) -> None:
-        """Write all changes: one statement a task, one a dataflow whose waiting count has changed."""
+        """Write all changes: one statement a task, one a dataflow whose waiting count has changed, two for all that ended."""
         waiting: Counter[int] = Counter()
         for (data_flow_number, task_number), counters in sorted(self._tasks.items()):
             if any(counters.values()):
@@ -48,6 +54,7 @@ class Tally:
         for data_flow_number, change in sorted(waiting.items()):
             if change:
                 session.run("data_flows.count_waiting", number=data_flow_number, waiting=change)
+        _count_ends(session, self._tasks)
         self._tasks.clear()
 
     def _of(self, data_flow_number: int, task_number: int) -> Counter[str]:
@@ -55,3 +62,33 @@ class Tally:
         if counters is None:
             counters = self._tasks[data_flow_number, task_number] = Counter()
         return counters
+
+
+def _count_ends(session: Session, tasks: Mapping[tuple[int, int], Counter[str]]) -> None:
+    """Count what ended, and what is being withdrawn, for its dataflow: ever, and in this hour."""
+    changed = {key: counters for key, counters in tasks.items() if any(counters[name] for name in _OF_FLOW)}
+    if not changed:
+        return
+    moved = sorted({task for (_, task), counters in changed.items() if counters["actual_bytes"]})
+    importing = dict(map(tuple, session.rows_in("counts.directions", moved)))
+    flows: dict[int, Counter[str]] = {}
+    for (flow, task), counters in sorted(changed.items()):
+        sums = flows.setdefault(flow, Counter())
+        for name in _OF_FLOW:
+            sums[name] += counters[name]
+        if counters["actual_bytes"]:
+            sums["bytes_in" if importing[task] else "bytes_out"] += counters["actual_bytes"]
+    session.add("counts.add_to_totals", [{"data_flow_number": flow, **_of(sums)} for flow, sums in flows.items()])
+    hour_ns = session.now_ns - session.now_ns % HOUR_NS
+    session.add(
+        "counts.add_to_hour",
+        [
+            {"hour_ns": hour_ns, "data_flow_number": flow, **_of(sums)}
+            for flow, sums in flows.items()
+            if any(sums[name] for name in _FINAL)
+        ],
+    )
+
+
+def _of(sums: Counter[str]) -> dict[str, int]:
+    return {name: sums[name] for name in ("canceling", *_ENDS)}

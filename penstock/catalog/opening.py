@@ -32,7 +32,8 @@ class CatalogBounds:
     """The catalog's bounds. `waiting_max` counts the CREATED sub-tasks of one dataflow.
 
     `batch_max` calls share one commit; `queue_max` calls wait for the writer, `reads_max` for the `readers` threads.
-    `page_rows_max` rows are looked at for one page when no index answers all of its filters. `transition_delay_s` is how
+    `page_rows_max` rows are looked at for one page when no index answers all of its filters, `sheet_rows_max` for one that people
+    are shown. `transition_delay_s` is how
     long a dataflow or stream stays in its transition (Starting, Pending, …) after a call; 0: each call is done at once.
     """
 
@@ -42,6 +43,7 @@ class CatalogBounds:
     readers: int = 2
     reads_max: int = 1_024
     page_rows_max: int = 2_000
+    sheet_rows_max: int = 5_000
     transition_delay_s: float = 0.0
 
 
@@ -52,6 +54,7 @@ class Hands:
     writer: Writer
     nonces: Writer
     readers: Readers
+    lookers: Readers  # for people, so that they keep no call of the API waiting
     nonce_readers: Readers
     doorbell: Doorbell
     cancel_bell: Doorbell
@@ -61,6 +64,7 @@ class Hands:
         """Finish what is queued and close every connection; the writer last, so that it can clear its log."""
         await self.nonces.close()  # it looks through the readers
         await self.readers.close()
+        await self.lookers.close()
         await self.writer.close()
         await self.nonce_readers.close()
 
@@ -88,14 +92,14 @@ def open_hands(
         if News.CANCELED in news:
             cancel_bell.ring()
 
-    readers, nonce_readers = (
+    readers, lookers, nonce_readers = (
         Readers(
             open_connection=open_connection,
             open_session=session,
             threads=bounds.readers,
             queue_max=bounds.reads_max,
         )
-        for open_connection in (database.open_reader, database.open_nonces)
+        for open_connection in (database.open_reader, database.open_reader, database.open_nonces)
     )
 
     def writer(
@@ -119,6 +123,7 @@ def open_hands(
         writer=writer("catalog-ledger", ("ledger.commit", "ledger.committed"), database.open_writer, nonce_readers),
         nonces=writer("catalog-nonces", ("nonces.commit", "nonces.committed"), database.open_nonces, readers),
         readers=readers,
+        lookers=lookers,
         nonce_readers=nonce_readers,
         doorbell=doorbell,
         cancel_bell=cancel_bell,

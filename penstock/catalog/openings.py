@@ -11,7 +11,9 @@ from penstock.catalog.session import Session
 
 
 def begin(session: Session, boot_id: str) -> None:
-    """Claims may be forgotten again from here on. Before the first of them; writes nothing where that is known."""
+    """Claims may be forgotten again from here on. Before the first of them; writes nothing where that is known. A catalog that
+    never was open with a count of hours begins one."""
+    session.run("counts.begin", now_ns=session.now_ns)
     before = session.rows("openings.last")[0]
     if before["boot_id"] != boot_id:
         in_doubt = session.last_number if before["boot_id"] else before["in_doubt"]

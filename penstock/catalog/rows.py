@@ -24,6 +24,10 @@ from penstock.model import (
 PATH_HEAD_CHARACTERS = 120
 """So much of a path stands in the indexes by source and by target as it is."""
 
+_LAST_CHARACTER = 0x10FFFF
+_SURROGATES = range(0xD800, 0xE000)
+_AFTER_SURROGATES = 0xE000
+
 LINE_BYTES_MAX = 200
 _LINE_HEAD_BYTES = 160
 
@@ -37,6 +41,18 @@ def digest(text: str) -> int:
 def path_digest(path: str) -> int:
     """What tells a path apart from others with the same head, as an index carries it: 0 where the head is the whole path."""
     return digest(path) if len(path) > PATH_HEAD_CHARACTERS else 0
+
+
+def head_bounds(path: str, *, is_whole: bool) -> tuple[str, str]:
+    """From which index key on, and up to which one, those paths stand that begin so (or that are this one, `is_whole`)."""
+    head = path[:PATH_HEAD_CHARACTERS]
+    if is_whole or len(path) > PATH_HEAD_CHARACTERS:
+        return head, f"{head}\0"
+    last = head.rstrip(chr(_LAST_CHARACTER))
+    if not last:
+        return head, chr(_LAST_CHARACTER) * (PATH_HEAD_CHARACTERS + 1)
+    after = ord(last[-1]) + 1
+    return head, last[:-1] + chr(_AFTER_SURROGATES if after in _SURROGATES else after)
 
 
 def line(target_name: str) -> str:

@@ -12,10 +12,12 @@ from penstock.catalog import identifiers
 from penstock.catalog.claims import LARGE_WAITS
 from penstock.catalog.counting import Tally
 from penstock.catalog.database import Row, Value
+from penstock.catalog.happening import OF_SETTLING, Incidents
 from penstock.catalog.session import Session
 from penstock.catalog.states import ending
 from penstock.catalog.subtasks import step_up_behind
 from penstock.catalog.verbs import ClaimLane, ProgressUpdate, Settlement, Settling
+from penstock.catalog.views import HappeningKind
 from penstock.errors import CatalogUnavailableError, FailureCode, FencedError
 from penstock.model import FINAL_SUB_TASK_STATUSES, FileDetail, SubTaskStatus
 
@@ -47,7 +49,7 @@ def settle(session: Session, settlements: Sequence[Settlement]) -> list[str]:
     held = _leased(session, "settling.held", [settlement.sub_task_id for settlement in settlements])
     partial = [settlement.sub_task_id for settlement in settlements if not _tells_all(settlement)]
     known = _leased(session, "settling.known", partial) if partial else {}
-    tally = Tally()
+    tally, incidents = Tally(), Incidents()
     settled: list[str] = []
     ends: list[_End] = []
     for settlement in settlements:
@@ -65,11 +67,36 @@ def settle(session: Session, settlements: Sequence[Settlement]) -> list[str]:
             _go_again(session, settlement, known[settlement.sub_task_id], tally)
         else:
             ends.append((settlement, row, after))
+        kind = _befallen(settlement, status, after)
+        if kind is not None:
+            _note(incidents, settlement, row, kind)
         settled.append(settlement.sub_task_id)
     if ends:
         _end(session, ends, known, tally)
     tally.write(session)
+    incidents.write(session)
     return settled
+
+
+def _befallen(settlement: Settlement, before: str, after: str | None) -> HappeningKind | None:
+    """What this end of an attempt is for people to know; None where all goes well, as nearly always."""
+    if settlement.settling is Settling.COMPLETE:
+        return None
+    if before in FINAL_SUB_TASK_STATUSES:
+        return HappeningKind.TIDY_LATER if settlement.settling in _LATER else None
+    return HappeningKind.FAILED if after == SubTaskStatus.FAILED else OF_SETTLING.get(settlement.settling)
+
+
+def _note(incidents: Incidents, settlement: Settlement, row: Row, kind: HappeningKind) -> None:
+    incidents.note(
+        row["number"],
+        row["data_flow_number"],
+        kind,
+        attempt=settlement.attempt,
+        code=settlement.error_code,
+        message=settlement.error_message,
+        due_ns=settlement.due_ns,
+    )
 
 
 def _tells_all(settlement: Settlement) -> bool:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cache
 
 from penstock.catalog.verbs import Settling
-from penstock.model import STREAM_ACTIONS, DataFlowStatus, SubTaskStatus, TaskStatus
+from penstock.model import STREAM_ACTIONS, DataFlowStatus, SubTaskStatus, TaskAction, TaskStatus
 
 
 class Noun(StrEnum):
@@ -135,6 +135,7 @@ CONDITIONS: Mapping[str, tuple[str, ...]] = {
     "data_flow.gone": (_FLOW.DELETED,),
     "task.take": (_TASK.EXECUTING,),
     "task.stream": tuple(sorted(STREAM_ACTIONS)),
+    "task.importing": (TaskAction.IMPORT, TaskAction.STREAM_IMPORT),
     "sub_task.attempt": (_SUB.RUNNING, _SUB.CANCELING),
     "sub_task.waiting": (_SUB.CREATED,),
     "sub_task.withdraw": (_SUB.CANCELING,),

@@ -15,9 +15,11 @@ from penstock.catalog import calls, dataflows, identifiers, rows, tasks
 from penstock.catalog.counting import Tally
 from penstock.catalog.database import Row, Value
 from penstock.catalog.doorbell import News
+from penstock.catalog.happening import Incidents
 from penstock.catalog.session import Session
 from penstock.catalog.states import Noun, step
 from penstock.catalog.verbs import Call, CallMode, NewFile, NewSubTask
+from penstock.catalog.views import HappeningKind
 from penstock.catalog.writer import Refused
 from penstock.errors import (
     CatalogError,
@@ -192,7 +194,7 @@ def _why_not(session: Session, file_system_id: str, data_flow_id: str, task_id: 
 def cancel(session: Session, file_system_id: str, data_flow_id: str, task_id: str, sub_task_id: str) -> None:
     """End a waiting sub-task at once; have a running one withdrawn, or one that a power cut may have forgotten to be."""
     row = visible(session, file_system_id, data_flow_id, task_id, sub_task_id)
-    tally = Tally()
+    tally, incidents = Tally(), Incidents()
     if session.run("sub_tasks.drop", number=row["number"], now_ns=session.now_ns):
         tally.moved_on(row["data_flow_number"], row["task_number"], row["status"], step(Noun.SUB_TASK, "drop").after)
         if row["turn"] == _FIRST:
@@ -207,7 +209,10 @@ def cancel(session: Session, file_system_id: str, data_flow_id: str, task_id: st
         session.ring(News.CANCELED if row["owner"] else News.WORK)
     else:
         raise InvalidStateError(f"sub-task {sub_task_id} is {row['status']}: it cannot be cancelled")
+    if row["status"] == SubTaskStatus.RUNNING:  # of what had not started its end tells it
+        incidents.note(row["number"], row["data_flow_number"], HappeningKind.CANCEL_ASKED, attempt=row["attempt"])
     tally.write(session)
+    incidents.write(session)
 
 
 def step_up_behind(session: Session, numbers: Sequence[int]) -> None:

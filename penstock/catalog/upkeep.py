@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from penstock.catalog import calls
-from penstock.catalog.counting import Tally
+from penstock.catalog.counting import HOUR_NS, Tally
 from penstock.catalog.database import Row
 from penstock.catalog.session import Session
 from penstock.catalog.states import Noun, step
 from penstock.catalog.subtasks import step_up
 from penstock.model import SubTaskStatus
+
+HOURS_KEPT = 25
+"""Hours are counted for a day's figures at least, however soon sub-tasks are forgotten."""
 
 
 def expire(session: Session, older_than_ns: int, limit: int) -> int:
@@ -59,6 +62,7 @@ def prune(session: Session, sub_tasks_before_ns: int, tokens_before_ns: int, non
         if removed >= limit:
             break
         removed += _prune_deleted(session, flow["number"], limit - removed)
+    session.run("counts.forget_hours", before_ns=min(sub_tasks_before_ns, session.now_ns - HOURS_KEPT * HOUR_NS))
     if removed < limit:
         removed += session.run("calls.forget_tokens", before=tokens_before_ns, limit=limit - removed)
     if removed:  # the newest of all may be among them, and its id is not to be given again
@@ -74,10 +78,14 @@ def _prune_deleted(session: Session, data_flow_number: int, limit: int) -> int:
     if removed < limit:
         removed += session.run("tasks.forget", data_flow_number=data_flow_number, limit=limit - removed)
     if removed < limit:
-        removed += session.run("data_flows.forget", number=data_flow_number)
+        gone = session.run("data_flows.forget", number=data_flow_number)
+        if gone:
+            session.run("counts.forget_totals", data_flow_number=data_flow_number)
+        removed += gone
     return removed
 
 
 def _forget(session: Session, ended: Sequence[Row]) -> int:
     numbers = [row["number"] for row in ended]
+    session.run_in("happenings.forget", numbers)
     return session.run_in("sub_tasks.forget", numbers)

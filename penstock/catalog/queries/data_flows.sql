@@ -35,6 +35,9 @@ SELECT * FROM data_flows
 SELECT * FROM data_flows
  WHERE file_system_id = :file_system_id AND status <> 'Deleted' ORDER BY number DESC;
 
+-- by_numbers: dataflows, in any order
+SELECT * FROM data_flows WHERE number IN ({list numbers});
+
 -- watched: dataflows whose bucket is looked after
 SELECT * FROM data_flows WHERE status IN ({when data_flow.watch}) ORDER BY number;
 
@@ -117,7 +120,7 @@ UPDATE data_flows SET live_tasks = live_tasks + 1 WHERE number = :number AND sta
 UPDATE data_flows SET live_tasks = live_tasks - 1 WHERE number = :number;
 
 -- take_sub_tasks: more waiting sub-tasks, if work may start and the bound allows it
-UPDATE data_flows SET waiting = waiting + :accepted
+UPDATE data_flows SET waiting = waiting + :accepted, accepted = accepted + :accepted
  WHERE number = :number AND data_flow_id = :data_flow_id AND file_system_id = :file_system_id
    AND status IN ({when data_flow.work}) AND waiting + :accepted <= :waiting_max
 RETURNING stopped_ns;

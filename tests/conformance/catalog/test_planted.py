@@ -40,6 +40,16 @@ FAULTS = {
         wrong="sub_task_id = :sub_task_id AND :attempt = :attempt AND owner <> ''",
     ),
     "counters are not written": Fault(module=counting, right="if any(counters.values()):", wrong="if False:"),
+    "what ended is counted for one dataflow only": Fault(
+        module=counting,
+        right="for flow, sums in flows.items()\n            if any",
+        wrong="for flow, sums in [*flows.items()][:1]\n            if any",
+    ),
+    "what is withdrawn is not counted": Fault(
+        module=counting,
+        right="for name in _OF_FLOW:\n            sums[name] +=",
+        wrong="for name in _FINAL:\n            sums[name] +=",
+    ),
     "waiting sub-tasks are counted once and for all": Fault(
         module=counting, right="            if change:", wrong="            if change > 0:"
     ),
