@@ -262,7 +262,8 @@ def _given(session: Session, path: PathFilter, flows: Iterable[int]) -> Sequence
     if path.match is PathMatch.CONTAINS or not path.text:
         return None
     found: set[int] = set()
-    low, high = rows.head_bounds(path.text, is_whole=path.match is PathMatch.EXACT)
+    bounds_of = rows.bounds_of_path if path.match is PathMatch.EXACT else rows.bounds_of_beginning
+    low, high = bounds_of(path.text)
     ends = {PathEnd.SOURCE: ("reading.from_source",), PathEnd.TARGET: ("reading.to_target",)}
     statements = ends.get(path.end, ("reading.from_source", "reading.to_target"))
     for flow, statement in product(flows, statements):

@@ -43,16 +43,21 @@ def path_digest(path: str) -> int:
     return digest(path) if len(path) > PATH_HEAD_CHARACTERS else 0
 
 
-def head_bounds(path: str, *, is_whole: bool) -> tuple[str, str]:
-    """From which index key on, and up to which one, those paths stand that begin so (or that are this one, `is_whole`)."""
+def bounds_of_path(path: str) -> tuple[str, str]:
+    """From which index key on, and up to which one, this path stands, with others that have the same head."""
     head = path[:PATH_HEAD_CHARACTERS]
-    if is_whole or len(path) > PATH_HEAD_CHARACTERS:
-        return head, f"{head}\0"
-    last = head.rstrip(chr(_LAST_CHARACTER))
+    return head, f"{head}\0"
+
+
+def bounds_of_beginning(path: str) -> tuple[str, str]:
+    """The same of paths that begin so (or, where that is long, whose heads are its head)."""
+    if len(path) > PATH_HEAD_CHARACTERS:
+        return bounds_of_path(path)
+    last = path.rstrip(chr(_LAST_CHARACTER))
     if not last:
-        return head, chr(_LAST_CHARACTER) * (PATH_HEAD_CHARACTERS + 1)
+        return path, chr(_LAST_CHARACTER) * (PATH_HEAD_CHARACTERS + 1)
     after = ord(last[-1]) + 1
-    return head, last[:-1] + chr(_AFTER_SURROGATES if after in _SURROGATES else after)
+    return path, last[:-1] + chr(_AFTER_SURROGATES if after in _SURROGATES else after)
 
 
 def line(target_name: str) -> str:
