@@ -40,15 +40,13 @@ FAULTS = {
         wrong="sub_task_id = :sub_task_id AND :attempt = :attempt AND owner <> ''",
     ),
     "counters are not written": Fault(module=counting, right="if any(counters.values()):", wrong="if False:"),
-    "what ended is counted for one dataflow only": Fault(
-        module=counting,
-        right="for flow, sums in flows.items()\n            if any",
-        wrong="for flow, sums in [*flows.items()][:1]\n            if any",
+    "what ended is counted for one task only": Fault(
+        module=counting, right="    if not changed:", wrong="    if len(changed) != 1:"
     ),
-    "what is withdrawn is not counted": Fault(
+    "bytes are counted the wrong way": Fault(
         module=counting,
-        right="for name in _OF_FLOW:\n            sums[name] +=",
-        wrong="for name in _FINAL:\n            sums[name] +=",
+        right='"bytes_in" if importing[task] else "bytes_out"',
+        wrong='"bytes_out" if importing[task] else "bytes_in"',
     ),
     "waiting sub-tasks are counted once and for all": Fault(
         module=counting, right="            if change:", wrong="            if change > 0:"
