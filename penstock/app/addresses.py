@@ -27,6 +27,7 @@ class Addresses:
     ca_file: str = ""
     pid: int = 0
     metrics: str | None = None
+    version: str = ""
 
     def ready_line(self) -> str:
         """The first and only line that `penstock serve` prints."""
@@ -43,6 +44,7 @@ def publish_addresses(home: Home, addresses: Addresses) -> None:
         "ca_file": addresses.ca_file,
         "pid": addresses.pid,
         "metrics": addresses.metrics,
+        "version": addresses.version,
     }
     replace_file(home.service_file, json.dumps(kept, indent=2).encode() + b"\n")
 
@@ -60,7 +62,13 @@ def running_addresses(home: Home) -> Addresses | None:
     try:
         kept = json.loads(home.service_file.read_bytes())
         return Addresses(
-            api=kept["api"], console=kept["console"], oss=kept["oss"], ca_file=kept["ca_file"], pid=kept["pid"]
+            api=kept["api"],
+            console=kept["console"],
+            oss=kept["oss"],
+            ca_file=kept["ca_file"],
+            pid=kept["pid"],
+            metrics=kept.get("metrics"),
+            version=str(kept.get("version", "")),  # an earlier version does not tell its own
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, replace
 
 from penstock.app.reaching import reach, registered_bucket
-from penstock.app.registering import missed
+from penstock.app.registering import missed, warnings_of
 from penstock.model import Bucket
 from penstock.settings.editing import record_abilities
 from penstock.settings.home import Home
@@ -42,7 +42,7 @@ def probe_bucket(home: Home, name: str) -> Probed:
     with reach(home, replace(known, abilities={}), keys) as store:  # whatever is recorded, and be it unusable
         found = abilities_to_mapping(store.probe())
         seen = replace(known, abilities=found)
-        warnings = missed(seen, store)
+        warnings = warnings_of(missed(seen, store))
     differences = tuple(
         Difference(ability=ability, recorded=known.abilities.get(ability), found=value)
         for ability, value in found.items()

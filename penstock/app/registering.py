@@ -151,7 +151,7 @@ def register_bucket(home: Home, new: NewBucket, *, entropy: Callable[[int], byte
     keys = new.credentials or Keychain(home.secrets_file, os.environ).of(bucket)
     with reach(home, bucket, keys) as store:
         bucket = replace(bucket, abilities=abilities_to_mapping(store.probe()))
-        warnings = (*_ending(new.credentials), *missed(bucket, store))
+        warnings = (*_ending(new.credentials), *warnings_of(missed(bucket, store)))
     add_bucket(home, bucket, new.credentials)
     return Registered(bucket=bucket, warnings=warnings)
 
@@ -202,17 +202,28 @@ def _ending(credentials: Credentials | None) -> tuple[str, ...]:
     return (warning,)
 
 
-def missed(bucket: Bucket, store: Store) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed:
+    """What a bucket lacks that dataflows ask for, and the command that gives it that."""
+
+    words: str
+    command: str
+
+
+def missed(bucket: Bucket, store: Store) -> tuple[Missed, ...]:
     """What will stand in the way of dataflows on this bucket, each with its mending command."""
-    warnings: list[str] = []
+    found: list[Missed] = []
     if bucket.tag_check and (trouble := _tag_trouble(store)):
-        warnings.append(f"{trouble}: CreateDataFlow will be refused. Set it with: {_tag_command(bucket)}")
+        found.append(Missed(words=f"{trouble}: CreateDataFlow will be refused", command=_tag_command(bucket)))
     if bucket.versioning_check and bucket.abilities["versioning"] != Versioning.ENABLED.value:
-        warnings.append(
-            "the bucket has no versioning: a second dataflow on it will be refused. Enable it with: "
-            + _versioning_command(bucket)
-        )
-    return tuple(warnings)
+        words = "the bucket has no versioning: a second dataflow on it will be refused"
+        found.append(Missed(words=words, command=_versioning_command(bucket)))
+    return tuple(found)
+
+
+def warnings_of(found: tuple[Missed, ...]) -> tuple[str, ...]:
+    """Sentences for a person."""
+    return tuple(f"{each.words}. Mend it with: {each.command}" for each in found)
 
 
 def _tag_trouble(store: Store) -> str:

@@ -23,7 +23,7 @@ from typing import Any
 
 import uvloop
 
-from penstock import failpoints, telemetry
+from penstock import __version__, failpoints, telemetry
 from penstock.api.application import Api, create_api
 from penstock.app import broken_off
 from penstock.app.addresses import METRICS_PATH, Addresses, publish_addresses, withdraw_addresses
@@ -275,6 +275,7 @@ class _Service:
             ca_file=os.fspath(self._home.ca_file) if local_ca else "",
             pid=os.getpid(),
             metrics=url_of(self._metrics_socket) + METRICS_PATH if self._metrics_socket is not None else None,
+            version=__version__,
         )
         publish_addresses(self._home, addresses)
         return addresses

@@ -14,6 +14,7 @@ from penstock.cli.output import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
+    from rich.status import Status
 
 
 @contextlib.contextmanager
@@ -40,6 +41,44 @@ def byte_bar(label: str, total_bytes: int | None) -> Iterator[Callable[[int, int
     with _bar(rich.DownloadColumn(binary_units=True), rich.TransferSpeedColumn()) as bar:
         task = bar.add_task(visible(label), total=total_bytes)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class Spinner:
+    """Something that moves on stderr; with `status` None nothing does."""
+
+    def __init__(self, label: str, status: Status | None) -> None:
+        self._label = label
+        self._status = status
+
+    def tell(self, text: str) -> None:
+        """What is done now."""
+        if self._status is not None:
+            from rich.markup import escape  # noqa: PLC0415  (see above)
+
+            self._status.update(escape(visible(f"{self._label} {text}")))
+
+    @contextlib.contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Out of the way of what is printed meanwhile: both may be seen on one terminal."""
+        if self._status is None:
+            yield
+            return
+        self._status.stop()
+        yield
+        self._status.start()
+
+
+@contextlib.contextmanager
+def spinner(label: str) -> Iterator[Spinner]:
+    """For what takes nobody knows how long."""
+    if not sys.stderr.isatty():
+        yield Spinner(label, None)
+        return
+    from rich.console import Console  # noqa: PLC0415  (see above)
+    from rich.status import Status  # noqa: PLC0415
+
+    with Status(label, console=Console(stderr=True)) as status:
+        yield Spinner(label, status)
 
 
 def _bar(*columns: ProgressColumn) -> Progress:

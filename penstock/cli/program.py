@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "subtask": ("penstock.cli.subtasks:subtask", "Sub-tasks: move files, one by one."),
     "export": ("penstock.cli.moving:export", "Move files to a bucket, and show it until all are there."),
     "import": ("penstock.cli.moving:import_", "Move objects to the file system, and show it until all are there."),
+    "doctor": ("penstock.cli.doctor:doctor", "Look at all that a service stands on, and say how to mend it."),
     "emulator": ("penstock.cli.emulator:emulator", "Run the bucket server alone, for trying things out."),
 }
 

@@ -1,7 +1,8 @@
 """Questions to file systems that may hang, each asked by a process of its own, which is left alone when no answer comes.
 
 A thread that waits for a dead mount cannot be ended, and neither can its process: whoever must be able to end asks here. Nothing
-is asked that changes anything. Run as `python -m penstock.transfer.aside` it answers the one question that stands on stdin.
+is asked that changes anything but files whose names say that they are probes. Run as `python -m penstock.transfer.aside` it answers
+the one question that stands on stdin.
 """
 
 from __future__ import annotations
@@ -39,17 +40,18 @@ class Aside:
                 raise TimeoutError(f"{len(self._hanging)} questions before this one have no answer")
         process = _process()
         try:
-            answer, _ = process.communicate(pickle.dumps((question, given)), limit_s)
+            answer, complaint = process.communicate(pickle.dumps((question, given)), limit_s)
         except subprocess.TimeoutExpired as error:
             process.kill()
-            for pipe in (process.stdin, process.stdout):
+            for pipe in (process.stdin, process.stdout, process.stderr):
                 if pipe is not None:
                     pipe.close()
             with self._lock:
                 self._hanging.append(process)
             raise TimeoutError(f"no answer within {limit_s:g} s") from error
         if process.returncode:
-            raise TimeoutError(f"whoever was to look ended with {process.returncode}")
+            last = complaint.decode("utf-8", "replace").strip().rpartition("\n")[2]
+            raise TimeoutError(f"whoever was to look ended with {process.returncode}: {last}")
         found: Found = pickle.loads(answer)  # noqa: S301  (our own process wrote it)
         return found
 
@@ -60,6 +62,7 @@ def _process() -> subprocess.Popen[bytes]:
             [sys.executable, "-m", "penstock.transfer.aside"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,  # ours, if it were kept open by one that hangs, would never end for whoever reads it
             start_new_session=True,
             cwd="/",
             env=OWN_ENVIRONMENT,
