@@ -20,19 +20,22 @@ import uvicorn
 from penstock import telemetry
 from penstock.api import rights
 from penstock.api.application import Api
+from penstock.api.errands import Errands
 from penstock.api.errors import ApiError
 from penstock.app import serving
 from penstock.app.serving import Server
 from penstock.console.reach import Reach
 from penstock.errors import SettingsError
-from penstock.model import AccessKey, Registry
+from penstock.model import AccessKey, Bucket, Registry
 from penstock.settings.choices import Settings
 from penstock.settings.files import replace_file
 from penstock.settings.home import Home
+from penstock.stores.base import Store
 
 GRACE_S = 5
 HANDSHAKE_TIME_S = 10.0
 SESSION_KEY_BYTES = 32
+ERRAND_THREADS = 4
 _APPLICATION, _CONNECTION = "penstock.console.application", "penstock.console.connection"
 
 MakeConnection = Callable[[], asyncio.Protocol]
@@ -139,6 +142,7 @@ def console_server(
     home: Home,
     settings: Settings,
     registry: Callable[[], Registry],
+    open_bucket: Callable[[Bucket], Store],
     now_ns: Callable[[], int],
     certificate: Path | None,
     key: Path | None,
@@ -157,6 +161,9 @@ def console_server(
     def make_reach() -> Reach:
         return Reach(
             perform=api.perform,
+            open_bucket=open_bucket,
+            stores=Errands("console-store", threads_each=ERRAND_THREADS),
+            file_systems=Errands("console-file-system", threads_each=ERRAND_THREADS),
             may=_may,
             sees=rights.sees,
             registry=registry,

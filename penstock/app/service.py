@@ -199,6 +199,7 @@ class _Service:
             home=self._home,
             settings=self._settings,
             registry=self._registry.current,
+            open_bucket=self._open_bucket,
             now_ns=time.time_ns,
             certificate=beneath(self._home, self._settings.tls_certificate),
             key=beneath(self._home, self._settings.tls_key),

@@ -16,4 +16,7 @@ class Section:
     action: str
 
 
-SECTIONS: tuple[Section, ...] = (Section(name="overview", words="Overview", path="/", key="o", action=""),)
+SECTIONS: tuple[Section, ...] = (
+    Section(name="overview", words="Overview", path="/", key="o", action=""),
+    Section(name="dataflows", words="Dataflows", path="/dataflows", key="d", action="DescribeDataFlows"),
+)

@@ -9,10 +9,19 @@ from collections.abc import Mapping
 
 NOTES: Mapping[str, str] = {
     "out": "You are logged out.",
+    "flow.created": "The dataflow is there. Open a stream on it, and files can move.",
+    "flow.started": "The dataflow is started.",
+    "flow.stopped": "The dataflow is stopped: what runs goes on, nothing new begins.",
+    "flow.deleted": "The dataflow is deleted. Files and objects are where they were.",
 }
 
 ADVICE: Mapping[str, str] = {
     "Forbidden.RAM": "Your access key has no right to this. Log in with another key, or have one made: penstock key add HOME.",
+    "InvalidFileSystemPath.NotFound": "Make the directory, or choose another one.",
+    "InvalidSourceStorage.Unreachable": "Try the bucket out: penstock bucket probe HOME NAME.",
+    "InvalidSourceSecurityType.NotSupport": "Do not insist on SSL, or register the bucket with an https:// endpoint.",
+    "OperationDenied.DependBucketTag": "Set the tag cpfs-dataflow=true on the bucket, or register it with --no-tag-check.",
+    "OperationDenied.DependencyViolation": "Cancel the tasks of the dataflow first, and wait until nothing of it moves.",
     "InternalError": "Look for the request id in the service's log.",
     "ServiceUnavailable": "Wait a moment, and try again.",
     "Throttling.User": "Too much is waiting. Try again when some of it is done.",

@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from penstock.model import AccessKey, Registry
+from penstock.model import AccessKey, Bucket, Registry
+from penstock.stores.base import Store
+
+Found = TypeVar("Found")
 
 
 class Answered(Protocol):
@@ -33,6 +36,13 @@ class Answered(Protocol):
         """The answer's fields; of a refusal Code, Message and Recommend."""
 
 
+class Errands(Protocol):
+    """Blocking questions to stores or file systems, asked from a few threads each and never waited for longer than a bound."""
+
+    async def ask(self, whom: str, question: Callable[[], Found], *, limit_s: float) -> Found:
+        """The answer of `whom`. Raises TimeoutError, and whatever the question raises."""
+
+
 Perform = Callable[[AccessKey, str, Mapping[str, str]], Awaitable[Answered]]
 
 
@@ -45,6 +55,9 @@ class Reach:
     """
 
     perform: Perform
+    open_bucket: Callable[[Bucket], Store]
+    stores: Errands
+    file_systems: Errands
     may: Callable[[AccessKey, str, str], bool]
     sees: Callable[[AccessKey, str], bool]
     registry: Callable[[], Registry]

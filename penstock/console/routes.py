@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from penstock.console.pages import login, overview
+from penstock.console.pages import dataflows, login, new_dataflow, overview
 
 PAGES: tuple[Route, ...] = (
     *login.ROUTES,
     *overview.ROUTES,
+    *new_dataflow.ROUTES,
+    *dataflows.ROUTES,
 )
