@@ -1,0 +1,205 @@
+"""The equal call: what would have made a task or a sub-task, as a program with the vendor's SDK and as a command.
+
+Pure text work. Secrets never stand in it: both read PENSTOCK_ACCESS_KEY_SECRET from the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from penstock.model import Condition, ConflictPolicy, DataFlow, Direction, SubTask, Task, TaskAction
+
+_EXISTING = {
+    ConflictPolicy.SKIP_THE_FILE: "skip",
+    ConflictPolicy.KEEP_LATEST: "latest",
+    ConflictPolicy.OVERWRITE_EXISTING: "overwrite",
+}
+_DIRECTIONS = {TaskAction.STREAM_IMPORT: "import", TaskAction.STREAM_EXPORT: "export"}
+
+Argument = str | int | Mapping[str, int]
+
+
+class Reading(StrEnum):
+    """How the service reads a sub-task's paths (`subtask_path_base`)."""
+
+    WALKTHROUGH = "walkthrough"
+    TASK = "task"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who calls, and where: the API's URL, a key's id, the file that verifies TLS ("" = the system's), how paths are read."""
+
+    endpoint: str
+    access_key_id: str
+    ca_file: str = ""
+    reading: Reading = Reading.WALKTHROUGH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snippets:
+    """One call, written twice."""
+
+    python: str
+    cli: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """A sub-task's paths relative to its task's two directories, which is what a new one is made of."""
+
+    source: str
+    target: str
+
+
+def ends_of(sub_task: SubTask, task: Task, flow: DataFlow) -> Ends:
+    """Where a sub-task's full paths point, seen from its task's directories."""
+    source_root, target_root = _roots(task, flow)
+    return Ends(
+        source=_beneath(sub_task.source, source_root, task.directory),
+        target=_beneath(sub_task.target, target_root, task.target_directory),
+    )
+
+
+def sub_task_snippets(sub_task: SubTask, task: Task, flow: DataFlow, caller: Caller) -> Snippets:
+    """What makes the same sub-task again."""
+    ends = ends_of(sub_task, task, flow)
+    condition = _condition(sub_task.condition)
+    arguments: dict[str, Argument] = {
+        "file_system_id": sub_task.file_system_id,
+        "data_flow_id": sub_task.data_flow_id,
+        "data_flow_task_id": sub_task.task_id,
+        "src_file_path": _for_one_call(ends.source, task.directory, caller.reading),
+        "dst_file_path": _for_one_call(ends.target, task.target_directory, caller.reading),
+    }
+    if condition:
+        arguments["condition"] = condition
+    words = ["penstock", "subtask", "create", sub_task.task_id, ends.source, ends.target]
+    if sub_task.condition.size_bytes is not None:
+        words += ["--size", str(sub_task.condition.size_bytes)]
+    if sub_task.condition.modify_time_ns is not None:
+        words += ["--modified", str(sub_task.condition.modify_time_ns)]
+    return Snippets(
+        python=_program(
+            "create_data_flow_sub_task", "CreateDataFlowSubTask", arguments, "data_flow_sub_task_id", caller
+        ),
+        cli=_commands(words, sub_task.file_system_id, caller),
+    )
+
+
+def task_snippets(task: Task, caller: Caller) -> Snippets:
+    """What opens the same stream again."""
+    arguments: dict[str, Argument] = {
+        "file_system_id": task.file_system_id,
+        "data_flow_id": task.data_flow_id,
+        "task_action": task.action.value,
+        "data_type": task.data_type,
+        "conflict_policy": task.conflict_policy.value,
+        "directory": task.directory,
+        "dst_directory": task.target_directory,
+    }
+    words = [
+        "penstock", "task", "create", task.data_flow_id, _DIRECTIONS.get(task.action, task.action.value),
+        "--directory", task.directory, "--target-directory", task.target_directory,
+        "--existing", _EXISTING[task.conflict_policy],
+    ]  # fmt: skip
+    return Snippets(
+        python=_program("create_data_flow_task", "CreateDataFlowTask", arguments, "task_id", caller),
+        cli=_commands(words, task.file_system_id, caller),
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------------- paths
+
+
+def _roots(task: Task, flow: DataFlow) -> tuple[str, str]:
+    if task.direction is Direction.IMPORT:
+        return flow.source_storage_path, flow.file_system_path
+    return flow.file_system_path, flow.source_storage_path
+
+
+def _beneath(full: str, root: str, directory: str) -> str:
+    ground = f"{root[:-1]}{directory[:-1]}"
+    return full[len(ground) :] if full.startswith(f"{ground}/") else full
+
+
+def _for_one_call(path: str, directory: str, reading: Reading) -> str:
+    """The path as the one-file call takes it.
+
+    Under the walkthrough's reading a path that begins with the task's directory would be taken from the dataflow's root; so it
+    is written from there.
+    """
+    ambiguous = reading is Reading.WALKTHROUGH and directory != "/" and path.startswith(directory)
+    return f"{directory[:-1]}{path}" if ambiguous else path
+
+
+def _condition(condition: Condition) -> dict[str, int]:
+    given = {"modify_time": condition.modify_time_ns, "size": condition.size_bytes}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+# ------------------------------------------------------------------------------------------------------------- how written
+
+
+def _program(method: str, model: str, arguments: Mapping[str, Argument], answered: str, caller: Caller) -> str:
+    url = urlsplit(caller.endpoint)
+    config: dict[str, str] = {
+        "endpoint": json.dumps(url.netloc),
+        "protocol": json.dumps(url.scheme.upper()),
+        "access_key_id": json.dumps(caller.access_key_id),
+        "access_key_secret": 'os.environ["PENSTOCK_ACCESS_KEY_SECRET"]',
+    }
+    if caller.ca_file:
+        config["ca"] = json.dumps(caller.ca_file, ensure_ascii=False)
+    return "\n".join(
+        [
+            "# pip install alibabacloud-nas20170626",
+            "import os",
+            "",
+            "from alibabacloud_nas20170626 import models as nas",
+            "from alibabacloud_nas20170626.client import Client",
+            "from alibabacloud_tea_openapi.utils_models import Config",
+            "",
+            "client = Client(",
+            "    Config(",
+            *(f"        {name}={value}," for name, value in config.items()),
+            "    )",
+            ")",
+            f"answer = client.{method}(",
+            f"    nas.{model}Request(",
+            *(f"        {name}={_literal(model, name, value)}," for name, value in arguments.items()),
+            "    )",
+            ")",
+            f"print(answer.body.{answered})",
+            "",
+        ]
+    )
+
+
+def _literal(model: str, name: str, value: Argument) -> str:
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{key}={number}" for key, number in value.items())
+        return f"nas.{model}Request{name.capitalize()}({inner})"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _commands(words: Sequence[str], file_system_id: str, caller: Caller) -> str:
+    """The command, after what it has to know about the service."""
+    known = {"PENSTOCK_ENDPOINT": caller.endpoint, "PENSTOCK_ACCESS_KEY_ID": caller.access_key_id}
+    if caller.ca_file:
+        known["PENSTOCK_CA_FILE"] = caller.ca_file
+    known["PENSTOCK_FILE_SYSTEM"] = file_system_id
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in known.items()]
+    return "\n".join(
+        [
+            "# PENSTOCK_ACCESS_KEY_SECRET holds the key's secret",
+            *lines,
+            " ".join(map(shlex.quote, words)),
+            "",
+        ]
+    )
