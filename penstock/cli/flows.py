@@ -21,9 +21,10 @@ def flow() -> None:
 @click.argument("path")
 @click.argument("storage")
 @click.option("--description", help="2 to 128 characters, beginning with a letter.")
+@click.option("--ssl", is_flag=True, help="Insist on SSL: refuse a bucket with an http:// endpoint.")
 @AS_JSON
 @with_service
-def create(service: Service, *, path: str, storage: str, description: str | None, as_json: bool) -> None:
+def create(service: Service, *, path: str, storage: str, description: str | None, ssl: bool, as_json: bool) -> None:
     """Bind the directory PATH to STORAGE; prints the dataflow's id.
 
     PATH is a directory of the file system (/train/) that exists. STORAGE is a registered bucket with a prefix
@@ -35,6 +36,7 @@ def create(service: Service, *, path: str, storage: str, description: str | None
         FileSystemPath=as_directory(path),
         SourceStorage=bucket,
         SourceStoragePath=prefix,
+        SourceSecurityType="SSL" if ssl else None,
         Description=description,
     )
     if as_json:

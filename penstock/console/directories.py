@@ -50,7 +50,9 @@ def _look(file_system: FileSystem, path: str) -> Listed:
         return _missing(file_system, path, error)
     except OSError as error:
         leaves = error.errno == errno.EXDEV
-        return Listed(trouble="A link leads out of the file system." if leaves else f"It cannot be opened: {error.strerror}.")
+        return Listed(
+            trouble="A link leads out of the file system." if leaves else f"It cannot be opened: {error.strerror}."
+        )
     finally:
         root.close()
     try:
@@ -85,4 +87,8 @@ def _names(descriptor: int) -> Listed:
 
 def _can_be_named(name: str) -> bool:
     """Whether the API could be told this name: it takes UTF-8 without control characters."""
-    return not name.startswith(RESERVED_PREFIX) and name.isprintable() and not any("\ud800" <= each <= "\udfff" for each in name)
+    return (
+        not name.startswith(RESERVED_PREFIX)
+        and name.isprintable()
+        and not any("\ud800" <= each <= "\udfff" for each in name)
+    )

@@ -74,7 +74,9 @@ class Stream:
 
 async def all_flows(viewer: Viewer) -> tuple[Flow, ...]:
     """Of every file system that the visitor sees, newest first."""
-    file_systems = [each for each in sorted(viewer.reach.registry().file_systems) if viewer.may("DescribeDataFlows", each)]
+    file_systems = [
+        each for each in sorted(viewer.reach.registry().file_systems) if viewer.may("DescribeDataFlows", each)
+    ]
     found = await asyncio.gather(*(_flows(viewer, each) for each in file_systems))
     return tuple(sorted((flow for some in found for flow in some), key=lambda flow: -flow.created_ns))
 

@@ -50,8 +50,8 @@ Perform = Callable[[AccessKey, str, Mapping[str, str]], Awaitable[Answered]]
 class Reach:
     """Everything outside of the console that it may use. `may` and `sees` judge a key's rights as the API does.
 
-    `ending` is set when the service stops: what lasts, like a stream, ends then. `home` is what commands are told, `api_url` and `ca_file`
-    (empty: the system's) what programs are; `path_base` is how the service reads a sub-task's paths.
+    `ending` is set when the service stops: what lasts, like a stream, ends then. `home` is what commands are told, `api_url`
+    and `ca_file` (empty: the system's) what programs are; `path_base` is how the service reads a sub-task's paths.
     """
 
     perform: Perform

@@ -114,6 +114,20 @@ def task_snippets(task: Task, caller: Caller) -> Snippets:
     )
 
 
+def data_flow_snippets(arguments: Mapping[str, str], caller: Caller) -> Snippets:
+    """What makes the same dataflow again; `arguments` are those of the SDK's request."""
+    words = ["penstock", "flow", "create", arguments["file_system_path"]]
+    words.append(f"{arguments['source_storage']}{arguments['source_storage_path']}")
+    if arguments.get("source_security_type") == "SSL":
+        words.append("--ssl")
+    if arguments.get("description"):
+        words += ["--description", arguments["description"]]
+    return Snippets(
+        python=_program("create_data_flow", "CreateDataFlow", dict(arguments), "data_flow_id", caller),
+        cli=_commands(words, arguments["file_system_id"], caller),
+    )
+
+
 # ----------------------------------------------------------------------------------------------------------------- paths
 
 

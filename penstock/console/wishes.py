@@ -87,7 +87,9 @@ async def look(viewer: Viewer, wish: Wish) -> tuple[Check, ...]:
     """Everything that is worth knowing before this dataflow is made."""
     bucket = viewer.reach.registry().buckets.get(wish.bucket)
     if bucket is None:
-        known = Check(name="Bucket", verdict=Verdict.BAD, words="No bucket of this name is registered.", mend=_add(wish))
+        known = Check(
+            name="Bucket", verdict=Verdict.BAD, words="No bucket of this name is registered.", mend=_add(wish)
+        )
         return (await _directory(viewer, wish), known)
     directory, (rules, versioned), flows = await asyncio.gather(
         _directory(viewer, wish), _bucket(viewer, bucket), all_flows(viewer)

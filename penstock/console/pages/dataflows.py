@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from penstock.console.flows import Flow, all_flows, flow_of, streams_of
 from penstock.console.calling import caller_of
+from penstock.console.flows import Flow, all_flows, flow_of, streams_of
 from penstock.console.rendering import back_to, not_found, refused, render, segment
-from penstock.console.snippets import flow_snippets
+from penstock.console.snippets import data_flow_snippets
 from penstock.console.viewer import viewer_of
 
 LIST = "/dataflows"
@@ -50,7 +50,7 @@ async def show_one(request: Request) -> Response:
         flow=flow,
         streams=await streams_of(viewer, flow),
         directory=f"{file_system.root.rstrip('/')}{flow.path}" if file_system is not None else "",
-        calls=flow_snippets(flow.parameters(), caller_of(viewer)),
+        calls=data_flow_snippets(flow.parameters(), caller_of(viewer)),
     )
 
 

@@ -82,7 +82,13 @@ async def browse_prefixes(request: Request) -> Response:
         )
     except TimeoutError:
         return JSONResponse({"path": path, "names": [], "is_cut": False, "trouble": "The store does not answer."})
-    told = {"path": path, "names": found.names, "objects": found.objects, "is_cut": found.is_cut, "trouble": found.trouble}
+    told = {
+        "path": path,
+        "names": found.names,
+        "objects": found.objects,
+        "is_cut": found.is_cut,
+        "trouble": found.trouble,
+    }
     return JSONResponse(told)
 
 

@@ -5,6 +5,7 @@ A browser's driver has an event loop of its own in the tests' thread, which no o
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from penstock.model import AccessKey
+from penstock.settings.editing import add_access_key
+from penstock.settings.naming import new_access_key
+from penstock.settings.reading import open_home
 from tests.fixtures.service import RunningService, init_home, start_service
 from tests.fixtures.visitor import Visitor
+from tests.fixtures.waiting import wait_until
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = (
@@ -43,6 +49,7 @@ class Console:
 
     service: RunningService
     complaints: list[str] = field(default_factory=list)
+    look_only: AccessKey | None = None
 
     @property
     def url(self) -> str:
@@ -59,6 +66,15 @@ class Console:
         visitor = Visitor(self.url)
         answer = visitor.log_in(self.init["access_key_id"], self.init["access_key_secret"])
         assert answer.status == 303, answer.text
+        return visitor
+
+    def looker(self) -> Visitor:
+        """Somebody whose key may only look."""
+        if self.look_only is None:
+            self.look_only = new_access_key(os.urandom, created_ns=1, allow=("nas:Describe*",))
+            add_access_key(open_home(self.service.home), self.look_only)
+        key, visitor = self.look_only, Visitor(self.url)
+        wait_until(lambda: visitor.log_in(key.access_key_id, key.secret).status == 303, 30, "the key is not known")
         return visitor
 
     def sign_in(self, page: Page, access_key_id: str, secret: str) -> None:
