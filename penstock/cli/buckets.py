@@ -10,6 +10,7 @@ import click
 
 from penstock.app.probing import probe_bucket
 from penstock.app.registering import Check, NewBucket, register_bucket
+from penstock.cli import completing
 from penstock.cli.arguments import HOME
 from penstock.cli.output import note, print_json, print_table, warn
 from penstock.errors import SettingsError
@@ -138,7 +139,7 @@ def _credentials(kind: BucketKind) -> Credentials | None:
 
 @bucket.command()
 @HOME
-@click.argument("name")
+@click.argument("name", shell_complete=completing.buckets)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def probe(*, home: Path, name: str, as_json: bool) -> None:
     """Try out once more what the bucket NAME can do, say what differs from what is recorded, and record it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -18,6 +18,7 @@ import click
 from click.core import ParameterSource
 
 from penstock.app.addresses import running_addresses
+from penstock.cli import completing
 from penstock.client import Client, ClientOptions
 from penstock.errors import ApiRefusedError, ApiUnreachableError, SettingsError
 from penstock.model import AccessKey, Registry
@@ -71,6 +72,9 @@ class Means:
     typed: frozenset[str] = frozenset()
 
 
+_NAMES = ("home", "profile", "endpoint", "ca_file", "access_key_id", "file_system")
+
+
 def profiles_directory() -> Path:
     """Where this person's profiles are kept."""
     config = os.environ.get("XDG_CONFIG_HOME", "")
@@ -102,6 +106,7 @@ def with_means(command: Callable[Concatenate[Means, P], R]) -> Callable[P, R]:
     @click.option(
         "--profile",
         envvar="PENSTOCK_PROFILE",
+        shell_complete=completing.profiles,
         help="Name of a profile: see `penstock profile`. [env: PENSTOCK_PROFILE]",
     )
     @click.option("--endpoint", envvar="PENSTOCK_ENDPOINT", help="URL of the API. [env: PENSTOCK_ENDPOINT]")
@@ -114,20 +119,24 @@ def with_means(command: Callable[Concatenate[Means, P], R]) -> Callable[P, R]:
     @click.option(
         "--file-system",
         envvar="PENSTOCK_FILE_SYSTEM",
+        shell_complete=completing.file_systems,
         help="Its id; not needed where there is one only. [env: PENSTOCK_FILE_SYSTEM]",
     )
     @wraps(command)
     def with_options(*args: P.args, **kwargs: P.kwargs) -> R:
-        names = ("home", "profile", "endpoint", "ca_file", "access_key_id", "file_system")
-        found: dict[str, Any] = {name: kwargs.pop(name) for name in names}
-        context = click.get_current_context()
-        typed = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-        return command(Means(**found, typed=frozenset(typed)), *args, **kwargs)
+        found: dict[str, Any] = {name: kwargs.pop(name) for name in _NAMES}
+        return command(means_of(click.get_current_context(), found), *args, **kwargs)
 
     return with_options
 
 
-def find_service(means: Means) -> Service:
+def means_of(context: click.Context, said: Mapping[str, Any]) -> Means:
+    """What a command's options say, and which of it was typed."""
+    typed = [name for name in _NAMES if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    return Means(**{name: said.get(name) for name in _NAMES}, typed=frozenset(typed))
+
+
+def find_service(means: Means, *, timeout_s: float = 30.0) -> Service:
     """The service that is meant. Raises SettingsError, ApiUnreachableError, and ApiRefusedError where it had to be asked."""
     if {"profile", "home"} <= means.typed:
         raise click.UsageError("--profile and --home name a service each; give one of them")
@@ -137,7 +146,9 @@ def find_service(means: Means) -> Service:
     registry = load_registry(made) if made is not None else None
     where, trusted = _address(means, profile, made)
     key_id, secret, origin = _key(means, profile, registry)
-    options = ClientOptions(endpoint=where, access_key_id=key_id, access_key_secret=secret, ca_file=trusted)
+    options = ClientOptions(
+        endpoint=where, access_key_id=key_id, access_key_secret=secret, ca_file=trusted, timeout_s=timeout_s
+    )
     client = Client(options)
     return Service(
         client=client,

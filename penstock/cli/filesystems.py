@@ -11,6 +11,7 @@ import click
 from penstock.app.recognising import Recognised
 from penstock.app.registering import NewFileSystem, confirm_file_system, register_file_system
 from penstock.app.surveying import survey
+from penstock.cli import completing
 from penstock.cli.arguments import HOME
 from penstock.cli.output import moment, note, print_json, print_table, warn
 from penstock.model import FileSystem
@@ -50,7 +51,7 @@ def add(*, home: Path, path: Path, file_system_id: str, version: str, descriptio
 
 @filesystem.command()
 @HOME
-@click.argument("file_system_id")
+@click.argument("file_system_id", shell_complete=completing.file_systems)
 def confirm(*, home: Path, file_system_id: str) -> None:
     """Take what is at the root's path now for the registered directory.
 

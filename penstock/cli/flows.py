@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from penstock.cli import completing
 from penstock.cli.answers import Thing, page, print_raw, show_page, the_one, things
 from penstock.cli.arguments import AS_JSON, LIMIT, NEXT_TOKEN, STATUS
 from penstock.cli.connection import Service, with_service
 from penstock.cli.output import note, print_facts
 
-FLOW = click.argument("flow_id", metavar="FLOW")
+FLOW = click.argument("flow_id", metavar="FLOW", shell_complete=completing.flows)
 
 
 @click.group()
@@ -19,7 +20,7 @@ def flow() -> None:
 
 @flow.command()
 @click.argument("path")
-@click.argument("storage")
+@click.argument("storage", shell_complete=completing.storages)
 @click.option("--description", help="2 to 128 characters, beginning with a letter.")
 @click.option("--ssl", is_flag=True, help="Insist on SSL: refuse a bucket with an http:// endpoint.")
 @AS_JSON

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from penstock.cli import completing
 from penstock.cli.arguments import HOME
 from penstock.cli.output import moment, note, print_facts, print_json, print_table, warn
 from penstock.errors import SettingsError
@@ -111,7 +112,7 @@ def list_(*, home: Path, as_json: bool) -> None:
 
 @key.command()
 @HOME
-@click.argument("access_key_id")
+@click.argument("access_key_id", shell_complete=completing.access_keys)
 def revoke(*, home: Path, access_key_id: str) -> None:
     """Make a key useless, at once and for good; it stays listed."""
     revoke_access_key(open_home(home), access_key_id)

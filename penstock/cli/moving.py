@@ -18,6 +18,7 @@ from typing import IO, Any, TypeVar
 
 import click
 
+from penstock.cli import completing
 from penstock.cli.batch import Batch
 from penstock.cli.connection import Service, with_service
 from penstock.cli.failure import ExitCode
@@ -89,8 +90,13 @@ def with_options(command: F) -> F:
     for option in reversed(
         [
             click.argument("sources", nargs=-1, required=True, metavar="SRC..."),
-            click.option("--flow", "flow_id", help="Use this dataflow."),
-            click.option("--task", "task_id", help="Use this stream; its directories and its policy hold."),
+            click.option("--flow", "flow_id", shell_complete=completing.flows, help="Use this dataflow."),
+            click.option(
+                "--task",
+                "task_id",
+                shell_complete=completing.tasks,
+                help="Use this stream; its directories and its policy hold.",
+            ),
             click.option(
                 "--existing",
                 type=click.Choice(list(POLICIES)),

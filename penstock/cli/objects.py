@@ -17,6 +17,7 @@ import click
 
 from penstock.app.objects import fetch_object, send_object
 from penstock.app.reaching import reach_bucket
+from penstock.cli import completing
 from penstock.cli.arguments import HOME
 from penstock.cli.bars import byte_bar
 from penstock.cli.output import moment, note, print_json, print_table
@@ -24,7 +25,7 @@ from penstock.errors import SettingsError
 from penstock.settings.reading import open_home
 from penstock.stores.base import ObjectInfo, Store
 
-BUCKET = click.argument("bucket")
+BUCKET = click.argument("bucket", shell_complete=completing.buckets)
 
 
 @click.group(name="object")

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import click
 
+from penstock.cli import completing
 from penstock.cli.connection import file_systems_of, profiles_directory
 from penstock.cli.output import note, print_facts, print_json, print_table
 from penstock.client import Client, ClientOptions
@@ -18,7 +19,7 @@ from penstock.errors import ApiRefusedError, ApiUnreachableError, PenstockError,
 from penstock.settings.profile_editing import choose_default, drop_profile, keep_profile
 from penstock.settings.profiles import Profile, load_profiles
 
-NAME = click.argument("name")
+NAME = click.argument("name", shell_complete=completing.profiles)
 
 
 @click.group()

@@ -6,10 +6,11 @@ import sys
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from penstock import __version__, start
 from penstock.cli.failure import ending
-from penstock.cli.wording import spoken, started_as
+from penstock.cli.wording import COMPLETE_VARIABLE, spoken, started_as
 
 FIRST_STEPS = """\
 \b
@@ -43,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("penstock.cli.moving:export", "Move files to a bucket, and show it until all are there."),
     "import": ("penstock.cli.moving:import_", "Move objects to the file system, and show it until all are there."),
     "doctor": ("penstock.cli.doctor:doctor", "Look at all that a service stands on, and say how to mend it."),
+    "completion": ("penstock.cli.completion:completion", "Print what completes commands in a shell."),
     "emulator": ("penstock.cli.emulator:emulator", "Run the bucket server alone, for trying things out."),
 }
 
@@ -63,6 +65,13 @@ class Tree(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"{cmd_name} is no command")
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands that begin so, without importing any; options of the program itself."""
+        found = [
+            CompletionItem(name, help=words) for name, (_, words) in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The first steps, as they can be typed here."""
@@ -90,6 +99,8 @@ def program() -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs one command and ends the process with its exit code."""
     with ending() as outcome:
-        ended = program.main(args=arguments, prog_name=started_as(), standalone_mode=False)
+        ended = program.main(
+            args=arguments, prog_name=started_as(), complete_var=COMPLETE_VARIABLE, standalone_mode=False
+        )
         outcome.code = ended if isinstance(ended, int) else outcome.code  # click hands back the code of an Exit
     sys.exit(outcome.code)

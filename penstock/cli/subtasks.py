@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import click
 
+from penstock.cli import completing
 from penstock.cli.answers import Thing, page, print_raw, show_page, the_one, things, value_at
 from penstock.cli.arguments import AS_JSON, LIMIT, NEXT_TOKEN, STATUS
 from penstock.cli.bars import byte_bar
@@ -34,7 +35,7 @@ twice done. The exit code is 0 if all were accepted (with --wait: are COMPLETE),
 """
 LIVE = frozenset({"CREATED", "RUNNING", "CANCELING"})
 LOOKS_S = (0.05, 0.1, 0.2, 0.4)
-SUB_TASK = click.argument("sub_task_id", metavar="SUBTASK")
+SUB_TASK = click.argument("sub_task_id", metavar="SUBTASK", shell_complete=completing.sub_tasks)
 
 
 @click.group()
@@ -143,8 +144,8 @@ def await_sub_task(service: Service, sub_task_id: str) -> Thing:
 
 
 @subtask.command(name="list")
-@click.option("--task", "task_id", help="Only of this task.")
-@click.option("--flow", "flow_id", help="Only of this dataflow.")
+@click.option("--task", "task_id", shell_complete=completing.tasks, help="Only of this task.")
+@click.option("--flow", "flow_id", shell_complete=completing.flows, help="Only of this dataflow.")
 @click.option("--source", help="Only with exactly this source, as it is listed.")
 @click.option("--target", help="Only with exactly this target, as it is listed.")
 @STATUS

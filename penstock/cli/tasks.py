@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from penstock.cli import completing
 from penstock.cli.answers import Thing, page, print_raw, show_page, the_one, things
 from penstock.cli.arguments import AS_JSON, LIMIT, NEXT_TOKEN, STATUS
 from penstock.cli.connection import Service, with_service
@@ -12,7 +13,7 @@ from penstock.cli.output import note, print_facts, size
 
 ACTIONS = {"import": "StreamImport", "export": "StreamExport"}
 POLICIES = {"skip": "SKIP_THE_FILE", "latest": "KEEP_LATEST", "overwrite": "OVERWRITE_EXISTING"}
-TASK = click.argument("task_id", metavar="TASK")
+TASK = click.argument("task_id", metavar="TASK", shell_complete=completing.tasks)
 
 
 @click.group()
@@ -69,7 +70,7 @@ def find_task(service: Service, task_id: str) -> Thing:
 
 
 @task.command(name="list")
-@click.option("--flow", "flow_id", help="Only of this dataflow.")
+@click.option("--flow", "flow_id", shell_complete=completing.flows, help="Only of this dataflow.")
 @STATUS
 @LIMIT
 @NEXT_TOKEN

@@ -9,6 +9,9 @@ import shutil
 import sys
 
 COMMAND = "penstock"
+COMPLETE_VARIABLE = "_PENSTOCK_COMPLETE"
+"""By which a shell asks what may come next."""
+
 OURS = re.compile(
     r"(?<![\w./~-])penstock(?= (?:init|serve|filesystem|bucket|key|profile|object|flow|task|subtask|import|export|watch|top"
     r"|doctor|backup|restore|completion|emulator)\b)"

@@ -80,7 +80,7 @@ def test_grades_are_in_order() -> None:
 
 
 def looked(store: MemoryStore) -> list[Finding]:
-    home = Home(path=Path("/home/of/nobody"))
+    home = Home(path=Path("/nonexistent"))
     return list(look_at_store(home, "bucket b", registered_bucket("b"), store))
 
 
