@@ -34,6 +34,11 @@ class Interrupts:
         if self._noted.wait(pause_s):
             time.sleep(min(pause_s, 0.05))  # whoever asks again and again meanwhile does not do so without a breath
 
+    def sleep_or_end(self, pause_s: float) -> None:
+        """The same, for whoever may be broken off at once. Raises KeyboardInterrupt when one comes."""
+        if self._noted.wait(pause_s):
+            raise KeyboardInterrupt
+
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._note)

@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "subtask": ("penstock.cli.subtasks:subtask", "Sub-tasks: move files, one by one."),
     "export": ("penstock.cli.moving:export", "Move files to a bucket, and show it until all are there."),
     "import": ("penstock.cli.moving:import_", "Move objects to the file system, and show it until all are there."),
+    "watch": ("penstock.cli.watch:watch", "Export every file of a directory once it is completely written."),
     "doctor": ("penstock.cli.doctor:doctor", "Look at all that a service stands on, and say how to mend it."),
     "completion": ("penstock.cli.completion:completion", "Print what completes commands in a shell."),
     "emulator": ("penstock.cli.emulator:emulator", "Run the bucket server alone, for trying things out."),
