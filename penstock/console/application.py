@@ -14,9 +14,10 @@ from penstock.console.assets import Assets
 from penstock.console.attempts import Attempts
 from penstock.console.guard import Guard
 from penstock.console.reach import Reach
-from penstock.console.rendering import Renderer, not_found
+from penstock.console.rendering import Renderer, not_found, refused
 from penstock.console.routes import PAGES
 from penstock.console.sessions import Sessions
+from penstock.console.viewer import RefusedError
 
 _HERE = Path(__file__).parent
 
@@ -27,12 +28,17 @@ def create_console(reach: Reach) -> ASGIApp:
     assets = Assets(_HERE / "static")
     application = Starlette(
         routes=[Route("/static/{digest}/{name:path}", assets.serve, methods=["GET"]), *PAGES],
-        exception_handlers={404: _nothing_here, 405: _nothing_here},
+        exception_handlers={404: _nothing_here, 405: _nothing_here, RefusedError: _refused},
     )
     application.router.redirect_slashes = False
     application.state.renderer = Renderer(_HERE / "templates", assets)
     application.state.attempts = Attempts()
     return Guard(application, reach=reach, sessions=sessions)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)
+    return refused(request, error.result)
 
 
 async def _nothing_here(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.console.amounts import ns_of
-from penstock.console.viewer import Result, Viewer
+from penstock.console.viewer import RefusedError, Viewer
 
+_NOT_TO_BE_SEEN = frozenset({"Forbidden.RAM", "InvalidFileSystem.NotFound", "InvalidParameter.Format"})
 PAGE = 100
 PAGES_MAX = 10
 """A file system has ten dataflows at most, unless an operator has raised that: then no more than these are shown."""
@@ -85,7 +86,11 @@ async def flow_of(viewer: Viewer, file_system_id: str, data_flow_id: str) -> Flo
     """One dataflow; None where there is none that the visitor may see."""
     filters = {"Filters.1.Key": "DataFlowIds", "Filters.1.Value": data_flow_id}
     result = await viewer.perform("DescribeDataFlows", {"FileSystemId": file_system_id, **filters})
-    found = _listed(result, "DataFlowInfo", "DataFlow")
+    if result.code in _NOT_TO_BE_SEEN:
+        return None
+    if not result.ok:
+        raise RefusedError(result)
+    found = _listed(result.body, "DataFlowInfo", "DataFlow")
     return _flow(found[0]) if found else None
 
 
@@ -97,8 +102,8 @@ async def streams_of(viewer: Viewer, flow: Flow) -> tuple[Stream, ...]:
         "Filters.1.Value": flow.id,
         "MaxResults": str(PAGE),
     }
-    result = await viewer.perform("DescribeDataFlowTasks", parameters)
-    return tuple(_stream(each) for each in _listed(result, "TaskInfo", "Task"))
+    body = await viewer.read("DescribeDataFlowTasks", parameters)
+    return tuple(_stream(each) for each in _listed(body, "TaskInfo", "Task"))
 
 
 async def _flows(viewer: Viewer, file_system_id: str) -> list[Flow]:
@@ -106,16 +111,16 @@ async def _flows(viewer: Viewer, file_system_id: str) -> list[Flow]:
     token = ""
     for _ in range(PAGES_MAX):
         parameters = {"FileSystemId": file_system_id, "MaxResults": str(PAGE)} | ({"NextToken": token} if token else {})
-        result = await viewer.perform("DescribeDataFlows", parameters)
-        flows += [_flow(each) for each in _listed(result, "DataFlowInfo", "DataFlow")]
-        token = str(result.body.get("NextToken", "")) if result.ok else ""
+        body = await viewer.read("DescribeDataFlows", parameters)
+        flows += [_flow(each) for each in _listed(body, "DataFlowInfo", "DataFlow")]
+        token = str(body.get("NextToken", ""))
         if not token:
             break
     return flows
 
 
-def _listed(result: Result, info: str, name: str) -> list[Mapping[str, Any]]:
-    return list(result.body[info][name]) if result.ok else []
+def _listed(body: Mapping[str, Any], info: str, name: str) -> list[Mapping[str, Any]]:
+    return list(body[info][name])
 
 
 def _flow(told: Mapping[str, Any]) -> Flow:

@@ -19,4 +19,5 @@ class Section:
 SECTIONS: tuple[Section, ...] = (
     Section(name="overview", words="Overview", path="/", key="o", action=""),
     Section(name="dataflows", words="Dataflows", path="/dataflows", key="d", action="DescribeDataFlows"),
+    Section(name="learn", words="Learn", path="/learn", key="l", action=""),
 )

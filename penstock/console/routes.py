@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from penstock.console.pages import dataflows, login, new_dataflow, overview
+from penstock.console.pages import dataflows, learn, login, new_dataflow, overview
 
 PAGES: tuple[Route, ...] = (
     *login.ROUTES,
     *overview.ROUTES,
     *new_dataflow.ROUTES,
     *dataflows.ROUTES,
+    *learn.ROUTES,
 )

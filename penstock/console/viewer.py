@@ -32,6 +32,14 @@ class Result:
         return not self.code
 
 
+class RefusedError(Exception):
+    """What a page wanted to read was refused."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result.message)
+        self.result = result
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:
     """One visitor."""
@@ -65,6 +73,13 @@ class Viewer:
     def is_valid(self) -> bool:
         """Whether their session still lasts, and their key: what streams ask again and again."""
         return self.sessions.lasts(self.session)
+
+    async def read(self, action: str, parameters: Mapping[str, str]) -> Mapping[str, Any]:
+        """The answer's fields, of an action that changes nothing. Raises RefusedError, which becomes a page that says so."""
+        result = await self.perform(action, parameters)
+        if not result.ok:
+            raise RefusedError(result)
+        return result.body
 
     async def perform(self, action: str, parameters: Mapping[str, str]) -> Result:
         """The action, with all the checks that a call over the wire meets."""
