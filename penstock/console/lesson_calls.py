@@ -23,68 +23,54 @@ class Calls:
 
 def calls_of(lesson: Lesson, caller: Caller, home: str) -> Calls:
     """With the ids that are there by now; FLOW, TASK and SUBTASK stand for those that are not."""
-    assert lesson.place is not None, "there is something to learn on"
-    assert lesson.bucket is not None, "there is something to learn on"
-    ids = {
-        "file_system_id": lesson.place.file_system_id,
-        "data_flow_id": lesson.flow.id if lesson.flow is not None else "FLOW",
-        "task": lesson.stream.id if lesson.stream is not None else "TASK",
-        "sub_task": lesson.moved.id if lesson.moved is not None else "SUBTASK",
-    }
-    bucket = lesson.bucket.name
     return Calls(
         shell="\n".join(f"export {name}={shlex.quote(value)}" for name, value in _environment(lesson, caller).items()),
         client=_client(caller),
-        steps=(
-            (
-                _line("mkdir", "-p", f"{lesson.place.root.rstrip('/')}{DIRECTORY.rstrip('/')}")
-                + _line("penstock", "flow", "create", DIRECTORY, f"oss://{bucket}{DIRECTORY}"),
-                _call(
-                    "create_data_flow",
-                    "CreateDataFlow",
-                    {
-                        "file_system_id": ids["file_system_id"],
-                        "file_system_path": DIRECTORY,
-                        "source_storage": f"oss://{bucket}",
-                        "source_storage_path": DIRECTORY,
-                    },
-                    "data_flow_id",
-                ),
-            ),
-            (
-                _line("penstock", "task", "create", ids["data_flow_id"], "import", "--existing", "overwrite"),
-                _call(
-                    "create_data_flow_task",
-                    "CreateDataFlowTask",
-                    {
-                        "file_system_id": ids["file_system_id"],
-                        "data_flow_id": ids["data_flow_id"],
-                        "task_action": IMPORT,
-                        "data_type": "MetaAndData",
-                        "conflict_policy": POLICY,
-                    },
-                    "task_id",
-                ),
-            ),
-            (
-                _line("penstock", "object", "put", home, bucket, "hello.txt", KEY)
-                + _line("penstock", "subtask", "create", ids["task"], FILE),
-                _call(
-                    "create_data_flow_sub_task",
-                    "CreateDataFlowSubTask",
-                    {
-                        "file_system_id": ids["file_system_id"],
-                        "data_flow_id": ids["data_flow_id"],
-                        "data_flow_task_id": ids["task"],
-                        "src_file_path": FILE,
-                        "dst_file_path": FILE,
-                    },
-                    "data_flow_sub_task_id",
-                ),
-            ),
-            (_line("penstock", "subtask", "show", ids["sub_task"]), _describe(ids["file_system_id"], ids["sub_task"])),
-        ),
+        steps=(_bind(lesson), _open(lesson), _hand_over(lesson, home), _look(lesson)),
     )
+
+
+def _bind(lesson: Lesson) -> tuple[str, str]:
+    assert lesson.place is not None, "there is something to learn on"
+    assert lesson.bucket is not None, "there is something to learn on"
+    storage = f"oss://{lesson.bucket.name}"
+    commands = _line("mkdir", "-p", f"{lesson.place.root.rstrip('/')}{DIRECTORY.rstrip('/')}")
+    commands += _line("penstock", "flow", "create", DIRECTORY, f"{storage}{DIRECTORY}")
+    arguments = {
+        "file_system_id": lesson.place.file_system_id,
+        "file_system_path": DIRECTORY,
+        "source_storage": storage,
+        "source_storage_path": DIRECTORY,
+    }
+    return commands, _call("create_data_flow", "CreateDataFlow", arguments, "data_flow_id")
+
+
+def _open(lesson: Lesson) -> tuple[str, str]:
+    command = _line("penstock", "task", "create", _flow(lesson)["data_flow_id"], "import", "--existing", "overwrite")
+    arguments = {**_flow(lesson), "task_action": IMPORT, "data_type": "MetaAndData", "conflict_policy": POLICY}
+    return command, _call("create_data_flow_task", "CreateDataFlowTask", arguments, "task_id")
+
+
+def _hand_over(lesson: Lesson, home: str) -> tuple[str, str]:
+    assert lesson.bucket is not None, "there is something to learn on"
+    task = lesson.stream.id if lesson.stream is not None else "TASK"
+    commands = _line("penstock", "object", "put", home, lesson.bucket.name, "hello.txt", KEY)
+    commands += _line("penstock", "subtask", "create", task, FILE)
+    arguments = {**_flow(lesson), "data_flow_task_id": task, "src_file_path": FILE, "dst_file_path": FILE}
+    return commands, _call("create_data_flow_sub_task", "CreateDataFlowSubTask", arguments, "data_flow_sub_task_id")
+
+
+def _look(lesson: Lesson) -> tuple[str, str]:
+    sub_task = lesson.moved.id if lesson.moved is not None else "SUBTASK"
+    return _line("penstock", "subtask", "show", sub_task), _describe(_flow(lesson)["file_system_id"], sub_task)
+
+
+def _flow(lesson: Lesson) -> dict[str, str]:
+    assert lesson.place is not None, "there is something to learn on"
+    return {
+        "file_system_id": lesson.place.file_system_id,
+        "data_flow_id": lesson.flow.id if lesson.flow is not None else "FLOW",
+    }
 
 
 def _environment(lesson: Lesson, caller: Caller) -> dict[str, str]:
