@@ -13,7 +13,7 @@ RUNTIME := $(VENV)/runtime.stamp
 TOOLS := $(VENV)/tools.stamp
 # -qq: only errors; pip's usual lines name places that are nobody's business.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq --no-deps
-CODE := penstock scripts tests bench
+CODE := penstock scripts tests bench examples
 PEERS := .venv-bench/peers.stamp
 JUDGES := .venv-fidelity/judges.stamp
 FIDELITY_ARGS ?=

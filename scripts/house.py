@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILE_LINES_MAX = 450
 FUNCTION_LINES_MAX = 60
 NO_NAMES = frozenset({"utils", "util", "common", "core", "helpers", "helper", "manager", "managers", "misc"})
-PYTHON_ROOMS = ("penstock", "scripts", "tests", "bench")
+PYTHON_ROOMS = ("penstock", "scripts", "tests", "bench", "examples")
 TEXT_SUFFIXES = frozenset(
     {".py", ".md", ".txt", ".toml", ".sql", ".sh", ".html", ".js", ".css", ".svg", ".cfg", ".ini", ""}
 )

@@ -70,9 +70,10 @@ def wait_for(
     """
     until_s = None if timeout_s is None else ground.clock() + timeout_s
     looks, told = 0, moving.latest
+    rested_s = ground.clock() - LOOKS_S[0]
     while (ended := moving.ended) is None:
         pause_s = LOOKS_S[min(looks, len(LOOKS_S) - 1)]
-        if ground.clock() - window.looked_s >= pause_s:
+        if window.looked_s <= rested_s:  # nobody has looked since this began to rest
             yield from window.look()
         if moving.latest is not None and moving.latest is not told:
             told = moving.latest
@@ -83,6 +84,7 @@ def wait_for(
                 f"{moving.file.source} has not ended within {timeout_s:g} s; it goes on ({moving.sub_task_id})"
             )
         if moving.ended is None:
+            rested_s = ground.clock()
             yield Pause(seconds=min(pause_s, left_s))
         looks += 1
     window.let_go(moving)
