@@ -38,6 +38,7 @@ from penstock.app.limits import connections_within_limit, leave_no_core_files, o
 from penstock.app.lock import HeldHome, service_lock
 from penstock.app.options import api_options, catalog_bounds, engine_options, executor_options
 from penstock.app.registry import LiveRegistry
+from penstock.app.restoring import refuse_unfinished
 from penstock.app.rootwatch import RootWatch
 from penstock.app.server_log import take_over_server_log
 from penstock.app.serving import Server
@@ -86,6 +87,7 @@ def serve_home(home: Home, options: ServeOptions) -> None:
     settings = load_settings(home)
     open_files_freely(settings.mover_small_files + settings.mover_large_files)
     with service_lock(home) as held, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        refuse_unfinished(home)
         broken_off.end(home)  # its `init` may have died when all was made
         runner.run(_Service(held, settings, options).run())
 

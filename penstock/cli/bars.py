@@ -43,6 +43,21 @@ def byte_bar(label: str, total_bytes: int | None) -> Iterator[Callable[[int, int
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+@contextlib.contextmanager
+def phase_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar of bytes with several beginnings. Call what is yielded with what is done now, bytes done and the total."""
+    if not sys.stderr.isatty():
+        yield lambda _words, _done, _total: None
+        return
+    from rich import progress as rich  # noqa: PLC0415  (see above)
+
+    with _bar(rich.DownloadColumn(binary_units=True), rich.TransferSpeedColumn()) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda words, done, total: bar.update(
+            task, description=visible(words), completed=done, total=total or None
+        )
+
+
 class Spinner:
     """Something that moves on stderr; with `status` None nothing does."""
 

@@ -45,6 +45,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("penstock.cli.moving:import_", "Move objects to the file system, and show it until all are there."),
     "watch": ("penstock.cli.watch:watch", "Export every file of a directory once it is completely written."),
     "doctor": ("penstock.cli.doctor:doctor", "Look at all that a service stands on, and say how to mend it."),
+    "backup": ("penstock.cli.backing:backup", "Back up the catalog and the settings, while the service runs."),
+    "restore": ("penstock.cli.backing:restore", "Put a backup into a HOME, or make a HOME of it."),
     "completion": ("penstock.cli.completion:completion", "Print what completes commands in a shell."),
     "emulator": ("penstock.cli.emulator:emulator", "Run the bucket server alone, for trying things out."),
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 from penstock.app import broken_off
 from penstock.app.doctor.findings import Finding, ok, problem, warning
 from penstock.app.registry import load_served
+from penstock.app.restoring import refuse_unfinished
 from penstock.errors import SettingsError
 from penstock.model import AccessKey
 from penstock.settings.choices import Settings
@@ -43,6 +44,10 @@ def look_at_rights(home: Home) -> Iterator[Finding]:
         yield problem(about, f"{name} can be read by others", f"chmod 600 {shlex.quote(str(home.path / name))}")
     if broken_off.is_here(home):
         yield warning(about, "a `penstock init` was broken off here", f"penstock serve {quoted}")
+    try:
+        refuse_unfinished(home)
+    except SettingsError as error:
+        yield problem(about, str(error))
     left = sorted(each.name for each in home.path.glob(".*.toml.*.new"))
     for name in left:
         yield warning(

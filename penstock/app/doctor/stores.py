@@ -46,6 +46,10 @@ def look_at_bucket(home: Home, bucket: Bucket) -> Iterator[Finding]:
         yield from found
         if any(each.grade is Grade.PROBLEM for each in found):
             return
+    elif not home.emulator.is_dir():
+        words = f"its objects are not here: {home.emulator} is missing"
+        yield problem(about, words, "put that directory back, or remove the bucket's table from penstock.toml")
+        return
     try:
         keys = Keychain(home.secrets_file, os.environ).of(bucket)
     except (PermissionDeniedError, SettingsError) as error:
