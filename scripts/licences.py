@@ -239,6 +239,14 @@ def render(packages: Iterable[Package]) -> str:
         lines += [f"- **{name}** states `{r.stated}`; it counts as `{r.counts_as}`: {r.reason}." for name, r in named]
     lines += [
         "",
+        "## In the browser",
+        "",
+        "The console serves these files, which lie in this repository as their authors published them, each beside its licence:",
+        "",
+        "| package | version | licence | where | home |",
+        "|---|---|---|---|---|",
+        "| uPlot | 1.6.32 | MIT | penstock/console/static/vendor/ | https://github.com/leeoniya/uPlot |",
+        "",
         "## Programs",
         "",
         "Tests may start programs of the operating system (for instance Ceph, LGPL-2.1 and LGPL-3.0) as separate processes.",

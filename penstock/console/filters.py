@@ -6,14 +6,14 @@ Pure. What is typed is bounded; a URL with a mistake in it lists nothing, so tha
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import urlencode
 
+from penstock.catalog.views import Browse, Order, PathFilter, PathMatch
 from penstock.model import Direction, SubTaskStatus
 
 Taken = TypeVar("Taken")
@@ -43,13 +43,6 @@ _ID = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _DIGITS = re.compile(r"\d{1,19}", re.ASCII)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _MOMENTS = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
-
-
-class Order(StrEnum):
-    """Which row comes first."""
-
-    NEWEST = "newest"
-    WORST = "worst"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +151,26 @@ class _Reader:
         return otherwise
 
 
+def browse_of(filters: FileFilters, file_systems: Sequence[str]) -> Browse:
+    """What to ask the ledger for, of the file systems that the visitor may see."""
+    path = filters.path
+    match = PathMatch.PREFIX if path.startswith("/") else PathMatch.CONTAINS
+    asked = filters.file_system
+    return Browse(
+        file_systems=tuple(each for each in file_systems if not asked or each == asked),
+        data_flow_ids=(filters.data_flow,) if filters.data_flow else None,
+        task_ids=(filters.task,) if filters.task else None,
+        statuses=filters.statuses or None,
+        direction=filters.direction,
+        path=PathFilter(text=path, match=match) if path else None,
+        size_from_bytes=filters.least_bytes,
+        size_until_bytes=None if filters.most_bytes is None else filters.most_bytes + 1,
+        created_from_ns=filters.since_ns,
+        created_until_ns=filters.until_ns,
+        order=filters.order,
+    )
+
+
 def _as_of(text: str, now_ns: int) -> int:
     return min(int(text), now_ns) if _DIGITS.fullmatch(text) else now_ns
 
@@ -193,7 +206,7 @@ def _size(text: str) -> int:
     if found is None or unit is None:
         raise _WrongError("write a size as 4096, 64 KiB or 1.5 GiB")
     size = int(Decimal(found[1]) * unit)
-    if size > INT64_MAX:
+    if size >= INT64_MAX:
         raise _WrongError("no file is as large as that")
     return size
 

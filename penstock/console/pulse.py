@@ -6,7 +6,7 @@ A ring of bounded length. Totals that only grow are put in, speeds come out. Pur
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 SAMPLES_MAX = 600
@@ -25,10 +25,9 @@ class Totals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What had moved at one moment, in all and of each dataflow that moves."""
+    """What had moved at one moment, of each dataflow."""
 
     at_ns: int
-    all: Totals
     flows: Mapping[str, Totals]
 
 
@@ -52,24 +51,24 @@ class Pulse:
         if not self._samples or sample.at_ns > self._samples[-1].at_ns:
             self._samples.append(sample)
 
-    def beats(self, data_flow_id: str = "", *, after_s: int = 0) -> Sequence[Beat]:
-        """Speeds in all, or of one dataflow, oldest first; `after_s`: only what is newer."""
-        return [beat for beat in self._beats(data_flow_id) if beat.at_s > after_s]
+    def beats(self, data_flow_ids: Collection[str], *, after_s: int = 0) -> Sequence[Beat]:
+        """Speeds of these dataflows together, oldest first; `after_s`: only what is newer."""
+        return [beat for beat in self._beats(data_flow_ids) if beat.at_s > after_s]
 
-    def _beats(self, data_flow_id: str) -> Iterator[Beat]:
+    def _beats(self, data_flow_ids: Collection[str]) -> Iterator[Beat]:
         before: Sample | None = None
         for sample in self._samples:
             if before is not None:
-                yield _beat(before, sample, data_flow_id)
+                yield _beat(before, sample, data_flow_ids)
             before = sample
 
 
-def _beat(before: Sample, now: Sample, data_flow_id: str) -> Beat:
+def _beat(before: Sample, now: Sample, data_flow_ids: Collection[str]) -> Beat:
     passed_ns = now.at_ns - before.at_ns
     at_s = now.at_ns // NS_PER_S
     if passed_ns > GAP_S * NS_PER_S:
         return Beat(at_s=at_s, in_speed=None, out_speed=None)
-    first, last = _totals(before, data_flow_id), _totals(now, data_flow_id)
+    first, last = _totals(before, data_flow_ids), _totals(now, data_flow_ids)
     return Beat(
         at_s=at_s,
         in_speed=_speed(last.in_bytes - first.in_bytes, passed_ns),
@@ -77,8 +76,9 @@ def _beat(before: Sample, now: Sample, data_flow_id: str) -> Beat:
     )
 
 
-def _totals(sample: Sample, data_flow_id: str) -> Totals:
-    return sample.flows.get(data_flow_id, Totals()) if data_flow_id else sample.all
+def _totals(sample: Sample, data_flow_ids: Collection[str]) -> Totals:
+    found = [sample.flows[each] for each in data_flow_ids if each in sample.flows]
+    return Totals(in_bytes=sum(each.in_bytes for each in found), out_bytes=sum(each.out_bytes for each in found))
 
 
 def _speed(moved_bytes: int, passed_ns: int) -> int:

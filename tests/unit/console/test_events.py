@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.console.events import CURSOR_MAX_CHARACTERS, cursor_of, event, page_part
+from penstock.console.events import CURSOR_MAX_CHARACTERS, cursor_of, event
 
 
 def parsed(raw: bytes) -> dict[str, str]:
@@ -32,21 +32,17 @@ def test_a_lone_surrogate_breaks_nothing() -> None:
     assert b"\\ud800" in event("row", "\ud800")
 
 
-def test_a_piece_of_a_page_keeps_its_lines() -> None:
-    assert parsed(page_part("rows", "<p>\r\na\rb\n</p>"))["data"] == "<p>\na\nb\n</p>"
-
-
 def test_an_event_without_a_cursor_leaves_the_clients_as_it_is() -> None:
     assert "id" not in parsed(event("row", 1))
 
 
 def test_the_browsers_own_word_goes_before_the_urls() -> None:
-    assert cursor_of({"last-event-id": "7"}, {"cursor": "5"}) == "7"
-    assert cursor_of({}, {"cursor": "5"}) == "5"
+    assert cursor_of({"last-event-id": "7"}, {"from": "5"}) == "7"
+    assert cursor_of({}, {"from": "5"}) == "5"
     assert cursor_of({}, {}) == ""
 
 
 def test_what_is_no_cursor_counts_as_none() -> None:
     assert cursor_of({"last-event-id": "a\nb"}, {}) == ""
     assert cursor_of({"last-event-id": "1" * (CURSOR_MAX_CHARACTERS + 1)}, {}) == ""
-    assert cursor_of({}, {"cursor": "é"}) == ""
+    assert cursor_of({}, {"from": "é"}) == ""

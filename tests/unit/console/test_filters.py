@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.console.filters import FileFilters, Order, read
+from penstock.catalog.views import Browse, Order, PathFilter, PathMatch
+from penstock.console.filters import FileFilters, browse_of, read
 from penstock.model import Direction, SubTaskStatus
 
 NOW_NS = 1_700_000_000_000_000_000
@@ -105,3 +106,16 @@ def test_whatever_is_typed_is_read_and_written_back(query: list[tuple[str, str]]
     if "at" not in found.typed and not any("," in text for _, text in query):
         assert again.filters == found.filters
         assert again.wrong == found.wrong
+
+
+def test_only_what_may_be_seen_is_asked_for() -> None:
+    assert browse_of(asked("fs=b").filters, ["a", "b"]).file_systems == ("b",)
+    assert browse_of(asked("fs=c").filters, ["a", "b"]).file_systems == ()
+    assert browse_of(asked("").filters, ["a", "b"]) == Browse(file_systems=("a", "b"))
+
+
+def test_a_path_with_a_slash_is_a_beginning_and_sizes_hold_both_ends() -> None:
+    query = browse_of(asked("path=/a/b&most=10").filters, ["a"])
+    assert query.path == PathFilter(text="/a/b", match=PathMatch.PREFIX)
+    assert query.size_until_bytes == 11
+    assert browse_of(asked("path=b.xml").filters, ["a"]).path == PathFilter(text="b.xml", match=PathMatch.CONTAINS)

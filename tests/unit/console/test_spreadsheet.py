@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.console.sheet import COLUMNS, head, line, lines
+from penstock.console.spreadsheet import COLUMNS, head, line, lines
 from penstock.model import FileDetail
 from tests.unit.console.things import sub_task
 
