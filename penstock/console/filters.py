@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TypeVar
 from urllib.parse import urlencode
 
-from penstock.catalog.views import Browse, Order, PathFilter, PathMatch
+from penstock.catalog.views import Browse, Listed, Order, PathFilter, PathMatch
 from penstock.model import Direction, SubTaskStatus
 
 Taken = TypeVar("Taken")
@@ -169,6 +169,44 @@ def browse_of(filters: FileFilters, file_systems: Sequence[str]) -> Browse:
         created_until_ns=filters.until_ns,
         order=filters.order,
     )
+
+
+def narrowed_to(filters: FileFilters, statuses: tuple[SubTaskStatus, ...]) -> FileFilters:
+    """The same filters, of these statuses."""
+    return replace(filters, statuses=statuses)
+
+
+def matches(query: Browse, listed: Listed) -> bool:
+    """Whether this one stands on a list: for what has come since the list was read."""
+    sub_task = listed.sub_task
+    size = sub_task.detail.size_bytes if sub_task.detail is not None else sub_task.bytes_total
+    return (
+        sub_task.file_system_id in query.file_systems
+        and _one_of(sub_task.data_flow_id, query.data_flow_ids)
+        and _one_of(sub_task.task_id, query.task_ids)
+        and _one_of(sub_task.status, query.statuses)
+        and query.direction in (None, listed.direction)
+        and _has_path(query.path, sub_task.source, sub_task.target)
+        and _within(size, query.size_from_bytes, query.size_until_bytes)
+        and _within(sub_task.created_ns, query.created_from_ns, query.created_until_ns)
+    )
+
+
+def _one_of(value: str, wanted: Sequence[str] | None) -> bool:
+    return wanted is None or value in wanted
+
+
+def _within(value: int, from_: int | None, until: int | None) -> bool:
+    return (from_ is None or value >= from_) and (until is None or value < until)
+
+
+def _has_path(wanted: PathFilter | None, source: str, target: str) -> bool:
+    if wanted is None:
+        return True
+    if wanted.match is PathMatch.PREFIX:
+        return source.startswith(wanted.text) or target.startswith(wanted.text)
+    text = wanted.text.lower()
+    return text in source.lower() or text in target.lower()
 
 
 def _as_of(text: str, now_ns: int) -> int:
