@@ -24,6 +24,7 @@ from penstock.api.errands import Errands
 from penstock.api.errors import ApiError
 from penstock.app import serving
 from penstock.app.serving import Server
+from penstock.catalog.live import Seeing
 from penstock.console.reach import Reach
 from penstock.errors import SettingsError
 from penstock.model import AccessKey, Bucket, Registry
@@ -143,6 +144,7 @@ def console_server(
     settings: Settings,
     registry: Callable[[], Registry],
     open_bucket: Callable[[Bucket], Store],
+    seeing: Seeing,
     now_ns: Callable[[], int],
     certificate: Path | None,
     key: Path | None,
@@ -167,6 +169,7 @@ def console_server(
             may=_may,
             sees=rights.sees,
             registry=registry,
+            seeing=seeing,
             now_ns=now_ns,
             entropy=os.urandom,
             ending=ending,

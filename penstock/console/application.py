@@ -13,10 +13,12 @@ from starlette.types import ASGIApp
 from penstock.console.assets import Assets
 from penstock.console.attempts import Attempts
 from penstock.console.guard import Guard
+from penstock.console.heart import Heart
 from penstock.console.reach import Reach
 from penstock.console.rendering import Renderer, not_found, refused
 from penstock.console.routes import PAGES
 from penstock.console.sessions import Sessions
+from penstock.console.streams import Streams
 from penstock.console.viewer import RefusedError
 
 _HERE = Path(__file__).parent
@@ -33,6 +35,8 @@ def create_console(reach: Reach) -> ASGIApp:
     application.router.redirect_slashes = False
     application.state.renderer = Renderer(_HERE / "templates", assets)
     application.state.attempts = Attempts()
+    application.state.streams = Streams()
+    application.state.heart = Heart()
     return Guard(application, reach=reach, sessions=sessions)
 
 

@@ -19,5 +19,7 @@ class Section:
 SECTIONS: tuple[Section, ...] = (
     Section(name="overview", words="Overview", path="/", key="o", action=""),
     Section(name="dataflows", words="Dataflows", path="/dataflows", key="d", action="DescribeDataFlows"),
+    Section(name="tasks", words="Tasks", path="/tasks", key="t", action="DescribeDataFlowTasks"),
+    Section(name="files", words="Files", path="/files", key="f", action="DescribeDataFlowSubTasks"),
     Section(name="learn", words="Learn", path="/learn", key="l", action=""),
 )

@@ -13,6 +13,12 @@ NOTES: Mapping[str, str] = {
     "flow.started": "The dataflow is started.",
     "flow.stopped": "The dataflow is stopped: what runs goes on, nothing new begins.",
     "flow.deleted": "The dataflow is deleted. Files and objects are where they were.",
+    "tasks.created": "The stream is open: files can be moved on it.",
+    "tasks.canceled": "The stream is closed.",
+    "files.created": "Accepted.",
+    "files.retried": "What failed moves anew.",
+    "files.canceled": "Canceling: nothing of it is left behind.",
+    "files.canceled_partly": "Not all could be canceled: some had ended already, or were being withdrawn.",
 }
 
 ADVICE: Mapping[str, str] = {

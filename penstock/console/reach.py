@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from penstock.catalog.live import Seeing
 from penstock.model import AccessKey, Bucket, Registry
 from penstock.stores.base import Store
 
@@ -61,6 +62,7 @@ class Reach:
     may: Callable[[AccessKey, str, str], bool]
     sees: Callable[[AccessKey, str], bool]
     registry: Callable[[], Registry]
+    seeing: Seeing
     now_ns: Callable[[], int]
     entropy: Callable[[int], bytes]
     ending: asyncio.Event

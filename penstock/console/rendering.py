@@ -16,11 +16,13 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from penstock import __version__
 from penstock.console import amounts, notes
+from penstock.console.advice import remedy
 from penstock.console.assets import Assets
 from penstock.console.badges import badge
 from penstock.console.guard import wants_json
 from penstock.console.navigation import SECTIONS
 from penstock.console.viewer import Result, reach_of, visitor_of
+from penstock.console.wording import happening_words
 
 THEMES = ("auto", "light", "dark")
 TIMES = ("local", "utc", "relative")
@@ -52,7 +54,18 @@ class Renderer:
             wrapped=wrapped,
             segment=segment,
         )
-        environment.globals.update(static=assets.url, badge=badge, sections=SECTIONS, version=__version__)
+        environment.globals.update(
+            static=assets.url,
+            badge=badge,
+            sections=SECTIONS,
+            version=__version__,
+            remedy=remedy,
+            happening_words=happening_words,
+        )
+
+    def part(self, template: str, context: dict[str, Any]) -> str:
+        """A piece of a page, which is given its own values and nothing else."""
+        return self._environment.get_template(template).render(**context)
 
     def page(self, request: Request, template: str, status: int, context: dict[str, Any]) -> Response:
         """The page."""
@@ -76,6 +89,12 @@ def render(request: Request, template: str, *, status: int = 200, **context: Any
     return renderer.page(request, template, status, context)
 
 
+def part(request: Request, template: str, **context: Any) -> str:
+    """A piece of a page, as text: what a live page is sent when it has changed."""
+    renderer: Renderer = request.app.state.renderer
+    return renderer.part(template, {"now_ns": reach_of(request).now_ns(), **context})
+
+
 def back_to(path: str, note: str = "") -> Response:
     """On to this page after something was done, which it says."""
     if note:
@@ -95,6 +114,14 @@ def refused(request: Request, result: Result) -> Response:
     if wants_json(request):
         return JSONResponse(told, result.status)
     return render(request, "error.html", status=result.status, refusal=told)
+
+
+def told_wrong(request: Request, words: str) -> Response:
+    """What was asked for makes no sense, in words that say what would."""
+    told = {"code": "", "message": words, "advice": "Go back, and try again.", "request_id": ""}
+    if wants_json(request):
+        return JSONResponse(told | {"code": "Wrong"}, 422)
+    return render(request, "error.html", status=422, refusal=told)
 
 
 def not_found(request: Request, what: str = "page") -> Response:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from penstock.console.pages import dataflows, learn, login, new_dataflow, overview
+from penstock.console.pages import (
+    dataflows,
+    file,
+    file_acts,
+    files,
+    learn,
+    login,
+    new_dataflow,
+    new_files,
+    overview,
+    sheet,
+    tasks,
+)
 
 PAGES: tuple[Route, ...] = (
     *login.ROUTES,
@@ -12,4 +24,10 @@ PAGES: tuple[Route, ...] = (
     *new_dataflow.ROUTES,
     *dataflows.ROUTES,
     *learn.ROUTES,
+    *tasks.ROUTES,
+    *new_files.ROUTES,
+    *file_acts.ROUTES,
+    *files.ROUTES,
+    *sheet.ROUTES,
+    *file.ROUTES,  # behind the fixed words that stand where a file's id does
 )

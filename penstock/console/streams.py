@@ -15,9 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from penstock.console import events
-from penstock.console.guard import cookie_name
-from penstock.console.sessions import Sessions
-from penstock.console.viewer import Viewer, reach_of
+from penstock.console.viewer import Viewer, viewer_of
 from penstock.errors import CatalogError
 
 PAUSE_S = 1.0
@@ -67,11 +65,11 @@ async def _counted(flow: AsyncIterator[bytes], streams: Streams) -> AsyncIterato
 
 
 async def _flow(request: Request, watch: Watch) -> AsyncIterator[bytes]:
-    reach = reach_of(request)
+    viewer = viewer_of(request)
+    reach = viewer.reach
     sent: dict[str, str] = {}
     while not reach.ending.is_set():
-        viewer = _still_here(request)
-        if viewer is None:
+        if not viewer.is_valid() or reach.registry().access_keys.get(viewer.name) != viewer.session.key:
             yield events.event("ended", {"why": "session"})
             return
         began_s = time.monotonic()
@@ -97,10 +95,3 @@ async def _pause(ending: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(ending.wait(), seconds)
     except TimeoutError:
         return
-
-
-def _still_here(request: Request) -> Viewer | None:
-    """The visitor, with the rights that their key has now; None once the session is over."""
-    sessions: Sessions = request.scope["penstock.sessions"]
-    session = sessions.of(request.cookies.get(cookie_name(request), ""))
-    return None if session is None else Viewer(session=session, reach=reach_of(request))

@@ -24,6 +24,7 @@ from penstock.errors import SubTaskNotFoundError
 
 PARTS = ("state", "turn", "map", "timeline", "facts")
 SAME_TARGET_MAX = 6
+TOKEN_BYTES = 12
 
 
 async def show(request: Request) -> Response:
@@ -43,6 +44,7 @@ async def show(request: Request) -> Response:
             detail.kept.listed.sub_task, detail.kept.task, detail.kept.flow, caller_of(viewer)
         ),
         others=await _same_target(viewer, detail),
+        token=viewer.reach.entropy(TOKEN_BYTES).hex(),
         **seen,
     )
 
@@ -72,7 +74,6 @@ async def _seen(viewer: Viewer, sub_task_id: str) -> dict[str, Any]:
         "advice": advice(kept.listed.sub_task, around, now_ns=reach.now_ns()),
         "wait": wait_in_full(kept),
         "timeline": timeline(kept),
-        "now_ns": reach.now_ns(),
     }
 
 

@@ -74,7 +74,6 @@ async def _seen(viewer: Viewer) -> dict[str, Any]:
         "limit": limit_words(engine.limit) if engine is not None else None,
         "buckets": _buckets_of(overview, engine),
         "mounts": [each for each in engine.mounts if each.file_system_id in file_systems] if engine is not None else [],
-        "now_ns": reach.now_ns(),
     }
 
 
