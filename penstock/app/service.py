@@ -40,10 +40,12 @@ from penstock.app.options import api_options, catalog_bounds, engine_options, ex
 from penstock.app.registry import LiveRegistry
 from penstock.app.restoring import refuse_unfinished
 from penstock.app.rootwatch import RootWatch
+from penstock.app.seeing import Sight
 from penstock.app.server_log import take_over_server_log
 from penstock.app.serving import Server
 from penstock.app.web import WebServer, web_server
 from penstock.catalog.catalog import Catalog
+from penstock.catalog.live import Seeing
 from penstock.catalog.sqlite import LOG_BYTES_READY, SqliteDatabase
 from penstock.engine.doomed import ADVICE
 from penstock.engine.engine import Engine
@@ -146,7 +148,7 @@ class _Service:
             api = self._api(catalog)
             beside = {
                 "metrics": (self._metrics(catalog, engine, executor), self._metrics_socket),
-                "console": (self._console(api), self._console_socket),
+                "console": (self._console(api, Sight(catalog)), self._console_socket),
             }
             await self._serve(engine, self._web(api), beside, far)
         if executor.left_behind:
@@ -192,7 +194,7 @@ class _Service:
             key=beneath(self._home, self._settings.tls_key),
         )
 
-    def _console(self, api: Api) -> Server | None:
+    def _console(self, api: Api, seeing: Seeing) -> Server | None:
         """Who serves the console, where somebody may visit it."""
         if self._console_socket is None:
             return None
@@ -202,6 +204,7 @@ class _Service:
             settings=self._settings,
             registry=self._registry.current,
             open_bucket=self._open_bucket,
+            seeing=seeing,
             now_ns=time.time_ns,
             certificate=beneath(self._home, self._settings.tls_certificate),
             key=beneath(self._home, self._settings.tls_key),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from penstock.catalog.views import Browse, Changes, InFull, LedgerView, Listed, Sheet, Trouble
+from penstock.catalog.views import Browse, BrowseTasks, Changes, InFull, LedgerView, Listed, Sheet, TaskSheet, Trouble
 from penstock.model import Direction
 
 
@@ -217,6 +217,10 @@ class Seeing(Protocol):
 
     async def browse(self, query: Browse, *, cursor: str, limit: int) -> Sheet:
         """A page of sub-tasks, with live numbers in those that move. InvalidNextTokenError, CatalogUnavailableError."""
+        ...
+
+    async def tasks(self, query: BrowseTasks, *, cursor: str, limit: int) -> TaskSheet:
+        """A page of tasks. InvalidNextTokenError, CatalogUnavailableError."""
         ...
 
     async def among(self, file_systems: Sequence[str], sub_task_ids: Sequence[str]) -> Mapping[str, Listed]:

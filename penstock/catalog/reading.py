@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from penstock.catalog import browsing, glance, identifiers, lately, rows
+from penstock.catalog import browsing, glance, identifiers, lately, rows, tasklist
 from penstock.catalog.browsing import listed_rows
 from penstock.catalog.glance import visible
 from penstock.catalog.readers import Readers
 from penstock.catalog.session import Session
-from penstock.catalog.views import Browse, Changes, InFull, LedgerView, Listed, Sheet, Trouble
+from penstock.catalog.views import Browse, BrowseTasks, Changes, InFull, LedgerView, Listed, Sheet, TaskSheet, Trouble
 from penstock.catalog.waiting import line, listed
 from penstock.errors import SubTaskNotFoundError
 
@@ -38,6 +38,13 @@ class Reading:
         count = max(1, min(limit, SHEET_MAX))
         return await self._readers.read(
             lambda session: browsing.sheet(session, query, cursor, count, self._sheet_rows_max)
+        )
+
+    async def tasks(self, query: BrowseTasks, *, cursor: str, limit: int) -> TaskSheet:
+        """A page of tasks, at most SHEET_MAX. InvalidNextTokenError."""
+        count = max(1, min(limit, SHEET_MAX))
+        return await self._readers.read(
+            lambda session: tasklist.sheet(session, query, cursor, count, self._sheet_rows_max)
         )
 
     async def among(self, file_systems: Sequence[str], sub_task_ids: Sequence[str]) -> Mapping[str, Listed]:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from penstock.model import DataFlow, Direction, SubTask, SubTaskStatus, Task
+from penstock.model import DataFlow, Direction, SubTask, SubTaskStatus, Task, TaskStatus
 
 _REQUEST_ID = re.compile(r"request id ([\w-]{1,100})", re.ASCII)
 
@@ -242,3 +242,29 @@ class Changes:
     befallen: tuple[str, ...] = ()  # those with a new happening
     is_more: bool = False
     is_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowseTasks:
+    """What of the tasks to list, newest first; filters AND, values within one OR, None is no filter."""
+
+    file_systems: tuple[str, ...]  # those that the caller may see, never more
+    data_flow_ids: tuple[str, ...] | None = None
+    task_ids: tuple[str, ...] | None = None
+    statuses: tuple[TaskStatus, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskListed:
+    """One task of a list, with its dataflow."""
+
+    task: Task
+    flow: DataFlow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSheet:
+    """A page of tasks; `older` is the cursor of the page behind, "" where this is the last."""
+
+    items: tuple[TaskListed, ...]
+    older: str

@@ -21,6 +21,9 @@ _EXISTING = {
 }
 _DIRECTIONS = {TaskAction.STREAM_IMPORT: "import", TaskAction.STREAM_EXPORT: "export"}
 
+LINE_CHARACTERS = 76
+"""A command that is longer than this is broken."""
+
 Argument = str | int | Mapping[str, int]
 
 
@@ -202,6 +205,15 @@ def _literal(model: str, name: str, value: Argument) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def _typed(words: Sequence[str]) -> str:
+    """A command as it is typed; a long one goes on in lines of its own."""
+    quoted = list(map(shlex.quote, words))
+    line = " ".join(quoted)
+    if len(line) <= LINE_CHARACTERS:
+        return line
+    return " \\\n  ".join([" ".join(quoted[:4]), *quoted[4:]])
+
+
 def _commands(words: Sequence[str], file_system_id: str, caller: Caller) -> str:
     """The command, after what it has to know about the service."""
     known = {"PENSTOCK_ENDPOINT": caller.endpoint, "PENSTOCK_ACCESS_KEY_ID": caller.access_key_id}
@@ -213,7 +225,7 @@ def _commands(words: Sequence[str], file_system_id: str, caller: Caller) -> str:
         [
             "# PENSTOCK_ACCESS_KEY_SECRET holds the key's secret",
             *lines,
-            " ".join(map(shlex.quote, words)),
+            _typed(words),
             "",
         ]
     )

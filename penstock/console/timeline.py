@@ -46,9 +46,7 @@ def _events(kept: InFull) -> Iterator[Event]:
     yield Event(at_ns=sub_task.created_ns, title="Accepted", shape="plus", key="created")
     befallen = [_befallen(each) for each in kept.happenings if not _is_end(each, sub_task)]
     if sub_task.started_ns:
-        befallen.append(
-            Event(at_ns=sub_task.started_ns, title="Started", tone="moves", shape="play", key="started")
-        )
+        befallen.append(Event(at_ns=sub_task.started_ns, title="Started", tone="moves", shape="play", key="started"))
     befallen.sort(key=lambda event: event.at_ns)
     for place, event in enumerate(befallen):
         yield event

@@ -103,7 +103,10 @@ LIMITS: Mapping[Limiter, Said] = {
         shape="clock",
     ),
     Limiter.NOTHING_TO_DO: Said(
-        title="Nothing: there is nothing to do", words="Everything that was asked for is done.", tone="good", shape="check"
+        title="Nothing: there is nothing to do",
+        words="Everything that was asked for is done.",
+        tone="good",
+        shape="check",
     ),
 }
 
@@ -113,7 +116,9 @@ _HAPPENINGS: Mapping[HappeningKind, Said] = {
         title="It waits for its surroundings", words="This costs no attempt.", tone="waits", shape="clock"
     ),
     HappeningKind.RETURNED: Said(
-        title="Handed back unfinished", words="It gave way, or the service stopped; it goes on where it was.", shape="pause"
+        title="Handed back unfinished",
+        words="It gave way, or the service stopped; it goes on where it was.",
+        shape="pause",
     ),
     HappeningKind.RESCUED: Said(
         title="Taken over", words="The process that had it was gone without a word.", tone="warns", shape="play"
@@ -170,7 +175,9 @@ def wait_in_full(kept: InFull) -> Said | None:
             return Said(title="Waits for a place among the large files", words=words, tone="waits", shape="clock")
         case Wait.BEHIND:
             words = "Two files never write one target at the same time: the older one goes first."
-            return Said(title="Waits for another file that writes the same target", words=words, tone="waits", shape="clock")
+            return Said(
+                title="Waits for another file that writes the same target", words=words, tone="waits", shape="clock"
+            )
         case Wait.FLOW:
             return _flow_words(kept)
         case Wait.TASK:

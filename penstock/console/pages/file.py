@@ -18,7 +18,7 @@ from penstock.console.scope import READ_FILES, file_systems_of
 from penstock.console.snippets import sub_task_snippets
 from penstock.console.streams import Look, live
 from penstock.console.timeline import timeline
-from penstock.console.viewer import Viewer, reach_of, viewer_of
+from penstock.console.viewer import Viewer, viewer_of
 from penstock.console.wording import wait_in_full
 from penstock.errors import SubTaskNotFoundError
 
@@ -40,9 +40,7 @@ async def show(request: Request) -> Response:
         "file.html",
         parts=PARTS,
         raw=await _raw(viewer, detail),
-        snippets=sub_task_snippets(
-            detail.kept.listed.sub_task, detail.kept.task, detail.kept.flow, caller_of(viewer)
-        ),
+        snippets=sub_task_snippets(detail.kept.listed.sub_task, detail.kept.task, detail.kept.flow, caller_of(viewer)),
         others=await _same_target(viewer, detail),
         token=viewer.reach.entropy(TOKEN_BYTES).hex(),
         **seen,
@@ -93,9 +91,7 @@ async def _same_target(viewer: Viewer, detail: Detail) -> list[Any]:
     """Other files with this target, newest first: a later one may have done already what this one could not."""
     sub_task = detail.kept.listed.sub_task
     path = PathFilter(text=sub_task.target, end=PathEnd.TARGET, match=PathMatch.EXACT)
-    query = Browse(
-        file_systems=(sub_task.file_system_id,), data_flow_ids=(sub_task.data_flow_id,), path=path
-    )
+    query = Browse(file_systems=(sub_task.file_system_id,), data_flow_ids=(sub_task.data_flow_id,), path=path)
     sheet = await viewer.reach.seeing.browse(query, cursor="", limit=SAME_TARGET_MAX)
     return [each for each in sheet.items if each.sub_task.sub_task_id != sub_task.sub_task_id]
 

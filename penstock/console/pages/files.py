@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from penstock.catalog.views import Browse, Listed, Order, Sheet
+from penstock.catalog.views import Browse, Listed, Sheet
 from penstock.console import events, filters
 from penstock.console.advice import Advice, Surroundings, advice
 from penstock.console.filters import Asked, browse_of

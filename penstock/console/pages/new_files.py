@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from penstock.catalog.live import Detail
+from penstock.catalog.views import BrowseTasks
 from penstock.console.creating import FILES_MAX, Stream, Submitted, Wanted, read_lines, submit
 from penstock.console.guard import form_of
 from penstock.console.rendering import back_to, refused, render
@@ -17,8 +17,10 @@ from penstock.console.scope import READ_FILES, READ_TASKS, file_systems_of
 from penstock.console.snippets import ends_of
 from penstock.console.viewer import Viewer, reach_of, viewer_of
 from penstock.errors import SubTaskNotFoundError
+from penstock.model import TaskStatus
 
 TOKEN_BYTES = 12
+STREAMS_MAX = 200
 
 
 async def form(request: Request) -> Response:
@@ -49,9 +51,12 @@ async def _copied(viewer: Viewer, sub_task_id: str) -> dict[str, str]:
     }
 
 
-async def _form(request: Request, fields: Mapping[str, str], *, wrong: Mapping[str, str], status: int = 200) -> Response:
+async def _form(
+    request: Request, fields: Mapping[str, str], *, wrong: Mapping[str, str], status: int = 200
+) -> Response:
     viewer = viewer_of(request)
-    sheet = await viewer.reach.seeing.tasks(file_systems_of(viewer, READ_TASKS), statuses=("Executing",), limit=100)
+    query = BrowseTasks(file_systems=file_systems_of(viewer, READ_TASKS), statuses=(TaskStatus.EXECUTING,))
+    sheet = await viewer.reach.seeing.tasks(query, cursor="", limit=STREAMS_MAX)
     return render(
         request, "files/new.html", status=status, fields=fields, wrong=wrong, streams=sheet.items, files_max=FILES_MAX
     )
@@ -98,7 +103,8 @@ def _partly(request: Request, done: Submitted, stream: Stream) -> Response:
 async def _stream(viewer: Viewer, task_id: str) -> Stream | None:
     if not task_id:
         return None
-    sheet: Any = await viewer.reach.seeing.tasks(file_systems_of(viewer, READ_TASKS), task_ids=(task_id,), limit=1)
+    query = BrowseTasks(file_systems=file_systems_of(viewer, READ_TASKS), task_ids=(task_id,))
+    sheet = await viewer.reach.seeing.tasks(query, cursor="", limit=1)
     for each in sheet.items:
         return Stream(
             file_system_id=each.flow.file_system_id, data_flow_id=each.flow.data_flow_id, task_id=each.task.task_id

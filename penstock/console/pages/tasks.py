@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from penstock.catalog.views import BrowseTasks, TaskListed, TaskSheet
 from penstock.console.calling import caller_of
 from penstock.console.guard import form_of
 from penstock.console.rendering import back_to, not_found, part, refused, render
@@ -53,14 +53,13 @@ async def show(request: Request) -> Response:
     )
 
 
-async def _listed(viewer: Viewer, asked: Mapping[str, str]) -> Any:
-    return await viewer.reach.seeing.tasks(
-        file_systems_of(viewer, READ_TASKS),
+async def _listed(viewer: Viewer, asked: Mapping[str, str]) -> TaskSheet:
+    query = BrowseTasks(
+        file_systems=file_systems_of(viewer, READ_TASKS),
         data_flow_ids=(asked["flow"],) if asked["flow"] else None,
-        statuses=(asked["status"],) if asked["status"] in STATUSES else None,
-        cursor=asked["cursor"],
-        limit=PAGE_ROWS,
+        statuses=(TaskStatus(asked["status"]),) if asked["status"] in STATUSES else None,
     )
+    return await viewer.reach.seeing.tasks(query, cursor=asked["cursor"], limit=PAGE_ROWS)
 
 
 async def follow(request: Request) -> Response:
@@ -68,9 +67,8 @@ async def follow(request: Request) -> Response:
     shown = tuple(filter(None, request.query_params.get("shown", "").split(",")[:PAGE_ROWS]))
 
     async def watch(viewer: Viewer) -> Look:
-        found = await viewer.reach.seeing.tasks(
-            file_systems_of(viewer, READ_TASKS), task_ids=shown, limit=PAGE_ROWS
-        )
+        query = BrowseTasks(file_systems=file_systems_of(viewer, READ_TASKS), task_ids=shown)
+        found = await viewer.reach.seeing.tasks(query, cursor="", limit=PAGE_ROWS)
         return Look(
             parts={
                 f"task:{each.task.task_id}": part(request, "tasks/row.html", viewer=viewer, each=each)
@@ -103,9 +101,9 @@ async def follow_one(request: Request) -> Response:
     return live(request, watch)
 
 
-async def _one(viewer: Viewer, task_id: str) -> Any:
-    seen = file_systems_of(viewer, READ_TASKS)
-    sheet = await viewer.reach.seeing.tasks(seen, task_ids=(task_id,), limit=1)
+async def _one(viewer: Viewer, task_id: str) -> TaskListed | None:
+    query = BrowseTasks(file_systems=file_systems_of(viewer, READ_TASKS), task_ids=(task_id,))
+    sheet = await viewer.reach.seeing.tasks(query, cursor="", limit=1)
     return next(iter(sheet.items), None)
 
 

@@ -9,6 +9,7 @@ import { onLive } from "./live.js";
 const uPlot = Reflect.get(window, "uPlot");
 const SECONDS = 600;
 const HEIGHT = 190;
+const STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 /** @param {string} name */
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -51,12 +52,12 @@ class Graph {
       {
         width: this.place.clientWidth || 600,
         height: HEIGHT,
-        padding: [8, 8, 0, 0],
+        padding: [8, 8, 4, 0],
         cursor: { y: false, points: { size: 6 } },
         scales: { x: { time: true }, y: { range: (/** @type {any} */ _, /** @type {number} */ least, /** @type {number} */ most) => [0, Math.max(most * 1.1 || 0, 1024)] } },
         axes: [
           { ...axis },
-          { ...axis, size: 84, values: (/** @type {any} */ _, /** @type {number[]} */ marks) => marks.map((mark) => (mark ? formatRate(mark) : "0")) },
+          { ...axis, size: 84, incrs: STEPS, values: (/** @type {any} */ _, /** @type {number[]} */ marks) => marks.map((mark) => (mark ? formatRate(mark) : "0")) },
         ],
         series: [{ label: "At" }, band("In", "--moves", []), band("Out", "--good", [6, 4])],
       },

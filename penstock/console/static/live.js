@@ -15,6 +15,8 @@ const HIDDEN_MS = 20_000;
 
 /** @type {Map<string, Array<(data: any) => void>>} */
 const listeners = new Map();
+/** @type {Set<Line>} */
+const lines = new Set();
 
 /**
  * For what a stream tells beside its parts.
@@ -22,7 +24,9 @@ const listeners = new Map();
  * @param {(data: any) => void} listener
  */
 export function onLive(name, listener) {
-  listeners.set(name, [...(listeners.get(name) ?? []), listener]);
+  const known = listeners.get(name);
+  listeners.set(name, [...(known ?? []), listener]);
+  if (!known) for (const line of lines) line.hear(name);
 }
 
 class Line {
@@ -52,12 +56,15 @@ class Line {
     source.addEventListener("as-of", (event) => this.fresh(event));
     source.addEventListener("trouble", (event) => this.say(`The service is busy: ${JSON.parse(event.data).message}`));
     source.addEventListener("ended", (event) => this.ended(JSON.parse(event.data).why));
-    for (const name of listeners.keys()) {
-      source.addEventListener(name, (event) => {
-        for (const listener of listeners.get(name) ?? []) listener(JSON.parse(/** @type {MessageEvent} */ (event).data));
-      });
-    }
+    for (const name of listeners.keys()) this.hear(name);
     source.onerror = () => this.lost();
+  }
+
+  /** @param {string} name of an event that a page's script listens to */
+  hear(name) {
+    this.source?.addEventListener(name, (event) => {
+      for (const listener of listeners.get(name) ?? []) listener(JSON.parse(/** @type {MessageEvent} */ (event).data));
+    });
   }
 
   close() {
@@ -138,6 +145,7 @@ class Line {
 
 onEnhance("[data-live]", (element) => {
   const line = new Line(element.dataset.live ?? "");
+  lines.add(line);
   line.cursor = element.dataset.from ?? "";
   line.open();
   /** @type {ReturnType<typeof setTimeout> | undefined} */

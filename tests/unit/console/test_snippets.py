@@ -33,7 +33,8 @@ def arguments(python: str) -> dict[str, object]:
 
 
 def command(cli: str) -> list[str]:
-    return shlex.split(cli, comments=True)
+    """The words of what is typed; a line that goes on is one line to a shell."""
+    return shlex.split(cli.replace("\\\n", " "), comments=True)
 
 
 def test_the_program_names_what_the_call_takes() -> None:
