@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from penstock.catalog.live import EngineView, Overview
+from penstock.catalog.live import Overview
 from penstock.console.pulse import columns
 from penstock.console.rendering import part, render
 from penstock.console.scope import READ_FILES, file_systems_of
@@ -64,6 +64,7 @@ async def alive(request: Request) -> Response:  # noqa: ARG001 - a route's signa
 async def _seen(viewer: Viewer) -> dict[str, Any]:
     """Everything that the page's parts show."""
     reach = viewer.reach
+    registry = reach.registry()
     file_systems = file_systems_of(viewer, READ_FILES)
     overview = await reach.seeing.overview(file_systems, flying_max=FLYING_MAX)
     troubles = await reach.seeing.troubles(file_systems, limit=TROUBLES_MAX)
@@ -72,17 +73,11 @@ async def _seen(viewer: Viewer) -> dict[str, Any]:
         "overview": overview,
         "troubles": troubles,
         "limit": limit_words(engine.limit) if engine is not None else None,
-        "buckets": _buckets_of(overview, engine),
-        "mounts": [each for each in engine.mounts if each.file_system_id in file_systems] if engine is not None else [],
+        "file_systems": [registry.file_systems[each] for each in file_systems],
+        "registered": [each for _, each in sorted(registry.buckets.items())] if file_systems else [],
+        "buckets": {each.name: each for each in engine.buckets} if engine is not None else {},
+        "mounts": {each.file_system_id: each for each in engine.mounts} if engine is not None else {},
     }
-
-
-def _buckets_of(overview: Overview, engine: EngineView | None) -> list[object]:
-    """The buckets of the dataflows that the visitor sees: of others they need not know."""
-    if engine is None:
-        return []
-    named = {each.flow.bucket for each in overview.ledger.flows}
-    return [each for each in engine.buckets if each.name in named]
 
 
 def _beat(overview: Overview) -> dict[str, object]:

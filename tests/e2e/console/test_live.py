@@ -56,6 +56,7 @@ def narrow(console: Console, emulator: EmulatorServer) -> Iterator[Narrow]:
                 return None
 
         flow = wait_until(opened, SEEN_S, "the new bucket was not seen")
+        assert flow is not None
         yield Narrow(root=Path(init["root"]), flow=flow, proxy=proxy)
         proxy.release()
 
