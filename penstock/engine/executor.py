@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from penstock.engine.messages import Control, Lease, Places, Report
+from penstock.engine.messages import Control, Figures, Lease, Places, Report
 from penstock.errors import PenstockError
 
 Attempt = tuple[str, int]
@@ -37,6 +37,22 @@ class MoverRoom:
     purpose: MoverPurpose
     small_threads: int
     large_files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoverHealth:
+    """How a mover is, for people to look at. `silent_s`: since it was heard of last, where it should have been; ages in seconds.
+
+    `process_id` is None while none is up; `age_s` then, too. `deaths` counts those that sat in its place before.
+    """
+
+    mover: str
+    purpose: MoverPurpose
+    process_id: int | None
+    age_s: float | None
+    silent_s: float
+    deaths: int
+    figures: Figures | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,4 +117,21 @@ class Executor(Protocol):
 
     async def close(self, *, grace_s: float) -> None:
         """End all movers: those that have not gone within `grace_s` are killed. Returns when none lives."""
+        ...
+
+
+class Watched(Protocol):
+    """What an executor lets people see of its movers."""
+
+    def movers(self) -> tuple[MoverRoom, ...]:
+        """As `Executor` says."""
+        ...
+
+    def health(self) -> tuple[MoverHealth, ...]:
+        """All movers that there should be, up or not, and the quarantine while it is up. Asks them for newer figures, and does
+        not wait for those."""
+        ...
+
+    def figures(self) -> Figures:
+        """What the movers have told last, all together."""
         ...

@@ -28,6 +28,10 @@ class FiguresOfMovers:
         if last is not None:
             self._gone = added([self._gone, _counted(last)])
 
+    def of(self, mover: str) -> Figures | None:
+        """The newest of one that lives."""
+        return self._newest.get(mover)
+
     def all(self) -> Figures:
         """Everything added up."""
         return added([self._gone, *self._newest.values()])
@@ -36,14 +40,26 @@ class FiguresOfMovers:
 def added(many: Iterable[Figures]) -> Figures:
     """The sum, bucket by bucket; a rate is unbounded if one of its movers' is, a pause as long as the longest."""
     cpu_s, resident_bytes = 0.0, 0
+    part_width, part_width_max = 0, 0
+    slow: dict[str, None] = {}
     buckets: dict[str, BucketFigures] = {}
     for figures in many:
         cpu_s += figures.cpu_s
         resident_bytes += figures.resident_bytes
+        part_width += figures.part_width
+        part_width_max += figures.part_width_max
+        slow.update(dict.fromkeys(figures.slow_file_systems))
         for one in figures.buckets:
             before = buckets.get(one.bucket)
             buckets[one.bucket] = one if before is None else _bucket(before, one)
-    return Figures(cpu_s=cpu_s, resident_bytes=resident_bytes, buckets=tuple(buckets.values()))
+    return Figures(
+        cpu_s=cpu_s,
+        resident_bytes=resident_bytes,
+        buckets=tuple(buckets.values()),
+        part_width=part_width,
+        part_width_max=part_width_max,
+        slow_file_systems=tuple(slow),
+    )
 
 
 def _bucket(one: BucketFigures, other: BucketFigures) -> BucketFigures:
@@ -60,6 +76,8 @@ def _bucket(one: BucketFigures, other: BucketFigures) -> BucketFigures:
         waiting=one.waiting + other.waiting,
         pause_s=one.pause_s + other.pause_s,
         paused_s=max(one.paused_s, other.paused_s),
+        parts=one.parts + other.parts,
+        away=one.away + other.away,
         methods=tuple(methods.values()),
     )
 
@@ -79,9 +97,10 @@ def _method(one: MethodFigures, other: MethodFigures) -> MethodFigures:
 def _counted(figures: Figures) -> Figures:
     """Without what a process holds only while it lives. A rate of 0 adds nothing and bounds nothing."""
     buckets = tuple(
-        replace(one, window=0.0, rate_per_s=0.0, in_flight=0, waiting=0, paused_s=0.0) for one in figures.buckets
+        replace(one, window=0.0, rate_per_s=0.0, in_flight=0, waiting=0, paused_s=0.0, parts=0, away=0)
+        for one in figures.buckets
     )
-    return replace(figures, resident_bytes=0, buckets=buckets)
+    return Figures(cpu_s=figures.cpu_s, resident_bytes=0, buckets=buckets)
 
 
 def by_result(figures: MethodFigures) -> Mapping[str, int]:

@@ -11,11 +11,33 @@ from collections.abc import Iterable, Iterator, Mapping
 from penstock.catalog.verbs import ClaimLane
 from penstock.engine.executor import Attempt
 from penstock.engine.journey import Ends, ends_of
-from penstock.engine.messages import Lane
+from penstock.engine.messages import Lane, PartsMoved
+from penstock.engine.options import NS_PER_S
 from penstock.engine.orders import Order
 from penstock.transfer.transfer import Checkpoint, Progress
 
 TASKS_REMEMBERED = 1024
+
+
+class Pulse:
+    """How fast the bytes of one attempt move, as its mover tells, and how far its parts are."""
+
+    __slots__ = ("at_ns", "bytes_done", "parts", "speed")
+
+    def __init__(self, bytes_done: int, at_ns: int) -> None:
+        self.bytes_done = bytes_done
+        self.at_ns = at_ns
+        self.speed = 0.0  # bytes a second, over the last few tellings
+        self.parts: PartsMoved | None = None
+
+    def beat(self, bytes_done: int, at_ns: int) -> None:
+        """So many by now. What an earlier attempt had left, and is read again, counts as moved."""
+        took_s = (at_ns - self.at_ns) / NS_PER_S
+        if took_s <= 0:
+            return
+        now = (bytes_done - self.bytes_done) / took_s
+        self.speed = now if self.speed == 0.0 else (self.speed + now) / 2
+        self.bytes_done, self.at_ns = bytes_done, at_ns
 
 
 class Flight:
@@ -34,6 +56,7 @@ class Flight:
         "order",
         "owner",
         "progress",
+        "pulse",
         "since_ns",
         "task_id",
         "yielding",
@@ -55,6 +78,7 @@ class Flight:
         self.yielding = False
         self.charged_bytes = 0  # what its task was charged for its bytes so far
         self.progress: Progress | None = None
+        self.pulse: Pulse | None = None  # how fast that goes on
         self.checkpoint: Checkpoint | None = transfer.checkpoint  # the newest that is durable
 
 
@@ -102,6 +126,16 @@ class Flights:
     def at(self, mover: str) -> tuple[Flight, ...]:
         """All that `mover` was given and has not ended."""
         return tuple(self._by_mover.get(mover, {}).values())
+
+    def beat(self, flight: Flight, bytes_done: int, now_ns: int) -> None:
+        """Its mover tells how far it is."""
+        if flight.pulse is None:
+            flight.pulse = Pulse(0, flight.since_ns)
+        flight.pulse.beat(bytes_done, now_ns)
+
+    def of_sub_task(self, sub_task_id: str) -> Flight | None:
+        """The flight of a sub-task, whichever attempt it is."""
+        return next((flight for (name, _), flight in self._all.items() if name == sub_task_id), None)
 
     def end(self, attempt: Attempt) -> Flight | None:
         """Take a flight out: its place is free. None when it was not (or no longer) under way."""

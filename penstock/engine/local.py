@@ -14,7 +14,7 @@ from pathlib import Path
 
 from penstock import telemetry
 from penstock.engine import doomed
-from penstock.engine.executor import Attempt, Death, Inbox, MoverGoneError, MoverPurpose, MoverRoom
+from penstock.engine.executor import Attempt, Death, Inbox, MoverGoneError, MoverHealth, MoverPurpose, MoverRoom
 from penstock.engine.figures import FiguresOfMovers
 from penstock.engine.messages import Control, Figures, Hello, Lease, MoverLimits, Places, Report
 from penstock.engine.moverslock import taken_alone
@@ -56,6 +56,7 @@ class Seat:
     def __init__(self, name: str, purpose: MoverPurpose) -> None:
         self.purpose = purpose
         self.early_deaths = 0
+        self.deaths = 0  # that nobody ordered
         self.started_s = 0.0
         self.process: MoverProcess | None = None
         self.bringing_up: asyncio.Task[None] | None = None
@@ -178,6 +179,32 @@ class LocalExecutor:
         for seat in self._all():
             if seat.ready is not None:
                 seat.ready.tell(places)
+
+    def health(self) -> tuple[MoverHealth, ...]:
+        """As the contract says."""
+        now_s = asyncio.get_running_loop().time()
+        healths: list[MoverHealth] = []
+        for seat in self._all():
+            if seat.purpose is MoverPurpose.QUARANTINE and seat.process is None:
+                continue
+            self._asked_for_figures(seat)
+            up = seat.ready
+            healths.append(
+                MoverHealth(
+                    mover=seat.mover,
+                    purpose=seat.purpose,
+                    process_id=None if up is None else up.process_id,
+                    age_s=None if up is None else now_s - seat.started_s,
+                    silent_s=0.0 if up is None else up.silent_s,
+                    deaths=seat.deaths,
+                    figures=self._figures.of(seat.mover),
+                )
+            )
+        return tuple(healths)
+
+    def figures(self) -> Figures:
+        """As the contract says."""
+        return self._figures.all()
 
     async def figures_now(self) -> Figures:
         """What the movers count, all together, as it is in this second. Of one that does not answer: what it told last."""
@@ -337,6 +364,7 @@ class LocalExecutor:
         seat.vacate()
         self._figures.died(death.mover)
         if not death.ordered:
+            seat.deaths += 1
             telemetry.numbers.count(meters.MOVERS_DIED)
         lived_s = asyncio.get_running_loop().time() - seat.started_s
         seat.early_deaths = 0 if lived_s >= STEADY_S or death.ordered else seat.early_deaths + 1

@@ -133,10 +133,24 @@ class MethodFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartsMoved:
+    """How far the parts of a large file are: so many, so many done and moving; `cells` as `transfer.partboard` writes them."""
+
+    sub_task_id: str
+    attempt: int
+    part_size_bytes: int
+    parts: int
+    done: int
+    moving: int
+    cells: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BucketFigures:
     """One bucket as one mover sees it: the pace now (`rate_per_s` None: unbounded), and counts since the mover began.
 
-    `paused_s`: for how long it is left alone still; `pause_s`: all such pauses so far.
+    `paused_s`: for how long it is left alone still; `pause_s`: all such pauses so far. `parts` of large files are in flight; of
+    `away` of them it is not the store that is waited for.
     """
 
     bucket: str
@@ -146,6 +160,8 @@ class BucketFigures:
     waiting: int
     pause_s: float
     paused_s: float = 0.0
+    parts: int = 0
+    away: int = 0
     methods: tuple[MethodFigures, ...] = ()
 
 
@@ -153,12 +169,16 @@ class BucketFigures:
 class Figures:
     """A mover's numbers, sent along every few seconds, and when they are asked for.
 
-    CPU seconds of user and system together, memory resident.
+    CPU seconds of user and system together, memory resident. `part_width` parts of large files may move at once now, and
+    `part_width_max` at most. `slow_file_systems` keep small files waiting.
     """
 
     cpu_s: float
     resident_bytes: int
     buckets: tuple[BucketFigures, ...] = ()
+    part_width: int = 0
+    part_width_max: int = 0
+    slow_file_systems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,3 +190,4 @@ class Report:
     checkpoints: tuple[CheckpointRequest, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     figures: Figures | None = None
+    parts: tuple[PartsMoved, ...] = ()

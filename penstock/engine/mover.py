@@ -74,10 +74,16 @@ class Mover:
         self._running: dict[Attempt, Running] = {}
         self._given = 0
         self._draining = False
+        self._small_lane: SmallLane | None = None
+
+    @property
+    def slow_file_systems(self) -> tuple[str, ...]:
+        """Those that keep small files waiting."""
+        return () if self._small_lane is None else self._small_lane.slow_file_systems
 
     def start(self) -> None:
         """Start all threads."""
-        SmallLane(
+        self._small_lane = SmallLane(
             limits=self._limits,
             line=self._lines[Lane.SMALL],
             board=self._board,
@@ -86,7 +92,8 @@ class Mover:
             is_far=self._harbour.is_far,
             clock_s=time.monotonic,
             moments=self._moments,
-        ).start()
+        )
+        self._small_lane.start()
         place = self._limits.small_files
         for lane, count in ((Lane.LARGE, self._limits.large_places), (Lane.SWEEP, self._limits.sweep_threads)):
             for index in range(count):

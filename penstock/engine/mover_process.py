@@ -56,16 +56,17 @@ class Gate:
     """`transfer.mover.steps` with this process's part pool, bounds, choices, clock and randomness."""
 
     def __init__(self, limits: TransferLimits, choices: TransferChoices, *, grains_kept: int) -> None:
+        self.parts = PartPool(
+            limits.parts_in_flight,
+            workers_max=limits.parts_in_flight_max,
+            buffer_bytes=limits.buffer_bytes,
+            clock_s=time.monotonic,
+        )
         self._steps = partial(
             gate.steps,
             limits=limits,
             choices=choices,
-            parts=PartPool(
-                limits.parts_in_flight,
-                workers_max=limits.parts_in_flight_max,
-                buffer_bytes=limits.buffer_bytes,
-                clock_s=time.monotonic,
-            ),
+            parts=self.parts,
             grains=Grains(limits.grain_bytes, kept=grains_kept),
             now_ns=time.time_ns,
             jitter=random.Random().random,  # noqa: S311  (spreads waits, guards nothing)
@@ -176,8 +177,9 @@ def _built(
         send=connection.send,
         pressed=lambda: len(lines[Lane.SMALL]) > 0,
         clock_s=time.monotonic,
-        figures=lambda: Figures(cpu_s=time.process_time(), resident_bytes=resident_bytes(), buckets=throttle.figures()),
+        figures=lambda: _figures(throttle, move.parts, mover),
     )
+    move = Gate(limits.transfer, hello.choices, grains_kept=limits.small_threads)
     mover = Mover(
         limits=limits,
         lines=lines,
@@ -185,11 +187,22 @@ def _built(
         outbox=outbox,
         throttle=throttle,
         board=Board(board_descriptor, sum(places_by_lane(limits).values())),
-        move=Gate(limits.transfer, hello.choices, grains_kept=limits.small_threads),
+        move=move,
         clock_s=time.monotonic,
         moments=moments,
     )
     return mover, harbour
+
+
+def _figures(throttle: Throttle, parts: PartPool, mover: Mover) -> Figures:
+    return Figures(
+        cpu_s=time.process_time(),
+        resident_bytes=resident_bytes(),
+        buckets=throttle.figures(),
+        part_width=parts.workers,
+        part_width_max=parts.workers_max,
+        slow_file_systems=mover.slow_file_systems,
+    )
 
 
 def _admitted(throttle: Throttle, lane: Lane, transfer: Transfer) -> bool:

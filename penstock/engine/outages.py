@@ -72,6 +72,10 @@ class Outages:
                 self._answered(one.bucket, state)
             state.answers[mover] = answers
 
+    def away(self) -> dict[str, int]:
+        """The buckets that answer nothing, and when one file looks at each again."""
+        return {bucket: state.scout_ns for bucket, state in self._buckets.items() if state.is_out}
+
     def died(self, mover: str) -> None:
         """Its counts mean nothing any more."""
         for state in self._buckets.values():

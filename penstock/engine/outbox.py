@@ -16,7 +16,7 @@ from penstock import failpoints
 from penstock.engine.executor import Attempt
 from penstock.engine.messages import CheckpointRequest, Figures, MoverLimits, Report
 from penstock.engine.running import Answer, Running
-from penstock.transfer.transfer import Checkpoint, Outcome, Progress
+from penstock.transfer.transfer import Checkpoint, Outcome
 
 TICK_S = 0.25
 LULL_S = 0.5  # how often it is looked whether progress is due while none was told lately
@@ -123,10 +123,12 @@ class Outbox:
         with self._changed:
             outcomes, self._outcomes = tuple(self._outcomes), []
             requests, self._requests = tuple(self._requests), []
-            progress = self._due_progress()
+            due = self._due()
             pinged, self._pinged = self._pinged, False
-        if not (outcomes or requests or progress or pinged):
+        if not (outcomes or requests or due or pinged):
             return False
+        progress = tuple(running.told for running in due if running.told is not None)
+        parts = tuple(moved for running in due if (moved := running.parts_moved()) is not None)
         if outcomes:
             failpoints.passing("outcome.tell")
         self._send(
@@ -136,6 +138,7 @@ class Outbox:
                 checkpoints=requests,
                 outcomes=outcomes,
                 figures=self._due_figures(),
+                parts=parts,
             )
         )
         if outcomes:
@@ -164,9 +167,10 @@ class Outbox:
     def _has_news(self) -> bool:
         return bool(self._outcomes or self._requests or self._pinged)
 
-    def _due_progress(self) -> tuple[Progress, ...]:
+    def _due(self) -> list[Running]:
+        """Those whose progress is to be told now, which is noted."""
         now_s = self._clock_s()
-        due: list[Progress] = []
+        due: list[Running] = []
         for running in self._running.values():
             latest = running.latest
             if latest is None or latest is running.told or running.begun_s is None:
@@ -177,5 +181,5 @@ class Outbox:
                 continue
             running.told = latest
             running.told_s = now_s
-            due.append(latest)
-        return tuple(due)
+            due.append(running)
+        return due

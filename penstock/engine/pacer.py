@@ -221,6 +221,8 @@ class BucketPacer:
                 waiting=len(self._whole) + len(self._parts),
                 pause_s=self._pace.pause_s,
                 paused_s=self._pace.paused_s(now_s),
+                parts=len(self._holders),
+                away=sum(1 for holder in list(self._holders.values()) if holder.away_s < math.inf),
                 methods=tuple(
                     MethodFigures(
                         method=method,

@@ -59,6 +59,7 @@ class MoverProcess(asyncio.Protocol):
         self._is_over = False
         self._ordered = False
         self._unanswered = 0
+        self._heard_s = asyncio.get_running_loop().time()
         self._blame = ""
         self.ended = asyncio.Event()
 
@@ -140,6 +141,11 @@ class MoverProcess(asyncio.Protocol):
         return frozenset(file_system_id for attempt, (_, file_system_id) in self._held.items() if attempt in begun)
 
     @property
+    def silent_s(self) -> float:
+        """For how long nothing was heard of it, where a ping is unanswered; 0 where nobody asked."""
+        return asyncio.get_running_loop().time() - self._heard_s if self._unanswered else 0.0
+
+    @property
     def is_idle(self) -> bool:
         """Whether it has ended all that it was given."""
         return not self._held
@@ -160,6 +166,7 @@ class MoverProcess(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Messages of the mover."""
         self._unanswered = 0
+        self._heard_s = asyncio.get_running_loop().time()
         try:
             messages = self._reader.feed(data)
         except WireError as error:

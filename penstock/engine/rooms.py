@@ -90,6 +90,10 @@ class Rooms:
             ends_of=self._flights.ends_of,
         )
 
+    def places(self, mover: MoverRoom, now_ns: int) -> int:
+        """How many small files a mover is given at most, now."""
+        return self._window(mover, now_ns)
+
     def spread(self, flights: Sequence[Flight], lane: ClaimLane, now_ns: int) -> Mapping[str, list[Flight]]:
         """Give each flight to the mover with the largest part of its places free; empty when no mover takes work."""
         movers = self._working()

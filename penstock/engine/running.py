@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from penstock.engine.executor import Attempt
+from penstock.engine.messages import PartsMoved
 from penstock.errors import FencedError, StoppedError
+from penstock.transfer.partboard import PartBoard
 from penstock.transfer.transfer import Checkpoint, Intent, Progress, StopReason, Transfer
 
 LOOK_EVERY_S = 0.2
@@ -45,7 +47,7 @@ class Running:
     """An attempt that waits or runs in this mover. `number` counts what the mover was given, from 1."""
 
     __slots__ = (
-        "_clock_s", "_desk", "_reason", "attempt", "begun_s", "latest", "number", "record", "told", "told_s", "transfer",
+        "_clock_s", "_desk", "_reason", "attempt", "begun_s", "board", "latest", "number", "record", "told", "told_s", "transfer",
     )  # fmt: skip
 
     def __init__(self, transfer: Transfer, *, number: int, desk: Desk, clock_s: Callable[[], float]) -> None:
@@ -53,6 +55,7 @@ class Running:
         self.number = number
         self.attempt: Attempt = (transfer.sub_task_id, transfer.attempt)
         self.begun_s: float | None = None
+        self.board: PartBoard | None = None
         self.latest: Progress | None = None
         self.told: Progress | None = None
         self.told_s = 0.0
@@ -82,6 +85,26 @@ class Running:
         self.latest = progress
         if is_first:
             self._desk.watch(self)
+
+    def parts(self, board: PartBoard) -> None:
+        """Keep it; it is told beside the progress."""
+        self.board = board
+
+    def parts_moved(self) -> PartsMoved | None:
+        """How far its parts are; None where it does not move in parts."""
+        board = self.board
+        if board is None:
+            return None
+        sub_task_id, attempt = self.attempt
+        return PartsMoved(
+            sub_task_id=sub_task_id,
+            attempt=attempt,
+            part_size_bytes=board.part_size_bytes,
+            parts=board.parts,
+            done=board.done,
+            moving=board.moving,
+            cells=board.cells(),
+        )
 
     def checkpoint(self, record: Checkpoint) -> None:
         """Return when `record` is durable. Raises FencedError when this attempt lost its sub-task, StoppedError when the

@@ -21,8 +21,9 @@ from penstock.engine.fair import Fairness
 from penstock.engine.flights import Flight, Flights
 from penstock.engine.loops import FOREVER_S
 from penstock.engine.messages import Report
+from penstock.engine.movements import Movements
 from penstock.engine.options import RetryOptions
-from penstock.engine.orders import Amounts, Refusal
+from penstock.engine.orders import Amounts, Order, Refusal
 from penstock.engine.outages import STORE_OUTAGES, Outages
 from penstock.engine.recorder import Recorder
 from penstock.engine.rooms import Rooms
@@ -46,10 +47,11 @@ BUCKET_TROUBLES = frozenset({FailureCode.BUCKET_ACCESS_DENIED, FailureCode.BUCKE
 class Moved:
     """What one report says of one task's files: how many arrived, how many bytes moved."""
 
-    __slots__ = ("files", "size_bytes", "ways")
+    __slots__ = ("data_flow_id", "files", "size_bytes", "ways")
 
-    def __init__(self, ways: tuple[str, str, str]) -> None:
-        self.ways = ways
+    def __init__(self, order: Order) -> None:
+        self.ways = order.ways
+        self.data_flow_id = order.data_flow_id
         self.files = 0
         self.size_bytes = 0
 
@@ -88,6 +90,7 @@ class Settler:
         self._room = room
         self._bucket_trouble = bucket_trouble
         self._pending: deque[Settlement] = deque()
+        self.movements = Movements()
         self._moved: dict[str, Moved] = {}  # by task, since it was last told to telemetry
 
     @property
@@ -143,13 +146,18 @@ class Settler:
             if flight is not None and flight.mover == report.mover:
                 self._charge(flight, progress)
                 flight.progress = progress
+                self._flights.beat(flight, progress.bytes_done, now_ns)
                 self._recorder.add_progress(progress)
+        for parts in report.parts:
+            flight = self._flights.find((parts.sub_task_id, parts.attempt))
+            if flight is not None and flight.pulse is not None and flight.mover == report.mover:
+                flight.pulse.parts = parts
         for request in report.checkpoints:
             self._recorder.add_checkpoint(report.mover, request)
         ended = 0
         for outcome in report.outcomes:
             ended += self._take(report.mover, outcome, now_ns)
-        self._tell_moved()
+        self._tell_moved(now_ns)
         if ended:
             self._rooms.ended(report.mover, ended, now_ns)
             self._wake()
@@ -217,16 +225,25 @@ class Settler:
     def _moved_of(self, flight: Flight) -> Moved:
         moved = self._moved.get(flight.task_id)
         if moved is None:
-            moved = self._moved[flight.task_id] = Moved(flight.order.ways)
+            moved = self._moved[flight.task_id] = Moved(flight.order)
         return moved
 
-    def _tell_moved(self) -> None:
+    def _tell_moved(self, now_ns: int) -> None:
         """Tell telemetry once a report, not once a file: all files of a task go the same ways."""
         for moved in self._moved.values():
             if moved.files:
                 telemetry.numbers.count(meters.FILES_MOVED, moved.ways, moved.files)
             if moved.size_bytes:
                 telemetry.numbers.count(meters.BYTES_MOVED, moved.ways, moved.size_bytes)
+            direction, _, file_system = moved.ways
+            self.movements.add(
+                file_system,
+                moved.data_flow_id,
+                direction,
+                files=moved.files,
+                size_bytes=moved.size_bytes,
+                now_ns=now_ns,
+            )
         self._moved.clear()
 
 

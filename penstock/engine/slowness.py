@@ -70,6 +70,11 @@ class Slowness:
         """Whether its next step is better not taken by the loop."""
         return file_system_id in self._slow
 
+    @property
+    def slow(self) -> tuple[str, ...]:
+        """Those that are slow now. From any thread."""
+        return tuple(self._slow)
+
     def is_to_be_measured(self, file_system_id: str) -> bool:
         """Whether the loop should take the step that comes now by itself, and measure it."""
         look_s = self._slow.get(file_system_id)

@@ -172,6 +172,11 @@ class SmallLane:
         self._ended: list[tuple[Journey, Outcome]] = []
         line.listen(self._wake)
 
+    @property
+    def slow_file_systems(self) -> tuple[str, ...]:
+        """Those that keep their callers waiting. From any thread."""
+        return self._slowness.slow
+
     def start(self) -> None:
         """Bring all threads up; they live as long as the process."""
         self._helpers.start()

@@ -72,6 +72,10 @@ class Spaces:
         """Whether there is any to be told about files that arrive: nearly always not, and many arrive."""
         return bool(self._places)
 
+    def full(self) -> dict[Room, int]:
+        """The places without room, and when some files look at each again."""
+        return {room: place.due_ns for room, place in self._places.items()}
+
     def missed(self, transfer: Transfer) -> None:
         """A file found no room where it was to go."""
         place = self._places.get(_room_of(transfer))

@@ -18,6 +18,7 @@ from penstock.model import FileDetail, Guarantee, Verification
 from penstock.stores.base import Store
 from penstock.transfer.grains import Grains
 from penstock.transfer.meter import Meter
+from penstock.transfer.partboard import PartBoard
 from penstock.transfer.parts import PartJob, PartPool, Workspace
 from penstock.transfer.plan import Plan, PlannedPart
 from penstock.transfer.root import Root
@@ -251,7 +252,10 @@ class Attempt:
     def run_parts(self, plan: Plan, work: Callable[[PlannedPart, Workspace], None]) -> None:
         """Do `work` for all parts in the pool; when one fails the others end at their next look, and its error is raised."""
         peer = (self.store.bucket, self.transfer.file_system_id)  # the one may fall silent, the other hang
-        jobs = (PartJob(size_bytes=part.length_bytes, work=partial(self._watched, work, part)) for part in plan.parts())
+        board = PartBoard(parts=plan.count, part_size_bytes=plan.part_size_bytes)
+        self.hooks.parts(board)
+        watched = partial(self._watched, work, board)
+        jobs = (PartJob(size_bytes=part.length_bytes, work=partial(watched, part)) for part in plan.parts())
         try:
             self.pool.run(jobs, peer=peer, look=self._check_reason)
         except StoppedError:
@@ -266,12 +270,21 @@ class Attempt:
         if self._broken_by is None:
             self.check_stop()
 
-    def _watched(self, work: Callable[[PlannedPart, Workspace], None], part: PlannedPart, workspace: Workspace) -> None:
+    def _watched(
+        self,
+        work: Callable[[PlannedPart, Workspace], None],
+        board: PartBoard,
+        part: PlannedPart,
+        workspace: Workspace,
+    ) -> None:
+        board.begin(part.number)
         try:
             work(part, workspace)
         except BaseException as error:
+            board.give_up(part.number)
             self._broken_by = self._broken_by or error
             raise
+        board.end(part.number)
 
     # --------------------------------------------------------------------------------------------------------- telling
 

@@ -143,6 +143,11 @@ class PartPool:
         """How many parts can move at the same time, now."""
         return self._width.now
 
+    @property
+    def workers_max(self) -> int:
+        """How many can at best."""
+        return self._width.most
+
     def run(self, jobs: Iterable[PartJob], *, peer: Hashable = "", look: Callable[[], None] = lambda: None) -> None:
         """Do all jobs of one file; returns when none of them runs any more.
 

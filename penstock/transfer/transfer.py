@@ -15,6 +15,7 @@ import msgspec
 
 from penstock.errors import FailureCode
 from penstock.model import Condition, ConflictPolicy, Direction, FileDetail, Guarantee
+from penstock.transfer.partboard import PartBoard
 
 RESERVED_PREFIX = ".penstock-"
 """Names that begin so are ours: refused as source or target, never listed."""
@@ -203,6 +204,10 @@ class Hooks(Protocol):
 
     def progress(self, progress: Progress) -> None:
         """Say how far it is; cheap, called once a buffer; the mover thins it out."""
+        ...
+
+    def parts(self, board: PartBoard) -> None:
+        """The file moves in these parts from now on; called once, or once more where it is begun anew."""
         ...
 
     def checkpoint(self, record: Checkpoint) -> None:

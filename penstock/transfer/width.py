@@ -31,6 +31,11 @@ class Width:
         """How many parts may move at once."""
         return self._width
 
+    @property
+    def most(self) -> int:
+        """How many may at best."""
+        return self._most
+
     def rested(self) -> None:
         """There were fewer parts than might have moved: what was measured says nothing."""
         self._since_s = None
