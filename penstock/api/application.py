@@ -24,6 +24,8 @@ from penstock.api.protocol import Format, Head
 from penstock.api.streams import Streams
 from penstock.api.times import zone_named
 from penstock.catalog.catalog import Catalog
+from penstock.catalog.live import Seeing
+from penstock.catalog.shown import Shown
 from penstock.model import AccessKey, Bucket, Registry
 from penstock.stores.base import Store
 from penstock.telemetry import meters
@@ -38,6 +40,7 @@ _REFUSED_MOST = 60  # in the same time; among them are callers whose mistakes so
 def create_api(
     *,
     catalog: Catalog,
+    seeing: Seeing | None = None,
     registry: Callable[[], Registry],
     open_bucket: Callable[[Bucket], Store],
     options: ApiOptions,
@@ -46,10 +49,12 @@ def create_api(
 ) -> Api:
     """The API over this catalog. Raises SettingsError for an unknown `api_time_zone`.
 
-    `open_bucket` is called for each look at a bucket, and what it returns is closed again.
+    `seeing` is what is shown of the whole service; without one it is what the catalog tells. `open_bucket` is called for each look
+    at a bucket, and what it returns is closed again.
     """
     desk = Desk(
         catalog=catalog,
+        seeing=seeing or Shown(catalog.reading),
         registry=registry,
         open_bucket=open_bucket,
         options=options,

@@ -20,6 +20,7 @@ from penstock.api.options import ApiOptions, Fidelity
 from penstock.api.parameters import CLIENT_TOKEN, DRY_RUN, FILE_SYSTEM_ID, Parameter, Values, fingerprint
 from penstock.api.streams import Streams
 from penstock.catalog.catalog import Catalog
+from penstock.catalog.live import Seeing
 from penstock.catalog.verbs import Call, CallMode
 from penstock.model import AccessKey, Bucket, FileSystem, Registry
 from penstock.stores.base import Store
@@ -47,6 +48,7 @@ class Desk:
     """What every operation may use."""
 
     catalog: Catalog
+    seeing: Seeing
     registry: Callable[[], Registry]
     open_bucket: Callable[[Bucket], Store]
     options: ApiOptions

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from penstock import telemetry
 from penstock.app.recognising import on
+from penstock.engine.soundness import MountTrouble
 from penstock.errors import SettingsError, TransferError
 from penstock.model import FileSystem, Registry
 from penstock.settings.editing import record_root
@@ -34,11 +35,13 @@ class RootWatch:
         registry: Callable[[], Registry],
         entropy: Callable[[int], bytes],
         is_mine: Callable[[FileSystem], bool] = lambda _: True,
+        note: Callable[[str, MountTrouble | None], None] = lambda _name, _found: None,
     ) -> None:
-        """Looks at those roots only that are its own."""
+        """Looks at those roots only that are its own; `note` is told when a look begins (None), and what it has found."""
         self._home = home
         self._registry = registry
         self._is_mine = is_mine
+        self._note = note
         self._entropy = entropy
         self._roots: dict[str, Root] = {}
         self._told: dict[str, str] = {}
@@ -59,15 +62,19 @@ class RootWatch:
         for gone in self._roots.keys() - file_systems.keys():
             self._roots.pop(gone).close()
         for file_system in file_systems.values():
+            found = MountTrouble()
+            self._note(file_system.file_system_id, None)
             try:
                 self._look(file_system)
             except TransferError as error:
+                found = MountTrouble(code=error.code, message=str(error))
                 self._let_go(file_system.file_system_id)
                 self._tell("root.unavailable", file_system, error)
             except OSError as error:
                 self._tell("root.not_marked", file_system, error)
             except SettingsError as error:
                 self._tell("root.not_recorded", file_system, error)
+            self._note(file_system.file_system_id, found)
 
     def close(self) -> None:
         """Let go of the roots; for whoever called `step` himself."""

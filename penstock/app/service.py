@@ -36,11 +36,12 @@ from penstock.app.emulator_process import EmulatorProcess
 from penstock.app.farroots import FarRoots
 from penstock.app.limits import connections_within_limit, leave_no_core_files, open_files_freely
 from penstock.app.lock import HeldHome, service_lock
+from penstock.app.mounts import Looks
 from penstock.app.options import api_options, catalog_bounds, engine_options, executor_options
 from penstock.app.registry import LiveRegistry
 from penstock.app.restoring import refuse_unfinished
 from penstock.app.rootwatch import RootWatch
-from penstock.app.seeing import Sight
+from penstock.app.seeing import make_sight
 from penstock.app.server_log import take_over_server_log
 from penstock.app.serving import Server
 from penstock.app.web import WebServer, web_server
@@ -114,6 +115,7 @@ class _Service:
         if self._console_socket is not None:
             _warn_of_open_ears(self._console_socket, settings)
         self._clock = SteadyClock(wall_ns=time.time_ns, monotonic_ns=time.monotonic_ns)
+        self._looks = Looks(time.monotonic)
         self._emulator: EmulatorProcess | None = None
         self._engine: Engine | None = None
         self._stopping = asyncio.Event()
@@ -143,12 +145,16 @@ class _Service:
             self._engine = engine = self._make_engine(catalog, executor)
             await engine.start()
             stack.callback(self._watch_roots().stop)
-            far = FarRoots(self._home, registry=self._registry.current)
+            far = FarRoots(self._home, registry=self._registry.current, note=self._looks.note)
             stack.callback(far.stop)
-            api = self._api(catalog)
+            mounts = self._looks.troubles
+            seeing = make_sight(
+                catalog=catalog, engine=engine, executor=executor, mounts=mounts, clock_s=time.monotonic
+            )
+            api = self._api(catalog, seeing)
             beside = {
                 "metrics": (self._metrics(catalog, engine, executor), self._metrics_socket),
-                "console": (self._console(api, Sight(catalog)), self._console_socket),
+                "console": (self._console(api, seeing), self._console_socket),
             }
             await self._serve(engine, self._web(api), beside, far)
         if executor.left_behind:
@@ -162,6 +168,7 @@ class _Service:
             registry=self._registry.current,
             entropy=os.urandom,
             is_mine=lambda file_system: not may_hang(file_system),
+            note=self._looks.note,
         )
         watch.start()
         return watch
@@ -177,9 +184,10 @@ class _Service:
             jitter=random.SystemRandom().random,
         )
 
-    def _api(self, catalog: Catalog) -> Api:
+    def _api(self, catalog: Catalog, seeing: Seeing) -> Api:
         return create_api(
             catalog=catalog,
+            seeing=seeing,
             registry=self._registry.current,
             open_bucket=self._open_bucket,
             options=api_options(self._settings, connections_max=connections_within_limit()),

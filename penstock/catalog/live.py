@@ -6,7 +6,7 @@ speeds bytes a second. Computes nothing, reads nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -208,14 +208,34 @@ class Detail:
     flying: Flying | None
 
 
+class EngineSight(Protocol):
+    """The engine's part of what is shown; of these file systems only. Costs no look at catalog, store or file system."""
+
+    def view(self, file_systems: Collection[str], ledger: LedgerView | None) -> EngineView:
+        """The engine at this moment. `ledger` is what the catalog tells of these file systems, None where it cannot be read."""
+        ...
+
+    def flying(self, file_systems: Collection[str], most: int) -> tuple[Flying, ...]:
+        """What movers have now: the fastest first, then those that were begun first."""
+        ...
+
+    def flying_of(self, sub_task_id: str) -> Flying | None:
+        """One attempt, if a mover has it or is to have it."""
+        ...
+
+    def moving(self, sub_task_ids: Collection[str]) -> Mapping[str, Flying]:
+        """Of these, those whose movers have told how far they are."""
+        ...
+
+
 class Seeing(Protocol):
     """What is shown of the whole service. Each verb answers what the given file systems allow; `penstock.app.seeing` makes it."""
 
-    async def overview(self, file_systems: Sequence[str], *, flying_max: int) -> Overview:
+    async def overview(self, file_systems: Sequence[str], *, flying_max: int = 20) -> Overview:
         """Everything at a glance. CatalogUnavailableError."""
         ...
 
-    async def browse(self, query: Browse, *, cursor: str, limit: int) -> Sheet:
+    async def browse(self, query: Browse, *, cursor: str = "", limit: int = 50) -> Sheet:
         """A page of sub-tasks, with live numbers in those that move. InvalidNextTokenError, CatalogUnavailableError."""
         ...
 
@@ -235,11 +255,11 @@ class Seeing(Protocol):
         """What happened since `cursor`; "" answers a cursor of now and nothing else."""
         ...
 
-    async def troubles(self, file_systems: Sequence[str], *, limit: int) -> tuple[Trouble, ...]:
+    async def troubles(self, file_systems: Sequence[str], *, limit: int = 20) -> tuple[Trouble, ...]:
         """What befell sub-tasks lately, newest first."""
         ...
 
-    def flying(self, file_systems: Sequence[str], *, most: int) -> tuple[Flying, ...]:
+    def flying(self, file_systems: Sequence[str], *, most: int = 20) -> tuple[Flying, ...]:
         """What moves at this moment; costs no look at the catalog."""
         ...
 

@@ -84,6 +84,7 @@ def _in_full(session: Session, file_systems: Sequence[str], sub_task_id: str) ->
     happenings = session.rows("happenings.of", sub_task_number=number)
     shown = listed(row, task, flow, session.now_ns)
     return InFull(
+        as_of_ns=session.now_ns,
         listed=shown,
         task=task,
         flow=flow,

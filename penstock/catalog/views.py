@@ -220,6 +220,7 @@ class Line:
 class InFull:
     """All that is kept of one sub-task. `happenings` are the first and the newest 32, oldest first; `left_out` in between."""
 
+    as_of_ns: int
     listed: Listed
     task: Task
     flow: DataFlow

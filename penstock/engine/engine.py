@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from penstock import telemetry
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.doorbell import Doorbell
 from penstock.catalog.verbs import ClaimLane
 from penstock.engine.canceler import Canceler
-from penstock.engine.executor import Executor
+from penstock.engine.executor import Executor, Watched
 from penstock.engine.fair import Fairness
 from penstock.engine.flights import Flights
 from penstock.engine.keeper import Keeper
@@ -27,6 +27,8 @@ from penstock.engine.recorder import Recorder
 from penstock.engine.rooms import Rooms
 from penstock.engine.runner import Runner
 from penstock.engine.settler import Settler
+from penstock.engine.sight import Parts, Sight
+from penstock.engine.soundness import MountTrouble
 from penstock.engine.spaces import Spaces
 from penstock.engine.tags import TagWatch
 from penstock.engine.transitions import Transitions
@@ -136,6 +138,30 @@ class Engine:
     def stop(self) -> None:
         """End `run` after the steps that are under way. Movers are not told: `drain` ends them, or `executor.close`."""
         self._stopping.set()
+
+    def sight(
+        self,
+        executor: Watched,
+        *,
+        mounts: Callable[[], Mapping[str, MountTrouble]],
+        idle: Callable[[], float | None],
+    ) -> Sight:
+        """What people are shown of it. `executor` is the one that it works with."""
+        return Sight(
+            Parts(
+                flights=self.flights,
+                rooms=self.rooms,
+                settler=self.settler,
+                outages=self.outages,
+                spaces=self.spaces,
+                executor=executor,
+                registry=self._registry,
+                options=self._options,
+                now_ns=self._now_ns,
+                mounts=mounts,
+                idle=idle,
+            )
+        )
 
     def registry_changed(self) -> None:
         """The registry has a new snapshot: tell movers, look at buckets, and at work that waited for it."""

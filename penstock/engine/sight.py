@@ -145,6 +145,7 @@ class Sight:
         movers = parts.executor.movers()
         counts = Counts() if ledger is None else ledger.counts
         mounts = parts.mounts()
+        registered = parts.registry().file_systems
         situation = Situation(
             movers_up=sum(1 for health in parts.executor.health() if health.process_id is not None),
             catalog_lags=parts.settler.unsettled > parts.options.claim.unsettled_max,
@@ -160,7 +161,7 @@ class Sight:
             silent=parts.outages.away(),
             troubled_file_systems={
                 *(room.name for room in parts.spaces.full() if room.direction is Direction.IMPORT),
-                *(name for name, trouble in mounts.items() if trouble.code),
+                *(name for name, trouble in mounts.items() if trouble.code and name in registered),
             },
             idle=parts.idle(),
         )

@@ -47,7 +47,7 @@ PATH_BASE_MARK = (("x-penstock-path-base", "dataflow"),)
 
 DATA_FLOW_TASK_ID = required("DataFlowTaskId", identifier, "")
 _TASK_ID_TO_CANCEL = required("DataFlowTaskId", identifier, "", missing_code="MissingTaskId")
-_SUB_TASK_ID = required("DataFlowSubTaskId", identifier, "")
+SUB_TASK_ID = required("DataFlowSubTaskId", identifier, "")
 _SRC_FILE_PATH = required_file_path("SrcFilePath")
 _DST_FILE_PATH = required_file_path("DstFilePath")
 modify_time_ns = integer(-INT64_MAX - 1, INT64_MAX)
@@ -122,7 +122,7 @@ async def describe_sub_tasks(desk: Desk, invocation: Invocation) -> Reply:
     )
     is_strict = desk.options.fidelity is Fidelity.STRICT
     listed: list[Json] = [
-        _fields(sub_task, desk.zone) if is_strict else _fields(sub_task, desk.zone) | _record(sub_task)
+        fields_of(sub_task, desk.zone) if is_strict else fields_of(sub_task, desk.zone) | record_of(sub_task)
         for sub_task in page.items
     ]
     fields: dict[str, Json] = {"DataFlowSubTask": {"DataFlowSubTask": listed}}
@@ -131,7 +131,8 @@ async def describe_sub_tasks(desk: Desk, invocation: Invocation) -> Reply:
     return Reply(fields=fields)
 
 
-def _fields(sub_task: SubTask, zone: tzinfo) -> dict[str, Json]:
+def fields_of(sub_task: SubTask, zone: tzinfo) -> dict[str, Json]:
+    """What the vendor tells of a sub-task."""
     fields: dict[str, Json] = {
         "FileSystemId": sub_task.file_system_id,
         "DataFlowId": sub_task.data_flow_id,
@@ -163,7 +164,7 @@ def _fields(sub_task: SubTask, zone: tzinfo) -> dict[str, Json]:
     return fields
 
 
-def _record(sub_task: SubTask) -> dict[str, Json]:
+def record_of(sub_task: SubTask) -> dict[str, Json]:
     """What the vendor does not tell: how the file was compared, how firmly the conflict policy held.
 
     Empty before COMPLETE, and if CANCELED unless the note says that somebody may have got the file all the same, or what may be
@@ -193,7 +194,7 @@ async def cancel_sub_task(desk: Desk, invocation: Invocation) -> Reply:
         file_system.file_system_id,
         values[DATA_FLOW_ID],
         values[_TASK_ID_TO_CANCEL],
-        values[_SUB_TASK_ID],
+        values[SUB_TASK_ID],
     )
     return Reply(fields={})
 
@@ -226,7 +227,7 @@ OPERATIONS = (
     Operation(
         name="CancelDataFlowSubTask",
         effect=Effect.WRITE,
-        parameters=(FILE_SYSTEM_ID, DATA_FLOW_ID, _TASK_ID_TO_CANCEL, _SUB_TASK_ID, DRY_RUN, CLIENT_TOKEN),
+        parameters=(FILE_SYSTEM_ID, DATA_FLOW_ID, _TASK_ID_TO_CANCEL, SUB_TASK_ID, DRY_RUN, CLIENT_TOKEN),
         run=cancel_sub_task,
     ),
 )
