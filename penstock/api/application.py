@@ -49,8 +49,8 @@ def create_api(
 ) -> Api:
     """The API over this catalog. Raises SettingsError for an unknown `api_time_zone`.
 
-    `seeing` is what is shown of the whole service; without one it is what the catalog tells. `open_bucket` is called for each look
-    at a bucket, and what it returns is closed again.
+    `seeing` is what is shown of the whole service; without one it is what the catalog tells. `open_bucket` is called for each
+    look at a bucket, and what it returns is closed again.
     """
     desk = Desk(
         catalog=catalog,

@@ -72,9 +72,8 @@ class Sight:
         figures = parts.executor.figures()
         registry = parts.registry()
         health = parts.executor.health()
-        known = [
-            bucket for bucket in registry.buckets if bucket in names or len(file_systems) == len(registry.file_systems)
-        ]
+        sees_all = registry.file_systems.keys() <= set(file_systems)
+        known = [bucket for bucket in registry.buckets if sees_all or bucket in names]
         roots = [registry.file_systems[name] for name in file_systems if name in registry.file_systems]
         return EngineView(
             as_of_ns=now_ns,

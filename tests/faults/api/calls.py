@@ -83,6 +83,8 @@ def call_of(action: str, world: World) -> dict[str, str]:
         | filters
         | {"Filters.1.Key": "DataFlowSubTaskIds", "Filters.1.Value": world.sub_task},
         "CancelDataFlowSubTask": stream | {"DataFlowSubTaskId": world.sub_task, "DryRun": "true"},
+        "DescribeOverview": own | {"MaxMoving": "5", "MaxTroubles": "5"},
+        "DescribeDataFlowSubTaskDetail": own | {"DataFlowSubTaskId": world.sub_task},
         "CreateDataFlowSubTasks": stream | {"SubTasks": json.dumps(entries)},
     }
     return calls[ALIASES[action].name if action in ALIASES else action]
