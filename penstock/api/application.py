@@ -13,7 +13,7 @@ from penstock import telemetry
 from penstock.api import answers, dispatch, protocol
 from penstock.api.answers import Answer, Caller, RequestIds
 from penstock.api.bodies import Bodies
-from penstock.api.callers import Callers
+from penstock.api.callers import Callers, Heard
 from penstock.api.crowd import Crowd
 from penstock.api.errands import Errands
 from penstock.api.errors import ApiError
@@ -23,6 +23,7 @@ from penstock.api.perform import perform
 from penstock.api.protocol import Format, Head
 from penstock.api.streams import Streams
 from penstock.api.times import zone_named
+from penstock.api.witness import Witness
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.live import Seeing
 from penstock.catalog.shown import Shown
@@ -73,8 +74,10 @@ class Api:
         self.options = desk.options
         self.bodies = Bodies(max_bytes=desk.options.bodies_max_bytes)
         self.callers = Callers(desk, now_ns=now_ns)
+        self.witness = Witness()
         self.crowd = Crowd(max_count=desk.options.connections_max)
         self._desk = desk
+        self._now_ns = now_ns
         self._request_ids = RequestIds(entropy)
         self._strange = Seldom("http.refused", most=_STRANGE_MOST, period_s=_STRANGE_PERIOD_S)
         # Whoever proves no key can be refused at will: that must not leave a key's holder without a line.
@@ -83,18 +86,21 @@ class Api:
     async def answer(self, head: Head, body: bytes) -> tuple[Answer, Format]:
         """What to answer to a whole request, and in which shape. Raises nothing."""
         began_s = time.perf_counter()
-        answer, shape = await self._answer(head, body)
+        answer, shape, heard = await self._answer(head, body)
+        took_s = time.perf_counter() - began_s
+        self.witness.saw(head, len(body), heard, answer, at_ns=self._now_ns(), took_s=took_s)
         action = answer.action or "refused"
         telemetry.numbers.count(meters.API_REQUESTS, (action, answer.code or "OK"))
-        telemetry.numbers.observe(meters.API_LATENCY, time.perf_counter() - began_s, (action,))
+        telemetry.numbers.observe(meters.API_LATENCY, took_s, (action,))
         return answer, shape
 
-    async def _answer(self, head: Head, body: bytes) -> tuple[Answer, Format]:
+    async def _answer(self, head: Head, body: bytes) -> tuple[Answer, Format, Heard | None]:
         request_id = self._request_ids.take()
         host = head.headers.get("host", "")
-        shape, caller = None, Caller.UNSIGNED
+        shape, caller, heard = None, Caller.UNSIGNED, None
         try:
-            request, shape, operation, key, nonce = await self.callers.heard(head, body)
+            heard = await self.callers.heard(head, body)
+            request, shape, operation, key, nonce = heard
             caller = Caller.SIGNED
             reply = await perform(self._desk, operation, principal=key, wire=request.parameters, nonce=nonce)
         except ApiError as error:
@@ -102,10 +108,10 @@ class Api:
                 shape = protocol.format_hint(self.options, head.query_string, body)
             if error.code == _REPLAYED:
                 caller = Caller.UNSIGNED
-            return self._refused(error, caller, request_id=request_id, host=host), shape
+            return self._refused(error, caller, request_id=request_id, host=host), shape, heard
         except Exception as error:  # noqa: BLE001 - a fault of ours becomes an answer
-            return self._failed(error, request_id=request_id, host=host), shape or Format.JSON
-        return self._done(operation, reply, request_id), shape
+            return self._failed(error, request_id=request_id, host=host), shape or Format.JSON, heard
+        return self._done(operation, reply, request_id), shape, heard
 
     def refusal(self, error: ApiError, *, host: str, peer: str) -> Answer:
         """The answer to what never became a request, of `peer`'s. Anybody can cause that, so it is logged seldom."""

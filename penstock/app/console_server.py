@@ -23,6 +23,7 @@ from penstock.api.application import Api
 from penstock.api.errands import Errands
 from penstock.api.errors import ApiError
 from penstock.app import serving
+from penstock.app.console_calls import calls_seen
 from penstock.app.serving import Server
 from penstock.catalog.live import Seeing
 from penstock.console.reach import Reach
@@ -170,6 +171,7 @@ def console_server(
             sees=rights.sees,
             registry=registry,
             seeing=seeing,
+            calls=lambda key, after: calls_seen(api, key, after),
             now_ns=now_ns,
             entropy=os.urandom,
             ending=ending,

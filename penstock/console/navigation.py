@@ -21,5 +21,6 @@ SECTIONS: tuple[Section, ...] = (
     Section(name="dataflows", words="Dataflows", path="/dataflows", key="d", action="DescribeDataFlows"),
     Section(name="tasks", words="Tasks", path="/tasks", key="t", action="DescribeDataFlowTasks"),
     Section(name="files", words="Files", path="/files", key="f", action="DescribeDataFlowSubTasks"),
+    Section(name="requests", words="Requests", path="/requests", key="r", action=""),
     Section(name="learn", words="Learn", path="/learn", key="l", action=""),
 )

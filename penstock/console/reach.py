@@ -6,11 +6,12 @@ Only values and functions; whoever assembles the service fills them in.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from penstock.catalog.live import Seeing
+from penstock.console.calls import Call
 from penstock.model import AccessKey, Bucket, Registry
 from penstock.stores.base import Store
 
@@ -49,7 +50,8 @@ Perform = Callable[[AccessKey, str, Mapping[str, str]], Awaitable[Answered]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """Everything outside of the console that it may use. `may` and `sees` judge a key's rights as the API does.
+    """Everything outside of the console that it may use. `may` and `sees` judge a key's rights as the API does;
+    `calls` are the API's last ones that a key may know of, newest first, beyond a number.
 
     `ending` is set when the service stops: what lasts, like a stream, ends then. `home` is what commands are told, `api_url`
     and `ca_file` (empty: the system's) what programs are; `path_base` is how the service reads a sub-task's paths.
@@ -63,6 +65,7 @@ class Reach:
     sees: Callable[[AccessKey, str], bool]
     registry: Callable[[], Registry]
     seeing: Seeing
+    calls: Callable[[AccessKey, int], Iterator[Call]]
     now_ns: Callable[[], int]
     entropy: Callable[[int], bytes]
     ending: asyncio.Event

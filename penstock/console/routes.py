@@ -14,6 +14,7 @@ from penstock.console.pages import (
     new_dataflow,
     new_files,
     overview,
+    requests,
     sheet,
     tasks,
 )
@@ -23,6 +24,7 @@ PAGES: tuple[Route, ...] = (
     *overview.ROUTES,
     *new_dataflow.ROUTES,
     *dataflows.ROUTES,
+    *requests.ROUTES,
     *learn.ROUTES,
     *tasks.ROUTES,
     *new_files.ROUTES,

@@ -1,0 +1,104 @@
+"""What the real service would have done otherwise with a call, and what commonly mends a refusal: for the request log.
+
+Pure: looks at a sighting, the operations' declarations and the options. Says nothing where both would do the same.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+
+from penstock.api import dispatch
+from penstock.api.operation import Effect, Operation, Origin
+from penstock.api.options import ApiOptions, Fidelity
+from penstock.api.witness import Sighting
+
+COMMON = frozenset(
+    {
+        "AccessKeyId", "Action", "Format", "RegionId", "SecurityToken", "Signature", "SignatureMethod", "SignatureNonce",
+        "SignatureType", "SignatureVersion", "Timestamp", "Version",
+    }
+)  # fmt: skip
+_REFUSED_THERE = {
+    "StartDataFlow": "The cloud refuses it for this kind of file system (OperationDenied.DataFlowNotSupported).",
+    "StopDataFlow": "The cloud refuses it for this kind of file system (OperationDenied.DataFlowNotSupported).",
+}
+_LET_GO = ("FsetId", "Throughput")
+_MENDS = {
+    "SignatureDoesNotMatch": "The secret is not the one that the service has for this key, or the request was changed.",
+    "InvalidTimeStamp.Expired": "The clocks of caller and service differ by more than 15 minutes: set the wrong one (NTP).",
+    "InvalidAccessKeyId.NotFound": "The service knows no such key: penstock key list HOME shows those it knows.",
+    "InvalidAccessKeyId.Inactive": "The key was revoked: penstock key add HOME makes another one.",
+    "SignatureNonceUsed": "Each attempt needs a nonce of its own: this request was sent once more as it was.",
+    "Forbidden.RAM": "The key lacks the right: its allow patterns, or its file systems, do not hold this.",
+    "NotImplemented": "The cloud has this, Penstock does not have it yet: docs/fidelity.md tells what is built.",
+    "InvalidApi.NotFound": "The action's name, or the version, is another one than the SDK of NAS 2017-06-26 uses.",
+}
+_TRANSITION = frozenset({"CreateDataFlow", "DeleteDataFlow", "CreateDataFlowTask"})
+_INDEX = re.compile(r"\.\d+(?=\.|\Z)")
+
+
+def hints(sighting: Sighting, options: ApiOptions) -> tuple[str, ...]:
+    """Sentences, the weightiest first."""
+    operation = dispatch.OPERATIONS.get(sighting.action)
+    found: list[str] = []
+    if sighting.code in _MENDS:
+        found.append(_MENDS[sighting.code])
+    if operation is not None:
+        found += _of_action(sighting, operation, options)
+        found += _of_parameters(sighting, operation)
+    if any(name == "x-penstock-path-base" for name, _ in sighting.marks):
+        found.append(
+            "A path that lies under the task's directory was read from the dataflow's root, as the cloud's walkthrough does; "
+            'with subtask_path_base = "task" it is read from the task\'s directory.'
+        )
+    if sighting.is_signed and not sighting.headers.get("authorization", "").startswith("ACS3-"):
+        found.append("Signed by Signature 1.0. The cloud takes it, too; today's SDKs sign by ACS3-HMAC-SHA256.")
+    return tuple(found)
+
+
+def _of_action(sighting: Sighting, operation: Operation, options: ApiOptions) -> Iterator[str]:
+    if operation.origin is Origin.OURS:
+        yield "An action of Penstock's own: the cloud answers 404 InvalidApi.NotFound, and so does fidelity = strict."
+    called = sighting.headers.get("x-acs-action", "") or sighting.parameters.get("Action", "")
+    if called in operation.aliases:
+        yield f"The cloud does not know the name {called}: the action is called {operation.name}."
+    if sighting.code:
+        return
+    if operation.name in _REFUSED_THERE and options.fidelity is Fidelity.LENIENT:
+        yield _REFUSED_THERE[operation.name]
+    if operation.name in _TRANSITION and sighting.parameters.get("DryRun", "").lower() != "true":
+        yield "Done at once here. In the cloud it takes minutes: transition_delay_s lets a program's waiting be tried out."
+
+
+def _of_parameters(sighting: Sighting, operation: Operation) -> Iterator[str]:
+    given = sighting.parameters
+    known = {name for parameter in operation.parameters for name in parameter.names}
+    for name in _unknown(given, known):
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+        meant = f" Did you mean {close[0]}?" if close else ""
+        yield f"The parameter {name} is none of {operation.name}, and was not read.{meant}"
+    for name in _LET_GO:
+        if given.get(name) and name in known:
+            yield f"{name} means nothing here and was let go; the cloud refuses it for this kind of file system."
+    if given.get("SourceStorage", "").startswith("s3://"):
+        yield "The cloud knows oss:// only: s3:// is an extension."
+    is_made = operation.effect is Effect.WRITE and operation.answers_id
+    if is_made and not sighting.code and "ClientToken" in known and not given.get("ClientToken"):
+        yield "Without a ClientToken a program that repeats this after a lost answer makes a second one, here as in the cloud."
+
+
+def _unknown(given: Iterable[str], known: set[str]) -> list[str]:
+    """Names that the operation does not declare, a few of them."""
+    patterns = {_INDEX.sub(".N", name.replace(".N.", ".1.")) for name in known}
+    prefixes = tuple(name.partition(".N")[0] + "." for name in known if ".N" in name)
+    strange = [
+        name
+        for name in given
+        if name not in known
+        and name not in COMMON
+        and _INDEX.sub(".N", name) not in patterns
+        and not name.startswith(prefixes)
+    ]
+    return [name[:100] for name in sorted(strange)[:5]]

@@ -1,0 +1,164 @@
+"""The last calls of the API, for whoever tries out a program against it: what was asked, what was answered, how long it took.
+
+Remembers references to what a call has made anyway, and looks at nothing before somebody asks: a call pays for one small value.
+Bounded in number and, by what is kept of large ones, in bytes. Calls nobody. Signatures and tokens are never told.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from itertools import count
+
+import msgspec
+
+from penstock.api.answers import Answer, Body, Caller
+from penstock.api.callers import Heard
+from penstock.api.operation import Effect, Operation, Origin
+from penstock.api.protocol import Head
+
+SIGNED_MAX = 500
+UNSIGNED_MAX = 100  # strangers can make as many as they like: they push out none of those that were signed
+WHOLE_MAX = 16  # large requests and answers that are kept as they are
+SMALL_REQUEST_BYTES = 2 << 10
+SHORTENED_PARAMETERS = 40
+SHORTENED_CHARACTERS = 200
+KEPT_HEADERS = ("authorization", "user-agent", "x-acs-action")
+SECRET = frozenset({"Signature", "SecurityToken", "x-acs-security-token"})
+
+
+class Sighting(msgspec.Struct, kw_only=True):
+    """One call, as it is told. `is_cut`: it was large, and only the beginning of parameters and answer is left."""
+
+    number: int
+    at_ns: int
+    took_s: float
+    action: str
+    access_key_id: str
+    method: str
+    headers: Mapping[str, str]
+    parameters: Mapping[str, str]
+    status: int
+    code: str
+    request_id: str
+    answer: Body
+    marks: tuple[tuple[str, str], ...]
+    origin: Origin
+    is_signed: bool
+    is_cut: bool = False
+
+
+class _Seen(msgspec.Struct):
+    """The same while nobody asks: what is there anyway, by reference. Made for every call, so it is as little as can be."""
+
+    number: int
+    at_ns: int
+    took_s: float
+    head: Head
+    parameters: Mapping[str, str]
+    operation: Operation
+    access_key_id: str
+    answer: Answer
+    short: Sighting | None = None
+
+    def told(self) -> Sighting:
+        """As others want it."""
+        if self.short is not None:
+            return self.short
+        return Sighting(
+            number=self.number,
+            at_ns=self.at_ns,
+            took_s=self.took_s,
+            action=self.operation.name,
+            access_key_id=self.access_key_id,
+            method=self.head.method,
+            headers=self.head.headers,
+            parameters=self.parameters,
+            status=self.answer.status,
+            code=self.answer.code,
+            request_id=self.answer.request_id,
+            answer=self.answer.body,
+            marks=self.answer.headers,
+            origin=self.operation.origin,
+            is_signed=True,
+        )
+
+
+class Witness:
+    """Remembers calls, oldest first out. For the loop's thread."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+        self._signed: deque[_Seen] = deque(maxlen=SIGNED_MAX)
+        self._replayed: deque[_Seen] = deque(maxlen=UNSIGNED_MAX)
+        self._unsigned: deque[Sighting] = deque(maxlen=UNSIGNED_MAX)
+        self._whole: deque[_Seen] = deque()
+
+    def saw(
+        self, head: Head, body_bytes: int, heard: Heard | None, answer: Answer, *, at_ns: int, took_s: float
+    ) -> None:
+        """One call has been answered."""
+        number = next(self._numbers)
+        if heard is None:
+            self._unsigned.append(_stranger(number, head, answer, at_ns=at_ns, took_s=took_s))
+            return
+        operation = heard.operation
+        seen = _Seen(number, at_ns, took_s, head, heard.request.parameters, operation, heard.key.access_key_id, answer)
+        # Who sends again what was overheard proves no key.
+        (self._signed if answer.caller is Caller.SIGNED else self._replayed).append(seen)
+        if operation.effect is Effect.READ or body_bytes + len(head.query_string) > SMALL_REQUEST_BYTES:
+            self._whole.append(seen)
+            if len(self._whole) > WHOLE_MAX:
+                _shorten(self._whole.popleft())
+
+    def calls(self, after: int = 0) -> Iterator[Sighting]:
+        """Newest first, those with a number beyond `after`."""
+        seen: list[_Seen | Sighting] = [*self._signed, *self._replayed, *self._unsigned]
+        for each in sorted(seen, key=lambda one: -one.number):
+            if each.number <= after:
+                return
+            yield each.told() if isinstance(each, _Seen) else each
+
+
+def _stranger(number: int, head: Head, answer: Answer, *, at_ns: int, took_s: float) -> Sighting:
+    """Of what anybody may send, little is kept."""
+    return Sighting(
+        number=number,
+        at_ns=at_ns,
+        took_s=took_s,
+        action=head.headers.get("x-acs-action", "")[:SHORTENED_CHARACTERS],
+        access_key_id="",
+        method=head.method,
+        headers={"user-agent": head.headers.get("user-agent", "")[:SHORTENED_CHARACTERS]},
+        parameters={},
+        status=answer.status,
+        code=answer.code,
+        request_id=answer.request_id,
+        answer=answer.body,
+        marks=(),
+        origin=Origin.VENDOR,
+        is_signed=False,
+    )
+
+
+def _shorten(seen: _Seen) -> None:
+    """Lets go of what is large. A list in an answer may be long: the answer to a read is taken for that."""
+    told = seen.told()
+    cut = 0
+    parameters: dict[str, str] = {}
+    for name, value in told.parameters.items():
+        if len(parameters) == SHORTENED_PARAMETERS:
+            cut += 1
+            break
+        parameters[name[:SHORTENED_CHARACTERS]] = value[:SHORTENED_CHARACTERS]
+        cut += len(value) > SHORTENED_CHARACTERS
+    answer = {name: value for name, value in told.answer.items() if not isinstance(value, Mapping | list)}
+    told.parameters, told.answer = parameters, answer
+    told.headers = {name: told.headers.get(name, "")[:SHORTENED_CHARACTERS] for name in KEPT_HEADERS}
+    told.is_cut = cut > 0 or len(answer) < len(seen.answer.body)
+    seen.short = told
+    seen.head, seen.parameters, seen.answer = _NO_HEAD, {}, _NO_ANSWER
+
+
+_NO_HEAD = Head(method="", query_string=b"", headers={})
+_NO_ANSWER = Answer(status=0, action="", request_id="", body={})
