@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("penstock.cli.moving:export", "Move files to a bucket, and show it until all are there."),
     "import": ("penstock.cli.moving:import_", "Move objects to the file system, and show it until all are there."),
     "watch": ("penstock.cli.watch:watch", "Export every file of a directory once it is completely written."),
+    "top": ("penstock.cli.top:top", "Show what moves, how fast, and what is wrong, in a terminal."),
     "doctor": ("penstock.cli.doctor:doctor", "Look at all that a service stands on, and say how to mend it."),
     "backup": ("penstock.cli.backing:backup", "Back up the catalog and the settings, while the service runs."),
     "restore": ("penstock.cli.backing:restore", "Put a backup into a HOME, or make a HOME of it."),

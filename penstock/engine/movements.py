@@ -10,8 +10,6 @@ from penstock.model import Direction
 
 SPEED_MEMORY_S = 3.0
 """Movers tell of large files once a second: what is told is spread over about so long."""
-QUIET_S = 2.5
-"""Where nothing was told for so long nothing moves."""
 
 
 class Stream:
@@ -41,8 +39,7 @@ class Stream:
         return self._bytes_rate * fading, self._files_rate * fading
 
     def _fading(self, now_ns: int) -> float:
-        age_s = max(0, now_ns - self._at_ns) / NS_PER_S
-        return math.exp(-age_s / SPEED_MEMORY_S) if age_s < QUIET_S else 0.0
+        return math.exp(-max(0, now_ns - self._at_ns) / (SPEED_MEMORY_S * NS_PER_S))
 
 
 class Movements:

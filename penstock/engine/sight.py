@@ -6,7 +6,7 @@ Reads flights, movements and what movers tell; changes nothing, and asks neither
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from heapq import nlargest
 
@@ -33,7 +33,6 @@ from penstock.engine.settler import Settler
 from penstock.engine.soundness import MountTrouble, buckets_seen, mounts_seen, movers_seen
 from penstock.engine.spaces import Spaces
 from penstock.model import DataFlowStatus, Direction, Registry
-from penstock.transfer.transfer import Intent
 
 FRESH_NS = 3 * NS_PER_S
 """Whose mover has told no progress for so long stands still."""
@@ -67,7 +66,7 @@ class Sight:
     def view(self, file_systems: Collection[str], ledger: LedgerView | None) -> EngineView:
         """The engine, as far as these file systems are concerned. `ledger` is theirs, None where it cannot be read now."""
         parts, now_ns = self._parts, self._parts.now_ns()
-        seen = [flight for flight in self._moves() if _is_of(flight, file_systems)]
+        seen = [flight for flight in parts.flights if flight.mover and _is_of(flight, file_systems)]
         flows = self._flows(file_systems, seen, ledger, now_ns)
         names = _buckets(ledger) | {flight.order.transfer.bucket for flight in seen}
         figures = parts.executor.figures()
@@ -97,14 +96,14 @@ class Sight:
     def flying(self, file_systems: Collection[str], most: int) -> tuple[Flying, ...]:
         """What movers have now: the fastest first, then those that were begun first."""
         now_ns = self._parts.now_ns()
-        seen = (flight for flight in self._moves() if _is_of(flight, file_systems))
+        seen = (flight for flight in self._parts.flights if flight.mover and _is_of(flight, file_systems))
         first = nlargest(most, seen, key=lambda flight: (_speed(flight, now_ns), -flight.since_ns))
         return tuple(_flying(flight, now_ns) for flight in first)
 
     def flying_of(self, sub_task_id: str) -> Flying | None:
         """One attempt, if a mover has it or is to have it."""
         flight = self._parts.flights.of_sub_task(sub_task_id)
-        return None if flight is None or _is_tidied(flight) else _flying(flight, self._parts.now_ns())
+        return None if flight is None else _flying(flight, self._parts.now_ns())
 
     def moving(self, sub_task_ids: Collection[str]) -> Mapping[str, Flying]:
         """Of these, those whose movers have told how far they are."""
@@ -116,10 +115,6 @@ class Sight:
         }
 
     # ------------------------------------------------------------------------------------------------------------ within
-
-    def _moves(self) -> Iterator[Flight]:
-        """What movers have; what is over, and is only tidied, is nothing that moves."""
-        return (flight for flight in self._parts.flights if flight.mover and not _is_tidied(flight))
 
     def _flows(
         self, file_systems: Collection[str], seen: Iterable[Flight], ledger: LedgerView | None, now_ns: int
@@ -144,7 +139,7 @@ class Sight:
     def _limit(self, ledger: LedgerView | None, file_systems: Collection[str], buckets: Collection[str]) -> Limit:
         """Of the whole service; what the caller may not see is not named."""
         parts, now_ns = self._parts, self._parts.now_ns()
-        flights = list(self._moves())
+        flights = [flight for flight in parts.flights if flight.mover]
         large = sum(1 for flight in flights if flight.order.lane is Lane.LARGE)
         movers = parts.executor.movers()
         counts = Counts() if ledger is None else ledger.counts
@@ -182,10 +177,6 @@ def _startable(ledger: LedgerView) -> int:
 
 def _buckets(ledger: LedgerView | None) -> set[str]:
     return set() if ledger is None else {view.flow.bucket for view in ledger.flows}
-
-
-def _is_tidied(flight: Flight) -> bool:
-    return flight.order.transfer.intent is Intent.TIDY
 
 
 def _is_of(flight: Flight, file_systems: Collection[str]) -> bool:
