@@ -66,6 +66,19 @@ class TaskAction(StrEnum):
 STREAM_ACTIONS = frozenset({TaskAction.STREAM_IMPORT, TaskAction.STREAM_EXPORT})
 
 
+class Report(StrEnum):
+    """The reports of a batch task, by the vendor's names: each file that it listed is a line in one of them."""
+
+    SUCCESS = "SuccessFilesReport"
+    SKIPPED = "SkippedFilesReport"
+    FAILED = "FailedFilesReport"
+
+    @property
+    def result(self) -> str:
+        """What became of the files in it, in one word."""
+        return self.value.removesuffix("FilesReport")
+
+
 class Direction(StrEnum):
     """Which way bytes flow: IMPORT is bucket to file system, EXPORT is file system to bucket."""
 
@@ -303,6 +316,11 @@ class Task:
     counters: TaskCounters
     source_storage: str  # of its dataflow, as DescribeDataFlowTasks answers it
     file_system_path: str  # of its dataflow
+    entry_list: str = ""  # of a batch, as are those below
+    includes: str = ""
+    file_list_path: str = ""
+    reports: tuple[Report, ...] = ()  # once it has ended: those with any line
+    report_path: str = ""  # where they lie in the bucket
 
     @property
     def direction(self) -> Direction:

@@ -53,7 +53,7 @@ def _places(session: Session, new: NewSubTasks, waiting_max: int) -> int:
 def _add(session: Session, new: NewSubTasks, sub_task_ids: Sequence[str], *, first: int, stopped_ns: int) -> None:
     """Write down the first `len(sub_task_ids)` files, each in line at its target."""
     files = new.files[: len(sub_task_ids)]
-    standings = subtasks.standings_of(session, files)
+    standings = subtasks.standings_of(session, [file.target_name for file in files])
     data_flow_number = identifiers.data_flow_number(new.data_flow_id)
     task_number = identifiers.task_number(new.task_id)
     added: list[Sequence[Value]] = []

@@ -28,6 +28,7 @@ from penstock.catalog import (
     transitions,
     upkeep,
 )
+from penstock.catalog.batches import Batches
 from penstock.catalog.database import BrokenConnectionError, Database, Durability
 from penstock.catalog.doorbell import Doorbell
 from penstock.catalog.opening import CatalogBounds, Hands, open_hands
@@ -89,6 +90,7 @@ class Catalog:
         self.doorbell: Doorbell = hands.doorbell  # something can be claimed
         self.cancel_bell: Doorbell = hands.cancel_bell  # something that is leased should be withdrawn
         self.reading = Reading(hands.lookers, sheet_rows_max=hands.bounds.sheet_rows_max)  # what people are shown
+        self.batches = Batches(write=self._work, read=self._read, bell=hands.batch_bell)
         self._hands = hands
         self._ring = claims.Ring()
         self._nonces_under_way: set[str] = set()
@@ -163,7 +165,8 @@ class Catalog:
         return await self._call(call, lambda session: tasks.create(session, new, delay_ns=self._delay_ns))
 
     async def cancel_task(self, call: Call, file_system_id: str, data_flow_id: str, task_id: str) -> None:
-        """Pending|Executing -> Canceled. DependencyViolationError with live sub-tasks, InvalidStateError when ended."""
+        """Pending|Executing -> Canceled; a batch that has begun -> Canceling. DependencyViolationError for a stream with live
+        sub-tasks, InvalidStateError when ended."""
         await self._step(call, tasks.cancel, file_system_id, data_flow_id, task_id)
 
     async def create_sub_task(self, call: Call, new: NewSubTask) -> str:

@@ -10,11 +10,12 @@ from enum import Flag, auto
 
 
 class News(Flag):
-    """What a commit has brought for those who wait: something to claim, something to withdraw."""
+    """What a commit has brought for those who wait: something to claim, something to withdraw, a batch to look at."""
 
     NONE = 0
     WORK = auto()
     CANCELED = auto()
+    BATCH = auto()
 
 
 class Doorbell:

@@ -14,7 +14,7 @@ from penstock.catalog.database import Row
 from penstock.catalog.pages import Branch, Walk, fill
 from penstock.catalog.session import Session
 from penstock.catalog.verbs import DataFlowQuery, Page, SubTaskQuery, TaskQuery
-from penstock.model import DataFlow, SubTask, SubTaskStatus, Task
+from penstock.model import STREAM_ACTIONS, DataFlow, SubTask, SubTaskStatus, Task
 
 
 def data_flows(session: Session, query: DataFlowQuery, next_token: str, limit: int) -> Page[DataFlow]:
@@ -85,11 +85,22 @@ def tasks(session: Session, query: TaskQuery, next_token: str, limit: int, rows_
 def _load_tasks(
     session: Session, flows: dict[int, DataFlow], wanted: Callable[[Row], bool], numbers: Sequence[int]
 ) -> dict[int, Task]:
+    found = [
+        row for row in session.rows_in("tasks.by_numbers", numbers) if row["data_flow_number"] in flows and wanted(row)
+    ]
+    batches = [row["number"] for row in found if row["action"] not in STREAM_ACTIONS]
+    selections = _by_task(session, "batches.selections", batches)
+    reports = _by_task(session, "batches.reports", batches)
     return {
-        row["number"]: rows.task(row, flows[row["data_flow_number"]])
-        for row in session.rows_in("tasks.by_numbers", numbers)
-        if row["data_flow_number"] in flows and wanted(row)
+        row["number"]: rows.task(
+            row, flows[row["data_flow_number"]], selections.get(row["number"]), reports.get(row["number"])
+        )
+        for row in found
     }
+
+
+def _by_task(session: Session, statement: str, numbers: Sequence[int]) -> dict[int, Row]:
+    return {row["task_number"]: row for row in session.rows_in(statement, numbers)}
 
 
 def _task_is_wanted(query: TaskQuery, row: Row) -> bool:

@@ -24,6 +24,7 @@ _LAST_NUMBERS = (
     "sub_tasks.last_number",
     "calls.last_token",
     "data_flows.kept_number",
+    "batches.last_segment",
 )
 
 
@@ -58,6 +59,7 @@ class Hands:
     nonce_readers: Readers
     doorbell: Doorbell
     cancel_bell: Doorbell
+    batch_bell: Doorbell
     bounds: CatalogBounds
 
     async def close(self) -> None:
@@ -84,13 +86,15 @@ def open_hands(
     def session(connection: Connection, other_nonces: NonceLookup | None = None) -> Session:
         return Session(connection, named, now_ns=now_ns, numbers=numbers, entropy=entropy, other_nonces=other_nonces)
 
-    doorbell, cancel_bell = Doorbell(), Doorbell()
+    doorbell, cancel_bell, batch_bell = Doorbell(), Doorbell(), Doorbell()
 
     def ring(news: News) -> None:
         if News.WORK in news:
             doorbell.ring()
         if News.CANCELED in news:
             cancel_bell.ring()
+        if News.BATCH in news:
+            batch_bell.ring()
 
     readers, lookers, nonce_readers = (
         Readers(
@@ -127,6 +131,7 @@ def open_hands(
         nonce_readers=nonce_readers,
         doorbell=doorbell,
         cancel_bell=cancel_bell,
+        batch_bell=batch_bell,
         bounds=bounds,
     )
 

@@ -13,6 +13,7 @@ from penstock.model import (
     DataFlow,
     DataFlowStatus,
     FileDetail,
+    Report,
     SubTask,
     SubTaskStatus,
     Task,
@@ -28,6 +29,7 @@ _LAST_CHARACTER = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
 _AFTER_SURROGATES = 0xE000
 
+_SELECTION = ("entry_list", "includes", "file_list_path")
 LINE_BYTES_MAX = 200
 _LINE_HEAD_BYTES = 160
 
@@ -86,8 +88,9 @@ def data_flow(row: Row) -> DataFlow:
     )
 
 
-def task(row: Row, flow: DataFlow) -> Task:
-    """A task out of its row and its dataflow."""
+def task(row: Row, flow: DataFlow, selection: Row | None = None, reports: Row | None = None) -> Task:
+    """A task out of its row and its dataflow; a batch out of what it was asked to move and has to report, too."""
+    selected = {name: selection[name] if selection is not None else "" for name in _SELECTION}
     return Task(
         file_system_id=flow.file_system_id,
         data_flow_id=flow.data_flow_id,
@@ -107,7 +110,17 @@ def task(row: Row, flow: DataFlow) -> Task:
         counters=counters(row),
         source_storage=flow.source_storage,
         file_system_path=flow.file_system_path,
+        reports=_reports(reports),
+        report_path=reports["report_path"] if reports is not None else "",
+        **selected,
     )
+
+
+def _reports(row: Row | None) -> tuple[Report, ...]:
+    """Those with any line, once the batch has ended."""
+    if row is None or row["place"]:
+        return ()
+    return tuple(report for report in Report if row[report.result.lower()])
 
 
 def counters(row: Row) -> TaskCounters:

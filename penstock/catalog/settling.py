@@ -187,6 +187,7 @@ def _final(end: _End, known: _Known, sums: dict[_Step, list[int]]) -> Sequence[V
         settlement.guarantee,
         settlement.note,
         settlement.checkpoint,
+        int(settlement.skipped),
     )
 
 

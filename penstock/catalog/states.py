@@ -89,6 +89,21 @@ TRANSITIONS: Mapping[Noun, tuple[Step, ...]] = {
         Step(name="queue", before=(), after=_TASK.PENDING, cause="CreateDataFlowTask, a batch"),
         Step(name="cancel", before=(_TASK.PENDING, _TASK.EXECUTING), after=_TASK.CANCELED, cause="CancelDataFlowTask"),
         Step(name="open_slowly", before=(), after=_TASK.PENDING, cause="CreateDataFlowTask, a stream with a delay"),
+        # A batch has an end of its own; one that has begun is withdrawn file by file.
+        Step(name="begin", before=(_TASK.PENDING,), after=_TASK.EXECUTING, cause="a batch has a place"),
+        Step(
+            name="complete", before=(_TASK.EXECUTING,), after=_TASK.COMPLETED, cause="all that a batch listed is final"
+        ),
+        Step(name="fail", before=(_TASK.EXECUTING,), after=_TASK.FAILED, cause="a batch cannot be listed"),
+        Step(
+            name="withdraw",
+            before=(_TASK.EXECUTING,),
+            after=_TASK.CANCELING,
+            cause="CancelDataFlowTask, a batch that has begun",
+        ),
+        Step(
+            name="withdrawn", before=(_TASK.CANCELING,), after=_TASK.CANCELED, cause="nothing of a batch moves any more"
+        ),
         Step(name="become_executing", before=(_TASK.PENDING,), after=_TASK.EXECUTING, cause="the delay is over"),
     ),
     Noun.SUB_TASK: (
@@ -121,9 +136,9 @@ TRANSITIONS: Mapping[Noun, tuple[Step, ...]] = {
 }
 
 RESERVED_STATUSES: Mapping[Noun, frozenset[str]] = {
-    # The vendor's words for batch tasks: no verb writes them.
+    # The vendor's words that no verb writes.
     Noun.DATA_FLOW: frozenset(),
-    Noun.TASK: frozenset({_TASK.COMPLETED, _TASK.FAILED, _TASK.CANCELING}),
+    Noun.TASK: frozenset(),
     Noun.SUB_TASK: frozenset(),
 }
 
@@ -134,11 +149,13 @@ CONDITIONS: Mapping[str, tuple[str, ...]] = {
     "data_flow.watch": (_FLOW.RUNNING, _FLOW.MISCONFIGURED),
     "data_flow.gone": (_FLOW.DELETED,),
     "task.take": (_TASK.EXECUTING,),
+    "task.busy": (_TASK.EXECUTING, _TASK.CANCELING),
     "task.stream": tuple(sorted(STREAM_ACTIONS)),
     "task.importing": (TaskAction.IMPORT, TaskAction.STREAM_IMPORT),
     "sub_task.attempt": (_SUB.RUNNING, _SUB.CANCELING),
     "sub_task.waiting": (_SUB.CREATED,),
     "sub_task.withdraw": (_SUB.CANCELING,),
+    "sub_task.withdrawable": (_SUB.CREATED, _SUB.RUNNING),
 }
 
 SETTLING_STEPS: Mapping[Settling, tuple[str, ...]] = {

@@ -83,7 +83,7 @@ def _accept(session: Session, creations: Sequence[Creation]) -> list[str]:
         task: _parents(session, task, count, creations[0].waiting_max)
         for task, count in Counter(_task_of(creation) for creation in creations).items()
     }
-    standings = standings_of(session, [creation.new for creation in creations])
+    standings = standings_of(session, [creation.new.target_name for creation in creations])
     first = session.next_numbers(len(creations))
     # Chance is asked for once: asking lets go of the interpreter.
     chance = session.entropy(identifiers.CHANCE_BYTES * len(creations))
@@ -118,9 +118,9 @@ def _parents(session: Session, task: tuple[str, str, str], count: int, waiting_m
     )
 
 
-def standings_of(session: Session, files: Sequence[NewSubTask | NewFile]) -> list[Standing]:
+def standings_of(session: Session, target_names: Sequence[str]) -> list[Standing]:
     """Where new files stand at their targets: who is the first there can be claimed, the others wait behind it."""
-    lines = [rows.line(file.target_name) for file in files]
+    lines = [rows.line(target_name) for target_name in target_names]
     taken = {line for (line,) in session.rows_in("sub_tasks.firsts", lines)}
     found: list[Standing] = []
     for line in lines:
@@ -195,24 +195,31 @@ def cancel(session: Session, file_system_id: str, data_flow_id: str, task_id: st
     """End a waiting sub-task at once; have a running one withdrawn, or one that a power cut may have forgotten to be."""
     row = visible(session, file_system_id, data_flow_id, task_id, sub_task_id)
     tally, incidents = Tally(), Incidents()
-    if session.run("sub_tasks.drop", number=row["number"], now_ns=session.now_ns):
-        tally.moved_on(row["data_flow_number"], row["task_number"], row["status"], step(Noun.SUB_TASK, "drop").after)
-        if row["turn"] == _FIRST:
-            step_up(session, [row["line"]])
-    elif session.run("sub_tasks.doubt", number=row["number"], now_ns=session.now_ns):
-        tally.moved_on(row["data_flow_number"], row["task_number"], row["status"], step(Noun.SUB_TASK, "doubt").after)
-        session.ring()
-    elif session.run("sub_tasks.cancel", number=row["number"], now_ns=session.now_ns):
-        tally.moved_on(
-            row["data_flow_number"], row["task_number"], SubTaskStatus.RUNNING, step(Noun.SUB_TASK, "cancel").after
-        )
-        session.ring(News.CANCELED if row["owner"] else News.WORK)
-    else:
+    left = withdraw(session, row, tally)
+    if left is None:
         raise InvalidStateError(f"sub-task {sub_task_id} is {row['status']}: it cannot be cancelled")
+    step_up(session, left)
     if row["status"] == SubTaskStatus.RUNNING:  # of what had not started its end tells it
         incidents.note(row["number"], row["data_flow_number"], HappeningKind.CANCEL_ASKED, attempt=row["attempt"])
     tally.write(session)
     incidents.write(session)
+
+
+def withdraw(session: Session, row: Row, tally: Tally) -> Sequence[str] | None:
+    """The same of any sub-task: the target at which it stood first and stands no more; None where it cannot be cancelled."""
+    number, parents = row["number"], (row["data_flow_number"], row["task_number"])
+    if session.run("sub_tasks.drop", number=number, now_ns=session.now_ns):
+        tally.moved_on(*parents, row["status"], step(Noun.SUB_TASK, "drop").after)
+        return [row["line"]] if row["turn"] == _FIRST else []
+    if session.run("sub_tasks.doubt", number=number, now_ns=session.now_ns):
+        tally.moved_on(*parents, row["status"], step(Noun.SUB_TASK, "doubt").after)
+        session.ring()
+        return []
+    if session.run("sub_tasks.cancel", number=number, now_ns=session.now_ns):
+        tally.moved_on(*parents, SubTaskStatus.RUNNING, step(Noun.SUB_TASK, "cancel").after)
+        session.ring(News.CANCELED if row["owner"] else News.WORK)
+        return []
+    return None
 
 
 def step_up_behind(session: Session, numbers: Sequence[int]) -> None:

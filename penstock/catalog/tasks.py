@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from penstock.catalog import dataflows, identifiers
+from penstock.catalog import dataflows, identifiers, placing
 from penstock.catalog.database import Row
+from penstock.catalog.doorbell import News
 from penstock.catalog.session import Session
 from penstock.catalog.verbs import NewTask
 from penstock.errors import DependencyViolationError, InvalidStateError, TaskNotFoundError
@@ -48,18 +49,24 @@ def create(session: Session, new: NewTask, *, delay_ns: int) -> str:
         now_ns=session.now_ns,
         **({"due_ns": session.after(delay_ns)} if is_stream else {}),
     )
+    if not is_stream:
+        placing.add(session, number, flow["number"], new.selection)
     return task_id
 
 
 def cancel(session: Session, file_system_id: str, data_flow_id: str, task_id: str) -> None:
-    """End a task that has no live sub-task."""
+    """End a stream that has no live sub-task, or a batch, which takes a while once it has begun."""
     flow = dataflows.visible(session, file_system_id, data_flow_id)
     row = visible(session, flow, task_id)
+    if session.run("tasks.withdraw", number=row["number"]):
+        session.ring(News.BATCH)
+        return
     if not session.run("tasks.cancel", number=row["number"], now_ns=session.now_ns):
         live = row["created"] + row["running"] + row["canceling"]
-        if live:
+        if live and row["action"] in STREAM_ACTIONS:
             raise DependencyViolationError(f"task {task_id} has {live} live sub-tasks; cancel or await them first")
         raise InvalidStateError(f"task {task_id} is {row['status']}: it cannot be cancelled")
+    placing.leave(session, row["number"])
     session.run("data_flows.leave_task", number=flow["number"])
 
 

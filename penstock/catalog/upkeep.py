@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from penstock.catalog import calls
+from penstock.catalog import calls, placing
 from penstock.catalog.counting import HOUR_NS, Tally
 from penstock.catalog.database import Row
 from penstock.catalog.session import Session
@@ -64,6 +64,8 @@ def prune(session: Session, sub_tasks_before_ns: int, tokens_before_ns: int, non
         removed += _prune_deleted(session, flow["number"], limit - removed)
     session.run("counts.forget_hours", before_ns=min(sub_tasks_before_ns, session.now_ns - HOURS_KEPT * HOUR_NS))
     if removed < limit:
+        removed += session.run("batches.forget_segments", before=sub_tasks_before_ns, limit=limit - removed)
+    if removed < limit:
         removed += session.run("calls.forget_tokens", before=tokens_before_ns, limit=limit - removed)
     if removed:  # the newest of all may be among them, and its id is not to be given again
         session.run("data_flows.keep_number", number=session.last_number)
@@ -75,14 +77,26 @@ def _prune_deleted(session: Session, data_flow_number: int, limit: int) -> int:
     """Remove what a deleted dataflow has left: sub-tasks, then tasks, in the end itself."""
     ended = session.rows("sub_tasks.ended_in", data_flow_number=data_flow_number, limit=limit)
     removed = _forget(session, ended)
+    removed += _forget(session, _left_by_batches(session, data_flow_number, limit - removed))
     if removed < limit:
-        removed += session.run("tasks.forget", data_flow_number=data_flow_number, limit=limit - removed)
+        bare = session.rows("tasks.bare", data_flow_number=data_flow_number, limit=limit - removed)
+        numbers = [row["number"] for row in bare]
+        placing.forget(session, numbers)
+        removed += session.run_in("tasks.forget", numbers)
     if removed < limit:
         gone = session.run("data_flows.forget", number=data_flow_number)
         if gone:
             session.run("counts.forget_totals", data_flow_number=data_flow_number)
         removed += gone
     return removed
+
+
+def _left_by_batches(session: Session, data_flow_number: int, limit: int) -> Sequence[Row]:
+    """Sub-tasks that a deleted dataflow's batches have left; the lines of their reports are removed at once."""
+    if limit <= 0:
+        return ()
+    session.run("batches.forget_segments_of", data_flow_number=data_flow_number, limit=limit)
+    return session.rows("batches.ended_in", data_flow_number=data_flow_number, limit=limit)
 
 
 def _forget(session: Session, ended: Sequence[Row]) -> int:

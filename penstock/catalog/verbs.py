@@ -9,6 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from penstock.catalog.batchwork import NO_SELECTION, Selection
 from penstock.model import Condition, ConflictPolicy, Direction, FileDetail, SubTaskStatus, TaskAction
 
 Item = TypeVar("Item")
@@ -53,7 +54,7 @@ class NewDataFlow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
-    """A stream (or later a batch) task to open. The dataflow must be Running."""
+    """A stream to open, or a batch task, of which `selection` says what it moves. The dataflow must be Running."""
 
     file_system_id: str
     data_flow_id: str
@@ -63,6 +64,7 @@ class NewTask:
     directory: str
     target_directory: str
     create_dir_if_not_exist: bool
+    selection: Selection = NO_SELECTION
 
 
 class NewSubTask(msgspec.Struct, frozen=True, kw_only=True):

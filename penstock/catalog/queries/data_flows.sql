@@ -134,7 +134,7 @@ SELECT number FROM data_flows WHERE status IN ({when data_flow.gone}) ORDER BY n
 -- forget: remove a deleted dataflow that holds nothing any more
 DELETE FROM data_flows
  WHERE number = :number AND status IN ({when data_flow.gone})
-   AND NOT EXISTS (SELECT 1 FROM sub_tasks WHERE sub_tasks.data_flow_number = data_flows.number)
+   AND NOT EXISTS (SELECT 1 FROM sub_tasks WHERE sub_tasks.data_flow_number = data_flows.number AND batch = 0)
    AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.data_flow_number = data_flows.number);
 
 -- last_number: the newest number ever given to a dataflow that is still known

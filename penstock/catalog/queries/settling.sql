@@ -10,18 +10,18 @@ SELECT sub_task_id, number, attempt, status, data_flow_number, task_number, byte
 
 -- end: final statuses with all that came of them
 UPDATE sub_tasks
-   SET status = ends.after, ended_ns = :now_ns, owner = '', turn = 0, due_ns = 0,
+   SET status = ends.after, ended_ns = :now_ns, owner = '', turn = 0, due_ns = 0, kept = ends.kept,
        queue = CASE WHEN ends.tidy = 1 THEN 'clear' ELSE '' END, tidy = ends.tidy,
        bytes_total = ends.bytes_total, bytes_done = ends.bytes_done, actual_bytes = ends.actual_bytes,
        moving_ns = ends.moving_ns, detail_modify_ns = ends.detail_modify_ns, detail_size = ends.detail_size,
        detail_checksum = ends.detail_checksum, error_code = ends.error_code, error_message = ends.error_message,
        guarantee = ends.guarantee, note = ends.note, checkpoint = ends.checkpoint
   FROM (WITH told (number, attempt, before, after, tidy, bytes_total, bytes_done, actual_bytes, moving_ns, detail_modify_ns,
-                   detail_size, detail_checksum, error_code, error_message, guarantee, note, checkpoint) AS (VALUES
+                   detail_size, detail_checksum, error_code, error_message, guarantee, note, checkpoint, kept) AS (VALUES
         {rows (CAST(:number AS BIGINT), CAST(:attempt AS BIGINT), :before, :after, CAST(:tidy AS BIGINT),
          CAST(:bytes_total AS BIGINT), CAST(:bytes_done AS BIGINT), CAST(:actual_bytes AS BIGINT),
          CAST(:moving_ns AS BIGINT), CAST(:detail_modify_ns AS BIGINT), CAST(:detail_size AS BIGINT), :detail_checksum,
-         :error_code, :error_message, :guarantee, :note, :checkpoint)}) SELECT * FROM told) AS ends
+         :error_code, :error_message, :guarantee, :note, :checkpoint, CAST(:kept AS BIGINT))}) SELECT * FROM told) AS ends
  WHERE sub_tasks.number = ends.number AND sub_tasks.attempt = ends.attempt AND sub_tasks.owner <> ''
    AND sub_tasks.status = ends.before;
 

@@ -25,10 +25,10 @@ UPDATE sub_tasks SET turn = 1, queue = 'small' WHERE number = :number AND turn =
 -- visible: one sub-task of a task
 SELECT * FROM sub_tasks
  WHERE number = :number AND sub_task_id = :sub_task_id AND task_number = :task_number
-   AND data_flow_number = :data_flow_number;
+   AND data_flow_number = :data_flow_number AND batch = 0;
 
--- by_numbers: sub-tasks, in any order
-SELECT * FROM sub_tasks WHERE number IN ({list numbers});
+-- by_numbers: sub-tasks of streams, in any order
+SELECT * FROM sub_tasks WHERE number IN ({list numbers}) AND batch = 0;
 
 -- drop: a waiting sub-task is cancelled at once, unless a power cut may have forgotten that it was begun
 UPDATE sub_tasks SET status = {after sub_task.drop}, queue = '', turn = 0, ended_ns = :now_ns
@@ -44,9 +44,10 @@ UPDATE sub_tasks
    SET status = {after sub_task.cancel}, queue = CASE WHEN owner = '' THEN 'clear' ELSE '' END, due_ns = 0, canceled_ns = :now_ns
  WHERE number = :number AND status IN ({before sub_task.cancel});
 
--- oldest_waiting: a dataflow's waiting sub-tasks in creation order
+-- oldest_waiting: the waiting sub-tasks of a dataflow's streams in creation order
 SELECT number, task_number, line, turn, created_ns, stopped_before_ns FROM sub_tasks
- WHERE data_flow_number = :data_flow_number AND status = {when sub_task.waiting} ORDER BY number LIMIT :limit;
+ WHERE data_flow_number = :data_flow_number AND status = {when sub_task.waiting} AND batch = 0
+ ORDER BY number LIMIT :limit;
 
 -- expire: it has waited too long; what may have been begun, and forgotten, is to be cleared
 UPDATE sub_tasks
@@ -57,33 +58,35 @@ UPDATE sub_tasks
 
 -- page_of_data_flow: numbers of a dataflow's sub-tasks, newest first
 SELECT number FROM sub_tasks
- WHERE data_flow_number = :data_flow_number AND number < :before ORDER BY number DESC LIMIT :limit;
+ WHERE data_flow_number = :data_flow_number AND number < :before AND batch = 0 ORDER BY number DESC LIMIT :limit;
 
 -- page_by_status: numbers of a dataflow's sub-tasks in one status, newest first
 SELECT number FROM sub_tasks
- WHERE data_flow_number = :data_flow_number AND status = :status AND number < :before ORDER BY number DESC LIMIT :limit;
+ WHERE data_flow_number = :data_flow_number AND status = :status AND number < :before AND batch = 0
+ ORDER BY number DESC LIMIT :limit;
 
 -- page_of_task: numbers of a task's sub-tasks in one status, newest first
 SELECT number FROM sub_tasks
- WHERE task_number = :task_number AND status = :status AND number < :before ORDER BY number DESC LIMIT :limit;
+ WHERE task_number = :task_number AND status = :status AND number < :before AND batch = 0
+ ORDER BY number DESC LIMIT :limit;
 
 -- page_by_source: numbers of a dataflow's sub-tasks from one source, newest first
 SELECT number FROM sub_tasks
  WHERE data_flow_number = :data_flow_number AND substr(source, 1, 120) = substr(:path, 1, 120)
-   AND source_digest = :digest AND number < :before ORDER BY number DESC LIMIT :limit;
+   AND source_digest = :digest AND number < :before AND batch = 0 ORDER BY number DESC LIMIT :limit;
 
 -- page_by_target: numbers of a dataflow's sub-tasks to one target, newest first
 SELECT number FROM sub_tasks
  WHERE data_flow_number = :data_flow_number AND substr(target, 1, 120) = substr(:path, 1, 120)
-   AND target_digest = :digest AND number < :before ORDER BY number DESC LIMIT :limit;
+   AND target_digest = :digest AND number < :before AND batch = 0 ORDER BY number DESC LIMIT :limit;
 
--- ended_before: final sub-tasks that ended long ago and left nothing to tidy
+-- ended_before: final sub-tasks that ended long ago, left nothing to tidy and are in their batch's report, if they have one
 SELECT number FROM sub_tasks
- WHERE ended_ns > 0 AND ended_ns < :before_ns AND tidy = 0 AND owner = '' ORDER BY ended_ns, number LIMIT :limit;
+ WHERE ended_ns > 0 AND ended_ns < :before_ns AND tidy = 0 AND owner = '' AND batch <> 1 ORDER BY ended_ns, number LIMIT :limit;
 
--- ended_in: final sub-tasks of a deleted dataflow that left nothing to tidy
+-- ended_in: final sub-tasks of a deleted dataflow's streams that left nothing to tidy
 SELECT number FROM sub_tasks
- WHERE data_flow_number = :data_flow_number AND turn = 0 AND tidy = 0 AND owner = '' ORDER BY number LIMIT :limit;
+ WHERE data_flow_number = :data_flow_number AND turn = 0 AND tidy = 0 AND owner = '' AND batch = 0 ORDER BY number LIMIT :limit;
 
 -- forget: remove sub-tasks
 DELETE FROM sub_tasks WHERE number IN ({list numbers});

@@ -18,9 +18,40 @@ SELECT * FROM tasks WHERE number = :number AND task_id = :task_id AND data_flow_
 -- by_numbers: tasks, in any order
 SELECT * FROM tasks WHERE number IN ({list numbers});
 
--- cancel: the end of a task without live sub-tasks
+-- cancel: the end of a stream without live sub-tasks, or of a batch that has not begun
 UPDATE tasks SET status = {after task.cancel}, ended_ns = :now_ns, due_ns = 0
- WHERE number = :number AND created + running + canceling = 0 AND status IN ({before task.cancel});
+ WHERE number = :number AND created + running + canceling = 0 AND status IN ({before task.cancel})
+   AND (action IN ({when task.stream}) OR status IN ({before task.begin}));
+
+-- withdraw: a batch that has begun is to end
+UPDATE tasks SET status = {after task.withdraw}
+ WHERE number = :number AND status IN ({before task.withdraw}) AND action NOT IN ({when task.stream});
+
+-- begin: a batch has a place among those of its dataflow
+UPDATE tasks SET status = {after task.begin}, started_ns = :now_ns
+ WHERE number = :number AND status IN ({before task.begin}) AND action NOT IN ({when task.stream});
+
+-- complete: all that a batch has listed is final
+UPDATE tasks SET status = {after task.complete}, ended_ns = :now_ns, error_message = ''
+ WHERE number = :number AND created + running + canceling = 0 AND status IN ({before task.complete})
+   AND action NOT IN ({when task.stream});
+
+-- fail: the same of one whose source could not be listed
+UPDATE tasks SET status = {after task.fail}, ended_ns = :now_ns
+ WHERE number = :number AND created + running + canceling = 0 AND status IN ({before task.fail})
+   AND action NOT IN ({when task.stream});
+
+-- withdrawn: nothing of a batch moves any more
+UPDATE tasks SET status = {after task.withdrawn}, ended_ns = :now_ns
+ WHERE number = :number AND created + running + canceling = 0 AND status IN ({before task.withdrawn});
+
+-- explain: what a batch waits for, or why it failed; nothing where it goes on
+UPDATE tasks SET error_message = :error_message WHERE number = :number;
+
+-- list_more: files that a batch has listed, and those of them about which all is known
+UPDATE tasks SET accepted = accepted + :accepted, created = created + :created, complete = complete + :complete,
+    failed = failed + :failed, bytes_total = bytes_total + :bytes_total, bytes_done = bytes_done + :bytes_done
+ WHERE number = :number;
 
 -- in_transition: tasks whose transition is over, longest first
 SELECT number FROM tasks WHERE due_ns > 0 AND due_ns <= :now_ns ORDER BY due_ns LIMIT :limit;
@@ -57,12 +88,16 @@ SELECT number FROM tasks
 SELECT number FROM tasks
  WHERE data_flow_number = :data_flow_number AND status = :status AND number < :before ORDER BY number DESC LIMIT :limit;
 
--- forget: remove ended tasks of a deleted dataflow that have no sub-task any more
-DELETE FROM tasks WHERE number IN (
-    SELECT tasks.number FROM tasks
-     WHERE tasks.data_flow_number = :data_flow_number
-       AND NOT EXISTS (SELECT 1 FROM sub_tasks WHERE sub_tasks.task_number = tasks.number)
-     ORDER BY tasks.number LIMIT :limit);
+-- bare: ended tasks of a deleted dataflow that have no sub-task and no report any more
+SELECT tasks.number FROM tasks
+ WHERE tasks.data_flow_number = :data_flow_number
+   AND NOT EXISTS (SELECT 1 FROM sub_tasks WHERE sub_tasks.task_number = tasks.number AND batch = 0)
+   AND NOT EXISTS (SELECT 1 FROM sub_tasks WHERE sub_tasks.task_number = tasks.number AND batch > 0)
+   AND NOT EXISTS (SELECT 1 FROM report_segments WHERE report_segments.task_number = tasks.number)
+ ORDER BY tasks.number LIMIT :limit;
+
+-- forget: remove tasks
+DELETE FROM tasks WHERE number IN ({list numbers});
 
 -- last_number: the newest number ever given to a task that is still known
 SELECT COALESCE(MAX(number), 0) AS number FROM tasks;
@@ -70,4 +105,4 @@ SELECT COALESCE(MAX(number), 0) AS number FROM tasks;
 -- live_sub_tasks: sub-tasks that are not final; only tasks that take sub-tasks have any
 SELECT SUM(tasks.created) AS created, SUM(tasks.running) AS running, SUM(tasks.canceling) AS canceling
   FROM data_flows CROSS JOIN tasks
- WHERE tasks.data_flow_number = data_flows.number AND tasks.status IN ({when task.take});
+ WHERE tasks.data_flow_number = data_flows.number AND tasks.status IN ({when task.busy});
