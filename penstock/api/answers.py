@@ -118,6 +118,16 @@ def content_type(shape: Format) -> str:
     return XML_TYPE if shape is Format.XML else JSON_TYPE
 
 
+def download_head(name: str, size_bytes: int, usual: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """What stands before a report that is sent; its connection ends with it."""
+    head = (
+        f"{_STATUS_LINES[200]}content-type: text/csv;charset=utf-8\r\ncontent-length: {size_bytes}\r\n"
+        f'content-disposition: attachment; filename="{name}"\r\ncache-control: no-store\r\n'
+        "x-content-type-options: nosniff\r\nconnection: close\r\n"
+    )
+    return b"".join((head.encode("ascii"), *[b"%b: %b\r\n" % header for header in usual], b"\r\n"))
+
+
 def message(answer: Answer, shape: Format, usual: Iterable[tuple[bytes, bytes]], then: Then) -> bytes:
     """All of the answer as HTTP/1.1. `usual` are the server's own headers."""
     body = render(answer, shape)

@@ -15,8 +15,9 @@ from penstock.api.answers import Answer, Caller, RequestIds
 from penstock.api.bodies import Bodies
 from penstock.api.callers import Callers, Heard
 from penstock.api.crowd import Crowd
+from penstock.api.downloads import MARK, Download, Downloads
 from penstock.api.errands import Errands
-from penstock.api.errors import ApiError
+from penstock.api.errors import ApiError, from_penstock
 from penstock.api.operation import Desk, Nonce, Operation, Reply
 from penstock.api.options import ApiOptions
 from penstock.api.perform import perform
@@ -27,6 +28,7 @@ from penstock.api.witness import Witness
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.live import Seeing
 from penstock.catalog.shown import Shown
+from penstock.errors import CatalogError
 from penstock.model import AccessKey, Bucket, Registry
 from penstock.stores.base import Store
 from penstock.telemetry import meters
@@ -63,6 +65,7 @@ def create_api(
         stores=Errands("api-store", threads_each=options.errand_threads),
         file_systems=Errands("api-file-system", threads_each=options.errand_threads),
         streams=Streams(catalog, max_count=options.streams_cached_max),
+        downloads=Downloads(catalog.batches, scheme=options.scheme, link_s=options.report_link_s, now_ns=now_ns),
     )
     return Api(desk, now_ns=now_ns, entropy=entropy)
 
@@ -102,7 +105,7 @@ class Api:
             heard = await self.callers.heard(head, body)
             request, shape, operation, key, nonce = heard
             caller = Caller.SIGNED
-            reply = await perform(self._desk, operation, principal=key, wire=request.parameters, nonce=nonce)
+            reply = await perform(self._desk, operation, principal=key, wire=request.parameters, nonce=nonce, host=host)
         except ApiError as error:
             if shape is None:
                 shape = protocol.format_hint(self.options, head.query_string, body)
@@ -112,6 +115,19 @@ class Api:
         except Exception as error:  # noqa: BLE001 - a fault of ours becomes an answer
             return self._failed(error, request_id=request_id, host=host), shape or Format.JSON, heard
         return self._done(operation, reply, request_id), shape, heard
+
+    async def download(self, head: Head) -> Download | Answer | None:
+        """What a link to a report leads to, or why it leads nowhere; None for a request that is none. Raises nothing."""
+        if not head.query_string.startswith(MARK):
+            return None
+        try:
+            return await self._desk.downloads.find(head)
+        except ApiError as error:
+            refused = error
+        except CatalogError as error:
+            mapped = from_penstock(error, retry_after_s=self.options.throttled_retry_after_s)
+            refused = mapped or ApiError("ServiceUnavailable", "The catalog cannot be asked now.")
+        return self.refusal(refused, host=head.headers.get("host", ""), peer="")
 
     def refusal(self, error: ApiError, *, host: str, peer: str) -> Answer:
         """The answer to what never became a request, of `peer`'s. Anybody can cause that, so it is logged seldom."""

@@ -17,8 +17,9 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from penstock.api import protocol
-from penstock.api.answers import Answer, Caller, Then, message
+from penstock.api.answers import Answer, Caller, Then, download_head, message
 from penstock.api.application import Api
+from penstock.api.downloads import Download
 from penstock.api.errors import ApiError
 from penstock.api.protocol import Format, Head
 
@@ -71,6 +72,7 @@ class Connection(asyncio.Protocol):
         self._queue: deque[_Whole | _Refused] = deque()
         self._task: asyncio.Task[None] | None = None
         self._blocked = False
+        self._flowing = asyncio.Event()  # set when a report that is sent may go on
         self._deaf = False
         self._refused = False
         self._bodiless = False
@@ -94,6 +96,7 @@ class Connection(asyncio.Protocol):
         self._queue.clear()
         self._bodies.ended(self)
         self._let_go(self._held_bytes - self._answering_bytes)
+        self._flowing.set()
         del self._parser
 
     def eof_received(self) -> bool:
@@ -113,6 +116,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._blocked = False
+        self._flowing.set()
         if self._task is None:
             self._go_on()
 
@@ -317,7 +321,11 @@ class Connection(asyncio.Protocol):
         task = self._task
         assert task is not None, "it is what runs this"
         try:
-            answer, shape = await self._api.answer(head, body)
+            found = await self._api.download(head)
+            if isinstance(found, Download):
+                await self._send(found)
+                return
+            answer, shape = (found, Format.JSON) if found is not None else await self._api.answer(head, body)
             self._task = None
             if answer.caller is Caller.SIGNED:
                 self._crowd.proved(self)
@@ -330,6 +338,22 @@ class Connection(asyncio.Protocol):
             self._let_go(len(body))
             self._tasks.discard(task)
         self._go_on()
+
+    async def _send(self, report: Download) -> None:
+        """A report, as quickly as it is fetched; nothing comes behind it. Whoever fetches nothing for long is hung up on."""
+        self._deaf = self._answered = True
+        self._queue.clear()
+        transport = self._transport
+        transport.write(download_head(report.name, report.size_bytes, self._server.default_headers))
+        async for piece in report.pieces:
+            if transport.is_closing():
+                return
+            transport.write(piece)
+            if self._blocked:
+                self._flowing.clear()
+                self._set_deadline(self._options.keep_alive_s)
+                await self._flowing.wait()
+        transport.close()
 
     def _go_on(self) -> None:
         """With the next request, if it is there, else with reading."""

@@ -68,6 +68,9 @@ STATUSES: Mapping[str, int] = {
     "InvalidRefreshPath.InvalidParameter": 404,
     "InvalidRefreshPolicy.InvalidParameter": 404,
     "InvalidSourceSecurityType.NotSupport": 404,
+    "InvalidSrcTaskId.NotFound": 404,
+    "InvalidSrcTaskId.TaskIdInvalid": 404,
+    "InvalidSrcTaskId.TaskIdNotFound": 404,
     "InvalidTaskAction.NotSupported": 404,
     "InvalidThroughput.OutOfBounds": 404,
     # things and their states

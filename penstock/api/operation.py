@@ -14,6 +14,7 @@ from functools import lru_cache
 import msgspec
 
 from penstock.api.answers import Json
+from penstock.api.downloads import Downloads
 from penstock.api.errands import Errands
 from penstock.api.errors import ApiError
 from penstock.api.options import ApiOptions, Fidelity
@@ -56,6 +57,7 @@ class Desk:
     stores: Errands
     file_systems: Errands
     streams: Streams
+    downloads: Downloads
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,12 +101,13 @@ class Nonce:
 
 
 class Invocation(msgspec.Struct, frozen=True, kw_only=True):
-    """One call at hand: who asks, with which nonce, for what."""
+    """One call at hand: who asks, with which nonce, for what, and under which name we were called ("" where nobody knows)."""
 
     operation: Operation
     principal: AccessKey
     nonce: Nonce
     values: Values
+    host: str = ""
 
     def call(self) -> Call:
         """The call as the catalog's writing verbs want it; made for the very call of the verb, which keeps the nonce."""

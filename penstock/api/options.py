@@ -56,3 +56,5 @@ class ApiOptions:
     errand_threads: int = 4  # for each bucket, and for each file system
     throttled_retry_after_s: int = 1
     streams_cached_max: int = 4096
+    scheme: str = "http"  # of the listener, for links
+    report_link_s: int = 86_400  # a link to a report is good for so long

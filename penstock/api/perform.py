@@ -14,7 +14,9 @@ from penstock.errors import CatalogError, NonceUsedError, PenstockError
 from penstock.model import AccessKey
 
 
-async def perform(desk: Desk, operation: Operation, *, principal: AccessKey, wire: Wire, nonce: Nonce) -> Reply:
+async def perform(
+    desk: Desk, operation: Operation, *, principal: AccessKey, wire: Wire, nonce: Nonce, host: str = ""
+) -> Reply:
     """The operation's reply. Raises ApiError; another PenstockError means a fault of ours.
 
     A nonce is used up whatever comes of the call, so that what is refused today cannot be replayed tomorrow: by a write in
@@ -27,7 +29,7 @@ async def perform(desk: Desk, operation: Operation, *, principal: AccessKey, wir
             await desk.catalog.use_nonce(nonce.text)
         rights.check(principal, operation.name, wire.get("FileSystemId", ""))
         values = parse(operation.parameters, wire)
-        invocation = Invocation(operation=operation, principal=principal, nonce=nonce, values=values)
+        invocation = Invocation(operation=operation, principal=principal, nonce=nonce, values=values, host=host)
         return await operation.run(desk, invocation)
     except PenstockError as error:
         mapped = from_penstock(error, retry_after_s=desk.options.throttled_retry_after_s)

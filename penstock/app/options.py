@@ -8,7 +8,7 @@ from penstock.api.options import ApiOptions, Fidelity, PathBase
 from penstock.catalog.catalog import CatalogBounds
 from penstock.engine.local import LocalExecutorOptions
 from penstock.engine.messages import MoverLimits
-from penstock.engine.options import DAY_S, EngineOptions, KeeperOptions, RetryOptions, TransitionOptions
+from penstock.engine.options import DAY_S, EngineOptions, KeeperOptions, ListerOptions, RetryOptions, TransitionOptions
 from penstock.settings.choices import Settings
 from penstock.settings.home import Home
 from penstock.stores.keychain import passed_on
@@ -25,6 +25,7 @@ def api_options(settings: Settings, *, connections_max: int) -> ApiOptions:
         subtask_path_base=PathBase(settings.subtask_path_base),
         fidelity=Fidelity(settings.fidelity),
         api_time_zone=settings.api_time_zone,
+        scheme="https" if settings.tls_certificate else "http",
     )
 
 
@@ -37,6 +38,7 @@ def engine_options(settings: Settings) -> EngineOptions:
             history_retention_s=settings.history_retention_days * DAY_S,
         ),
         transitions=TransitionOptions(delay_s=settings.transition_delay_s),
+        lister=ListerOptions(symlinks=Symlinks(settings.symlinks)),
     )
 
 

@@ -31,7 +31,7 @@ class Batches:
 
     async def begin(self) -> int:
         """Pending -> Executing, while their dataflows are Running and have places; how many."""
-        return int(await self._write(placing.begin))
+        return int(await self._write(placing.begin)) if await self._read(placing.is_any_next) else 0
 
     async def placed(self) -> Sequence[Batch]:
         """Those that have a place: Executing or Canceling."""
@@ -65,6 +65,15 @@ class Batches:
             lambda session: batching.segments(session, task_id, report, after, limit)
         )
         return found
+
+    async def report_size(self, task_id: str, report: Report) -> int | None:
+        """How many bytes a report has, without its head; None where it has no line, or is too old."""
+        found: int | None = await self._read(lambda session: batching.report_size(session, task_id, report))
+        return found
+
+    async def report_key(self) -> str:
+        """What links to reports are signed with, in this catalog."""
+        return str(await self._write(batching.report_key))
 
     async def withdraw(self, task_id: str, *, limit: int) -> int:
         """End files of a Canceling batch; how many were left to end. Call again while it answers `limit`."""

@@ -17,6 +17,8 @@ from penstock.catalog.reports import Line
 from penstock.catalog.session import Session
 from penstock.model import Report, TaskAction, TaskStatus
 
+_KEY_BYTES = 32
+
 
 def placed(session: Session) -> list[Batch]:
     """The batches that have a place."""
@@ -156,6 +158,22 @@ def _add_lines(session: Session, task_number: int, lines: Mapping[Report, Sequen
         skipped=counts[Report.SKIPPED],
         failed=counts[Report.FAILED],
     )
+
+
+def report_size(session: Session, task_id: str, kind: Report) -> int | None:
+    """How many bytes a report has, without its head; None where it has no line (any more)."""
+    number = identifiers.task_number(task_id)
+    row = session.rows("batches.report_size", task_number=number, report=kind.value)[0]
+    return int(row["size_bytes"]) if row["segments"] else None
+
+
+def report_key(session: Session) -> str:
+    """What links to reports are signed with; made where there is none yet."""
+    for row in session.rows("batches.report_key"):
+        return str(row["secret"])
+    secret = session.entropy(_KEY_BYTES).hex()
+    session.run("batches.keep_report_key", secret=secret)
+    return secret
 
 
 def segments(session: Session, task_id: str, kind: Report, after: int, limit: int) -> list[Segment]:

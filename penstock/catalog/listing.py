@@ -6,6 +6,7 @@ A list always goes by visible dataflows (there are few of them), so a deleted on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import product
 
@@ -92,8 +93,9 @@ def _load_tasks(
     selections = _by_task(session, "batches.selections", batches)
     reports = _by_task(session, "batches.reports", batches)
     return {
-        row["number"]: rows.task(
-            row, flows[row["data_flow_number"]], selections.get(row["number"]), reports.get(row["number"])
+        row["number"]: replace(
+            rows.task(row, flows[row["data_flow_number"]], selections.get(row["number"]), reports.get(row["number"])),
+            seen_ns=session.now_ns,
         )
         for row in found
     }

@@ -44,10 +44,19 @@ def begin(session: Session) -> int:
     return begun
 
 
+def is_any_next(session: Session) -> bool:
+    """Whether a batch waits and could have a place."""
+    return bool(_ready(session))
+
+
 def _next(session: Session) -> Iterable[Row]:
     """A waiting batch of each dataflow that has a place free, again and again until there is none."""
-    while ready := [row for row in session.rows("batches.next") if row["task_number"] and row["placed"] < PLACES]:
+    while ready := _ready(session):
         yield from ready
+
+
+def _ready(session: Session) -> Sequence[Row]:
+    return [row for row in session.rows("batches.next") if row["task_number"] and row["placed"] < PLACES]
 
 
 def end(session: Session, task_id: str, report_path: str) -> bool:

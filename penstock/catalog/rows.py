@@ -29,7 +29,6 @@ _LAST_CHARACTER = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
 _AFTER_SURROGATES = 0xE000
 
-_SELECTION = ("entry_list", "includes", "file_list_path")
 LINE_BYTES_MAX = 200
 _LINE_HEAD_BYTES = 160
 
@@ -90,7 +89,6 @@ def data_flow(row: Row) -> DataFlow:
 
 def task(row: Row, flow: DataFlow, selection: Row | None = None, reports: Row | None = None) -> Task:
     """A task out of its row and its dataflow; a batch out of what it was asked to move and has to report, too."""
-    selected = {name: selection[name] if selection is not None else "" for name in _SELECTION}
     return Task(
         file_system_id=flow.file_system_id,
         data_flow_id=flow.data_flow_id,
@@ -112,7 +110,9 @@ def task(row: Row, flow: DataFlow, selection: Row | None = None, reports: Row | 
         file_system_path=flow.file_system_path,
         reports=_reports(reports),
         report_path=reports["report_path"] if reports is not None else "",
-        **selected,
+        entry_list=selection["entry_list"] if selection is not None else "",
+        includes=selection["includes"] if selection is not None else "",
+        file_list_path=selection["file_list_path"] if selection is not None else "",
     )
 
 

@@ -18,6 +18,7 @@ from penstock.engine.executor import Executor, Watched
 from penstock.engine.fair import Fairness
 from penstock.engine.flights import Flights
 from penstock.engine.keeper import Keeper
+from penstock.engine.lister import Lister
 from penstock.engine.loops import Bell, Loop, Step
 from penstock.engine.messages import Control, Places
 from penstock.engine.options import EngineOptions
@@ -99,6 +100,15 @@ class Engine:
         self.keeper = Keeper(
             catalog=catalog, flights=self.flights, owners=self._owners, options=options.keeper, now_ns=now_ns
         )
+        self.lister = Lister(
+            catalog=catalog,
+            registry=registry,
+            open_bucket=open_bucket,
+            options=options.lister,
+            retry=options.retry,
+            now_ns=now_ns,
+            wake=self._bells["lister"].ring,
+        )
         self.transitions = Transitions(catalog=catalog, options=options.transitions, now_ns=now_ns)
         self._loops = self._made_loops()
         self._tags_loop = Loop("tags", self.tags.step, self._bells["tags"], trouble_wait_s=options.trouble_wait_s)
@@ -128,12 +138,14 @@ class Engine:
             watching = group.create_task(self._tags_loop.run())
             group.create_task(self._listen(self._catalog.doorbell, "runner"))
             group.create_task(self._listen(self._catalog.cancel_bell, "canceler"))
+            group.create_task(self._listen(self._catalog.batches.bell, "lister"))
             await self._stopping.wait()
             for loop in self._loops:
                 loop.stop()
             watching.cancel()  # it may wait for a silent store, and leaves nothing half done
             self._catalog.doorbell.ring()
             self._catalog.cancel_bell.ring()
+            self._catalog.batches.bell.ring()
 
     def stop(self) -> None:
         """End `run` after the steps that are under way. Movers are not told: `drain` ends them, or `executor.close`."""
@@ -219,7 +231,7 @@ class Engine:
             now_ns=self._now_ns,
             jitter=self._jitter,
             wake=self._bells["settler"].ring,
-            room=self._bells["runner"].ring,
+            room=self._room,
             bucket_trouble=self._bucket_trouble,
         )
 
@@ -250,10 +262,13 @@ class Engine:
             "transitions": self.transitions.step,
         }
         wait_s = self._options.trouble_wait_s
-        return [
+        loops = [
             Loop(name, step, self._bells[name], trouble_wait_s=wait_s, gap_s=self._gap_s)
             for name, step in steps.items()
         ]
+        gap_s = self._options.lister.gap_s
+        lister = Loop("lister", self.lister.step, self._bells["lister"], trouble_wait_s=wait_s, gap_s=lambda: gap_s)
+        return [*loops, lister]
 
     def _gap_s(self) -> float:
         """The more is under way the less a file notices a little gathering, and the more it saves."""
@@ -261,6 +276,12 @@ class Engine:
         return self._options.busy_gap_s * min(3.0, fullness) if fullness > 1 else 0.0
 
     # ------------------------------------------------------------------------------------------------------------- running
+
+    def _room(self) -> None:
+        """Places came free, or files have ended: there may be more to claim, and of batches more to list."""
+        self._bells["runner"].ring()
+        if self.lister.has_any:
+            self._bells["lister"].ring()
 
     def _bucket_trouble(self, _bucket: str) -> None:
         self.tags.ask()

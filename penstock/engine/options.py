@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from penstock.transfer.transfer import Symlinks
+
 NS_PER_S = 1_000_000_000
 DAY_S = 86_400
 
@@ -83,6 +85,29 @@ class TransitionOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListerOptions:
+    """How batches are listed. So many files of one wait at most, and so many that were seen are held in memory."""
+
+    symlinks: Symlinks = Symlinks.REFUSE
+    waiting_max: int = 2_000
+    feed_max: int = 1_000  # files in one transaction
+    feed_least: int = 500  # room for fewer is not worth one, while others wait
+    report_lines: int = 500  # in one transaction
+    busy_look_s: float = 0.25  # while batches are under way, without a bell
+    look_again_s: float = 5.0  # while there are none
+    gap_s: float = 0.02  # two looks lie so far apart, however much is settled in between
+    look_limit_s: float = 120.0  # for one look at a file system that may hang
+    wait_max_s: float = 60.0  # between two looks at a source that is away
+    report_waits_s: tuple[float, ...] = (
+        1,
+        2,
+        5,
+        15,
+        60,
+    )  # after the first try to write reports into a bucket, the second, ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
     """All bounds of the control side."""
 
@@ -90,6 +115,7 @@ class EngineOptions:
     claim: ClaimOptions = field(default_factory=ClaimOptions)
     keeper: KeeperOptions = field(default_factory=KeeperOptions)
     transitions: TransitionOptions = field(default_factory=TransitionOptions)
+    lister: ListerOptions = field(default_factory=ListerOptions)
     progress_every_s: float = 1.0
     busy_flights: int = 32  # with more under way, steps lie apart so that they make batches:
     busy_gap_s: float = 0.005  # up to three times that

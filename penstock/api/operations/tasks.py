@@ -1,15 +1,14 @@
-"""The three operations on tasks: create, describe, cancel. Streams are opened here; batch tasks are judged, then not built.
+"""The three operations on tasks: create, describe, cancel.
 
-A stream moves nothing by itself: sub-tasks do.
+A stream moves nothing by itself: sub-tasks do. A batch lists its files itself; what it may be asked to move is judged in `selections`.
 """
 
 from __future__ import annotations
 
-import json
 from datetime import tzinfo
 
 from penstock.api.answers import Json
-from penstock.api.errors import ApiError, invalid_format
+from penstock.api.errors import ApiError, missing
 from penstock.api.filters import filters, ids, minute, words_of
 from penstock.api.operation import (
     DATA_FLOW_SINCE,
@@ -21,6 +20,7 @@ from penstock.api.operation import (
     Reply,
     file_system_of,
 )
+from penstock.api.operations import selections
 from penstock.api.parameters import (
     CLIENT_TOKEN,
     DATA_FLOW_ID,
@@ -37,29 +37,13 @@ from penstock.api.parameters import (
     required,
     word_of,
 )
-from penstock.api.paths import CONTROL, check_directory
 from penstock.api.times import zone_text
+from penstock.catalog.batchwork import Selection
 from penstock.catalog.verbs import NewTask, TaskQuery
 from penstock.model import STREAM_ACTIONS, ConflictPolicy, Task, TaskAction, TaskStatus
 
-ENTRY_LIST_MAX_BYTES = 64 << 10
-ENTRY_MAX_CHARACTERS = 1023
-INCLUDES_MAX_CHARACTERS = 3000
 DATA_TYPE = "MetaAndData"
 _BATCH_ACTIONS = frozenset({TaskAction.IMPORT, TaskAction.EXPORT})
-
-
-def _entry_list(name: str, text: str) -> str:
-    """A JSON array of paths, kept as text. Its size is judged first, as the vendor's table has it."""
-    if len(text.encode()) >= ENTRY_LIST_MAX_BYTES:
-        raise ApiError("InvalidParameter.SizeTooLarge", f"{name} has to be smaller than 64 KB.")
-    return text
-
-
-def _list_text(name: str, text: str) -> str:
-    if len(text) > INCLUDES_MAX_CHARACTERS:
-        raise invalid_format(name, f"it has at most {INCLUDES_MAX_CHARACTERS} characters")
-    return text
 
 
 def _data_type(name: str, text: str) -> str:
@@ -68,15 +52,13 @@ def _data_type(name: str, text: str) -> str:
     return text
 
 
-_TASK_ACTION = required(
-    "TaskAction", word_of(TaskAction, code="InvalidTaskAction.NotSupported"), TaskAction.STREAM_IMPORT
-)
+_TASK_ACTION = optional("TaskAction", word_of(TaskAction, code="InvalidTaskAction.NotSupported"), None)
 _CONFLICT_POLICY = required("ConflictPolicy", word_of(ConflictPolicy), ConflictPolicy.SKIP_THE_FILE)
 _DATA_TYPE = optional("DataType", _data_type, DATA_TYPE)
 _DIRECTORY = optional_directory("Directory")
 _DST_DIRECTORY = optional_directory("DstDirectory")
-_ENTRY_LIST = optional("EntryList", _entry_list, "")
-_INCLUDES = optional("Includes", _list_text, "")
+_ENTRY_LIST = optional("EntryList", selections.entry_list, "")
+_INCLUDES = optional("Includes", selections.includes, "")
 _TRANSFER_FILE_LIST_PATH = optional_directory("TransferFileListPath")
 _SRC_TASK_ID = optional("SrcTaskId", identifier, "")
 _CREATE_DIR = optional("CreateDirIfNotExist", boolean, default=False)
@@ -107,16 +89,22 @@ _FILTERS = filters(
 
 
 async def create_task(desk: Desk, invocation: Invocation) -> Reply:
-    """Open a stream. Raises ApiError, CatalogError."""
+    """Open a stream, or queue a batch. Raises ApiError, CatalogError."""
     values = invocation.values
     file_system = file_system_of(desk, values, since=DATA_FLOW_SINCE)
-    action = values[_TASK_ACTION]
-    if action in STREAM_ACTIONS:
+    source = await selections.source_task(
+        desk.catalog, file_system.file_system_id, values[DATA_FLOW_ID], values[_SRC_TASK_ID]
+    )
+    action = values[_TASK_ACTION] or (source.action if source is not None else None)
+    if action is None:
+        raise missing("TaskAction")
+    if action in STREAM_ACTIONS or values[_CREATE_DIR]:
         file_system_of(desk, values, since=STREAM_SINCE)
+    if action in STREAM_ACTIONS:
         _refuse_batch_parameters(values, action)
-    else:
-        _check_batch(values, action)
-    directory = values[_DIRECTORY] or "/"
+    elif action not in _BATCH_ACTIONS:
+        raise ApiError("InvalidTaskAction.NotSupported", f"{action} is not for this kind of file system.")
+    chosen = _chosen(values, action, source)
     task_id = await desk.catalog.create_task(
         invocation.call(),
         NewTask(
@@ -125,9 +113,10 @@ async def create_task(desk: Desk, invocation: Invocation) -> Reply:
             action=action,
             data_type=values[_DATA_TYPE],
             conflict_policy=values[_CONFLICT_POLICY],
-            directory=directory,
-            target_directory=values[_DST_DIRECTORY] or directory,
+            directory=chosen.directory,
+            target_directory=chosen.target_directory,
             create_dir_if_not_exist=values[_CREATE_DIR],
+            selection=chosen.selection,
         ),
     )
     return Reply(fields={"TaskId": task_id})
@@ -141,40 +130,25 @@ def _refuse_batch_parameters(values: Values, action: TaskAction) -> None:
             )
 
 
-def _check_batch(values: Values, action: TaskAction) -> None:
-    """Judge a batch task's parameters, then say that there are none yet. Always raises ApiError."""
-    if action not in _BATCH_ACTIONS:
-        raise ApiError("InvalidTaskAction.NotSupported", f"{action} is not for this kind of file system.")
-    given = [p.names[0] for p in (_DIRECTORY, _ENTRY_LIST, _TRANSFER_FILE_LIST_PATH) if values[p]]
-    if len(given) > 1:
-        raise invalid_format(" and ".join(given), "only one of them may be given")
-    if values[_INCLUDES] and not values[_DIRECTORY]:
-        raise invalid_format("Includes", "it goes with Directory")
-    for entry in _strings("EntryList", values[_ENTRY_LIST]):
-        if not entry.startswith("/") or len(entry) > ENTRY_MAX_CHARACTERS or CONTROL.search(entry):
-            raise invalid_format(
-                "EntryList", f"each entry starts with `/` and has at most {ENTRY_MAX_CHARACTERS} characters"
-            )
-    for directory in _strings("Includes", values[_INCLUDES]):
-        check_directory("Includes", directory)
-    raise ApiError("NotImplemented", f"CreateDataFlowTask with TaskAction={action} is not built yet; streams are.")
-
-
-def _strings(name: str, text: str) -> list[str]:
-    try:
-        found = json.loads(text) if text else []
-    except (ValueError, RecursionError):
-        raise invalid_format(name, "it is a JSON array of strings") from None
-    if not isinstance(found, list) or not all(isinstance(entry, str) for entry in found):
-        raise invalid_format(name, "it is a JSON array of strings")
-    return found
+def _chosen(values: Values, action: TaskAction, source: Task | None) -> selections.Chosen:
+    """What is to be moved, and to where. Raises ApiError."""
+    chosen = selections.chosen(
+        directory=values[_DIRECTORY],
+        target_directory=values[_DST_DIRECTORY],
+        selection=Selection(
+            entry_list=values[_ENTRY_LIST],
+            includes=values[_INCLUDES],
+            file_list_path=values[_TRANSFER_FILE_LIST_PATH] or "",
+        ),
+    )
+    return chosen if source is None else selections.copied(chosen, source, action)
 
 
 # -------------------------------------------------------------------------------------------------------------- describe
 
 
 async def describe_tasks(desk: Desk, invocation: Invocation) -> Reply:
-    """One page, newest first. Streams have no reports, so WithReports changes nothing. Raises ApiError, CatalogError."""
+    """One page, newest first, with links to the reports of batches that have ended. Raises ApiError, CatalogError."""
     values = invocation.values
     file_system = file_system_of(desk, values, since=DATA_FLOW_SINCE)
     asked = values[_FILTERS]
@@ -200,7 +174,13 @@ async def describe_tasks(desk: Desk, invocation: Invocation) -> Reply:
         next_token=values[NEXT_TOKEN],
         limit=values[_MAX_RESULTS],
     )
-    fields: dict[str, Json] = {"TaskInfo": {"Task": [_fields(task, desk.zone) for task in page.items]}}
+    found: list[Json] = []
+    for task in page.items:
+        task_fields = _fields(task, desk.zone)
+        if values[_WITH_REPORTS] and task.reports:
+            task_fields["Reports"] = {"Report": await _reports(desk, invocation.host, task)}
+        found.append(task_fields)
+    fields: dict[str, Json] = {"TaskInfo": {"Task": found}}
     if page.next_token:
         fields["NextToken"] = page.next_token
     return Reply(fields=fields)
@@ -226,6 +206,8 @@ def _fields(task: Task, zone: tzinfo) -> dict[str, Json]:
         "ErrorMsg": task.error_message,
         "CreateTime": zone_text(task.created_ns, zone),
     }
+    if task.action in _BATCH_ACTIONS:
+        fields |= _of_batch(task)
     if task.started_ns is not None:
         fields["StartTime"] = zone_text(task.started_ns, zone)
     if task.ended_ns is not None:
@@ -233,10 +215,32 @@ def _fields(task: Task, zone: tzinfo) -> dict[str, Json]:
     return fields
 
 
+async def _reports(desk: Desk, host: str, task: Task) -> list[Json]:
+    links = [(report, await desk.downloads.link(host, task.task_id, report)) for report in task.reports]
+    return [{"Name": report.value, "Path": link} for report, link in links]
+
+
+def _of_batch(task: Task) -> dict[str, Json]:
+    """What only batches have; texts as they were given."""
+    told = {
+        "EntryList": task.entry_list,
+        "Includes": task.includes,
+        "TransferFileListPath": task.file_list_path,
+        "ReportPath": task.report_path,
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _elapsed_ns(task: Task) -> int:
+    return (task.ended_ns or task.seen_ns) - task.started_ns if task.started_ns is not None else 0
+
+
 def _progress(task: Task) -> dict[str, Json]:
     """Done counts what was skipped, Actual does not. RemainTime is seconds for the bytes known to be left, 0 if unknown."""
     counters = task.counters
-    speed = counters.actual_bytes * 1_000_000_000 // counters.moving_ns if counters.moving_ns > 0 else 0
+    # Files of a batch move at the same time, and what is asked is when all of it is there: it counts by the clock.
+    moving_ns = counters.moving_ns if task.action in STREAM_ACTIONS else _elapsed_ns(task)
+    speed = counters.actual_bytes * 1_000_000_000 // moving_ns if moving_ns > 0 else 0
     live = counters.created + counters.running + counters.canceling
     left_bytes = max(0, counters.bytes_total - counters.bytes_done)
     return {
@@ -255,7 +259,7 @@ def _progress(task: Task) -> dict[str, Json]:
 
 
 async def cancel_task(desk: Desk, invocation: Invocation) -> Reply:
-    """Close a stream that has no live sub-task. Raises ApiError, CatalogError."""
+    """Close a stream that has no live sub-task, or end a batch. Raises ApiError, CatalogError."""
     values = invocation.values
     file_system = file_system_of(desk, values, since=DATA_FLOW_SINCE)
     await desk.catalog.cancel_task(invocation.call(), file_system.file_system_id, values[DATA_FLOW_ID], values[TASK_ID])

@@ -89,6 +89,16 @@ VALUES {rows (:number, :task_number, :report, :size_bytes, :packed)};
 SELECT number, size_bytes, packed FROM report_segments
  WHERE task_number = :task_number AND report = :report AND number > :after ORDER BY number LIMIT :limit;
 
+-- report_size: how long a report is, without its head
+SELECT COALESCE(SUM(size_bytes), 0) AS size_bytes, COUNT(*) AS segments FROM report_segments
+ WHERE task_number = :task_number AND report = :report;
+
+-- report_key: what links to reports are signed with
+SELECT secret FROM report_key;
+
+-- keep_report_key: the same, for as long as this catalog lives
+INSERT INTO report_key (secret) VALUES (:secret);
+
 -- forget_segments: lines that are old enough
 DELETE FROM report_segments WHERE number IN (
     SELECT number FROM report_segments WHERE number < :before ORDER BY number LIMIT :limit);

@@ -44,4 +44,7 @@ CREATE TABLE report_segments (
     size_bytes       BIGINT NOT NULL,  -- of its lines as they are read
     packed           TEXT   NOT NULL   -- they themselves, compressed
 );
+CREATE TABLE report_key (
+    secret           TEXT   NOT NULL   -- what links to reports are signed with
+);
 CREATE INDEX report_segments_of_task ON report_segments (task_number, report, number);

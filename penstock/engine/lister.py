@@ -1,0 +1,212 @@
+"""The lister: gives batch tasks their places, lists what they are to move, feeds the catalog with it, and ends them.
+
+One `step` takes every batch that has a place a little further. Listing and moving overlap: so many files of a batch wait at most,
+and while they do, listing waits. All that counts is in the catalog, so a lister that is killed goes on where the catalog says. What
+blocks (a bucket, a file system) is looked at in threads, one a batch, and stands in nobody else's way. Moves and claims nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from penstock import telemetry
+from penstock.catalog.batchwork import Batch, Selection
+from penstock.catalog.catalog import Catalog
+from penstock.engine import apart, looking
+from penstock.engine.feeding import Entry, Ways
+from penstock.engine.looking import Found, Source
+from penstock.engine.options import ListerOptions, RetryOptions, to_ns
+from penstock.engine.orders import bucket_name
+from penstock.engine.pieces import Seek, direction_of, pieces_of, seek_of
+from penstock.engine.reporter import Reporter
+from penstock.errors import FailureCode, TransferError
+from penstock.model import Bucket, Direction, Registry, TaskStatus
+from penstock.stores.base import Store
+
+
+@dataclass(slots=True, kw_only=True)
+class Listing:
+    """What is known here of a batch's listing: what was seen and not fed yet, and the look that is under way."""
+
+    selection: Selection
+    seek: Seek
+    before: str  # as the catalog knows it
+    seen: deque[Entry] = field(default_factory=deque)
+    is_seen_all: bool = False
+    look: asyncio.Future[Found] | None = None
+    failures: int = 0
+    failing_since_ns: int = 0
+    due_ns: int = 0
+
+
+class Lister:
+    """`step` looks at every batch that has a place. `wake` is called when a look has come back."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        registry: Callable[[], Registry],
+        open_bucket: Callable[[Bucket], Store],
+        options: ListerOptions,
+        retry: RetryOptions,
+        now_ns: Callable[[], int],
+        wake: Callable[[], None],
+    ) -> None:
+        self._batches = catalog.batches
+        self._registry = registry
+        self._open_bucket = open_bucket
+        self._options = options
+        self._retry = retry
+        self._now_ns = now_ns
+        self._wake = wake
+        self._listings: dict[str, Listing] = {}
+        self._reporter = Reporter(
+            batches=catalog.batches,
+            registry=registry,
+            open_bucket=open_bucket,
+            options=options,
+            now_ns=now_ns,
+            wake=wake,
+        )
+        self._has_any = True  # nobody knows yet
+
+    @property
+    def has_any(self) -> bool:
+        """Whether any batch had a place at the last look."""
+        return self._has_any
+
+    async def step(self) -> float:
+        """Take every batch a little further; returns how long nothing has to be done, in seconds."""
+        await self._batches.begin()
+        placed = await self._batches.placed()
+        self._has_any = bool(placed)
+        here = {batch.task_id for batch in placed}
+        self._listings = {task_id: listing for task_id, listing in self._listings.items() if task_id in here}
+        self._reporter.keep(here)
+        if not placed:
+            return self._options.look_again_s
+        moved_on = await asyncio.gather(*(self._advance(batch) for batch in placed))
+        return 0.0 if any(moved_on) else self._options.busy_look_s
+
+    async def _advance(self, batch: Batch) -> bool:
+        """One thing after the other; whether there is more to do at once."""
+        limit = self._options.report_lines
+        if batch.status is TaskStatus.CANCELING and batch.live:
+            withdrawn = await self._batches.withdraw(batch.task_id, limit=limit)
+            return withdrawn >= limit
+        is_over = batch.live == 0 and (batch.is_listed or batch.status is TaskStatus.CANCELING)
+        if batch.unreported >= limit or (is_over and batch.unreported):
+            await self._batches.report(batch.task_id, limit=limit)
+            return True
+        if is_over:
+            return await self._reporter.ended(batch)
+        if batch.status is TaskStatus.EXECUTING and not batch.is_listed and batch.is_working:
+            return await self._list(batch)
+        return False
+
+    # ------------------------------------------------------------------------------------------------------------- listing
+
+    async def _list(self, batch: Batch) -> bool:
+        """Feed what was seen, as far as there is room, and look for more. Whether more can be fed at once."""
+        listing = await self._listing(batch)
+        if listing.look is not None and listing.look.done():
+            await self._take(batch, listing, listing.look)
+        if self._may_look(listing):
+            listing.look = self._begin_look(batch, listing)
+        room = self._options.waiting_max - batch.waiting
+        if room < self._options.feed_least and not (room > 0 and batch.waiting == 0):
+            return False
+        if not listing.seen and not listing.is_seen_all:
+            return False
+        return await self._feed(batch, listing, min(room, self._options.feed_max))
+
+    async def _listing(self, batch: Batch) -> Listing:
+        known = self._listings.get(batch.task_id)
+        if known is not None and known.before == batch.seek:
+            return known
+        selection = await self._batches.selection(batch.task_id)
+        known = Listing(selection=selection, seek=seek_of(batch.seek), before=batch.seek)
+        self._listings[batch.task_id] = known
+        return known
+
+    def _may_look(self, listing: Listing) -> bool:
+        is_ready = listing.look is None and not listing.is_seen_all and listing.due_ns <= self._now_ns()
+        return is_ready and len(listing.seen) < self._options.feed_max
+
+    def _begin_look(self, batch: Batch, listing: Listing) -> asyncio.Future[Found]:
+        look = apart.ask(partial(self._looked, batch, listing.selection, listing.seek), f"list-{batch.task_id}")
+        look.add_done_callback(lambda _: self._wake())
+        return look
+
+    def _looked(self, batch: Batch, selection: Selection, seek: Seek) -> Found:
+        """In a thread. Raises TransferError."""
+        registry = self._registry()
+        file_system = registry.file_systems.get(batch.file_system_id)
+        bucket = registry.buckets.get(bucket_name(batch.source_storage))
+        if file_system is None or bucket is None:
+            words = "its bucket or file system is not registered (any more); `penstock bucket add`, `penstock filesystem add`"
+            raise TransferError(FailureCode.BUCKET_NOT_REGISTERED, words, waiting_helps=True)
+        direction = direction_of(batch)
+        limit_s = self._options.look_limit_s
+        if not batch.seek and direction is Direction.IMPORT and not batch.create_dir_if_not_exist:
+            target = f"{batch.file_system_path}{batch.target_directory.removeprefix('/')}"
+            looking.require_target(file_system, target, limit_s)
+        root = batch.source_storage_path if direction is Direction.IMPORT else batch.file_system_path
+        source = Source(
+            direction=direction,
+            file_system=file_system,
+            open_bucket=partial(self._open_bucket, bucket),
+            root=root.removeprefix("/"),
+            pieces=pieces_of(batch, selection),
+            file_lists=selection.file_list_path.removeprefix("/"),
+            limit_s=limit_s,
+        )
+        return looking.look(source, seek)
+
+    async def _take(self, batch: Batch, listing: Listing, look: asyncio.Future[Found]) -> None:
+        """What a look has found, or why it found nothing."""
+        listing.look = None
+        try:
+            found = look.result()
+        except TransferError as error:
+            await self._failed(batch, listing, error)
+            return
+        if listing.failures:
+            listing.failures = 0
+            await self._batches.explain(batch.task_id, "")
+        listing.seen.extend(found.entries)
+        listing.is_seen_all = found.behind is None
+        listing.seek = found.behind or listing.seek
+
+    async def _failed(self, batch: Batch, listing: Listing, error: TransferError) -> None:
+        """What may pass is waited for, as long as a file would; else listing ends here, and the batch is Failed in the end."""
+        now_ns = self._now_ns()
+        listing.failing_since_ns = listing.failing_since_ns if listing.failures else now_ns
+        listing.failures += 1
+        is_late = now_ns - listing.failing_since_ns > to_ns(self._retry.deadline_s)
+        telemetry.event("lister.look_failed", task_id=batch.task_id, code=error.code, in_a_row=listing.failures)
+        if not error.waiting_helps or is_late:
+            listing.is_seen_all = True
+            await self._batches.give_up_listing(batch.task_id, code=error.code, message=str(error))
+            return
+        waits_s = self._retry.waits_s
+        wait_s = max(waits_s[min(listing.failures, len(waits_s)) - 1], error.retry_after_s or 0.0)
+        listing.due_ns = now_ns + to_ns(min(wait_s, self._options.wait_max_s))
+        await self._batches.explain(batch.task_id, f"{error.code}: {error}")
+
+    async def _feed(self, batch: Batch, listing: Listing, count: int) -> bool:
+        entries = [listing.seen.popleft() for _ in range(min(count, len(listing.seen)))]
+        is_last = listing.is_seen_all and not listing.seen
+        behind = listing.seek if not listing.seen else entries[-1].behind
+        ways = Ways(batch, listing.selection, self._options.symlinks)
+        feed = ways.feed(listing.before, entries, behind, is_last=is_last)
+        if not await self._batches.feed(batch.task_id, feed):
+            del self._listings[batch.task_id]  # it ends, or somebody else was quicker: what was seen here is old
+            return False
+        listing.before = feed.seek
+        return bool(listing.seen)

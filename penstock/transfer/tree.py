@@ -1,0 +1,171 @@
+"""A directory tree beneath the root, looked at page by page in the order of its paths; each look is whole in itself.
+
+So a look may be made by another process, and go on after a crash where the last one ended. Memory holds one page, however many
+names a directory has: of one with more names than a page each look takes the next ones and passes over the rest. Follows no link,
+opens no file, changes nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections.abc import Sequence
+from contextlib import closing
+from typing import NamedTuple
+
+from penstock.errors import FailureCode, TransferError
+from penstock.model import FileSystem
+from penstock.transfer.listed import Kind, Listed, Look, Trouble
+from penstock.transfer.posix import FileState, look_or_none
+from penstock.transfer.refusals import Side, from_os
+from penstock.transfer.root import Root
+from penstock.transfer.transfer import RESERVED_PREFIX
+
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_RESERVED = RESERVED_PREFIX.encode()
+
+
+def look(file_system: FileSystem, base: str, after: str, limit: int) -> Look | Trouble:
+    """At most `limit` entries of the directory `base` (relative to the root), behind `after`. Raises nothing."""
+    try:
+        root = Root.open(file_system)
+    except TransferError as error:
+        return Trouble(error.code, str(error), error.waiting_helps)
+    try:
+        with closing(_Walk(root, os.fsencode(base.strip("/")), limit)) as walk:
+            return walk.look(os.fsencode(after))
+    except OSError as error:
+        refused = from_os(error, side=Side.SOURCE, path=base.strip("/"))
+        return Trouble(refused.code, str(refused), refused.waiting_helps)
+    finally:
+        root.close()
+
+
+class _Level(NamedTuple):
+    """A directory whose names are gone through, the last one first. `start` is where an earlier look ended in it."""
+
+    path: bytes
+    names: list[bytes]
+    start: Sequence[bytes]
+    rest: bytes  # the last name seen, where there are more behind it; else empty
+
+
+class _Walk:
+    """One look."""
+
+    def __init__(self, root: Root, base: bytes, limit: int) -> None:
+        self._root = root
+        self._base = base
+        self._limit = limit
+        self._found: list[Listed] = []
+        self._parent, self._descriptor = b"", -1
+
+    def look(self, after: bytes) -> Look:
+        """Raises OSError: the base cannot be seen, or the file system is away."""
+        levels = [self._level(b"", after.split(b"/") if after else ())]
+        while levels:
+            level = levels[-1]
+            if not level.names:
+                levels.pop()
+                if level.rest:
+                    return Look(self._found, os.fsdecode(_joined(level.path, level.rest)))
+                continue
+            deeper = self._pass(level, level.names.pop())
+            if deeper is not None:
+                levels.append(deeper)
+            if len(self._found) >= self._limit:
+                return Look(self._found, self._found[-1].path)
+        return Look(self._found, None)
+
+    def _pass(self, level: _Level, name: bytes) -> _Level | None:
+        """Take one name; the directory that has it, if it is one with anything in it."""
+        path = _joined(level.path, name)
+        begun = level.start[1:] if level.start and level.start[0] == name else None
+        if begun is not None and not begun:
+            return None  # it was the last one of the look before
+        try:
+            state = self._state(path)
+            if state is None:
+                return None  # it has gone
+            if not state.is_directory:
+                self._add(path, _kind_of(state), state)
+                return None
+            deeper = self._level(path, begun or ())
+        except OSError as error:
+            self._cannot(path, error)
+            return None
+        if not deeper.names and begun is None:
+            self._add(path, Kind.EMPTY, state)
+        return deeper if deeper.names else None
+
+    def _cannot(self, path: bytes, error: OSError) -> None:
+        """One that is closed to us does not end the look. Raises OSError where waiting may help."""
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            return  # it has gone, or is another one by now
+        if from_os(error, side=Side.SOURCE, path="").waiting_helps:
+            raise error
+        self._found.append(Listed(os.fsdecode(path), Kind.CLOSED))
+
+    def _add(self, path: bytes, kind: Kind, state: FileState) -> None:
+        size = state.size_bytes if kind is Kind.FILE else 0
+        self._found.append(Listed(os.fsdecode(path), kind, size, state.modify_ns))
+
+    def _state(self, path: bytes) -> FileState | None:
+        parent, _, name = _joined(self._base, path).rpartition(b"/")
+        if self._parent != (parent or b"."):
+            self.close()
+            self._descriptor = self._root.open_directory(parent or b".")
+            self._parent = parent or b"."
+        return look_or_none(self._descriptor, name)
+
+    def close(self) -> None:
+        """Let go of the directory whose names were looked at last."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor, self._parent = -1, b""
+
+    def _level(self, path: bytes, start: Sequence[bytes]) -> _Level:
+        """The first names of a directory from `start` on. Raises OSError."""
+        whole = _joined(self._base, path) or b"."
+        descriptor = self._root.open_beneath(whole, _OPEN | (os.O_NOFOLLOW if path else 0))
+        first = start[0] if start else b""
+        try:
+            with os.scandir(descriptor) as entries:
+                wanted = (name for name in map(_name_of, entries) if name >= first and not name.startswith(_RESERVED))
+                names = heapq.nsmallest(self._limit + 1, wanted)
+        finally:
+            os.close(descriptor)
+        rest = names[self._limit - 1] if len(names) > self._limit else b""
+        return _Level(path, names[: self._limit][::-1], start, rest)
+
+
+def _name_of(entry: os.DirEntry[str]) -> bytes:
+    return os.fsencode(entry.name)
+
+
+def _joined(above: bytes, name: bytes) -> bytes:
+    return b"/".join(part for part in (above, name) if part)
+
+
+def _kind_of(state: FileState) -> Kind:
+    if state.is_regular:
+        return Kind.FILE
+    return Kind.SYMLINK if state.is_symlink else Kind.SPECIAL
+
+
+def require_directory(file_system: FileSystem, path: str) -> Trouble | None:
+    """Why that path, relative to the root, is no directory; None where it is. Raises nothing."""
+    try:
+        root = Root.open(file_system)
+    except TransferError as error:
+        return Trouble(error.code, str(error), error.waiting_helps)
+    try:
+        os.close(root.open_directory(os.fsencode(path.strip("/")) or b"."))
+    except FileNotFoundError:
+        return Trouble(FailureCode.BASE_NOT_FOUND, f"/{path.strip('/')} does not exist in the file system", False)
+    except OSError as error:
+        refused = from_os(error, side=Side.TARGET, path=path.strip("/"))
+        return Trouble(refused.code, str(refused), refused.waiting_helps)
+    finally:
+        root.close()
+    return None
