@@ -321,7 +321,7 @@ class Task:
     file_list_path: str = ""
     reports: tuple[Report, ...] = ()  # once it has ended: those with any line
     report_path: str = ""  # where they lie in the bucket
-    seen_ns: int = 0  # when all this was so
+    seen_ns: int = field(default=0, compare=False)  # when all this was so
 
     @property
     def direction(self) -> Direction:

@@ -86,8 +86,10 @@ class Api:
         # Whoever proves no key can be refused at will: that must not leave a key's holder without a line.
         self._refusals = {who: Seldom("api.refused", most=_REFUSED_MOST, period_s=_STRANGE_PERIOD_S) for who in Caller}
 
-    async def answer(self, head: Head, body: bytes) -> tuple[Answer, Format]:
+    async def answer(self, head: Head, body: bytes) -> tuple[Answer | Download, Format]:
         """What to answer to a whole request, and in which shape. Raises nothing."""
+        if head.query_string.startswith(MARK):
+            return await self._download(head), Format.JSON
         began_s = time.perf_counter()
         answer, shape, heard = await self._answer(head, body)
         took_s = time.perf_counter() - began_s
@@ -116,10 +118,8 @@ class Api:
             return self._failed(error, request_id=request_id, host=host), shape or Format.JSON, heard
         return self._done(operation, reply, request_id), shape, heard
 
-    async def download(self, head: Head) -> Download | Answer | None:
-        """What a link to a report leads to, or why it leads nowhere; None for a request that is none. Raises nothing."""
-        if not head.query_string.startswith(MARK):
-            return None
+    async def _download(self, head: Head) -> Download | Answer:
+        """What a link to a report leads to, or why it leads nowhere."""
         try:
             return await self._desk.downloads.find(head)
         except ApiError as error:

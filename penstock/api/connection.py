@@ -321,11 +321,10 @@ class Connection(asyncio.Protocol):
         task = self._task
         assert task is not None, "it is what runs this"
         try:
-            found = await self._api.download(head)
-            if isinstance(found, Download):
-                await self._send(found)
+            answer, shape = await self._api.answer(head, body)
+            if isinstance(answer, Download):
+                await self._send(answer)
                 return
-            answer, shape = (found, Format.JSON) if found is not None else await self._api.answer(head, body)
             self._task = None
             if answer.caller is Caller.SIGNED:
                 self._crowd.proved(self)

@@ -38,7 +38,19 @@ def engine_options(settings: Settings) -> EngineOptions:
             history_retention_s=settings.history_retention_days * DAY_S,
         ),
         transitions=TransitionOptions(delay_s=settings.transition_delay_s),
-        lister=ListerOptions(symlinks=Symlinks(settings.symlinks)),
+        lister=_lister_options(settings),
+    )
+
+
+def _lister_options(settings: Settings) -> ListerOptions:
+    """Batches leave streams half of the places for waiting sub-tasks at least: four of a dataflow are under way."""
+    most = ListerOptions()
+    waiting_max = max(2, min(most.waiting_max, settings.waiting_max // 8))
+    return ListerOptions(
+        symlinks=Symlinks(settings.symlinks),
+        waiting_max=waiting_max,
+        feed_max=max(1, waiting_max // 2),
+        feed_least=max(1, waiting_max // 4),
     )
 
 

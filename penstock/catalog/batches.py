@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
+from penstock import telemetry
 from penstock.catalog import batching, placing
 from penstock.catalog.batchwork import Batch, Feed, Segment, Selection
 from penstock.catalog.doorbell import Doorbell
 from penstock.catalog.session import Session
 from penstock.model import Report
+from penstock.telemetry import meters
 
 
 class Do(Protocol):
@@ -45,7 +47,10 @@ class Batches:
 
     async def feed(self, task_id: str, new: Feed) -> bool:
         """Take what was listed next, and note how far that was, in one transaction; False where that was not next, or it ends."""
-        return bool(await self._write(lambda session: batching.feed(session, task_id, new)))
+        is_taken = bool(await self._write(lambda session: batching.feed(session, task_id, new)))
+        if is_taken:
+            telemetry.numbers.count(meters.SUB_TASKS_CREATED, (), len(new.files))
+        return is_taken
 
     async def give_up_listing(self, task_id: str, *, code: str, message: str) -> None:
         """Let it be Failed once all that was listed is final."""

@@ -1,8 +1,9 @@
 """The lister: gives batch tasks their places, lists what they are to move, feeds the catalog with it, and ends them.
 
 One `step` takes every batch that has a place a little further. Listing and moving overlap: so many files of a batch wait at most,
-and while they do, listing waits. All that counts is in the catalog, so a lister that is killed goes on where the catalog says. What
-blocks (a bucket, a file system) is looked at in threads, one a batch, and stands in nobody else's way. Moves and claims nothing.
+and while they do, listing waits. All that counts is in the catalog, so a lister that is killed goes on where the catalog says.
+What blocks (a bucket, a file system) is looked at in threads, one a batch, and stands in nobody else's way. Moves and claims
+nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from penstock.engine.options import ListerOptions, RetryOptions, to_ns
 from penstock.engine.orders import bucket_name
 from penstock.engine.pieces import Seek, direction_of, pieces_of, seek_of
 from penstock.engine.reporter import Reporter
-from penstock.errors import FailureCode, TransferError
+from penstock.errors import FailureCode, PenstockError, TransferError
 from penstock.model import Bucket, Direction, Registry, TaskStatus
 from penstock.stores.base import Store
 
@@ -176,7 +177,11 @@ class Lister:
         except TransferError as error:
             await self._failed(batch, listing, error)
             return
-        if listing.failures:
+        except PenstockError as error:  # no credentials, say: that can be mended
+            words = TransferError(FailureCode.STORE_UNAVAILABLE, str(error), waiting_helps=True)
+            await self._failed(batch, listing, words)
+            return
+        if listing.failures or batch.error_message:
             listing.failures = 0
             await self._batches.explain(batch.task_id, "")
         listing.seen.extend(found.entries)

@@ -20,7 +20,7 @@ from penstock.catalog.reports import HEAD
 from penstock.engine import apart
 from penstock.engine.options import ListerOptions, to_ns
 from penstock.engine.orders import bucket_name
-from penstock.errors import FailureCode, StoreError, TransferError
+from penstock.errors import FailureCode, PenstockError, StoreError, TransferError
 from penstock.model import Bucket, Registry, Report
 from penstock.stores.base import Overwrite, Store
 from penstock.transfer import crc64
@@ -106,21 +106,20 @@ class Reporter:
         under_way, writing.under_way = writing.under_way, None
         try:
             path = under_way.result()
-        except TransferError as error:
+        except PenstockError as error:
             if self._may_try_again(batch, writing, error):
                 return False
             path = ""
         return await self._batches.end(batch.task_id, report_path=path)
 
-    def _may_try_again(self, batch: Batch, writing: _Writing, error: TransferError) -> bool:
+    def _may_try_again(self, batch: Batch, writing: _Writing, error: PenstockError) -> bool:
         writing.failures += 1
         waits_s = self._options.report_waits_s
-        is_over = not error.waiting_helps or writing.failures > len(waits_s)
+        is_over = not (isinstance(error, TransferError) and error.waiting_helps) or writing.failures > len(waits_s)
         telemetry.event(
             "reporter.not_written" if is_over else "reporter.written_later",
             level=telemetry.Level.WARNING,
             task_id=batch.task_id,
-            code=error.code,
             words=str(error),
         )
         if not is_over:
@@ -170,4 +169,8 @@ class Reporter:
 
 def _wait(loop: asyncio.AbstractEventLoop, reading: Coroutine[Any, Any, Read]) -> Read:
     """What the catalog answers, for a thread that is not the loop's."""
-    return asyncio.run_coroutine_threadsafe(reading, loop).result()
+    try:
+        return asyncio.run_coroutine_threadsafe(reading, loop).result()
+    except RuntimeError:  # the loop has ended
+        reading.close()
+        raise

@@ -129,14 +129,15 @@ class _Walk:
         whole = _joined(self._base, path) or b"."
         descriptor = self._root.open_beneath(whole, _OPEN | (os.O_NOFOLLOW if path else 0))
         first = start[0] if start else b""
+        held = self._limit + 1  # the first one may be where the look before ended
         try:
             with os.scandir(descriptor) as entries:
                 wanted = (name for name in map(_name_of, entries) if name >= first and not name.startswith(_RESERVED))
-                names = heapq.nsmallest(self._limit + 1, wanted)
+                names = heapq.nsmallest(held + 1, wanted)
         finally:
             os.close(descriptor)
-        rest = names[self._limit - 1] if len(names) > self._limit else b""
-        return _Level(path, names[: self._limit][::-1], start, rest)
+        rest = names[held - 1] if len(names) > held else b""
+        return _Level(path, names[:held][::-1], start, rest)
 
 
 def _name_of(entry: os.DirEntry[str]) -> bytes:

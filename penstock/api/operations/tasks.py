@@ -1,6 +1,6 @@
 """The three operations on tasks: create, describe, cancel.
 
-A stream moves nothing by itself: sub-tasks do. A batch lists its files itself; what it may be asked to move is judged in `selections`.
+A stream moves nothing by itself: sub-tasks do. A batch lists its files; what it may be asked to move is judged in `selections`.
 """
 
 from __future__ import annotations
@@ -92,18 +92,19 @@ async def create_task(desk: Desk, invocation: Invocation) -> Reply:
     """Open a stream, or queue a batch. Raises ApiError, CatalogError."""
     values = invocation.values
     file_system = file_system_of(desk, values, since=DATA_FLOW_SINCE)
+    asked = values[_TASK_ACTION]
+    if asked in STREAM_ACTIONS or values[_CREATE_DIR]:
+        file_system_of(desk, values, since=STREAM_SINCE)
+    if asked in STREAM_ACTIONS:
+        _refuse_batch_parameters(values, asked)
+    elif asked is not None and asked not in _BATCH_ACTIONS:
+        raise ApiError("InvalidTaskAction.NotSupported", f"{asked} is not for this kind of file system.")
     source = await selections.source_task(
         desk.catalog, file_system.file_system_id, values[DATA_FLOW_ID], values[_SRC_TASK_ID]
     )
-    action = values[_TASK_ACTION] or (source.action if source is not None else None)
+    action = asked or (source.action if source is not None else None)
     if action is None:
         raise missing("TaskAction")
-    if action in STREAM_ACTIONS or values[_CREATE_DIR]:
-        file_system_of(desk, values, since=STREAM_SINCE)
-    if action in STREAM_ACTIONS:
-        _refuse_batch_parameters(values, action)
-    elif action not in _BATCH_ACTIONS:
-        raise ApiError("InvalidTaskAction.NotSupported", f"{action} is not for this kind of file system.")
     chosen = _chosen(values, action, source)
     task_id = await desk.catalog.create_task(
         invocation.call(),

@@ -42,7 +42,7 @@ UPDATE tasks SET status = {after task.fail}, ended_ns = :now_ns
    AND action NOT IN ({when task.stream});
 
 -- withdrawn: nothing of a batch moves any more
-UPDATE tasks SET status = {after task.withdrawn}, ended_ns = :now_ns
+UPDATE tasks SET status = {after task.withdrawn}, ended_ns = :now_ns, error_message = ''
  WHERE number = :number AND created + running + canceling = 0 AND status IN ({before task.withdrawn});
 
 -- explain: what a batch waits for, or why it failed; nothing where it goes on

@@ -127,13 +127,21 @@ def test_directories_without_a_way_out(shared: ApiServer, flow: str, name: str, 
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [
-        ({}, 501, "NotImplemented"),
-        ({"EntryList": '["/a", "/b/c"]'}, 501, "NotImplemented"),
-        ({"Directory": "/a/", "Includes": '["/b/"]'}, 501, "NotImplemented"),
         ({"EntryList": "[1]"}, 404, "InvalidParameter.InvalidFormat"),
         ({"EntryList": "{}"}, 404, "InvalidParameter.InvalidFormat"),
         ({"EntryList": "["}, 404, "InvalidParameter.InvalidFormat"),
         ({"EntryList": "[" * 60_000}, 404, "InvalidParameter.InvalidFormat"),
+        ({"EntryList": "[]"}, 404, "InvalidParameter.InvalidFormat"),
+        ({"EntryList": '["/a/../b"]'}, 400, "IllegalCharacters"),
+        ({"EntryList": '["/.penstock-a"]'}, 404, "InvalidParameter.InvalidFormat"),
+        ({"EntryList": '["/' + "a" * 1023 + '"]'}, 404, "InvalidParameter.InvalidFormat"),
+        ({"EntryList": '["/a"]', "TransferFileListPath": "/l/"}, 404, "InvalidParameter.InvalidFormat"),
+        ({"Directory": "/a/", "TransferFileListPath": "/l/"}, 404, "InvalidParameter.InvalidFormat"),
+        ({"TransferFileListPath": "/l"}, 404, "InvalidParameter.InvalidFormat"),
+        ({"Directory": "/a/", "Includes": '["/' + "b" * 3000 + '/"]'}, 404, "InvalidParameter.InvalidFormat"),
+        ({"DataType": "Metadata"}, 404, "InvalidDataType.NotSupported"),
+        ({"TaskAction": ""}, 400, "MissingTaskAction"),
+        ({"ConflictPolicy": ""}, 400, "MissingConflictPolicy"),
         ({"EntryList": '["a"]'}, 404, "InvalidParameter.InvalidFormat"),
         ({"EntryList": '["/a"]', "Directory": "/a/"}, 404, "InvalidParameter.InvalidFormat"),
         ({"Includes": '["/a/"]'}, 404, "InvalidParameter.InvalidFormat"),
@@ -141,12 +149,85 @@ def test_directories_without_a_way_out(shared: ApiServer, flow: str, name: str, 
         ({"EntryList": '["/' + "a" * (64 << 10) + '"]'}, 404, "InvalidParameter.SizeTooLarge"),
     ],
 )
-def test_batch_tasks_are_judged_and_not_built(
-    shared: ApiServer, flow: str, changes: dict[str, str], status: int, code: str
-) -> None:
+def test_batches_that_cannot_be(shared: ApiServer, flow: str, changes: dict[str, str], status: int, code: str) -> None:
     for action in ("Import", "Export"):
         parameters = {**STREAM, "DataFlowId": flow, "TaskAction": action, **changes}
         refused(shared, status, code, "CreateDataFlowTask", **parameters)
+
+
+def batch(server: ApiServer, flow: str, action: str = "Import", **more: str) -> str:
+    """A new batch task's id."""
+    response = server.ask_form("CreateDataFlowTask", {**STREAM, "DataFlowId": flow, "TaskAction": action, **more})
+    assert response.status == 200, response.text
+    return str(response.body["TaskId"])
+
+
+@pytest.mark.rule("TASK-2")
+@pytest.mark.rule("TASK-13")
+def test_a_batch_waits_for_its_place_and_is_answered_as_it_was_asked(server: ApiServer) -> None:
+    flow = server.make_flow()
+    asked = {"Directory": "/a/", "Includes": '["/b/","/c/"]', "DstDirectory": "/d/"}
+    task = batch(server, flow, **asked)
+    (found,) = listed(server)
+    assert (found["TaskId"], found["Status"], found["TaskAction"]) == (task, "Pending", "Import")
+    assert found.items() >= asked.items()
+    assert {"Reports", "ReportPath", "StartTime", "EntryList"}.isdisjoint(found)
+    refused(
+        server, 403, "OperationDenied.DependencyViolation", "DeleteDataFlow", FileSystemId=FILE_SYSTEM, DataFlowId=flow
+    )
+    ids = {"FileSystemId": FILE_SYSTEM, "DataFlowId": flow, "TaskId": task}
+    assert server.ask("CancelDataFlowTask", ids).status == 200
+    assert listed(server)[0]["Status"] == "Canceled"
+    refused(server, 403, "OperationDenied.InvalidState", "CancelDataFlowTask", **ids)
+
+
+@pytest.mark.rule("TASK-2")
+def test_a_batchs_dry_run_makes_nothing_and_its_token_makes_one(server: ApiServer) -> None:
+    flow = server.make_flow()
+    assert batch(server, flow, DryRun="True") == ""
+    assert listed(server) == []
+    assert batch(server, flow, ClientToken="one") == batch(server, flow, ClientToken="one")
+    assert len(listed(server)) == 1
+
+
+@pytest.mark.rule("TASK-14")
+def test_an_earlier_batch_is_copied(server: ApiServer) -> None:
+    flow = server.make_flow()
+    first = batch(server, flow, "Export", EntryList='["/a","/b/"]', DstDirectory="/saved/")
+    batch(server, flow, "", SrcTaskId=first, ConflictPolicy="SKIP_THE_FILE")
+    second = listed(server)[0]
+    copied = {"TaskAction": "Export", "EntryList": '["/a","/b/"]', "DstDirectory": "/saved/", "Directory": "/"}
+    assert second.items() >= copied.items()
+    assert second["ConflictPolicy"] == "SKIP_THE_FILE"
+    batch(server, flow, "Export", SrcTaskId=first, Directory="/own/")
+    third = listed(server)[0]
+    assert "EntryList" not in third
+    assert (third["Directory"], third["DstDirectory"]) == ("/own/", "/own/")
+
+
+@pytest.mark.rule("TASK-14")
+def test_what_cannot_be_copied(server: ApiServer) -> None:
+    flow, other = server.make_flow(), server.make_flow(FileSystemPath="/other/")
+    stream, elsewhere = server.make_stream(flow), batch(server, other)
+    wrong = {
+        "nonsense": "InvalidSrcTaskId.TaskIdInvalid",
+        stream: "InvalidSrcTaskId.TaskIdInvalid",
+        "task-0000000000000001": "InvalidSrcTaskId.TaskIdNotFound",
+        elsewhere: "InvalidSrcTaskId.NotFound",
+    }
+    for task, code in wrong.items():
+        asked = {**STREAM, "DataFlowId": flow, "TaskAction": "Import", "SrcTaskId": task}
+        refused(server, 404, code, "CreateDataFlowTask", **asked)
+    export = {**STREAM, "DataFlowId": other, "TaskAction": "Export", "SrcTaskId": elsewhere}
+    refused(server, 404, "InvalidSrcTaskId.TaskIdInvalid", "CreateDataFlowTask", **export)
+
+
+@pytest.mark.rule("VERSION-1")
+def test_a_directory_is_made_from_2_6_0_on(shared: ApiServer) -> None:
+    asked = {**STREAM, "FileSystemId": OLD_FILE_SYSTEM, "DataFlowId": "df-1", "TaskAction": "Import"}
+    code = "InvalidFilesystemVersion.NotSupport"
+    refused(shared, 400, code, "CreateDataFlowTask", **asked, CreateDirIfNotExist="true")
+    refused(shared, 404, "InvalidDataFlow.NotFound", "CreateDataFlowTask", **asked)
 
 
 @pytest.mark.rule("VERSION-1")

@@ -1,99 +1,87 @@
-"""The small pieces: the board that survives a kill, the names of owners, the lock of movers, what a log line shows."""
+"""Does a selection mean what it should, and does what is fed say so?"""
 
 from __future__ import annotations
 
-import fcntl
-import io
+import dataclasses
 import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from penstock import telemetry
-from penstock.engine.board import Board
-from penstock.engine.moverslock import take_shared, taken_alone
-from penstock.engine.owners import Owners
-from penstock.errors import HomeInUseError
+from penstock.catalog.batchwork import Batch, Selection
+from penstock.engine.feeding import Entry, Ways
+from penstock.engine.pieces import START, Piece, Seek, pieces_of, seek_of
+from penstock.model import Report, TaskAction, TaskStatus
+from penstock.transfer.filelist import Place
+from penstock.transfer.listed import Kind, Listed
+from penstock.transfer.transfer import Symlinks
 
-BEGIN_AND_DIE = """
-import os, signal, sys
-from penstock.engine.board import Board
-board = Board(int(sys.argv[1]), 4)
-board.begin(0, 7)
-board.begin(1, 8)
-board.begin(3, 9)
-board.end(1)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
+BATCH = Batch(
+    task_id="task-1", file_system_id="fs", action=TaskAction.IMPORT, status=TaskStatus.EXECUTING, error_message="",
+    directory="/a/", target_directory="/b/", create_dir_if_not_exist=False, file_system_path="/mnt/",
+    source_storage="oss://12:bucket", source_storage_path="/far/", is_working=True, seek="", is_listed=False,
+    trouble_code="", waiting=0, live=0, unreported=0,
+)  # fmt: skip
 
 
-def test_the_board_tells_what_a_killed_process_had_under_way() -> None:
-    board, descriptor = Board.make(4)
-    done = subprocess.run([sys.executable, "-c", BEGIN_AND_DIE, str(descriptor)], pass_fds=[descriptor], check=False)
-    os.close(descriptor)
-    assert done.returncode == -signal.SIGKILL
-    assert board.begun() == {7, 9}
-    board.close()
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        (Selection(), [("a/", True)]),
+        (Selection(includes='["/x/","/y/","/x/z/","/x/"]'), [("a/x/", True), ("a/y/", True)]),
+        (Selection(entry_list='["/f","/d/","/d/e","/f","/g/h"]'), [("f", False), ("d/", True), ("g/h", False)]),
+        (Selection(file_list_path="/lists/"), []),
+    ],
+)
+def test_pieces_are_each_once(selection: Selection, expected: list[tuple[str, bool]]) -> None:
+    assert list(pieces_of(BATCH, selection)) == [Piece(path, is_tree) for path, is_tree in expected]
 
 
-def test_a_retired_owner_is_kept_alive_by_its_flights_and_then_voided() -> None:
-    owners = Owners("engine")
-    first = owners.current
-    owners.retire()
-    assert owners.current != first
-    assert owners.alive({first}) == {first, owners.current}
-    assert owners.to_void({first}) == frozenset()
-    assert owners.to_void(set()) == {first}
-    owners.voided(first)
-    assert owners.to_void(set()) == frozenset()
+def test_the_root_holds_all() -> None:
+    root = dataclasses.replace(BATCH, directory="/")
+    assert list(pieces_of(root, Selection())) == [Piece("", True)]
+    assert list(pieces_of(root, Selection(includes='["/x/"]'))) == [Piece("x/", True)]
 
 
-@pytest.mark.anyio
-async def test_the_lock_is_shared_by_movers_and_alone_for_a_new_service(tmp_path: Path, anyio_backend: str) -> None:
-    path = tmp_path / "movers.lock"
-    movers = [take_shared(path), take_shared(path)]
-    with pytest.raises(HomeInUseError, match="still holds"):
-        async with taken_alone(path, wait_s=0.1):
-            pytest.fail("entered while movers live")
-    for descriptor in movers:
-        os.close(descriptor)
-    async with taken_alone(path, wait_s=0.1):
-        with pytest.raises(HomeInUseError, match="is starting"):
-            take_shared(path)
-    os.close(take_shared(path))
-    assert path.stat().st_mode & 0o777 == 0o600
+def test_a_seek_is_read_as_it_was_written() -> None:
+    seek = Seek(piece=3, after=os.fsdecode(b"a/\xff,\n"), place=Place("k", "e", 5, 1, 0), tree="t/")
+    assert seek_of(seek.text) == seek
+    assert seek.text.isascii()
+    assert seek_of("") == START
 
 
-def test_a_lock_is_inherited_and_outlives_its_giver(tmp_path: Path) -> None:
-    path = tmp_path / "movers.lock"
-    lock = take_shared(path)
-    child = subprocess.Popen([sys.executable, "-c", "input()"], pass_fds=[lock], stdin=subprocess.PIPE)
-    os.close(lock)
-    with path.open("r+") as alone, pytest.raises(BlockingIOError):
-        fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    child.communicate(b"\n")
-    with path.open("r+") as alone:
-        fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def test_files_go_to_the_same_place_beneath_the_target() -> None:
+    ways = Ways(BATCH, Selection(), Symlinks.REFUSE)
+    feed = ways.feed("", [Entry(Listed("a/x/f", Kind.FILE, 7), START)], Seek(after="x/f"), is_last=False)
+    assert feed.files == [("/far/a/x/f", "/mnt/b/x/f", "fs/mnt/b/x/f", 7)]
+    assert (feed.seek, feed.is_last) == (Seek(after="x/f").text, False)
+    export = dataclasses.replace(BATCH, action=TaskAction.EXPORT)
+    listed = Ways(export, Selection(entry_list='["/x/f"]'), Symlinks.REFUSE)
+    feed = listed.feed("", [Entry(Listed("x/f", Kind.FILE), START)], START, is_last=True)
+    assert feed.files == [("/mnt/x/f", "/far/b/x/f", "oss://bucket/far/b/x/f", 0)]
 
 
-def test_events_are_single_lines_and_hold_no_secrets() -> None:
-    stream = io.StringIO()
-    logger = telemetry._logger
-    before = logger.handlers[:], logger.level, logger.propagate
-    try:
-        telemetry.configure(stream)
-        telemetry.event("room.happened", files=3, path='/a b\n"c', access_key_secret="hush", token="hush", ok=True)
-        telemetry.event("room.whispered", level=telemetry.Level.DEBUG)
-        telemetry.failure("room.failed", ValueError("two\nlines"), duty="x")
-        telemetry.event("room.long", text="x" * 5000)
-    finally:
-        logger.handlers[:], logger.level, logger.propagate = before[0], before[1], before[2]
-    lines = stream.getvalue().splitlines()
-    assert len(lines) == 3
-    assert lines[0].endswith('INFO room.happened files=3 path="/a b\\n\\"c" access_key_secret=*** token=*** ok=true')
-    assert lines[1].endswith('WARNING room.failed error=ValueError message="two\\nlines" duty=x')
-    assert "hush" not in stream.getvalue()
-    assert len(lines[2]) < 2200
+@pytest.mark.parametrize(
+    ("listed", "report", "code"),
+    [
+        (Listed("a/m/", Kind.MARKER), Report.SKIPPED, "SourceIsDirectory"),
+        (Listed("a/m/", Kind.MARKER, 4), Report.FAILED, "SourceIsDirectory"),
+        (Listed("a/e", Kind.EMPTY), Report.SKIPPED, "SourceIsDirectory"),
+        (Listed("a/l", Kind.SYMLINK), Report.SKIPPED, "SourceIsSymlink"),
+        (Listed("a/s", Kind.SPECIAL), Report.FAILED, "SourceNotRegular"),
+        (Listed("a/c", Kind.CLOSED), Report.FAILED, "PermissionDenied"),
+        (Listed(os.fsdecode(b"a/\xff"), Kind.FILE, 3), Report.FAILED, "NotSupported"),
+    ],
+)
+def test_what_is_not_moved_is_reported(listed: Listed, report: Report, code: str) -> None:
+    ways = Ways(dataclasses.replace(BATCH, action=TaskAction.EXPORT), Selection(), Symlinks.REFUSE)
+    feed = ways.feed("", [Entry(listed, START)], START, is_last=True)
+    assert not feed.files
+    (remark,) = feed.remarks
+    assert (remark.report, remark.reason.partition(":")[0]) == (report, code)
+    assert remark.source.encode()
+
+
+def test_a_link_is_moved_where_that_was_chosen() -> None:
+    ways = Ways(dataclasses.replace(BATCH, action=TaskAction.EXPORT), Selection(), Symlinks.VENDOR)
+    feed = ways.feed("", [Entry(Listed("a/l", Kind.SYMLINK), START)], START, is_last=True)
+    assert [file.source for file in feed.files] == ["/mnt/a/l"]
