@@ -71,18 +71,21 @@ def feed(session: Session, task_id: str, new: Feed) -> bool:
     if moved_on is None:
         return False
     flow_number = moved_on["data_flow_number"]
-    session.run(
-        "tasks.list_more",
-        number=number,
-        accepted=len(new.files) + len(new.remarks),
+    accepted = len(new.files) + len(new.remarks)
+    session.run("tasks.list_more", number=number, accepted=accepted)
+    session.run("data_flows.list_more", number=flow_number, accepted=accepted)
+    tally = Tally()
+    tally.add(
+        flow_number,
+        number,
         created=len(new.files),
         complete=sum(remark.report is Report.SKIPPED for remark in new.remarks),
         failed=sum(remark.report is Report.FAILED for remark in new.remarks),
         bytes_total=sum(file.size_bytes for file in new.files) + sum(remark.size_bytes for remark in new.remarks),
         bytes_done=sum(remark.size_bytes for remark in new.remarks if remark.report is Report.SKIPPED),
     )
+    tally.write(session)
     if new.files:
-        session.run("data_flows.count_waiting", number=flow_number, waiting=len(new.files))
         _add_files(session, number, flow_number, new.files)
         session.ring()
     _report_remarks(session, number, new.remarks)
@@ -129,7 +132,9 @@ def report(session: Session, task_id: str, limit: int) -> int:
         kind = reports.report_of(one)
         lines[kind].append(reports.line_of(one, kind))
     _add_lines(session, number, lines)
-    session.run_in("sub_tasks.forget", [one.number for one in ended if not one.tidy and not one.owner])
+    gone = [one.number for one in ended if not one.tidy and not one.owner]
+    session.run_in("happenings.forget", gone)
+    session.run_in("sub_tasks.forget", gone)
     session.run_in("batches.reported", [one.number for one in ended if one.tidy or one.owner])
     session.run("data_flows.keep_number", number=session.last_number)
     return len(ended)

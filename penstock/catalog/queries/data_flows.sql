@@ -125,6 +125,9 @@ UPDATE data_flows SET waiting = waiting + :accepted, accepted = accepted + :acce
    AND status IN ({when data_flow.work}) AND waiting + :accepted <= :waiting_max
 RETURNING stopped_ns;
 
+-- list_more: so many entries that a batch of it has listed
+UPDATE data_flows SET accepted = accepted + :accepted WHERE number = :number;
+
 -- count_waiting: waiting sub-tasks started or gone
 UPDATE data_flows SET waiting = waiting + :waiting WHERE number = :number;
 

@@ -1,40 +1,42 @@
 -- older_of_data_flow: a dataflow's sub-tasks between two numbers, newest first
 SELECT number FROM sub_tasks
- WHERE data_flow_number = :data_flow_number AND number < :before AND number > :after ORDER BY number DESC LIMIT :limit;
+ WHERE data_flow_number = :data_flow_number AND number < :before AND number > :after AND batch = 0
+ ORDER BY number DESC LIMIT :limit;
 
 -- newer_of_data_flow: the same, oldest first
 SELECT number FROM sub_tasks
- WHERE data_flow_number = :data_flow_number AND number < :before AND number > :after ORDER BY number LIMIT :limit;
+ WHERE data_flow_number = :data_flow_number AND number < :before AND number > :after AND batch = 0
+ ORDER BY number LIMIT :limit;
 
 -- older_by_status: a dataflow's sub-tasks in one status between two numbers, newest first
 SELECT number FROM sub_tasks
- WHERE data_flow_number = :data_flow_number AND status = :status AND number < :before AND number > :after
+ WHERE data_flow_number = :data_flow_number AND status = :status AND number < :before AND number > :after AND batch = 0
  ORDER BY number DESC LIMIT :limit;
 
 -- newer_by_status: the same, oldest first
 SELECT number FROM sub_tasks
- WHERE data_flow_number = :data_flow_number AND status = :status AND number < :before AND number > :after
+ WHERE data_flow_number = :data_flow_number AND status = :status AND number < :before AND number > :after AND batch = 0
  ORDER BY number LIMIT :limit;
 
 -- older_of_task: a task's sub-tasks in one status between two numbers, newest first
 SELECT number FROM sub_tasks
- WHERE task_number = :task_number AND status = :status AND number < :before AND number > :after
+ WHERE task_number = :task_number AND status = :status AND number < :before AND number > :after AND batch = 0
  ORDER BY number DESC LIMIT :limit;
 
 -- newer_of_task: the same, oldest first
 SELECT number FROM sub_tasks
- WHERE task_number = :task_number AND status = :status AND number < :before AND number > :after
+ WHERE task_number = :task_number AND status = :status AND number < :before AND number > :after AND batch = 0
  ORDER BY number LIMIT :limit;
 
 -- from_source: a dataflow's sub-tasks whose source's head lies between two texts
 SELECT number FROM sub_tasks
  WHERE data_flow_number = :data_flow_number AND substr(source, 1, 120) >= :low AND substr(source, 1, 120) < :high
- LIMIT :limit;
+   AND batch = 0 LIMIT :limit;
 
 -- to_target: a dataflow's sub-tasks whose target's head lies between two texts
 SELECT number FROM sub_tasks
  WHERE data_flow_number = :data_flow_number AND substr(target, 1, 120) >= :low AND substr(target, 1, 120) < :high
- LIMIT :limit;
+   AND batch = 0 LIMIT :limit;
 
 -- slim: what filters look at
 SELECT sub_tasks.number, sub_tasks.data_flow_number, sub_tasks.task_number, sub_tasks.status, sub_tasks.source, sub_tasks.target,
@@ -62,7 +64,7 @@ SELECT COUNT(*) AS number FROM (
     SELECT 1 FROM sub_tasks WHERE turn = 2 AND line = :line AND number < :number LIMIT :limit) AS counted;
 
 -- last_ended: what ended last, newest first
-SELECT ended_ns, number FROM sub_tasks WHERE ended_ns > 0 ORDER BY ended_ns DESC, number DESC LIMIT :limit;
+SELECT ended_ns, number FROM sub_tasks WHERE ended_ns > 0 AND batch = 0 ORDER BY ended_ns DESC, number DESC LIMIT :limit;
 
 -- ids: the ids of these, and their dataflows
-SELECT number, sub_task_id, data_flow_number FROM sub_tasks WHERE number IN ({list numbers});
+SELECT number, sub_task_id, data_flow_number FROM sub_tasks WHERE number IN ({list numbers}) AND batch = 0;

@@ -48,10 +48,8 @@ UPDATE tasks SET status = {after task.withdrawn}, ended_ns = :now_ns, error_mess
 -- explain: what a batch waits for, or why it failed; nothing where it goes on
 UPDATE tasks SET error_message = :error_message WHERE number = :number;
 
--- list_more: files that a batch has listed, and those of them about which all is known
-UPDATE tasks SET accepted = accepted + :accepted, created = created + :created, complete = complete + :complete,
-    failed = failed + :failed, bytes_total = bytes_total + :bytes_total, bytes_done = bytes_done + :bytes_done
- WHERE number = :number;
+-- list_more: so many entries that a batch has listed
+UPDATE tasks SET accepted = accepted + :accepted WHERE number = :number;
 
 -- in_transition: tasks whose transition is over, longest first
 SELECT number FROM tasks WHERE due_ns > 0 AND due_ns <= :now_ns ORDER BY due_ns LIMIT :limit;

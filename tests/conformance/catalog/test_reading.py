@@ -13,7 +13,7 @@ from penstock.catalog.verbs import ClaimLane, Settling
 from penstock.catalog.views import Counts, Wait
 from penstock.errors import FailureCode, InvalidNextTokenError, SubTaskNotFoundError
 from penstock.model import Direction, TaskAction
-from tests.fixtures.ledger import FS, SECOND_NS, Book
+from tests.fixtures.ledger import FS, SECOND_NS, Book, without_batches
 
 MOVED: dict[str, Any] = {"bytes_total": 100, "bytes_done": 100, "actual_bytes": 100, "moving_ns": 1}
 NOTHING = ((), (), ())
@@ -65,6 +65,7 @@ async def test_a_catalog_of_before_says_since_when_it_counts_and_knows_its_total
     before = (await book.catalog.reading.overview([FS])).counts
     await book.close()
     older = sqlite3.connect(book.path)
+    without_batches(older)
     older.execute("ALTER TABLE data_flows DROP COLUMN accepted")
     for table in ("happenings", "flow_hours", "flow_totals", "counting"):
         older.execute(f"DROP TABLE {table}")
