@@ -87,7 +87,9 @@ def _create() -> Ask:
     made = api()
 
     async def ask(method: str, target: bytes, headers: Headers) -> tuple[Answer, Format]:
-        return await made.answer(read_head(method, target, headers, made.options), b"")
+        answer, shape = await made.answer(read_head(method, target, headers, made.options), b"")
+        assert isinstance(answer, Answer), "no link to a report is asked for"
+        return answer, shape
 
     return ask
 

@@ -86,15 +86,12 @@ def open_hands(
     def session(connection: Connection, other_nonces: NonceLookup | None = None) -> Session:
         return Session(connection, named, now_ns=now_ns, numbers=numbers, entropy=entropy, other_nonces=other_nonces)
 
-    doorbell, cancel_bell, batch_bell = Doorbell(), Doorbell(), Doorbell()
+    bells = {news: Doorbell() for news in (News.WORK, News.CANCELED, News.BATCH)}
 
-    def ring(news: News) -> None:
-        if News.WORK in news:
-            doorbell.ring()
-        if News.CANCELED in news:
-            cancel_bell.ring()
-        if News.BATCH in news:
-            batch_bell.ring()
+    def ring(told: News) -> None:
+        for news, bell in bells.items():
+            if news in told:
+                bell.ring()
 
     readers, lookers, nonce_readers = (
         Readers(
@@ -129,9 +126,9 @@ def open_hands(
         readers=readers,
         lookers=lookers,
         nonce_readers=nonce_readers,
-        doorbell=doorbell,
-        cancel_bell=cancel_bell,
-        batch_bell=batch_bell,
+        doorbell=bells[News.WORK],
+        cancel_bell=bells[News.CANCELED],
+        batch_bell=bells[News.BATCH],
         bounds=bounds,
     )
 

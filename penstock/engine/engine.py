@@ -100,15 +100,7 @@ class Engine:
         self.keeper = Keeper(
             catalog=catalog, flights=self.flights, owners=self._owners, options=options.keeper, now_ns=now_ns
         )
-        self.lister = Lister(
-            catalog=catalog,
-            registry=registry,
-            open_bucket=open_bucket,
-            options=options.lister,
-            retry=options.retry,
-            now_ns=now_ns,
-            wake=self._bells["lister"].ring,
-        )
+        self.lister = self._made_lister()
         self.transitions = Transitions(catalog=catalog, options=options.transitions, now_ns=now_ns)
         self._loops = self._made_loops()
         self._tags_loop = Loop("tags", self.tags.step, self._bells["tags"], trouble_wait_s=options.trouble_wait_s)
@@ -233,6 +225,17 @@ class Engine:
             wake=self._bells["settler"].ring,
             room=self._room,
             bucket_trouble=self._bucket_trouble,
+        )
+
+    def _made_lister(self) -> Lister:
+        return Lister(
+            catalog=self._catalog,
+            registry=self._registry,
+            open_bucket=self._open_bucket,
+            options=self._options.lister,
+            retry=self._options.retry,
+            now_ns=self._now_ns,
+            wake=self._bells["lister"].ring,
         )
 
     def _made_runner(self) -> Runner:

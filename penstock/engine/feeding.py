@@ -13,6 +13,9 @@ from penstock.model import Direction, Report
 from penstock.transfer.listed import Kind, Listed
 from penstock.transfer.transfer import Symlinks
 
+END = "end"
+"""As the catalog keeps how far was listed, where that was to the end."""
+
 
 class Entry(NamedTuple):
     """One that was listed, its path relative to the dataflow, and where listing goes on behind it."""
@@ -35,8 +38,8 @@ class Ways:
         named = selection.entry_list or selection.file_list_path
         self._cut = 0 if named else len(batch.directory) - 1
 
-    def feed(self, before: str, entries: Sequence[Entry], behind: Seek, *, is_last: bool) -> Feed:
-        """These entries, in order; `behind` is where listing goes on."""
+    def feed(self, before: str, entries: Sequence[Entry], behind: Seek | None) -> Feed:
+        """These entries, in order; `behind` is where listing goes on. None: there is no more."""
         files: list[BatchFile] = []
         remarks: list[Remark] = []
         for entry in entries:
@@ -49,7 +52,8 @@ class Ways:
                 report, reason = verdict
                 said = _sayable(source), _sayable(target)
                 remarks.append(Remark(report, *said, listed.size_bytes, listed.modify_ns, reason))
-        return Feed(before=before, seek=behind.text, is_last=is_last, files=files, remarks=remarks)
+        seek = END if behind is None else behind.text
+        return Feed(before=before, seek=seek, is_last=behind is None, files=files, remarks=remarks)
 
     def _verdict(self, listed: Listed) -> tuple[Report, str] | None:
         """In which report an entry stands that is not moved, and why; None for one that is."""

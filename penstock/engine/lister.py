@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 from penstock import telemetry
@@ -29,19 +28,19 @@ from penstock.model import Bucket, Direction, Registry, TaskStatus
 from penstock.stores.base import Store
 
 
-@dataclass(slots=True, kw_only=True)
 class Listing:
     """What is known here of a batch's listing: what was seen and not fed yet, and the look that is under way."""
 
-    selection: Selection
-    seek: Seek
-    before: str  # as the catalog knows it
-    seen: deque[Entry] = field(default_factory=deque)
-    is_seen_all: bool = False
-    look: asyncio.Future[Found] | None = None
-    failures: int = 0
-    failing_since_ns: int = 0
-    due_ns: int = 0
+    def __init__(self, selection: Selection, before: str) -> None:
+        self.selection = selection
+        self.before = before  # how far it was, as the catalog knows it
+        self.seek = seek_of(before)  # where the next look goes on
+        self.seen: deque[Entry] = deque()
+        self.is_seen_all = False
+        self.look: asyncio.Future[Found] | None = None
+        self.failures = 0
+        self.failing_since_ns = 0
+        self.due_ns = 0
 
 
 class Lister:
@@ -131,7 +130,7 @@ class Lister:
         if known is not None and known.before == batch.seek:
             return known
         selection = await self._batches.selection(batch.task_id)
-        known = Listing(selection=selection, seek=seek_of(batch.seek), before=batch.seek)
+        known = Listing(selection, batch.seek)
         self._listings[batch.task_id] = known
         return known
 
@@ -209,7 +208,7 @@ class Lister:
         is_last = listing.is_seen_all and not listing.seen
         behind = listing.seek if not listing.seen else entries[-1].behind
         ways = Ways(batch, listing.selection, self._options.symlinks)
-        feed = ways.feed(listing.before, entries, behind, is_last=is_last)
+        feed = ways.feed(listing.before, entries, None if is_last else behind)
         if not await self._batches.feed(batch.task_id, feed):
             del self._listings[batch.task_id]  # it ends, or somebody else was quicker: what was seen here is old
             return False

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -37,13 +36,13 @@ SEGMENTS_AT_ONCE = 16
 Read = TypeVar("Read")
 
 
-@dataclass(slots=True, kw_only=True)
 class _Writing:
     """A batch whose reports are being written."""
 
-    under_way: asyncio.Future[str] | None = None
-    failures: int = 0
-    due_ns: int = 0
+    def __init__(self) -> None:
+        self.under_way: asyncio.Future[str] | None = None
+        self.failures = 0
+        self.due_ns = 0
 
 
 class _Body:

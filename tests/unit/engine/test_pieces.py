@@ -51,12 +51,12 @@ def test_a_seek_is_read_as_it_was_written() -> None:
 
 def test_files_go_to_the_same_place_beneath_the_target() -> None:
     ways = Ways(BATCH, Selection(), Symlinks.REFUSE)
-    feed = ways.feed("", [Entry(Listed("a/x/f", Kind.FILE, 7), START)], Seek(after="x/f"), is_last=False)
+    feed = ways.feed("", [Entry(Listed("a/x/f", Kind.FILE, 7), START)], Seek(after="x/f"))
     assert feed.files == [("/far/a/x/f", "/mnt/b/x/f", "fs/mnt/b/x/f", 7)]
     assert (feed.seek, feed.is_last) == (Seek(after="x/f").text, False)
     export = dataclasses.replace(BATCH, action=TaskAction.EXPORT)
     listed = Ways(export, Selection(entry_list='["/x/f"]'), Symlinks.REFUSE)
-    feed = listed.feed("", [Entry(Listed("x/f", Kind.FILE), START)], START, is_last=True)
+    feed = listed.feed("", [Entry(Listed("x/f", Kind.FILE), START)], None)
     assert feed.files == [("/mnt/x/f", "/far/b/x/f", "oss://bucket/far/b/x/f", 0)]
 
 
@@ -74,7 +74,7 @@ def test_files_go_to_the_same_place_beneath_the_target() -> None:
 )
 def test_what_is_not_moved_is_reported(listed: Listed, report: Report, code: str) -> None:
     ways = Ways(dataclasses.replace(BATCH, action=TaskAction.EXPORT), Selection(), Symlinks.REFUSE)
-    feed = ways.feed("", [Entry(listed, START)], START, is_last=True)
+    feed = ways.feed("", [Entry(listed, START)], None)
     assert not feed.files
     (remark,) = feed.remarks
     assert (remark.report, remark.reason.partition(":")[0]) == (report, code)
@@ -83,5 +83,5 @@ def test_what_is_not_moved_is_reported(listed: Listed, report: Report, code: str
 
 def test_a_link_is_moved_where_that_was_chosen() -> None:
     ways = Ways(dataclasses.replace(BATCH, action=TaskAction.EXPORT), Selection(), Symlinks.VENDOR)
-    feed = ways.feed("", [Entry(Listed("a/l", Kind.SYMLINK), START)], START, is_last=True)
+    feed = ways.feed("", [Entry(Listed("a/l", Kind.SYMLINK), START)], None)
     assert [file.source for file in feed.files] == ["/mnt/a/l"]

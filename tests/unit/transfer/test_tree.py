@@ -93,8 +93,8 @@ def test_what_is_closed_is_named_and_the_look_goes_on(there: FileSystem, monkeyp
     (Path(there.root) / "data/b").chmod(0)
     try:
         if os.access(f"{there.root}/data/b", os.R_OK):  # the superuser may look into anything
-            listing = tree.os.scandir
-            monkeypatch.setattr(tree.os, "scandir", lambda fd: _closed(listing, fd, f"{there.root}/data/b"))
+            listing = os.scandir
+            monkeypatch.setattr(os, "scandir", lambda fd: _closed(listing, fd, f"{there.root}/data/b"))
         kinds = {one.path: one.kind for one in seen(there, 3)}
     finally:
         (Path(there.root) / "data/b").chmod(0o755)
