@@ -20,16 +20,18 @@ import alibabacloud_oss_v2 as oss
 import pytest
 from fastcrc import crc64
 
+from penstock import failpoints
 from tests.e2e.batches import DEADLINE_S, NAP_S, Batches, read_report, reports
 from tests.e2e.sdk import open_stream
 from tests.e2e.test_sigkill import World
 from tests.fixtures.chance import seed_of
-from tests.fixtures.service import init_home
+from tests.fixtures.service import init_home, start_service
 from tests.fixtures.stopwatch import Stopwatch
 from tests.fixtures.waiting import wait_until
 
 FILES = 1500
-KILLS = 3
+KILLS = 2
+COMMITS = 5
 CANCEL_S = 10.0
 
 Placed = tuple[Batches, Path, str]
@@ -312,6 +314,48 @@ def _killed(world: World, chance: random.Random) -> None:
         assert sums == {one: f"crc64:{crc64.xz(body)}" for one, body in files.items()}
     assert read(world.root / "back") == files
     wait_until(lambda: not world.leftovers(), 30, "something is left")
+
+
+@pytest.mark.rule("BATCH-4")
+def test_a_death_around_any_commit_changes_nothing_of_what_is_reported(tmp_path: Path) -> None:
+    """Each commit of a small batch: made, begun, fed, claimed, settled, reported, ended; its reports are written in between."""
+    init_home(tmp_path / "home")
+    (tmp_path / "traps").mkdir()
+    world = World(tmp_path / "home")
+    try:
+        init = world.service.init
+        write(world.root / "out", {"a": b"a", "b/c": b"c"})
+        (world.root / "out/link").symlink_to("a")
+        flow = Batches.on(
+            world.client(), init["file_system_id"], path="/out/", storage=f"oss://{world.bucket}", prefix="/far/"
+        )
+        world.service.stop()
+        world.service = start_service(world.home, environment={failpoints.VARIABLE: str(tmp_path / "traps")})
+        for passing in range(1, COMMITS + 1):
+            _die_once(world, flow, tmp_path / "traps", passing)
+    finally:
+        world.service.stop()
+
+
+def _die_once(world: World, flow: Batches, traps: Path, passing: int) -> None:
+    """One batch, and the death of the service at its so many-th commit."""
+    flow = Batches(world.client(), flow.file_system_id, flow.data_flow_id)
+    point = ("ledger.commit", "ledger.committed")[passing % 2]
+    task_id = flow.create("Export", directory="/", dst_directory=f"/{passing}/")
+    (traps / f"{point}.{passing}").touch()
+    world.service.ended()  # renewing leases commits, too: it dies in any case
+    (traps / f"{point}.0").unlink()
+    world.service = start_service(world.home, environment={failpoints.VARIABLE: str(traps)})
+    flow = Batches(world.client(), flow.file_system_id, flow.data_flow_id)
+    task = flow.wait(task_id)
+    assert (task["Status"], task["ErrorMsg"]) == ("Completed", "")
+    told = reports(task)
+    assert {result: set(lines) for result, lines in told.items()} == {
+        "Success": {"/out/a", "/out/b/c"}, "Skipped": {"/out/link"}, "Failed": set(),
+    }  # fmt: skip
+    assert keys(world, f"far/{passing}/") == {"a", "b/c"}
+    names = {f"{report['Name']}.csv" for report in task["Reports"]["Report"]}
+    assert keys(world, f"far/.penstock-reports/{task_id}/") == names
 
 
 def _is_at(flow: Batches, task_id: str, moved: int) -> bool:

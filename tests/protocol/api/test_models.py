@@ -106,6 +106,11 @@ def answers(server: ApiServer) -> Iterator[tuple[str, dict[str, Any]]]:
         yield ask("CreateDataFlowTask", TaskAction="StreamExport", ConflictPolicy="KEEP_LATEST")
     yield ask("DescribeDataFlowTasks", MaxResults="10")
     yield ask("DescribeDataFlowTasks", **{"Filters.1.Key": "Status", "Filters.1.Value": "Canceled"})
+    batch = {"TaskAction": "Import", "ConflictPolicy": "KEEP_LATEST"}
+    yield ask("CreateDataFlowTask", **batch, Directory="/a/", Includes='["/b/"]')
+    yield ask("CreateDataFlowTask", **batch, TransferFileListPath="/lists/")
+    enginestand.end_batch(server, ask("CreateDataFlowTask", **batch, EntryList='["/a"]')[1]["TaskId"])
+    yield ask("DescribeDataFlowTasks", MaxResults="10")
     for number in range(9):
         yield ask(
             "CreateDataFlow",
