@@ -14,6 +14,7 @@ import msgspec
 
 from penstock.api.answers import Answer, Body, Caller
 from penstock.api.callers import Heard
+from penstock.api.downloads import unsigned
 from penstock.api.operation import Effect, Operation, Origin
 from penstock.api.protocol import Head
 
@@ -77,7 +78,7 @@ class _Seen(msgspec.Struct):
             status=self.answer.status,
             code=self.answer.code,
             request_id=self.answer.request_id,
-            answer=self.answer.body,
+            answer=unsigned(self.answer.body),
             marks=self.answer.headers,
             origin=self.operation.origin,
             is_signed=True,

@@ -62,6 +62,15 @@ def test_a_link_names_the_host_that_was_called_and_needs_no_key(server: ApiServe
     assert [line["SrcFilePath"] for line in lines] == [f"/ü/{number}" for number in range(LINES)]
 
 
+@pytest.mark.usefixtures("task")
+def test_whoever_looks_at_calls_is_not_told_what_opens_a_link(server: ApiServer) -> None:
+    url = link(server)
+    (call,) = [one for one in server.api.witness.calls() if one.action == "DescribeDataFlowTasks"]
+    told = json.dumps(call.answer)
+    assert url.partition("&Signature=")[0] in told
+    assert "Signature=" not in told
+
+
 @pytest.mark.rule("BATCH-4")
 def test_a_link_ends_and_so_does_a_report(server: ApiServer, task: str) -> None:
     old = path_of(link(server))
