@@ -26,6 +26,7 @@ from penstock.cli.output import note, visible
 from penstock.cli.patience import BUSY, NO_PLACE, Patience
 from penstock.cli.tasks import find_task
 from penstock.client import Created, FileToMove, bulk_pages
+from penstock.client.bulk import one_file_path
 from penstock.errors import ApiRefusedError, ApiUnreachableError, SettingsError
 
 LIST_CHUNK_BYTES = 1 << 20
@@ -52,16 +53,6 @@ class Outcome:
     accepted: int
     refused: Sequence[tuple[FileToMove, Created]]
     not_done: Sequence[Thing]
-
-
-def one_file_path(directory: str, relative: str) -> str:
-    """The path beneath the task's directory as the one-file call is asked for it.
-
-    By itself it has one meaning under every setting of the service, unless it begins with the directory's own name: such a
-    one is taken from the dataflow's root there, so it gets the directory in front.
-    """
-    path = f"/{relative.lstrip('/')}"
-    return f"{directory.rstrip('/')}{path}" if path.startswith(directory) and directory != "/" else path
 
 
 # ------------------------------------------------------------------------------------------------------------- the list

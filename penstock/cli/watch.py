@@ -11,6 +11,7 @@ import time
 
 import click
 
+from penstock.cli import completing
 from penstock.cli.connection import Service, with_service
 from penstock.cli.interrupts import Interrupts
 from penstock.cli.items import Item
@@ -45,8 +46,13 @@ once what it handed over has ended, a second one at once; files that were handed
 @click.command(epilog=HOW)
 @click.argument("directory", metavar="DIR")
 @click.option("--to", metavar="STORAGE", help="Where to: oss://BUCKET/PREFIX/. [default: where a dataflow binds it to]")
-@click.option("--flow", "flow_id", help="Use this dataflow.")
-@click.option("--task", "task_id", help="Use this stream; its directories and its policy hold.")
+@click.option("--flow", "flow_id", shell_complete=completing.flows, help="Use this dataflow.")
+@click.option(
+    "--task",
+    "task_id",
+    shell_complete=completing.tasks,
+    help="Use this stream; its directories and its policy hold.",
+)
 @click.option(
     "--existing",
     type=click.Choice(list(POLICIES)),

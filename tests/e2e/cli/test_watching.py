@@ -13,7 +13,8 @@ from typing import Any, Self
 import pytest
 
 from tests.e2e.cli.processes import emulator_of, state_of
-from tests.fixtures.service import COMMAND, RunningService, environment, run_cli, try_cli
+from tests.fixtures.ports import free_port
+from tests.fixtures.service import COMMAND, RunningService, environment, init_home, run_cli, start_service, try_cli
 from tests.fixtures.waiting import wait_until
 
 Place = Mapping[str, str]
@@ -140,7 +141,7 @@ def test_a_restart_after_sigkill_exports_nothing_twice_and_forgets_nothing(
         (spot / f"f{number}").write_text(f"{number}")
     bucket_server = emulator_of(service.pid)
     with Watch(spot, place) as first:
-        first.until("f0", "f19")
+        first.until(*(f"f{number}" for number in range(20)))
         os.kill(bucket_server, signal.SIGSTOP)
         try:
             for number in range(20, 30):
@@ -224,6 +225,26 @@ def test_a_stopped_dataflow_is_waited_for(spot: Path, place: Place, wide_flow: s
         finally:
             run_cli("flow", "start", wide_flow, environment=place)
         watch.until("patient")
+
+
+def test_a_service_that_is_killed_and_comes_back_is_waited_for(tmp_path: Path) -> None:
+    home = tmp_path / "served" / "home"
+    home.parent.mkdir()
+    directory = Path(init_home(home)["root"]) / "watched" / "here"
+    directory.mkdir(parents=True)
+    port = ("--port", str(free_port()))
+    running = start_service(home, extra_args=port)
+    place = {"PENSTOCK_HOME": str(home), "XDG_STATE_HOME": str(tmp_path / "state")}
+    with Watch(directory, place) as watch:
+        (directory / "before").write_text("1")
+        watch.until("before")
+        running.kill()
+        (directory / "while").write_text("nobody was there")
+        wait_until(lambda: "asking again for 60 s" in watch.said, PATIENCE_S, "it is not told")
+        again = start_service(home, extra_args=port)
+        watch.until("while")
+        assert watch.stopped() == 0
+        again.stop()
 
 
 @pytest.fixture(autouse=True)
