@@ -29,6 +29,7 @@ CHAOS_SEED ?= 0
 RACES ?= 10000
 RACES_SEED ?= 0
 WAYS ?=
+PICTURES ?=
 SOAK_MINUTES ?= 30
 SOAK_SEED ?= 0
 EXPLORE_S ?= 600
@@ -37,7 +38,7 @@ MACHINE_EXAMPLES ?= 3000
 MACHINE_STEPS ?= 100
 MACHINE_SEED ?= $(strip $(shell od -An -N4 -tu4 /dev/urandom))
 
-.PHONY: help venv deb demo test compatibility kill-matrix power-cuts check format locks third-party clean bench bench-emulator fuzz emulator-fidelity chaos races soak state-machine explore
+.PHONY: help venv deb demo screenshots test compatibility kill-matrix power-cuts check format locks third-party clean bench bench-emulator fuzz emulator-fidelity chaos races soak state-machine explore
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +63,10 @@ deb: ## install the Debian packages that tests start as programs (Ceph, strace);
 
 demo: $(RUNTIME) ## set up everything and run the main job
 	@$(BIN)/python scripts/demo.py
+
+screenshots: $(TOOLS) ## look at the console of a service at work, write docs/images/*.png; needs chromium (PICTURES="files learn")
+	@scripts/deb.sh $$(grep -v '^#' requirements/debian.txt)
+	@$(BIN)/python -m scripts.screenshots $(PICTURES)
 
 test: $(TOOLS) ## set up everything and pass the tests (PYTEST_ARGS=... for your own choice of tests)
 	@$(MAKE) --no-print-directory deb \

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from penstock.api import dispatch
-from penstock.api.operation import Effect, Operation, Origin
+from penstock.api.operation import Operation, Origin
 from penstock.api.options import ApiOptions, Fidelity
 from penstock.api.witness import Sighting
 
@@ -36,6 +36,7 @@ _MENDS = {
     "InvalidApi.NotFound": "The action's name, or the version, is another one than the SDK of NAS 2017-06-26 uses.",
 }
 _TRANSITION = frozenset({"CreateDataFlow", "DeleteDataFlow", "CreateDataFlowTask"})
+_MADE_TWICE = frozenset({"CreateDataFlow", "CreateDataFlowTask"})
 _INDEX = re.compile(r"\.\d+(?=\.|\Z)")
 
 
@@ -84,8 +85,7 @@ def _of_parameters(sighting: Sighting, operation: Operation) -> Iterator[str]:
             yield f"{name} means nothing here and was let go; the cloud refuses it for this kind of file system."
     if given.get("SourceStorage", "").startswith("s3://"):
         yield "The cloud knows oss:// only: s3:// is an extension."
-    is_made = operation.effect is Effect.WRITE and operation.answers_id
-    if is_made and not sighting.code and "ClientToken" in known and not given.get("ClientToken"):
+    if operation.name in _MADE_TWICE and not sighting.code and not given.get("ClientToken"):
         yield "Without a ClientToken a program that repeats this after a lost answer makes a second one, here as in the cloud."
 
 

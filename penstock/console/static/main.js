@@ -3,6 +3,7 @@
 import "./copy.js";
 import "./dialogs.js";
 import "./keyboard.js";
+import "./navigation.js";
 import "./theme.js";
 import "./times.js";
 import "./toasts.js";
