@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping
 
 from penstock import telemetry
-from penstock.api import answers, dispatch, protocol
+from penstock.api import answers, dispatch, health, protocol
 from penstock.api.answers import Answer, Caller, RequestIds
 from penstock.api.bodies import Bodies
 from penstock.api.callers import Callers, Heard
@@ -49,11 +49,12 @@ def create_api(
     options: ApiOptions,
     now_ns: Callable[[], int],
     entropy: Callable[[int], bytes],
+    reasons: health.Reasons = health.always_ready,
 ) -> Api:
     """The API over this catalog. Raises SettingsError for an unknown `api_time_zone`.
 
     `seeing` is what is shown of the whole service; without one it is what the catalog tells. `open_bucket` is called for each
-    look at a bucket, and what it returns is closed again.
+    look at a bucket, and what it returns is closed again. `reasons` tell why the service is not ready.
     """
     desk = Desk(
         catalog=catalog,
@@ -67,13 +68,20 @@ def create_api(
         streams=Streams(catalog, max_count=options.streams_cached_max),
         downloads=Downloads(catalog.batches, scheme=options.scheme, link_s=options.report_link_s, now_ns=now_ns),
     )
-    return Api(desk, now_ns=now_ns, entropy=entropy)
+    return Api(desk, now_ns=now_ns, entropy=entropy, reasons=reasons)
 
 
 class Api:
     """`answer` for what comes over the wire, and `perform` for callers in this process."""
 
-    def __init__(self, desk: Desk, *, now_ns: Callable[[], int], entropy: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        now_ns: Callable[[], int],
+        entropy: Callable[[int], bytes],
+        reasons: health.Reasons = health.always_ready,
+    ) -> None:
         self.options = desk.options
         self.bodies = Bodies(max_bytes=desk.options.bodies_max_bytes)
         self.callers = Callers(desk, now_ns=now_ns)
@@ -81,6 +89,7 @@ class Api:
         self.crowd = Crowd(max_count=desk.options.connections_max)
         self._desk = desk
         self._now_ns = now_ns
+        self._reasons = reasons
         self._request_ids = RequestIds(entropy)
         self._strange = Seldom("http.refused", most=_STRANGE_MOST, period_s=_STRANGE_PERIOD_S)
         # Whoever proves no key can be refused at will: that must not leave a key's holder without a line.
@@ -91,6 +100,8 @@ class Api:
         if head.query_string.startswith(MARK):
             return await self._download(head), Format.JSON
         began_s = time.perf_counter()
+        if head.path:
+            return await health.answered(head.path, self._reasons, self._request_ids.take()), Format.JSON
         answer, shape, heard = await self._answer(head, body)
         took_s = time.perf_counter() - began_s
         self.witness.saw(head, len(body), heard, answer, at_ns=self._now_ns(), took_s=took_s)

@@ -37,17 +37,21 @@ class Format(StrEnum):
     XML = "xml"
 
 
+LIVE_PATH, READY_PATH = HEALTH_PATHS = (b"/healthz", b"/readyz")
+
+
 class Head(msgspec.Struct, frozen=True, kw_only=True):
     """A request's first line and headers. A Struct, as all that each call makes: a frozen dataclass takes ten times as long.
 
     `headers` have lower-case names; the values of a repeated one are sorted and joined.
 
-    Header values keep their bytes (decoded as Latin-1).
+    Header values keep their bytes (decoded as Latin-1). `path` is empty for a call of the API, else one of `HEALTH_PATHS`.
     """
 
     method: str
     query_string: bytes
     headers: Mapping[str, str]
+    path: bytes = b""
 
     def body_bytes(self, options: ApiOptions) -> int | None:
         """How long the body will be; None where only its end will tell. Raises ApiError RequestEntityTooLarge."""
@@ -74,6 +78,8 @@ def read_head(method: str, target: bytes, raw: Sequence[tuple[bytes, bytes]], op
     """Raises ApiError: the protocol has one path and two methods, and bounds. A HEAD is refused like any other method."""
     path, query_string = _split(target)
     headers = parse_headers(raw, options)
+    if path in HEALTH_PATHS and method == "GET":
+        return Head(method=method, query_string=b"", headers=headers, path=path)
     if path not in (b"/", b""):
         raise ApiError("InvalidApi.NotFound", "The API lives at the path `/`.")
     if method not in ("POST", "GET"):

@@ -104,7 +104,7 @@ def main(arguments: list[str]) -> int:
     """Serves until SIGTERM."""
     directory, descriptor, parent_pid, region = arguments
     die_with_parent(int(parent_pid))
-    telemetry.configure(sys.stderr)
+    telemetry.configure(sys.stderr, form=telemetry.form_of(os.environ))
     take_over_server_log()
     home = Home(path=Path(directory))
     keys = KeyBook(home)

@@ -129,7 +129,7 @@ def _say(file_system_id: str, found: MountTrouble | None) -> None:
 
 def main(arguments: list[str]) -> None:
     """Watch until stdin ends."""
-    telemetry.configure(sys.stderr)
+    telemetry.configure(sys.stderr, form=telemetry.form_of(os.environ))
     threading.Thread(target=_end_with_pipe, name="watchdog", daemon=True).start()
     home = Home(path=Path(arguments[0]))
     try:

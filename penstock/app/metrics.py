@@ -17,21 +17,30 @@ from prometheus_client.registry import Collector
 from penstock.engine.figures import by_result
 from penstock.engine.messages import BucketFigures, Figures
 from penstock.telemetry import meters
-from penstock.telemetry.meters import LATENCY_BOUNDS_S, METRICS, Histogram, Labels, Meters, Metric, Shape
+from penstock.telemetry.meters import METRICS, Histogram, Labels, Meters, Metric, Shape
 
 Samples = Mapping[Labels, float | Histogram]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Now:
-    """What is not counted in this process, or holds for this moment only. `live`: sub-tasks by status, None if unknown."""
+    """What is not counted in this process, or holds for this moment only.
+
+    `live` are sub-tasks by status, `oldest_s` is the age of the oldest that waits; None if unknown.
+    """
 
     live: Mapping[str, int] | None
+    oldest_s: float | None
     under_way: int
     movers_up: int
     movers: Figures
     cpu_s: float
     resident_bytes: int
+    movers_wanted: int
+    home_free_bytes: int
+    is_ready: bool
+    started_s: float
+    version: str
 
 
 def render(now: Now, numbers: Meters) -> bytes:
@@ -61,7 +70,7 @@ class _Collector(Collector):
 def _family(metric: Metric, samples: Samples) -> Family:
     if metric.shape is Shape.HISTOGRAM:
         histogram = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
-        bounds = [*map(str, LATENCY_BOUNDS_S), "+Inf"]
+        bounds = [*map(str, metric.bounds_s), "+Inf"]
         for labels, sample in sorted(samples.items()):
             assert isinstance(sample, Histogram)
             buckets = list(zip(bounds, map(float, accumulate(sample.slots)), strict=True))
@@ -80,8 +89,14 @@ def _present(now: Now) -> dict[str, Samples]:
     buckets = now.movers.buckets
     return {
         meters.SUB_TASKS.name: {(status,): count for status, count in (now.live or {}).items()},
+        meters.QUEUE_AGE.name: {} if now.oldest_s is None else {(): now.oldest_s},
         meters.ATTEMPTS_UNDER_WAY.name: {(): now.under_way},
         meters.MOVERS_UP.name: {(): now.movers_up},
+        meters.MOVERS_WANTED.name: {(): now.movers_wanted},
+        meters.HOME_FREE.name: {(): now.home_free_bytes},
+        meters.READY.name: {(): int(now.is_ready)},
+        meters.START_TIME.name: {(): now.started_s},
+        meters.BUILD_INFO.name: {(now.version,): 1},
         meters.CPU.name: {("control",): now.cpu_s, ("movers",): now.movers.cpu_s},
         meters.RESIDENT.name: {("control",): now.resident_bytes, ("movers",): now.movers.resident_bytes},
         meters.PACE_WINDOW.name: _each(buckets, lambda one: one.window),

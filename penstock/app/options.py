@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from penstock import telemetry
 from penstock.api.options import ApiOptions, Fidelity, PathBase
 from penstock.catalog.catalog import CatalogBounds
 from penstock.engine.local import LocalExecutorOptions
@@ -62,14 +63,18 @@ def catalog_bounds(settings: Settings) -> CatalogBounds:
 def executor_options(
     settings: Settings, home: Home, environment: Mapping[str, str], traps: str = ""
 ) -> LocalExecutorOptions:
-    """What the executor is told. Of `environment` movers get credentials, and whom to trust.
+    """What the executor is told. Of `environment` movers get credentials, whom to trust, and how to write their log.
 
     `traps` is the directory of failpoints' traps; none, but in tests.
     """
     return LocalExecutorOptions(
         lock_path=home.movers_lock,
         secrets_path=home.secrets_file,
-        environment={**passed_on(environment), **trusting(environment)},
+        environment={
+            **passed_on(environment),
+            **trusting(environment),
+            telemetry.LOG_VARIABLE: settings.log_format,
+        },
         movers=settings.movers,
         limits=MoverLimits(
             small_files=settings.mover_small_files,

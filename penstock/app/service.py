@@ -34,8 +34,10 @@ from penstock.app.console_socket import console_socket
 from penstock.app.embedded import host_and_port, listen, url_of
 from penstock.app.emulator_process import EmulatorProcess
 from penstock.app.farroots import FarRoots
+from penstock.app.health import Health, Stage
 from penstock.app.limits import connections_within_limit, leave_no_core_files, open_files_freely
 from penstock.app.lock import HeldHome, service_lock
+from penstock.app.metrics_listener import MetricsListener
 from penstock.app.mounts import Looks
 from penstock.app.options import api_options, catalog_bounds, engine_options, executor_options
 from penstock.app.registry import LiveRegistry
@@ -59,6 +61,7 @@ from penstock.settings.reading import beneath, load_settings
 from penstock.stores.base import Store
 from penstock.stores.keychain import Keychain
 from penstock.stores.opening import open_store
+from penstock.telemetry.lines import LogFormat
 from penstock.transfer.root import may_hang
 
 EMULATOR_AGAIN_S = 3.0
@@ -88,11 +91,18 @@ def serve_home(home: Home, options: ServeOptions) -> None:
     take_over_server_log()
     failpoints.arm(options.traps)
     settings = load_settings(home)
+    _write_log_as(LogFormat(settings.log_format))
     open_files_freely(settings.mover_small_files + settings.mover_large_files)
     with service_lock(home) as held, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         refuse_unfinished(home)
         broken_off.end(home)  # its `init` may have died when all was made
         runner.run(_Service(held, settings, options).run())
+
+
+def _write_log_as(form: LogFormat) -> None:
+    """The children's lines too."""
+    os.environ[telemetry.LOG_VARIABLE] = form.value
+    telemetry.configure(sys.stderr, form=form)
 
 
 class _Service:
@@ -118,6 +128,7 @@ class _Service:
         self._looks = Looks(time.monotonic)
         self._emulator: EmulatorProcess | None = None
         self._engine: Engine | None = None
+        self._health = Health(time.monotonic)
         self._stopping = asyncio.Event()
         self._emulator_wanted = asyncio.Event()
 
@@ -131,6 +142,8 @@ class _Service:
             for sock in filter(None, (self._metrics_socket, self._console_socket)):
                 stack.callback(sock.close)
             stack.push_async_callback(self._stop_emulator)
+            metrics = self._begin_metrics()
+            stack.push_async_callback(metrics.end)
             if self._registry.wants_emulator():
                 await self._start_emulator()
             catalog = await Catalog.open(
@@ -151,12 +164,13 @@ class _Service:
             seeing = make_sight(
                 catalog=catalog, engine=engine, executor=executor, mounts=mounts, clock_s=time.monotonic
             )
+            self._health.watch(catalog, lambda: executor.movers_up)
+            metrics.tell_of(catalog=catalog, engine=engine, executor=executor)
             api = self._api(catalog, seeing)
             beside = {
-                "metrics": (self._metrics(catalog, engine, executor), self._metrics_socket),
                 "console": (self._console(api, seeing), self._console_socket),
             }
-            await self._serve(engine, self._web(api), beside, far)
+            await self._serve(engine, self._web(api), beside, far, metrics)
         if executor.left_behind:
             raise LeftBehindError(
                 f"stopped, but {'; '.join(executor.left_behind)}: {ADVICE}. `penstock serve` may be started meanwhile"
@@ -193,6 +207,7 @@ class _Service:
             options=api_options(self._settings, connections_max=connections_within_limit()),
             now_ns=time.time_ns,  # callers' clocks are compared with the system's own
             entropy=os.urandom,
+            reasons=self._health.reasons,
         )
 
     def _web(self, api: Api) -> WebServer:
@@ -219,13 +234,11 @@ class _Service:
             api_url=url_of(self._socket, self._scheme),
         )
 
-    def _metrics(self, catalog: Catalog, engine: Engine, executor: LocalExecutor) -> Server | None:
-        """Who tells metrics, where somebody may ask. What makes their page is much to import where nobody does."""
-        if self._metrics_socket is None:
-            return None
-        from penstock.app.metrics_page import MetricsPage, metrics_server  # noqa: PLC0415
-
-        return metrics_server(MetricsPage(catalog=catalog, engine=engine, executor=executor))
+    def _begin_metrics(self) -> MetricsListener:
+        """Who tells metrics and health, where somebody may ask: from now on, because a migration may take minutes."""
+        return MetricsListener.begun(
+            self._metrics_socket, home=self._home.path, movers_wanted=self._settings.movers, health=self._health
+        )
 
     async def _serve(
         self,
@@ -233,6 +246,7 @@ class _Service:
         web: WebServer,
         beside: Mapping[str, tuple[Server | None, socket.socket | None]],
         far: FarRoots,
+        metrics: MetricsListener,
     ) -> None:
         """From the ready line to the last part's end. Raises ServiceEndedError when a part ended unasked."""
         parts = {
@@ -246,23 +260,27 @@ class _Service:
         for name, (server, sock) in beside.items():
             if server is not None and sock is not None:
                 parts.add(asyncio.create_task(server.serve(sockets=[sock]), name=name))
+        if metrics.task is not None:
+            parts.add(metrics.task)
         signals = asyncio.create_task(self._stopping.wait(), name="signals")
         ready = asyncio.create_task(self._ready(web), name="ready line")
         ended, _ = await asyncio.wait({signals, ready, *parts}, return_when=asyncio.FIRST_COMPLETED)
         if ended == {ready} and ready.exception() is None:
             ended, _ = await asyncio.wait({signals, *parts}, return_when=asyncio.FIRST_COMPLETED)
+        self._health.stage = Stage.DRAINING
         withdraw_addresses(self._home)
         for server in filter(None, (web, *(server for server, _ in beside.values()))):
             server.should_exit = True
-        await self._bring_down(engine, parts | {signals, ready})
+        await self._bring_down(engine, parts | {signals, ready}, metrics)
         unasked = [_why(part) for part in ended - {signals} if part is not ready or part.exception() is not None]
         if unasked:
             raise ServiceEndedError(f"{'; '.join(unasked)}. The service ends; start it again")
 
-    async def _bring_down(self, engine: Engine, parts: set[asyncio.Task[Any]]) -> None:
+    async def _bring_down(self, engine: Engine, parts: set[asyncio.Task[Any]], metrics: MetricsListener) -> None:
         """Drains the engine while the API ends, then cancels what never ends by itself."""
         telemetry.event("service.stopping")
         await engine.drain(deadline_s=self._settings.drain_s)
+        await metrics.end()  # until now it was told how the drain goes on
         for part in parts:
             if part.get_name() not in {"engine", "API", "metrics", "console"}:
                 part.cancel()
@@ -272,6 +290,7 @@ class _Service:
     async def _ready(self, web: WebServer) -> None:
         await web.accepting.wait()
         _collect_rarely()
+        self._health.stage = Stage.SERVING
         addresses = self._publish()
         try:
             sys.stdout.write(addresses.ready_line() + "\n")

@@ -354,6 +354,10 @@ class Catalog:
         """How many sub-tasks are CREATED, RUNNING, CANCELING, over all tasks, from the counters that are kept."""
         return await self._read(tasks.live_sub_tasks)
 
+    async def oldest_waiting_ns(self) -> int:
+        """When the oldest sub-task was created that waits in a Running dataflow; 0 where none does."""
+        return await self._read(tasks.oldest_waiting_ns)
+
     async def watched_data_flows(self) -> Sequence[DataFlow]:
         """Dataflows of all file systems that are Running or Misconfigured."""
         return await self._read(dataflows.watched)

@@ -70,6 +70,11 @@ def cancel(session: Session, file_system_id: str, data_flow_id: str, task_id: st
     session.run("data_flows.leave_task", number=flow["number"])
 
 
+def oldest_waiting_ns(session: Session) -> int:
+    """When the oldest one was created that could be moved; a seek for each dataflow that is Running. A number is its time."""
+    return int(session.rows("sub_tasks.oldest_waiting_of_all")[0]["number"] or 0)
+
+
 def live_sub_tasks(session: Session) -> dict[str, int]:
     """Sub-tasks that are not final, by status: sums of the tasks' counters."""
     row = session.rows("tasks.live_sub_tasks")[0]

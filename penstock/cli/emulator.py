@@ -31,7 +31,7 @@ def emulator(*, directory: Path, port: int, region: str, domain: str | None, cna
     {"oss": URL}.
     """
     need_stdout()
-    telemetry.configure(sys.stderr)
+    telemetry.configure(sys.stderr, form=telemetry.form_of(os.environ))
     key_id, secret = (os.environ.get(name, "") for name in ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"))
     if bool(key_id) != bool(secret):
         raise SettingsError("set both OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET, or neither")

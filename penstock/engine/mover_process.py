@@ -110,7 +110,7 @@ def main(
     """Serve until the control process is gone."""
     for number in LEFT_TO_CONTROL:
         signal.signal(number, signal.SIG_IGN)
-    telemetry.configure(sys.stderr)
+    telemetry.configure(sys.stderr, form=telemetry.form_of(environment))
     threading.excepthook = _thread_broke
     link = socket.socket(fileno=int(arguments[0]))
     threading.Thread(target=_watch, args=(link.fileno(),), name="watchdog", daemon=True).start()

@@ -7,7 +7,7 @@ take now is kept and tried again, so it is never lost while this process lives. 
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from penstock import failpoints, telemetry
 from penstock.catalog.catalog import Catalog
+from penstock.catalog.identifiers import sub_task_number
 from penstock.catalog.verbs import ClaimLane, Settlement, Settling
 from penstock.engine.executor import Death
 from penstock.engine.fair import Fairness
@@ -32,6 +33,7 @@ from penstock.engine.spaces import NO_ROOM, Spaces
 from penstock.errors import FailureCode
 from penstock.model import SubTaskStatus
 from penstock.telemetry import meters
+from penstock.telemetry.seldom import Seldom
 from penstock.transfer.transfer import Outcome, Progress, Verdict
 
 BATCH_MAX = 1000
@@ -42,6 +44,9 @@ _ENDS = {
     Settling.CANCELED: SubTaskStatus.CANCELED,
 }
 BUCKET_TROUBLES = frozenset({FailureCode.BUCKET_ACCESS_DENIED, FailureCode.BUCKET_NOT_FOUND})
+
+
+_FAILED_MOST, _FAILED_PERIOD_S = 60, 60.0
 
 
 class Moved:
@@ -89,6 +94,7 @@ class Settler:
         self._wake = wake
         self._room = room
         self._bucket_trouble = bucket_trouble
+        self._failed = Seldom("engine.sub_task_failed", most=_FAILED_MOST, period_s=_FAILED_PERIOD_S)
         self._pending: deque[Settlement] = deque()
         self.movements = Movements()
         self._moved: dict[str, Moved] = {}  # by task, since it was last told to telemetry
@@ -109,16 +115,34 @@ class Settler:
         for _ in batch:
             self._pending.popleft()
         kept: Counter[tuple[Settling, str]] = Counter()
+        lasted: defaultdict[Settling, list[float]] = defaultdict(list)
+        now_ns = self._now_ns()
         for settlement in batch:
             if settlement.sub_task_id in settled:
                 kept[settlement.settling, settlement.error_code] += 1
+                if settlement.settling is Settling.FAILED:
+                    self._say_failed(settlement)
+                lasted[settlement.settling].append((now_ns - sub_task_number(settlement.sub_task_id)) / 1e9)
             else:
                 telemetry.numbers.count(meters.FENCED_OFF)
                 telemetry.event("engine.fenced_off", sub_task_id=settlement.sub_task_id, attempt=settlement.attempt)
         for (settling, error_code), number in kept.items():
             _count(settling, error_code, number)
+        for settling, durations_s in lasted.items():
+            if (status := _ENDS.get(settling)) is not None:
+                telemetry.numbers.observe_all(meters.SUB_TASK_DURATION, durations_s, (status.value,))
         self._room()
         return 0.0 if self._pending else FOREVER_S
+
+    def _say_failed(self, settlement: Settlement) -> None:
+        """A line for whoever reads logs; all of them are counted, and are in the catalog with their reasons."""
+        self._failed.event(
+            level=telemetry.Level.WARNING,
+            sub_task_id=settlement.sub_task_id,
+            attempt=settlement.attempt,
+            code=settlement.error_code,
+            message=settlement.error_message,
+        )
 
     def refuse(self, refusals: Iterable[Refusal]) -> None:
         """Let rows wait that were claimed and can go nowhere now."""

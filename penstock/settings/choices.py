@@ -124,6 +124,11 @@ class Settings:
         pattern=r"|[0-9A-Za-z._, -]{1,1000}",
         wanted='names, like "penstock.example.com, storage.example.com", or nothing',
     )
+    log_format: str = _word(
+        "text",
+        'How the log on stderr is written: "text", a line for people, or "json", an object a line for what collects logs.',
+        words=("text", "json"),
+    )
     region: str = _word(
         "cn-hangzhou",
         "The region that answers name, and that new file systems and embedded buckets get.",

@@ -9,12 +9,15 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 LATENCY_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """The upper bounds of all latency histograms, in seconds; what takes longer has a slot of its own."""
+
+DURATION_BOUNDS_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0, 86400.0)
+"""Those of what may take a day."""
 
 Labels = tuple[str, ...]
 
@@ -29,12 +32,16 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One metric. Its labels take few values: buckets and file systems at most, never sub-tasks, never names from outside."""
+    """One metric; `bounds_s` are a histogram's.
+
+    Its labels take few values: buckets and file systems at most, never sub-tasks, never names from outside.
+    """
 
     name: str
     shape: Shape
     help: str
     labels: Labels = ()
+    bounds_s: tuple[float, ...] = LATENCY_BOUNDS_S
 
 
 def _counter(name: str, help_: str, *labels: str) -> Metric:
@@ -63,7 +70,17 @@ FILES_MOVED = _counter(
 BYTES_MOVED = _counter(
     "penstock_moved_bytes_total", "Bytes that moved, told while they move.", "direction", "bucket", "file_system"
 )
+SUB_TASK_DURATION = Metric(
+    name="penstock_subtask_duration_seconds",
+    shape=Shape.HISTOGRAM,
+    help="From the acceptance of a sub-task until it was final after an attempt, by status.",
+    labels=("status",),
+    bounds_s=DURATION_BOUNDS_S,
+)
 SUB_TASKS = _gauge("penstock_subtasks", "Sub-tasks that are not final, by status.", "status")
+QUEUE_AGE = _gauge(
+    "penstock_queue_oldest_seconds", "Age of the oldest sub-task that waits in a Running dataflow; 0: none does."
+)
 ATTEMPTS_UNDER_WAY = _gauge(
     "penstock_attempts_under_way", "Attempts that movers hold, waiting in their lanes or running."
 )
@@ -88,6 +105,7 @@ PACE_PAUSED = _gauge(
     "bucket",
 )
 MOVERS_UP = _gauge("penstock_movers_up", "Mover processes that take work.")
+MOVERS_WANTED = _gauge("penstock_movers_configured", "Mover processes that there should be (movers in penstock.toml).")
 MOVERS_STARTED = _counter("penstock_movers_started_total", "Mover processes that came up.")
 MOVERS_DIED = _counter("penstock_movers_died_total", "Mover processes that ended unasked.")
 COMMITS = _histogram("penstock_catalog_commit_seconds", "COMMIT with its fsync, by database.", "database")
@@ -101,13 +119,17 @@ API_REQUESTS = _counter(
 API_LATENCY = _histogram("penstock_api_request_seconds", "Calls of the API, from request to answer.", "action")
 CPU = _counter("penstock_cpu_seconds_total", "CPU time, user and system; `process` is control or movers.", "process")
 RESIDENT = _gauge("penstock_resident_memory_bytes", "Memory resident; `process` is control or movers.", "process")
+HOME_FREE = _gauge("penstock_home_free_bytes", "Free space on the disk of HOME, where the catalog is.")
+READY = _gauge("penstock_ready", "1 while the service is ready (GET /readyz), else 0.")
+START_TIME = _gauge("penstock_start_time_seconds", "When the service was started, since 1970.")
+BUILD_INFO = _gauge("penstock_build_info", "1; `version` is the version that runs.", "version")
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 
 
 @dataclass(slots=True)  # house: it grows with each observation
 class Histogram:
-    """Observations by `LATENCY_BOUNDS_S`, and their sum in seconds."""
+    """Observations by the metric's bounds, and their sum in seconds."""
 
     slots: list[int]
     sum_s: float = 0.0
@@ -132,9 +154,17 @@ class Meters:
         with self._lock:
             histogram = self._histograms.get(key)
             if histogram is None:
-                histogram = self._histograms[key] = Histogram([0] * (len(LATENCY_BOUNDS_S) + 1))
-            histogram.slots[bisect_left(LATENCY_BOUNDS_S, seconds)] += 1
+                histogram = self._histograms[key] = Histogram([0] * (len(metric.bounds_s) + 1))
+            histogram.slots[bisect_left(metric.bounds_s, seconds)] += 1
             histogram.sum_s += seconds
+
+    def observe_all(self, metric: Metric, seconds: Iterable[float], labels: Labels = ()) -> None:
+        """The same for many at once."""
+        with self._lock:
+            histogram = self._histograms.setdefault((metric.name, labels), Histogram([0] * (len(metric.bounds_s) + 1)))
+            for each_s in seconds:
+                histogram.slots[bisect_left(metric.bounds_s, each_s)] += 1
+                histogram.sum_s += each_s
 
     def counts(self, metric: Metric) -> Mapping[Labels, float]:
         """A counter's numbers now, by labels."""

@@ -44,6 +44,12 @@ UPDATE sub_tasks
    SET status = {after sub_task.cancel}, queue = CASE WHEN owner = '' THEN 'clear' ELSE '' END, due_ns = 0, canceled_ns = :now_ns
  WHERE number = :number AND status IN ({before sub_task.cancel});
 
+-- oldest_waiting_of_all: the first that waits in a dataflow whose sub-tasks are claimed, by a seek for each
+SELECT MIN(first) AS number
+  FROM (SELECT (SELECT MIN(sub_tasks.number) FROM sub_tasks
+                 WHERE sub_tasks.data_flow_number = data_flows.number AND sub_tasks.status = {when sub_task.waiting}) AS first
+          FROM data_flows WHERE data_flows.status = {when data_flow.work}) AS firsts;
+
 -- oldest_waiting: the waiting sub-tasks of a dataflow's streams in creation order
 SELECT number, task_number, line, turn, created_ns, stopped_before_ns FROM sub_tasks
  WHERE data_flow_number = :data_flow_number AND status = {when sub_task.waiting} AND batch = 0

@@ -39,11 +39,17 @@ def of_bucket(ok: int = 3, *, window: float = 4.0, rate_per_s: float | None = No
 def now(movers: Figures) -> Now:
     return Now(
         live={"CREATED": 5, "RUNNING": 2, "CANCELING": 0},
+        oldest_s=12.5,
         under_way=7,
         movers_up=2,
         movers=movers,
         cpu_s=1.0,
         resident_bytes=50,
+        movers_wanted=3,
+        home_free_bytes=1 << 30,
+        is_ready=True,
+        started_s=1.7e9,
+        version="0.1.0",
     )
 
 
