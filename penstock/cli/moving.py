@@ -59,8 +59,7 @@ Examples:
   penstock import 'oss://examplebucket/data/*.tar' --existing skip
   cat keys.txt | penstock import - --base oss://examplebucket/data/
 """
-ENDS = """\
-\b
+ENDS = """
 The exit code is 0 if all are COMPLETE (kept ones too), 1 if one is not, 4 if the service does not answer, 130 after Ctrl-C.
 Ctrl-C asks whether to leave the files to the service, to cancel them, or to go on; a second one leaves.
 """
@@ -90,10 +89,11 @@ def with_options(command: F) -> F:
     for option in reversed(
         [
             click.argument("sources", nargs=-1, required=True, metavar="SRC..."),
-            click.option("--flow", "flow_id", shell_complete=completing.flows, help="Use this dataflow."),
+            click.option("--flow", "flow_id", metavar="ID", shell_complete=completing.flows, help="Use this dataflow."),
             click.option(
                 "--task",
                 "task_id",
+                metavar="ID",
                 shell_complete=completing.tasks,
                 help="Use this stream; its directories and its policy hold.",
             ),
@@ -111,7 +111,10 @@ def with_options(command: F) -> F:
                 "--exclude", multiple=True, metavar="PATTERN", help="Leave out what fits, where directories are read."
             ),
             click.option(
-                "--root", envvar="PENSTOCK_ROOT", help="Where the file system is mounted here. [env: PENSTOCK_ROOT]"
+                "--root",
+                metavar="DIR",
+                envvar="PENSTOCK_ROOT",
+                help="Where the file system is mounted here. [env: PENSTOCK_ROOT]",
             ),
             click.option(
                 "--dry-run", is_flag=True, help="Say what would be moved, and by which dataflow; change nothing."
@@ -129,9 +132,9 @@ def with_options(command: F) -> F:
 
 
 @click.command(name="export", epilog=EXPORT_EXAMPLES + ENDS)
-@with_options
 @click.option("--to", metavar="STORAGE", help="Where to: oss://BUCKET/PREFIX/. [default: where a dataflow binds it to]")
 @click.option("--base", metavar="DIR", help="Keep names relative to DIR. [default: to what is named]")
+@with_options
 @with_service
 def export(service: Service, /, **asked: Any) -> None:
     """Move files to a bucket, and show it until all are there.
@@ -143,11 +146,11 @@ def export(service: Service, /, **asked: Any) -> None:
 
 
 @click.command(name="import", epilog=IMPORT_EXAMPLES + ENDS)
-@with_options
 @click.option("--to", metavar="DIR", help="Where to, beneath the file system. [default: where a dataflow binds it to]")
 @click.option(
     "--base", metavar="STORAGE", help="Keep names relative to oss://BUCKET/PREFIX/; names may be relative to it."
 )
+@with_options
 @with_service
 def import_(service: Service, /, **asked: Any) -> None:
     """Move objects of a bucket to the file system, and show it until all are there.

@@ -35,7 +35,7 @@ HOW = """\
 Examples:
   penstock watch checkpoints/ --to oss://examplebucket/run-7/
   penstock watch . --exclude '*.tmp' --exclude 'logs/*' --json
-\b
+
 A file is exported when whoever wrote it has closed it, or renamed it to its name, it was quiet for --settle seconds, and
 nobody on this machine has it open for writing. Where the kernel tells nothing (files written on other machines), scans
 find it. What was exported is remembered: a restart goes on where the last watch ended. SIGTERM or Ctrl-C ends it with 0
@@ -46,10 +46,11 @@ once what it handed over has ended, a second one at once; files that were handed
 @click.command(epilog=HOW)
 @click.argument("directory", metavar="DIR")
 @click.option("--to", metavar="STORAGE", help="Where to: oss://BUCKET/PREFIX/. [default: where a dataflow binds it to]")
-@click.option("--flow", "flow_id", shell_complete=completing.flows, help="Use this dataflow.")
+@click.option("--flow", "flow_id", metavar="ID", shell_complete=completing.flows, help="Use this dataflow.")
 @click.option(
     "--task",
     "task_id",
+    metavar="ID",
     shell_complete=completing.tasks,
     help="Use this stream; its directories and its policy hold.",
 )
@@ -69,6 +70,7 @@ once what it handed over has ended, a second one at once; files that were handed
 @click.option(
     "--settle",
     "settle_s",
+    metavar="SECONDS",
     type=click.FloatRange(0, 3600),
     default=1.0,
     show_default=True,
@@ -77,6 +79,7 @@ once what it handed over has ended, a second one at once; files that were handed
 @click.option(
     "--rescan",
     "rescan_s",
+    metavar="SECONDS",
     type=click.FloatRange(1, 86400),
     default=60.0,
     show_default=True,
@@ -85,7 +88,9 @@ once what it handed over has ended, a second one at once; files that were handed
 @click.option(
     "--state", "state_file", metavar="FILE", help="Where to remember. [default: beneath ~/.local/state/penstock]"
 )
-@click.option("--root", envvar="PENSTOCK_ROOT", help="Where the file system is mounted here. [env: PENSTOCK_ROOT]")
+@click.option(
+    "--root", metavar="DIR", envvar="PENSTOCK_ROOT", help="Where the file system is mounted here. [env: PENSTOCK_ROOT]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line: plan, file, summary.")
 @with_service
 def watch(
