@@ -17,7 +17,7 @@ from penstock.console.scope import READ_FILES, file_systems_of
 from penstock.console.viewer import reach_of, viewer_of
 from penstock.errors import CatalogError
 
-PORTION = 200
+PORTION = 500
 
 
 async def download(request: Request) -> Response:
