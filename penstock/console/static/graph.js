@@ -26,6 +26,17 @@ function resolved(/** @type {string} */ name) {
   return found;
 }
 
+const nowS = () => Math.floor(Date.now() / 1000);
+
+/** The time of day: in UTC where times are. @param {number} atS */
+function clock(atS) {
+  const at = new Date(atS * 1000);
+  const parts = document.documentElement.dataset.times === "utc"
+    ? [at.getUTCHours(), at.getUTCMinutes(), at.getUTCSeconds()]
+    : [at.getHours(), at.getMinutes(), at.getSeconds()];
+  return parts.map((part) => String(part).padStart(2, "0")).join(":");
+}
+
 class Graph {
   /** @param {HTMLElement} place */
   constructor(place) {
@@ -54,12 +65,12 @@ class Graph {
         height: HEIGHT,
         padding: [8, 8, 4, 0],
         cursor: { y: false, points: { size: 6 } },
-        scales: { x: { time: true }, y: { range: (/** @type {any} */ _, /** @type {number} */ least, /** @type {number} */ most) => [0, Math.max(most * 1.1 || 0, 1024)] } },
+        scales: { x: { time: true, range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number | null} */ last) => [(last ?? nowS()) - SECONDS, last ?? nowS()] }, y: { range: (/** @type {any} */ _, /** @type {number} */ least, /** @type {number} */ most) => [0, Math.max(most * 1.1 || 0, 1024)] } },
         axes: [
-          { ...axis },
+          { ...axis, size: 30, space: 90, values: (/** @type {any} */ _, /** @type {number[]} */ marks) => marks.map(clock) },
           { ...axis, size: 84, incrs: STEPS, values: (/** @type {any} */ _, /** @type {number[]} */ marks) => marks.map((mark) => (mark ? formatRate(mark) : "0")) },
         ],
-        series: [{ label: "At" }, band("In", "--moves", []), band("Out", "--good", [6, 4])],
+        series: [{ label: "At", value: (/** @type {any} */ _, /** @type {number | null} */ at) => (at === null ? "–" : clock(at)) }, band("In", "--moves", []), band("Out", "--good", [6, 4])],
       },
       this.data,
       this.place,
