@@ -57,7 +57,7 @@ class Submitted:
 def read_lines(text: str) -> tuple[Wanted, ...]:
     """A line is a source, or a source, a tab and a target. Empty lines are none. Paths may begin with a slash or not."""
     found: list[Wanted] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         source, _, target = line.partition("\t")
         if source.strip():
             found.append(Wanted(source=_rooted(source), target=_rooted(target or source)))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from penstock.model import Condition, ConflictPolicy, DataFlow, Direction, SubTask, Task, TaskAction
+from penstock.model import STREAM_ACTIONS, Condition, ConflictPolicy, DataFlow, Direction, SubTask, Task, TaskAction
 
 _EXISTING = {
     ConflictPolicy.SKIP_THE_FILE: "skip",
@@ -46,7 +46,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snippets:
-    """One call, written twice."""
+    """One call, written twice; `cli` is empty where no command makes it."""
 
     python: str
     cli: str
@@ -96,23 +96,26 @@ def sub_task_snippets(sub_task: SubTask, task: Task, flow: DataFlow, caller: Cal
 
 
 def task_snippets(task: Task, caller: Caller) -> Snippets:
-    """What opens the same stream again."""
+    """What opens the same stream, or begins the same batch, again."""
     arguments: dict[str, Argument] = {
         "file_system_id": task.file_system_id,
         "data_flow_id": task.data_flow_id,
         "task_action": task.action.value,
         "data_type": task.data_type,
         "conflict_policy": task.conflict_policy.value,
-        "directory": task.directory,
+        **_selection(task),
         "dst_directory": task.target_directory,
     }
+    python = _program("create_data_flow_task", "CreateDataFlowTask", arguments, "task_id", caller)
+    if task.action not in STREAM_ACTIONS:
+        return Snippets(python=python, cli="")  # no command makes batches
     words = [
-        "penstock", "task", "create", task.data_flow_id, _DIRECTIONS.get(task.action, task.action.value),
+        "penstock", "task", "create", task.data_flow_id, _DIRECTIONS[task.action],
         "--directory", task.directory, "--target-directory", task.target_directory,
         "--existing", _EXISTING[task.conflict_policy],
     ]  # fmt: skip
     return Snippets(
-        python=_program("create_data_flow_task", "CreateDataFlowTask", arguments, "task_id", caller),
+        python=python,
         cli=_commands(words, task.file_system_id, caller),
     )
 
@@ -129,6 +132,15 @@ def data_flow_snippets(arguments: Mapping[str, str], caller: Caller) -> Snippets
         python=_program("create_data_flow", "CreateDataFlow", dict(arguments), "data_flow_id", caller),
         cli=_commands(words, arguments["file_system_id"], caller),
     )
+
+
+def _selection(task: Task) -> Mapping[str, Argument]:
+    """Which files a task is about: one of the three ways to say that."""
+    if task.entry_list:
+        return {"entry_list": task.entry_list}
+    if task.file_list_path:
+        return {"transfer_file_list_path": task.file_list_path}
+    return {"directory": task.directory} | ({"includes": task.includes} if task.includes else {})
 
 
 # ----------------------------------------------------------------------------------------------------------------- paths

@@ -62,7 +62,7 @@ LIMITS: Mapping[Limiter, Said] = {
     ),
     Limiter.PROCESSOR: Said(
         title="The processor",
-        words="Movers use all of the processor that this machine has.",
+        words="This machine has no idle processor left, whoever uses them.",
         tone="moves",
         shape="play",
     ),

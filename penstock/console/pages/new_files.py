@@ -17,7 +17,7 @@ from penstock.console.scope import READ_FILES, READ_TASKS, file_systems_of
 from penstock.console.snippets import ends_of
 from penstock.console.viewer import Viewer, reach_of, viewer_of
 from penstock.errors import SubTaskNotFoundError
-from penstock.model import TaskStatus
+from penstock.model import STREAM_ACTIONS, TaskStatus
 
 TOKEN_BYTES = 12
 STREAMS_MAX = 200
@@ -57,8 +57,9 @@ async def _form(
     viewer = viewer_of(request)
     query = BrowseTasks(file_systems=file_systems_of(viewer, READ_TASKS), statuses=(TaskStatus.EXECUTING,))
     sheet = await viewer.reach.seeing.tasks(query, cursor="", limit=STREAMS_MAX)
+    streams = [each for each in sheet.items if each.task.action in STREAM_ACTIONS]
     return render(
-        request, "files/new.html", status=status, fields=fields, wrong=wrong, streams=sheet.items, files_max=FILES_MAX
+        request, "files/new.html", status=status, fields=fields, wrong=wrong, streams=streams, files_max=FILES_MAX
     )
 
 

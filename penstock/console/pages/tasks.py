@@ -30,7 +30,7 @@ POLICIES = (
     ("KEEP_LATEST", "Keep the latest: a newer source replaces it"),
     ("OVERWRITE_EXISTING", "Overwrite it"),
 )
-STATUSES = tuple(status.value for status in (TaskStatus.EXECUTING, TaskStatus.PENDING, TaskStatus.CANCELED))
+STATUSES = tuple(status.value for status in TaskStatus)
 
 
 async def show(request: Request) -> Response:
