@@ -60,12 +60,10 @@ class _Seen(msgspec.Struct):
     operation: Operation
     access_key_id: str
     answer: Answer
-    short: Sighting | None = None
+    is_cut: bool = False
 
     def told(self) -> Sighting:
         """As others want it."""
-        if self.short is not None:
-            return self.short
         return Sighting(
             number=self.number,
             at_ns=self.at_ns,
@@ -82,6 +80,7 @@ class _Seen(msgspec.Struct):
             marks=self.answer.headers,
             origin=self.operation.origin,
             is_signed=True,
+            is_cut=self.is_cut,
         )
 
 
@@ -144,22 +143,28 @@ def _stranger(number: int, head: Head, answer: Answer, *, at_ns: int, took_s: fl
 
 def _shorten(seen: _Seen) -> None:
     """Lets go of what is large. A list in an answer may be long: the answer to a read is taken for that."""
-    told = seen.told()
-    cut = 0
-    parameters: dict[str, str] = {}
-    for name, value in told.parameters.items():
-        if len(parameters) == SHORTENED_PARAMETERS:
-            cut += 1
-            break
-        parameters[name[:SHORTENED_CHARACTERS]] = value[:SHORTENED_CHARACTERS]
-        cut += len(value) > SHORTENED_CHARACTERS
-    answer = {name: value for name, value in told.answer.items() if not isinstance(value, Mapping | list)}
-    told.parameters, told.answer = parameters, answer
-    told.headers = {name: told.headers.get(name, "")[:SHORTENED_CHARACTERS] for name in KEPT_HEADERS}
-    told.is_cut = cut > 0 or len(answer) < len(seen.answer.body)
-    seen.short = told
-    seen.head, seen.parameters, seen.answer = _NO_HEAD, {}, _NO_ANSWER
+    whole = seen.answer
+    kept = {name: value for name, value in whole.body.items() if isinstance(value, str | int)}
+    seen.answer = Answer(
+        status=whole.status,
+        action=whole.action,
+        request_id=whole.request_id,
+        body=kept,
+        code=whole.code,
+        headers=whole.headers,
+    )
+    seen.is_cut = len(kept) < len(whole.body)
+    if (
+        len(seen.parameters) > SHORTENED_PARAMETERS
+        or len(seen.head.query_string) > SMALL_REQUEST_BYTES
+        or any([len(value) > SHORTENED_CHARACTERS for value in seen.parameters.values()])
+    ):
+        _shorten_request(seen)
 
 
-_NO_HEAD = Head(method="", query_string=b"", headers={})
-_NO_ANSWER = Answer(status=0, action="", request_id="", body={})
+def _shorten_request(seen: _Seen) -> None:
+    names = list(seen.parameters)[:SHORTENED_PARAMETERS]
+    seen.parameters = {name[:SHORTENED_CHARACTERS]: seen.parameters[name][:SHORTENED_CHARACTERS] for name in names}
+    kept = {name: seen.head.headers.get(name, "")[:SHORTENED_CHARACTERS] for name in KEPT_HEADERS}
+    seen.head = Head(method=seen.head.method, query_string=b"", headers=kept)
+    seen.is_cut = True
