@@ -154,12 +154,14 @@ def _shorten(seen: _Seen) -> None:
         headers=whole.headers,
     )
     seen.is_cut = len(kept) < len(whole.body)
-    if (
-        len(seen.parameters) > SHORTENED_PARAMETERS
-        or len(seen.head.query_string) > SMALL_REQUEST_BYTES
-        or any([len(value) > SHORTENED_CHARACTERS for value in seen.parameters.values()])
-    ):
+    if _is_long(seen):
         _shorten_request(seen)
+
+
+def _is_long(seen: _Seen) -> bool:
+    if len(seen.parameters) > SHORTENED_PARAMETERS or len(seen.head.query_string) > SMALL_REQUEST_BYTES:
+        return True
+    return max(map(len, seen.parameters.values()), default=0) > SHORTENED_CHARACTERS
 
 
 def _shorten_request(seen: _Seen) -> None:
