@@ -25,6 +25,8 @@ FUZZER := $(VENV)/fuzzer.stamp
 FUZZ_S ?= 60
 FUZZ_ARGS ?=
 CHAOS_FILES ?= 2000
+BATCH_FILES ?= 100000
+BATCH_KILLS ?= 10
 CHAOS_SEED ?= 0
 RACES ?= 10000
 RACES_SEED ?= 0
@@ -38,7 +40,7 @@ MACHINE_EXAMPLES ?= 3000
 MACHINE_STEPS ?= 100
 MACHINE_SEED ?= $(strip $(shell od -An -N4 -tu4 /dev/urandom))
 
-.PHONY: help venv deb demo screenshots test compatibility kill-matrix power-cuts check format locks third-party clean bench bench-emulator fuzz emulator-fidelity chaos races soak state-machine explore
+.PHONY: help venv deb demo screenshots test compatibility kill-matrix power-cuts check format locks third-party clean bench bench-emulator fuzz emulator-fidelity chaos races soak batches state-machine explore
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +121,10 @@ chaos: $(TOOLS) ## move CHAOS_FILES=2000 files through a store in trouble; CHAOS
 races: $(TOOLS) ## race RACES=10000 times against others that write the same name, each kind; RACES_SEED=... for others
 	@PENSTOCK_RACES=$(RACES) PENSTOCK_RACES_SEED=$(RACES_SEED) \
 	    $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 3600 -rP tests/faults/races
+
+batches: $(TOOLS) ## export and import BATCH_FILES=100000 files by batch tasks, with BATCH_KILLS=10 SIGKILLs each, and judge the reports
+	@PENSTOCK_BATCH_FILES=$(BATCH_FILES) PENSTOCK_BATCH_KILLS=$(BATCH_KILLS) \
+		$(BIN)/python -m pytest -q -s --timeout 7200 tests/e2e/test_batches.py -k sigkills
 
 soak: $(TOOLS) ## all of it at once, at load, for SOAK_MINUTES=30, with a verdict (SOAK_PAGE=docs/reliability.md writes it there)
 	@$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES) --seed $(SOAK_SEED) $(if $(SOAK_PAGE),--page $(SOAK_PAGE))

@@ -24,8 +24,8 @@ from penstock.transfer.root import may_hang
 OBJECTS_MAX = 1000
 """Objects of one look: as many as a store lists at once."""
 
-NAMES_MAX = 8192
-"""Entries of one look at a directory tree, which a process of its own may have to make."""
+NAMES_MAX = 32_768
+"""Entries of one look at a directory tree, which a process of its own makes; the first look finds fewer, and nobody is sent."""
 
 
 class Found(NamedTuple):
@@ -99,7 +99,9 @@ def _beneath(source: Source, store: Store | None, path: str, after: str) -> Look
     """Raises StoreError, TransferError."""
     if source.direction is Direction.IMPORT and store is not None:
         return keys.look(store, source.root + path, after, OBJECTS_MAX)
-    found = _asked(source.file_system, source.limit_s, tree.look, source.root + path, after, NAMES_MAX)
+    # A large tree is hours of looking: not beside the loop, which needs the same interpreter.
+    asked, limit = (_asked_aside, NAMES_MAX) if after else (_asked, OBJECTS_MAX)
+    found = asked(source.file_system, source.limit_s, tree.look, source.root + path, after, limit)
     if isinstance(found, Trouble):
         raise TransferError(found.code, found.message, waiting_helps=found.waiting_helps)
     return found
@@ -112,6 +114,10 @@ def _asked(file_system: FileSystem, limit_s: float, question: Callable[..., _Ans
     """A file system that may hang is asked by a process that can be left alone. Raises TransferError."""
     if not may_hang(file_system):
         return question(file_system, *given)
+    return _asked_aside(file_system, limit_s, question, *given)
+
+
+def _asked_aside(file_system: FileSystem, limit_s: float, question: Callable[..., _Answer], *given: object) -> _Answer:
     try:
         return ASIDE.ask(question, file_system, *given, limit_s=limit_s)
     except TimeoutError as error:

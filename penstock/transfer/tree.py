@@ -16,6 +16,7 @@ from typing import NamedTuple
 from penstock.errors import FailureCode, TransferError
 from penstock.model import FileSystem
 from penstock.transfer.listed import Kind, Listed, Look, Trouble
+from penstock.transfer.names import to_bytes
 from penstock.transfer.posix import FileState, look_or_none
 from penstock.transfer.refusals import Side, from_os
 from penstock.transfer.root import Root
@@ -32,8 +33,8 @@ def look(file_system: FileSystem, base: str, after: str, limit: int) -> Look | T
     except TransferError as error:
         return Trouble(error.code, str(error), error.waiting_helps)
     try:
-        with closing(_Walk(root, os.fsencode(base.strip("/")), limit)) as walk:
-            return walk.look(os.fsencode(after))
+        with closing(_Walk(root, to_bytes(base.strip("/")), limit)) as walk:
+            return walk.look(to_bytes(after))
     except OSError as error:
         refused = from_os(error, side=Side.SOURCE, path=base.strip("/"))
         return Trouble(refused.code, str(refused), refused.waiting_helps)
@@ -68,7 +69,7 @@ class _Walk:
             if not level.names:
                 levels.pop()
                 if level.rest:
-                    return Look(self._found, os.fsdecode(_joined(level.path, level.rest)))
+                    return Look(self._found, _text(_joined(level.path, level.rest)))
                 continue
             deeper = self._pass(level, level.names.pop())
             if deeper is not None:
@@ -104,11 +105,11 @@ class _Walk:
             return  # it has gone, or is another one by now
         if from_os(error, side=Side.SOURCE, path="").waiting_helps:
             raise error
-        self._found.append(Listed(os.fsdecode(path), Kind.CLOSED))
+        self._found.append(Listed(_text(path), Kind.CLOSED))
 
     def _add(self, path: bytes, kind: Kind, state: FileState) -> None:
         size = state.size_bytes if kind is Kind.FILE else 0
-        self._found.append(Listed(os.fsdecode(path), kind, size, state.modify_ns))
+        self._found.append(Listed(_text(path), kind, size, state.modify_ns))
 
     def _state(self, path: bytes) -> FileState | None:
         parent, _, name = _joined(self._base, path).rpartition(b"/")
@@ -144,6 +145,11 @@ def _name_of(entry: os.DirEntry[str]) -> bytes:
     return os.fsencode(entry.name)
 
 
+def _text(path: bytes) -> str:
+    """As every path is written here, whatever the locale."""
+    return path.decode("utf-8", "surrogateescape")
+
+
 def _joined(above: bytes, name: bytes) -> bytes:
     return b"/".join(part for part in (above, name) if part)
 
@@ -161,7 +167,7 @@ def require_directory(file_system: FileSystem, path: str) -> Trouble | None:
     except TransferError as error:
         return Trouble(error.code, str(error), error.waiting_helps)
     try:
-        os.close(root.open_directory(os.fsencode(path.strip("/")) or b"."))
+        os.close(root.open_directory(to_bytes(path.strip("/")) or b"."))
     except FileNotFoundError:
         return Trouble(FailureCode.BASE_NOT_FOUND, f"/{path.strip('/')} does not exist in the file system", False)
     except OSError as error:

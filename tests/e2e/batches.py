@@ -71,14 +71,14 @@ class Batches:
         (found,) = self.client.describe_data_flow_tasks(request).to_map()["body"]["TaskInfo"]["Task"]
         return dict(found)
 
-    def wait(self, task_id: str) -> dict[str, Any]:
+    def wait(self, task_id: str, patience_s: float = DEADLINE_S) -> dict[str, Any]:
         """Describe until it is final."""
 
         def final() -> dict[str, Any] | None:
             found = self.describe(task_id)
             return None if found["Status"] in LIVE else found
 
-        found = wait_until(final, DEADLINE_S, f"{task_id} is not final", nap_s=NAP_S)
+        found = wait_until(final, patience_s, f"{task_id} is not final", nap_s=NAP_S)
         assert found is not None
         return found
 

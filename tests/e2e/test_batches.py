@@ -1,6 +1,6 @@
 """Do batches move what they were asked to, whatever lies there, and is every report exactly true: after SIGKILLs, too?
 
-PENSTOCK_TEST_SEED=7 make test PYTEST_ARGS=tests/e2e/test_batches.py
+PENSTOCK_TEST_SEED=7 make test PYTEST_ARGS=tests/e2e/test_batches.py; `make batches` has many more files and deaths.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from tests.fixtures.service import init_home, start_service
 from tests.fixtures.stopwatch import Stopwatch
 from tests.fixtures.waiting import wait_until
 
-FILES = 1500
-KILLS = 2
+FILES = int(os.environ.get("PENSTOCK_BATCH_FILES", "1500"))
+KILLS = int(os.environ.get("PENSTOCK_BATCH_KILLS", "2"))
+PATIENCE_S = max(DEADLINE_S, FILES / 50)
 COMMITS = 5
 CANCEL_S = 10.0
 
@@ -298,14 +299,16 @@ def _killed(world: World, chance: random.Random) -> None:
         flow = Batches.on(
             world.client(), init["file_system_id"], path=f"/{name}/", storage=f"oss://{world.bucket}", prefix="/far/"
         )
+        watch = Stopwatch()
         task_id = flow.create(action, directory="/")
-        for _ in range(KILLS):
-            look = partial(_is_at, flow, task_id, chance.randrange(1, FILES))
-            wait_until(look, DEADLINE_S, "nothing moves", nap_s=0.005)
+        for moment in sorted(chance.randrange(1, FILES) for _ in range(KILLS)):
+            wait_until(partial(_is_at, flow, task_id, moment), PATIENCE_S, "nothing moves", nap_s=0.005)
             world.service.kill()
             world.restart()
             flow = Batches(world.client(), flow.file_system_id, flow.data_flow_id)
-        task = flow.wait(task_id)
+        task = flow.wait(task_id, PATIENCE_S)
+        took_s, peak = watch.took_s(), peak_of(world.service.pid)
+        print(f"{action}: {FILES + 1} files, {KILLS} deaths, {took_s:.0f} s; since the last one {peak} at most")
         assert (task["Status"], task["ErrorMsg"]) == ("Completed", "")
         told = reports(task)
         assert (told["Skipped"], told["Failed"]) == ({}, {})
@@ -356,6 +359,12 @@ def _die_once(world: World, flow: Batches, traps: Path, passing: int) -> None:
     assert keys(world, f"far/{passing}/") == {"a", "b/c"}
     names = {f"{report['Name']}.csv" for report in task["Reports"]["Report"]}
     assert keys(world, f"far/.penstock-reports/{task_id}/") == names
+
+
+def peak_of(pid: int) -> str:
+    """The most memory that was ever resident, in the kernel's words."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(line.partition(":")[2].strip() for line in lines if line.startswith("VmHWM"))
 
 
 def _is_at(flow: Batches, task_id: str, moved: int) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from penstock.errors import FailureCode
 from penstock.model import FileSystem
 from penstock.transfer import tree
+from penstock.transfer.aside import ASIDE
 from penstock.transfer.listed import Kind, Listed, Look, Trouble
 
 
@@ -67,6 +68,11 @@ def test_each_entry_is_found_once_and_in_order(there: FileSystem, limit: int) ->
     assert sizes["b/c/d/e"] == len("b/c/d/e")
     state = os.stat(f"{there.root}/data/a")
     assert found[0] == Listed("a", Kind.FILE, state.st_size, state.st_mtime_ns)
+
+
+def test_a_process_of_its_own_sees_the_same(there: FileSystem) -> None:
+    """As of a file system that may hang: names that are not UTF-8 come through whole."""
+    assert ASIDE.ask(tree.look, there, "data", "b/x", 100, limit_s=60) == tree.look(there, "data", "b/x", 100)
 
 
 def test_what_comes_and_goes_between_two_looks_moves_nothing_else(there: FileSystem) -> None:
