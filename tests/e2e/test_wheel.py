@@ -16,18 +16,19 @@ from tests.fixtures.service import environment, start_service
 ROOT = Path(__file__).parents[2]
 
 
+def run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with nothing in it but what the wheel holds."""
     place = tmp_path_factory.mktemp("wheel")
     quiet = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    offline = ["--no-index", "--find-links", str(place)]
-    for command in (
-        [*quiet, "wheel", "-qq", "--no-deps", "--wheel-dir", str(place), str(ROOT)],
-        [*quiet, "install", "-qq", "--no-deps", "--target", str(place / "installed"), *offline, "penstock"],
-    ):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
-        assert done.returncode == 0, done.stderr
+    run([*quiet, "wheel", "-qq", "--no-deps", "--wheel-dir", str(place), str(ROOT)])
+    (wheel,) = place.glob("penstock-*.whl")
+    run([*quiet, "install", "-qq", "--no-deps", "--target", str(place / "installed"), str(wheel)])
     return place / "installed"
 
 
