@@ -46,11 +46,11 @@ def engine_options(settings: Settings) -> EngineOptions:
 def _lister_options(settings: Settings) -> ListerOptions:
     """Batches leave streams half of the places for waiting sub-tasks at least: four of a dataflow are under way."""
     most = ListerOptions()
-    waiting_max = max(2, min(most.waiting_max, settings.waiting_max // 8))
+    waiting_max = max(4, min(most.waiting_max, settings.waiting_max // 8))
     return ListerOptions(
         symlinks=Symlinks(settings.symlinks),
         waiting_max=waiting_max,
-        feed_max=max(1, waiting_max // 2),
+        feed_max=max(2, waiting_max // 2),  # no listing goes on behind the marker of what is listed itself
         feed_least=max(1, waiting_max // 4),
     )
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from penstock.errors import FailureCode, ObjectNotFoundError, PreconditionFailedError, TransferError
 from penstock.stores.base import ByteRange, Store
+from penstock.transfer import keys
 
 CHUNK_BYTES = 256 << 10
 LINE_MAX_BYTES = 16 << 10
@@ -39,7 +40,7 @@ class Line(NamedTuple):
 def first(store: Store, directory: str, after: str) -> Place | None:
     """The start of the next list in that directory (a prefix) behind the key `after`; None: there is none. Raises StoreError."""
     while True:
-        page = store.list_objects(prefix=directory, start_after=after, limit=1000)
+        page = keys.listing(store, directory, after, 1000)
         for info in page.objects:
             if info.key.lower().endswith(".csv") and "/" not in info.key[len(directory) :]:
                 return Place(key=info.key, etag=store.head(info.key).etag)
