@@ -8,6 +8,7 @@ import { onLive } from "./live.js";
 /** The page has loaded `vendor/uplot.js`, which is no module. @type {any} */
 const uPlot = Reflect.get(window, "uPlot");
 const SECONDS = 600;
+const LEAST_SECONDS = 60;
 const HEIGHT = 190;
 const STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
@@ -27,6 +28,16 @@ function resolved(/** @type {string} */ name) {
 }
 
 const nowS = () => Math.floor(Date.now() / 1000);
+
+/**
+ * The times that are drawn: all there are, of the last ten minutes, and one minute at least.
+ * @param {number | null} first
+ * @param {number | null} last
+ */
+function drawn(first, last) {
+  const until = last ?? nowS();
+  return [Math.max(until - SECONDS, Math.min(first ?? until, until - LEAST_SECONDS)), until];
+}
 
 /** The time of day: in UTC where times are. @param {number} atS */
 function clock(atS) {
@@ -65,7 +76,7 @@ class Graph {
         height: HEIGHT,
         padding: [8, 8, 4, 0],
         cursor: { y: false, points: { size: 6 } },
-        scales: { x: { time: true, range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number | null} */ last) => [(last ?? nowS()) - SECONDS, last ?? nowS()] }, y: { range: (/** @type {any} */ _, /** @type {number} */ least, /** @type {number} */ most) => [0, Math.max(most * 1.1 || 0, 1024)] } },
+        scales: { x: { time: true, range: (/** @type {any} */ _, /** @type {number | null} */ first, /** @type {number | null} */ last) => drawn(first, last) }, y: { range: (/** @type {any} */ _, /** @type {number} */ least, /** @type {number} */ most) => [0, Math.max(most * 1.1 || 0, 1024)] } },
         axes: [
           { ...axis, size: 30, space: 90, values: (/** @type {any} */ _, /** @type {number[]} */ marks) => marks.map(clock) },
           { ...axis, size: 84, incrs: STEPS, values: (/** @type {any} */ _, /** @type {number[]} */ marks) => marks.map((mark) => (mark ? formatRate(mark) : "0")) },
