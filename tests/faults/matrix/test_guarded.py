@@ -17,7 +17,10 @@ STRANGERS = "of a file that is somebody's; tests/faults/ends/test_renamed_files.
 
 AT_START = "one transaction, before anything is served; who starts next begins it anew, or finds it done"
 
+COPIES = "a copy that nobody serves yet; tests/e2e/cli/test_backup.py dies before each step that makes or restores one"
+
 ELSEWHERE = {
+    "penstock.catalog.copying:_sync": COPIES,
     "penstock.catalog.schema_versions:migrate": AT_START,
     "penstock.catalog.sqlite:SqliteConnection._rewrite_log": "after a failed fsync only; tests/faults/power fails one",
     "penstock.engine.reporter:Reporter._put": "a copy, written again as it was; tests/e2e/test_batches.py dies around it",
