@@ -21,6 +21,21 @@ from tests.fixtures.waiting import wait_until
 
 SEEN_S = 20.0
 
+LYING_UPON_EACH_OTHER = """() => {
+  const seen = (cell) => {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    return { name: cell.dataset.label ?? "Pick", box: range.getBoundingClientRect() };
+  };
+  const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  const pairs = (cells) => cells.flatMap((one, place) => cells.slice(place + 1).map((other) => [one, other]));
+  return [...document.querySelectorAll("tr[data-row]")]
+    .flatMap((row) => pairs([...row.cells].map(seen)))
+    .filter(([one, other]) => meet(one.box, other.box))
+    .map(([one, other]) => `${one.name} and ${other.name}`);
+}"""
+"""Pairs of cells of one row whose contents share a place."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
@@ -55,6 +70,15 @@ def rows(page: Page) -> list[str]:
     """The sources on a list, in their order."""
     expect(page.locator("main")).to_be_visible()
     return page.locator("tr[data-row] .file-cell a bdi").all_text_contents()
+
+
+@pytest.mark.parametrize("width", [360, 390, 600])
+def test_on_a_phone_no_part_of_a_row_lies_upon_another(console: Console, site: Site, page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{console.url}/files")
+    expect(page.locator("tr[data-row]")).not_to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(LYING_UPON_EACH_OTHER) == []
 
 
 def test_the_list_shows_every_file_newest_first(console: Console, site: Site, page: Page) -> None:
