@@ -32,12 +32,14 @@ class Health:
         self.stage = Stage.STARTING
         self._clock_s = clock_s
         self._catalog: Catalog | None = None
+        self._loss: Callable[[], str] = str
         self._movers_up: Callable[[], int] = lambda: 0
         self._kept: tuple[float, tuple[str, ...]] = (float("-inf"), ())
 
-    def watch(self, catalog: Catalog, movers_up: Callable[[], int]) -> None:
-        """From now on these are asked."""
+    def watch(self, catalog: Catalog, movers_up: Callable[[], int], *, loss: Callable[[], str]) -> None:
+        """From now on these are asked. `loss` says why what is written to the catalog would be lost, "" where it would not."""
         self._catalog = catalog
+        self._loss = loss
         self._movers_up = movers_up
 
     async def reasons(self) -> tuple[str, ...]:
@@ -53,6 +55,9 @@ class Health:
         found: list[str] = []
         try:
             await asyncio.wait_for(catalog.live_sub_tasks(), ASK_S)
+            # Readers go on with a file that was taken away; only who writes would notice.
+            if loss := await asyncio.wait_for(asyncio.to_thread(self._loss), ASK_S):
+                found.append(loss)
         except TimeoutError:
             found.append(f"the catalog does not answer within {ASK_S:g} s")
         except CatalogError as error:

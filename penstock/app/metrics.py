@@ -14,8 +14,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
+from penstock.catalog.live import Soundness
 from penstock.engine.figures import by_result
 from penstock.engine.messages import BucketFigures, Figures
+from penstock.errors import FailureCode
 from penstock.telemetry import meters
 from penstock.telemetry.meters import METRICS, Histogram, Labels, Meters, Metric, Shape
 
@@ -26,7 +28,8 @@ Samples = Mapping[Labels, float | Histogram]
 class Now:
     """What is not counted in this process, or holds for this moment only.
 
-    `live` are sub-tasks by status, `oldest_s` is the age of the oldest that waits; None if unknown.
+    `live` are sub-tasks by status, `oldest_s` is the age of the oldest that waits; None if unknown. `buckets` and
+    `file_systems` are by name, empty if unknown.
     """
 
     live: Mapping[str, int] | None
@@ -41,6 +44,8 @@ class Now:
     is_ready: bool
     started_s: float
     version: str
+    buckets: Mapping[str, Soundness]
+    file_systems: Mapping[str, Soundness]
 
 
 def render(now: Now, numbers: Meters) -> bytes:
@@ -64,7 +69,15 @@ class _Collector(Collector):
             if samples is None:
                 counted = self._numbers.histograms if metric.shape is Shape.HISTOGRAM else self._numbers.counts
                 samples = counted(metric)
-            yield _family(metric, samples)
+            yield _family(metric, {**_FROM_THE_START.get(metric.name, {}), **samples})
+
+
+_FROM_THE_START: dict[str, Samples] = {
+    **{each.name: {(): 0} for each in METRICS if each.shape is Shape.COUNTER and not each.labels},
+    meters.SUB_TASKS_ENDED.name: {(status,): 0 for status in ("COMPLETE", "FAILED", "CANCELED")},
+    meters.FAILURES.name: {(code.value,): 0 for code in FailureCode},
+}
+"""A counter that is first seen at 1 has not grown, to Prometheus: the first failure would raise no alert."""
 
 
 def _family(metric: Metric, samples: Samples) -> Family:
@@ -105,6 +118,8 @@ def _present(now: Now) -> dict[str, Samples]:
         meters.PACE_WAITING.name: _each(buckets, lambda one: one.waiting),
         meters.PACE_PAUSE.name: _each(buckets, lambda one: one.pause_s),
         meters.PACE_PAUSED.name: _each(buckets, lambda one: one.paused_s),
+        meters.BUCKET_STATE.name: _states(now.buckets),
+        meters.ROOT_STATE.name: _states(now.file_systems),
         meters.STORE_REQUESTS.name: dict(_requests(buckets)),
         meters.STORE_LATENCY.name: {
             (one.bucket, method.method): Histogram(list(method.latency_slots), method.latency_s)
@@ -112,6 +127,10 @@ def _present(now: Now) -> dict[str, Samples]:
             for method in one.methods
         },
     }
+
+
+def _states(found: Mapping[str, Soundness]) -> Samples:
+    return {(name, state.value): int(state is its) for name, its in found.items() for state in Soundness}
 
 
 def _each(buckets: Iterable[BucketFigures], value: Callable[[BucketFigures], float]) -> Samples:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from penstock.app.health import Health
 from penstock.app.serving import Server
 from penstock.catalog.catalog import Catalog
+from penstock.catalog.live import Seeing
 from penstock.engine.engine import Engine
 from penstock.engine.local import LocalExecutor
+from penstock.model import Registry
 
 if TYPE_CHECKING:
     from penstock.app.metrics_page import MetricsPage
@@ -39,12 +42,22 @@ class MetricsListener:
         server = metrics_server(page)
         return cls(page, server, asyncio.create_task(server.serve(sockets=[sock]), name="metrics"))
 
-    def tell_of(self, *, catalog: Catalog, engine: Engine, executor: LocalExecutor) -> None:
+    def tell_of(
+        self,
+        *,
+        catalog: Catalog,
+        engine: Engine,
+        executor: LocalExecutor,
+        seeing: Seeing,
+        registry: Callable[[], Registry],
+    ) -> None:
         """From now on there are numbers."""
         if self._page is not None:
             from penstock.app.metrics_page import Sources  # noqa: PLC0415
 
-            self._page.tell_of(Sources(catalog=catalog, engine=engine, executor=executor))
+            self._page.tell_of(
+                Sources(catalog=catalog, engine=engine, executor=executor, seeing=seeing, registry=registry)
+            )
 
     async def end(self) -> None:
         """Answer what is asked, and no more. Silent when it has ended already."""

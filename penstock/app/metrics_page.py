@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -22,9 +22,11 @@ from penstock.app.metrics import Now, render
 from penstock.app.metrics_connection import MetricsConnection, Page
 from penstock.app.serving import Server
 from penstock.catalog.catalog import Catalog
+from penstock.catalog.live import Seeing, Soundness
 from penstock.engine.engine import Engine
 from penstock.engine.local import LocalExecutor
 from penstock.errors import CatalogError
+from penstock.model import Registry
 from penstock.telemetry.footprint import resident_bytes
 
 GRACE_S = 2
@@ -37,6 +39,8 @@ class Sources:
     catalog: Catalog
     engine: Engine
     executor: LocalExecutor
+    seeing: Seeing
+    registry: Callable[[], Registry]
 
 
 class MetricsPage:
@@ -71,10 +75,16 @@ class MetricsPage:
     async def _text(self, sources: Sources) -> bytes:
         live: Mapping[str, int] | None = None
         oldest_s: float | None = None
+        buckets: Mapping[str, Soundness] = {}
+        file_systems: Mapping[str, Soundness] = {}
         with contextlib.suppress(CatalogError):  # everything else can still be told, and is what a person needs then
             live = await sources.catalog.live_sub_tasks()
             oldest_ns = await sources.catalog.oldest_waiting_ns()
             oldest_s = max(0.0, time.time() - oldest_ns / 1e9) if oldest_ns else 0.0
+            overview = await sources.seeing.overview(sorted(sources.registry().file_systems), flying_max=0)
+            if overview.engine is not None:
+                buckets = {each.name: each.soundness for each in overview.engine.buckets}
+                file_systems = {each.file_system_id: each.soundness for each in overview.engine.mounts}
         now = Now(
             live=live,
             oldest_s=oldest_s,
@@ -86,6 +96,8 @@ class MetricsPage:
             is_ready=not await self._health.reasons(),
             started_s=self._started_s,
             version=__version__,
+            buckets=buckets,
+            file_systems=file_systems,
             cpu_s=time.process_time(),
             resident_bytes=resident_bytes(),
         )

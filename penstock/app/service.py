@@ -146,8 +146,9 @@ class _Service:
             stack.push_async_callback(metrics.end)
             if self._registry.wants_emulator():
                 await self._start_emulator()
+            database = SqliteDatabase(self._home.catalog_file, log_bytes_ready=LOG_BYTES_READY)
             catalog = await Catalog.open(
-                SqliteDatabase(self._home.catalog_file, log_bytes_ready=LOG_BYTES_READY),
+                database,
                 now_ns=self._clock.now_ns,
                 entropy=os.urandom,
                 boot_id=boot_id(os.urandom),
@@ -164,8 +165,10 @@ class _Service:
             seeing = make_sight(
                 catalog=catalog, engine=engine, executor=executor, mounts=mounts, clock_s=time.monotonic
             )
-            self._health.watch(catalog, lambda: executor.movers_up)
-            metrics.tell_of(catalog=catalog, engine=engine, executor=executor)
+            self._health.watch(catalog, lambda: executor.movers_up, loss=database.loss)
+            metrics.tell_of(
+                catalog=catalog, engine=engine, executor=executor, seeing=seeing, registry=self._registry.current
+            )
             api = self._api(catalog, seeing)
             beside = {
                 "console": (self._console(api, seeing), self._console_socket),

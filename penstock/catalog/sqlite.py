@@ -267,6 +267,14 @@ class SqliteDatabase:
         """The small database of read nonces."""
         return self._open(self.path.with_name(NONCES_NAME))
 
+    def loss(self) -> str:
+        """Why nothing that is committed now would be kept, "" where the file lies where it was opened."""
+        try:
+            self._require_same(self.path)
+        except BrokenConnectionError as error:
+            return str(error)
+        return ""
+
     def _open(self, path: Path) -> SqliteConnection:
         if path in self._opened:
             self._require_same(path)

@@ -84,6 +84,10 @@ QUEUE_AGE = _gauge(
 ATTEMPTS_UNDER_WAY = _gauge(
     "penstock_attempts_under_way", "Attempts that movers hold, waiting in their lanes or running."
 )
+BUCKET_STATE = _gauge("penstock_bucket_state", "1 for how a bucket is: well, slow, bad or unknown.", "bucket", "state")
+ROOT_STATE = _gauge(
+    "penstock_file_system_state", "1 for how a file system is: well, slow, bad or unknown.", "file_system", "state"
+)
 STORE_REQUESTS = _counter(
     "penstock_store_requests_total", "Requests to a bucket, by what came of them.", "bucket", "method", "result"
 )

@@ -14,6 +14,7 @@ from penstock.app.doctor.findings import Finding, ok, problem, size_in_words, wa
 from penstock.app.embedded import host_and_port
 from penstock.app.lock import service_runs
 from penstock.catalog.soundness import Soundness, look_at_catalog
+from penstock.catalog.sqlite import NONCES_NAME
 from penstock.errors import CatalogUnavailableError, SettingsError
 from penstock.model import BucketKind
 from penstock.settings.home import Home
@@ -98,10 +99,16 @@ def _cannot_listen(host: str, port: int) -> str:
 def look_at_catalog_file(home: Home) -> Iterator[Finding]:
     """Whether all of it can be read, and by this version."""
     about = "catalog"
-    if not home.catalog_file.exists():
-        yield ok(about, "there is none yet: the first start makes it")
-        return
     restoring = f"stop the service, then: penstock restore BACKUP {shlex.quote(str(home.path))}"
+    if not home.catalog_file.exists():
+        if service_runs(home) and running_addresses(home) is not None:
+            words = f"{home.catalog_file} was taken away under the running service, which accepts nothing more"
+            yield problem(about, words, f"put the same file back, or {restoring}")
+        elif home.catalog_file.with_name(NONCES_NAME).exists():
+            yield problem(about, f"{home.catalog_file} is missing, and this HOME was served before", restoring)
+        else:
+            yield ok(about, "there is none yet: the first start makes it")
+        return
     try:
         found = look_at_catalog(home.catalog_file, until_s=time.monotonic() + CATALOG_LIMIT_S)
     except CatalogUnavailableError as error:

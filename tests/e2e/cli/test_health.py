@@ -15,7 +15,7 @@ from typing import Any
 from penstock import __version__
 from tests.e2e.cli.test_metrics import scraped
 from tests.fixtures.ports import free_port, is_listening
-from tests.fixtures.service import RunningService, start_service
+from tests.fixtures.service import RunningService, start_service, try_cli
 from tests.fixtures.site import Site
 from tests.fixtures.waiting import wait_until
 
@@ -66,6 +66,8 @@ def test_metrics_tell_health_and_the_log_is_json_of_all_processes(home: Path) ->
         )
         assert numbers["penstock_queue_oldest_seconds{}"] == 0
         assert numbers["penstock_home_free_bytes{}"] > 1 << 20
+        states = {name for name, number in numbers.items() if "_state{" in name and number == 1}
+        assert {name.partition("{")[0] for name in states} == {"penstock_bucket_state", "penstock_file_system_state"}
         site = Site.of(service)
         (site.root / "failing").mkdir()
         stream = site.stream("failing", "StreamImport")
@@ -74,6 +76,14 @@ def test_metrics_tell_health_and_the_log_is_json_of_all_processes(home: Path) ->
         assert scraped(page)['penstock_subtask_duration_seconds_count{"status": "FAILED"}'] == 1
         assert numbers[f'penstock_build_info{{"version": "{__version__}"}}'] == 1
         site.client.close()
+        (home / "catalog.db").rename(home / "taken-away")
+        wait_until(lambda: asked(f"{beside}/readyz")[0] == 503, PATIENCE_S, "it is ready without its catalog")
+        assert b"was removed or replaced" in asked(f"{beside}/readyz")[1]
+        seen = json.loads(try_cli("doctor", str(home), "--json").stdout)["findings"]
+        (gone,) = [each for each in seen if each["about"] == "catalog"]
+        assert (gone["grade"], "was taken away" in gone["words"]) == ("problem", True)
+        (home / "taken-away").rename(home / "catalog.db")
+        wait_until(lambda: asked(f"{beside}/readyz")[0] == 200, PATIENCE_S, "it stays unready")
     finally:
         assert service.stop() == 0
     lines = [json.loads(line) for line in service.log_text().splitlines()]

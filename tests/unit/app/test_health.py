@@ -17,7 +17,8 @@ async def test_it_is_ready_with_a_catalog_and_a_mover_and_in_no_other_stage(tmp_
     assert "starting" in as_text(await health.reasons()).decode()
     book = await Book(tmp_path / "catalog.db").open()
     try:
-        health.watch(book.catalog, lambda: movers[0])
+        lost = [""]
+        health.watch(book.catalog, lambda: movers[0], loss=lambda: lost[0])
         assert "starting" in as_text(await health.reasons()).decode()
         health.stage = Stage.SERVING
         assert await health.reasons() == ()
@@ -25,7 +26,9 @@ async def test_it_is_ready_with_a_catalog_and_a_mover_and_in_no_other_stage(tmp_
         assert await health.reasons() == ()  # remembered: who asks often makes nobody look
         now_s[0] += KEPT_S + 1
         assert await health.reasons() == ("no mover is up: nothing moves",)
-        movers[0] = 1
+        movers[0], lost[0] = 1, "the catalog was taken away"
+        now_s[0] += KEPT_S + 1
+        assert await health.reasons() == ("the catalog was taken away",)
     finally:
         await book.close()
     health.stage = Stage.DRAINING

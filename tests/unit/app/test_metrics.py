@@ -10,8 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from penstock.app.embedded import host_and_port
 from penstock.app.metrics import Now, render
+from penstock.catalog.live import Soundness
 from penstock.engine.figures import FiguresOfMovers
 from penstock.engine.messages import BucketFigures, Figures, MethodFigures
+from penstock.errors import FailureCode
 from penstock.settings.choices import rules
 from penstock.telemetry import meters
 from penstock.telemetry.meters import LATENCY_BOUNDS_S, METRICS, Meters, Metric, Shape
@@ -50,6 +52,8 @@ def now(movers: Figures) -> Now:
         is_ready=True,
         started_s=1.7e9,
         version="0.1.0",
+        buckets={"b": Soundness.SLOW},
+        file_systems={"fs": Soundness.BAD},
     )
 
 
@@ -96,6 +100,24 @@ def test_counts_and_moments_arrive() -> None:
     assert value(families, "penstock_pace_requests_per_second", bucket="b") == float("inf")
     assert value(families, "penstock_pace_paused_seconds", bucket="b") == 2.5
     assert value(families, "penstock_cpu_seconds_total", process="movers") == 2
+
+
+def test_what_alerts_wait_for_is_there_before_it_happens() -> None:
+    """`increase` of a counter that is first seen at 1 is 0."""
+    families = told(of_bucket(), Meters())
+    assert value(families, "penstock_movers_died_total") == value(families, "penstock_attempts_fenced_off_total") == 0
+    assert value(families, "penstock_subtasks_ended_total", status="FAILED") == 0
+    for code in FailureCode:
+        assert value(families, "penstock_subtasks_failed_total", code=code.value) == 0
+
+
+def test_each_bucket_and_file_system_is_in_one_state() -> None:
+    families = told(of_bucket(), Meters())
+    for state in Soundness:
+        assert value(families, "penstock_bucket_state", bucket="b", state=state.value) == (state is Soundness.SLOW)
+        assert value(families, "penstock_file_system_state", file_system="fs", state=state.value) == (
+            state is Soundness.BAD
+        )
 
 
 def test_counters_do_not_fall_when_a_mover_dies() -> None:
