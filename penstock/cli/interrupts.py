@@ -1,6 +1,7 @@
 """Ctrl-C of a command whose files go on without it: the first is noted, and answered between two steps; the second ends.
 
-So no call is broken off in the middle of its answer, which would leave in doubt what it did.
+So no call is broken off in the middle of its answer, which would leave in doubt what it did. A command that only looks ends at
+the first one, wherever it is.
 """
 
 from __future__ import annotations
@@ -55,3 +56,27 @@ class Interrupts:
         if self._noted.is_set():
             raise KeyboardInterrupt
         self._noted.set()
+
+
+class End:
+    """Within its `with`, SIGINT raises KeyboardInterrupt, as ever, and is noted besides.
+
+    What is raised while Python lets go of an object, an answer that was read for one, goes nowhere: it is only noted then.
+    """
+
+    def __init__(self) -> None:
+        self._before: object = None
+        self.came = False
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.signal(signal.SIGINT, self._before)  # type: ignore[arg-type]
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.came = True
+        raise KeyboardInterrupt

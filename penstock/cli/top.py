@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from penstock.cli.connection import Means, Service, find_service, with_means
+from penstock.cli.interrupts import End
 from penstock.errors import ApiRefusedError, ApiUnreachableError, SettingsError
 
 MOVING_MAX = 40
@@ -48,8 +49,8 @@ def top(means: Means, *, once: bool, every_s: float, as_json: bool) -> None:
         elif once or not sys.stdout.isatty():
             _print_once(service)
         else:
-            with contextlib.suppress(KeyboardInterrupt):
-                _live(service, every_s)
+            with contextlib.suppress(KeyboardInterrupt), End() as end:
+                _live(service, every_s, end)
 
 
 def asked(service: Service) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def _print_once(service: Service) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _live(service: Service, every_s: float) -> None:
+def _live(service: Service, every_s: float, end: End) -> None:
     from rich.console import Console, Group  # noqa: PLC0415  (see above)
     from rich.live import Live  # noqa: PLC0415
 
@@ -97,7 +98,7 @@ def _live(service: Service, every_s: float) -> None:
     answer = asked(service)  # what is wrong with address or key is said before the screen is taken
     lost = ""
     with _keys() as typed, Live(console=console, screen=True, auto_refresh=False) as live:
-        while True:
+        while not end.came:
             if not lost:
                 speed = answer.get("Engine", {}).get("Speed", {})
                 speeds[0].append(speed.get("BytesInPerSecond", 0))
