@@ -55,7 +55,7 @@ class Batch:
         except KeyboardInterrupt:
             self._left()
             return ExitCode.INTERRUPTED
-        except (ApiRefusedError, ApiUnreachableError, NotReadyError):
+        except (ApiRefusedError, ApiUnreachableError, NotReadyError, SettingsError):
             self._left()
             raise
 
@@ -114,6 +114,8 @@ class Batch:
         moving.sort(key=lambda seen: (-seen.bytes_total, seen.sub_task_id))
         done_bytes = self.tally.ended_bytes + sum(seen.bytes_done for seen in moving)
         total_bytes = self.tally.found_bytes if self.tally.sizes_known else None
+        if self._sheet is not None:
+            self._sheet.flush()
         self._teller.progress(self.tally, moving, done_bytes, total_bytes)
         return sum(len(stream.window.under_way) for stream in self._lanes.streams)
 

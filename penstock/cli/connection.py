@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -83,15 +83,25 @@ def profiles_directory() -> Path:
 
 def with_service(command: Callable[Concatenate[Service, P], R]) -> Callable[P, R]:
     """Gives a command the options that find the service, and the service as its first argument."""
+    return with_service_at(lambda _: ())(command)
 
-    @with_means
-    @wraps(command)
-    def with_found(means: Means, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        service = find_service(means)
-        with service.client:
-            return command(service, *args, **kwargs)
 
-    return with_found
+def with_service_at(
+    places: Callable[[Mapping[str, Any]], Sequence[str]],
+) -> Callable[[Callable[Concatenate[Service, P], R]], Callable[P, R]]:
+    """The same for commands about files of this machine: `places`, of their arguments, decide among several file systems."""
+
+    def decorated(command: Callable[Concatenate[Service, P], R]) -> Callable[P, R]:
+        @with_means
+        @wraps(command)
+        def with_found(means: Means, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            service = find_service(means, places=places(kwargs))
+            with service.client:
+                return command(service, *args, **kwargs)
+
+        return with_found
+
+    return decorated
 
 
 def with_means(command: Callable[Concatenate[Means, P], R]) -> Callable[P, R]:
@@ -136,8 +146,10 @@ def means_of(context: click.Context, said: Mapping[str, Any]) -> Means:
     return Means(**{name: said.get(name) for name in _NAMES}, typed=frozenset(typed))
 
 
-def find_service(means: Means, *, timeout_s: float = 30.0) -> Service:
-    """The service that is meant. Raises SettingsError, ApiUnreachableError, and ApiRefusedError where it had to be asked."""
+def find_service(means: Means, *, timeout_s: float = 30.0, places: Sequence[str] = ()) -> Service:
+    """The service that is meant, and its file system: the only one, or of those in HOME the one that holds the places.
+
+    Raises SettingsError, ApiUnreachableError, and ApiRefusedError where it had to be asked."""
     if {"profile", "home"} <= means.typed:
         raise click.UsageError("--profile and --home name a service each; give one of them")
     means = _typed_alone(means) if "profile" in means.typed else means
@@ -152,7 +164,7 @@ def find_service(means: Means, *, timeout_s: float = 30.0) -> Service:
     client = Client(options)
     return Service(
         client=client,
-        file_system_id=means.file_system or _file_system(profile, registry, client),
+        file_system_id=means.file_system or _file_system(profile, registry, client, places),
         options=options,
         key_words=f"access key {key_id} with the secret of {origin}",
         home=made,
@@ -245,14 +257,25 @@ def _may_all(key: AccessKey) -> bool:
     return key.active and "*" in key.file_systems and not {"*", "nas:*"}.isdisjoint(key.allow)
 
 
-def _file_system(profile: Profile | None, registry: Registry | None, client: Client) -> str:
+def _file_system(profile: Profile | None, registry: Registry | None, client: Client, places: Sequence[str]) -> str:
     if profile is not None and profile.file_system_id:
         return profile.file_system_id
     known = list(registry.file_systems) if registry is not None else file_systems_of(client)
     if len(known) == 1:
         return known[0]
+    holding = _holding(registry, places) if registry is not None else ""
+    if holding:
+        return holding
     listed = f"; there are {', '.join(known[:10])}" if known else "; this key sees none"
     raise SettingsError(f"which file system? Give --file-system ID or set PENSTOCK_FILE_SYSTEM{listed}")
+
+
+def _holding(registry: Registry, places: Sequence[str]) -> str:
+    """The file system whose root holds all these places, the innermost; "" where none does."""
+    reals = [os.path.realpath(place) for place in places]
+    roots = {os.path.realpath(each.root): name for name, each in registry.file_systems.items()}
+    holding = [root for root in roots if all(os.path.commonpath([root, real]) == root for real in reals)]
+    return roots[max(holding, key=len)] if reals and holding else ""
 
 
 def file_systems_of(client: Client) -> list[str]:

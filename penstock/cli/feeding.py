@@ -7,6 +7,7 @@ the service has no bulk door (strict fidelity) the files go one by one.
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import time
 from collections import Counter
@@ -73,14 +74,14 @@ def listed_files(source: BinaryIO, *, form: ListForm) -> Iterator[FileToMove]:
 
 
 def listed_names(source: BinaryIO, *, null: bool) -> Iterator[str]:
-    """The names of a list, while it is read. Raises SettingsError for what is none."""
-    for number, raw in enumerate(_records(source, b"\0" if null else b"\n"), start=1):
+    """The names of a list, while it is read; bytes that are not UTF-8 are kept, as of names that the system tells.
+
+    Raises SettingsError for what is no list.
+    """
+    for raw in _records(source, b"\0" if null else b"\n"):
         text = raw if null else raw.removesuffix(b"\r")
         if text:
-            try:
-                yield text.decode()
-            except UnicodeDecodeError as error:
-                raise SettingsError(f"the list's entry {number} is not UTF-8: {visible(repr(text))}") from error
+            yield os.fsdecode(text)
 
 
 def _records(source: BinaryIO, separator: bytes) -> Iterator[bytes]:

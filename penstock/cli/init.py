@@ -31,6 +31,7 @@ def init(*, home: Path, as_json: bool, tls: bool) -> None:
     else:
         print_facts(_facts(made))
     note(f"{made.home.path} is made. Start it with: penstock serve {shlex.quote(str(home))}")
+    note(f"Commands know which service is meant after: export PENSTOCK_HOME={shlex.quote(str(made.home.path))}")
 
 
 def _facts(made: Made) -> dict[str, object]:

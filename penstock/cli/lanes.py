@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from penstock.cli.items import Item
 from penstock.client import ConflictPolicy, Direction, FileToMove, Flow, FlowFacts, Penstock, Stream, StreamFacts
 from penstock.client.finding import StreamWish, find_stream
-from penstock.errors import NotReadyError, SettingsError
+from penstock.errors import ApiRefusedError, NotReadyError, SettingsError
+
+TOO_MANY = "OperationDenied.DependencyViolation"
+"""What the service says where a file system has all the dataflows that it may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +193,7 @@ class Lanes:
             return Stream(self._penstock, self._task, self._in_flight_max)
         if way.flow is None:
             path, storage, prefix = way.binds
-            flow = self._penstock.flow(path, f"{storage}{prefix}")
+            flow = self._bound(path, f"{storage}{prefix}")
             self._say(f"made dataflow {flow.facts.flow_id} between {path} and {storage}{prefix}")
         else:
             flow = Flow(self._penstock, way.flow)
@@ -207,6 +210,21 @@ class Lanes:
             f"{how} stream {stream.facts.task_id} of dataflow {flow.facts.flow_id} ({flow.facts.path} and {flow.facts.there})"
         )
         return stream
+
+    def _bound(self, path: str, there: str) -> Flow:
+        try:
+            return self._penstock.flow(path, there)
+        except ApiRefusedError as error:
+            if error.code != TOO_MANY:
+                raise
+            raise ApiRefusedError(
+                str(error),
+                code=error.code,
+                status=error.status,
+                request_id=error.request_id,
+                hint="one that binds directories above both sides would carry these files, too: see `penstock flow list`, and "
+                "`penstock flow delete` for what is not needed any more",
+            ) from error
 
     def _wish(self, way: Way, flow_id: str) -> StreamWish:
         return StreamWish(

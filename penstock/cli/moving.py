@@ -14,13 +14,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from penstock.cli import completing
 from penstock.cli.batch import Batch
-from penstock.cli.connection import Service, with_service
+from penstock.cli.connection import Service, with_service_at
 from penstock.cli.failure import ExitCode
 from penstock.cli.feeding import listed_names
 from penstock.cli.interrupts import Interrupts
@@ -29,7 +29,7 @@ from penstock.cli.lanes import Choice, Lanes
 from penstock.cli.named_files import Tree, files_listed, files_named
 from penstock.cli.named_objects import Shore, objects_named
 from penstock.cli.output import note, size, visible
-from penstock.cli.roots import root_of
+from penstock.cli.roots import places_of, root_of
 from penstock.cli.tally import LEFT_OUT, Tally
 from penstock.cli.tasks import POLICIES
 from penstock.cli.telling import CsvSheet, JsonLines, Lines, Teller
@@ -81,7 +81,7 @@ class Asked:
     root: str | None
     dry_run: bool
     as_json: bool
-    summary_csv: IO[str] | None
+    summary_csv: str | None
 
 
 def with_options(command: F) -> F:
@@ -122,7 +122,8 @@ def with_options(command: F) -> F:
             click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line: plan, file, summary."),
             click.option(
                 "--summary-csv",
-                type=click.File("w", lazy=True),
+                metavar="FILE",
+                type=click.Path(dir_okay=False, allow_dash=True),
                 help="Write a row for each file: status, bytes, CRC-64.",
             ),
         ]
@@ -135,7 +136,7 @@ def with_options(command: F) -> F:
 @click.option("--to", metavar="STORAGE", help="Where to: oss://BUCKET/PREFIX/. [default: where a dataflow binds it to]")
 @click.option("--base", metavar="DIR", help="Keep names relative to DIR. [default: to what is named]")
 @with_options
-@with_service
+@with_service_at(lambda asked: places_of(asked["root"], _places(Direction.EXPORT, asked["sources"], asked["to"])))
 def export(service: Service, /, **asked: Any) -> None:
     """Move files to a bucket, and show it until all are there.
 
@@ -151,7 +152,7 @@ def export(service: Service, /, **asked: Any) -> None:
     "--base", metavar="STORAGE", help="Keep names relative to oss://BUCKET/PREFIX/; names may be relative to it."
 )
 @with_options
-@with_service
+@with_service_at(lambda asked: places_of(asked["root"], _places(Direction.IMPORT, asked["sources"], asked["to"])))
 def import_(service: Service, /, **asked: Any) -> None:
     """Move objects of a bucket to the file system, and show it until all are there.
 
@@ -184,7 +185,7 @@ def moved(service: Service, asked: Asked) -> ExitCode:
         items = _items(service, asked, tree)
         if asked.dry_run:
             return foretold(lanes, items)
-        sheet = CsvSheet(asked.summary_csv) if asked.summary_csv is not None else None
+        sheet = stack.enter_context(CsvSheet(asked.summary_csv)) if asked.summary_csv is not None else None
         batch = Batch(lanes, teller, interrupts, sheet=sheet, tally=Tally(time.monotonic))
         with teller:
             code = batch.run(items)
@@ -237,11 +238,14 @@ def _teller(asked: Asked) -> Teller:
 
 
 def _tree(service: Service, asked: Asked) -> Tree:
-    is_export = asked.direction is Direction.EXPORT
-    places = asked.sources if is_export else (asked.to or ".",)
-    root = root_of(service, asked.root, [each for each in places if each != STDIN])
-    base = asked.base if is_export and asked.base else ""
+    root = root_of(service, asked.root, _places(asked.direction, asked.sources, asked.to))
+    base = asked.base if asked.direction is Direction.EXPORT and asked.base else ""
     return Tree(root=root, base=base, exclude=asked.exclude)
+
+
+def _places(direction: Direction, sources: Iterable[str], to: str | None) -> list[str]:
+    """What was named of the file system: sources, or where to."""
+    return [each for each in (sources if direction is Direction.EXPORT else [to or "."]) if each != STDIN]
 
 
 def _choice(asked: Asked, tree: Tree) -> Choice:

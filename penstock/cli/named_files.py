@@ -14,10 +14,12 @@ from glob import glob, has_magic
 
 from penstock.cli.items import FILE_SYSTEM, Item, Items, Unfit
 from penstock.cli.tally import LEFT_OUT
+from penstock.client.bulk import is_text
 from penstock.client.finding import as_directory
 from penstock.errors import SettingsError
 
 OURS = ".penstock-"
+NOT_TEXT = "its name is not UTF-8, and the API takes no other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,8 @@ class Tree:
                 f"--root DIR, or name files as the file system has them, with {FILE_SYSTEM} in front ({FILE_SYSTEM}/train/a.bin)"
             )
         real = os.path.realpath(path)
+        if not is_text(real):
+            raise SettingsError(NOT_TEXT)
         if real != self.root and not real.startswith(self.root.rstrip("/") + "/"):
             raise SettingsError(
                 f"{real} does not lie beneath {self.root}, the file system that is meant: move it there, or register its "
@@ -63,7 +67,9 @@ def files_named(names: Iterable[str], tree: Tree) -> Items:
 
 
 def _file(name: str, tree: Tree) -> Items:
-    if name.startswith(FILE_SYSTEM):
+    if not is_text(name) and name.startswith(FILE_SYSTEM):
+        yield Unfit(name=name, why=NOT_TEXT)
+    elif name.startswith(FILE_SYSTEM):
         directory, _, last = name.removeprefix(FILE_SYSTEM).rpartition("/")
         yield (
             Item(base=as_directory(directory), name=last)
@@ -98,7 +104,7 @@ def files_listed(names: Iterable[str], tree: Tree) -> Items:
             continue
         try:
             yield from _beneath(name, base, tree)
-        except SettingsError as error:
+        except (SettingsError, ValueError) as error:  # a NUL in a list of lines is a ValueError
             yield Unfit(name=name, why=str(error))
         except OSError as error:
             yield Unfit(name=name, why=error.strerror or str(error))
@@ -159,8 +165,6 @@ def _entry(entry: os.DirEntry[str], path: str, within: str) -> Items:
 
 
 def _sound(path: str, within: str, size_bytes: int) -> Item | Unfit:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return Unfit(name=path, why="its name is not UTF-8, and the API takes no other")
+    if not is_text(path):
+        return Unfit(name=path, why=NOT_TEXT)
     return Item(base=within, name=path[len(within) :], size_bytes=size_bytes)

@@ -5,18 +5,21 @@ Results go to stdout, remarks and what went wrong to stderr.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import IO, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
 import click
 
 from penstock.cli.output import note, size, visible
 from penstock.cli.tally import LEFT_OUT, Ending, Tally
 from penstock.client import SubTask
+from penstock.errors import SettingsError
 
 CSV_COLUMNS = ("status", "source", "target", "bytes", "crc64", "modify_time_ns", "sub_task", "error")
 SHOWN_MAX = 20
@@ -101,20 +104,53 @@ class JsonLines(Lines):
         )
 
     def _tell(self, event: dict[str, Any]) -> None:
-        click.echo(json.dumps(event, ensure_ascii=False))
+        text = json.dumps(event, ensure_ascii=False)
+        click.echo(text if text.isprintable() else json.dumps(event))  # a lone surrogate has no UTF-8
 
 
 class CsvSheet:
-    """A row for each file, written as it ends."""
+    """A row for each file, in the file at `path`; `flush` it now and then, so that it tells of those that have ended."""
 
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
-        self._writer = csv.DictWriter(file, CSV_COLUMNS)
-        self._writer.writeheader()
+    def __init__(self, path: str) -> None:
+        """Raises SettingsError where it cannot be written."""
+        self._path = path
+        is_stdout = path == "-"
+        try:
+            self._file = open(  # noqa: SIM115  closed by `__exit__`
+                sys.stdout.fileno() if is_stdout else path,
+                "w", newline="", encoding="utf-8", errors="backslashreplace", closefd=not is_stdout,
+            )  # fmt: skip
+            self._writer = csv.DictWriter(self._file, CSV_COLUMNS)
+            self._writer.writeheader()
+            self._file.flush()
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError):  # it was flushed before, or that was told
+            self._file.close()
 
     def add(self, ending: Ending) -> None:
-        """One more."""
-        self._writer.writerow(fields_of(ending))
+        """One more. Raises SettingsError where it cannot be written."""
+        try:
+            self._writer.writerow(fields_of(ending))
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def flush(self) -> None:
+        """Hand what was added to the kernel. Raises SettingsError where it cannot be written."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: OSError) -> SettingsError:
+        return SettingsError(f"--summary-csv {self._path} cannot be written: {error.strerror}")
 
 
 def fields_of(ending: Ending) -> dict[str, Any]:

@@ -12,14 +12,14 @@ import time
 import click
 
 from penstock.cli import completing
-from penstock.cli.connection import Service, with_service
+from penstock.cli.connection import Service, with_service_at
 from penstock.cli.interrupts import Interrupts
 from penstock.cli.items import Item
 from penstock.cli.lanes import Choice, Lanes
 from penstock.cli.memory import Memory, memory_path
 from penstock.cli.named_files import OURS, Tree
 from penstock.cli.notices import Notices
-from penstock.cli.roots import root_of
+from penstock.cli.roots import places_of, root_of
 from penstock.cli.settling import Settling
 from penstock.cli.tally import Tally
 from penstock.cli.tasks import POLICIES
@@ -92,7 +92,7 @@ once what it handed over has ended, a second one at once; files that were handed
     "--root", metavar="DIR", envvar="PENSTOCK_ROOT", help="Where the file system is mounted here. [env: PENSTOCK_ROOT]"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line: plan, file, summary.")
-@with_service
+@with_service_at(lambda asked: places_of(asked["root"], [asked["directory"]]))
 def watch(
     service: Service,
     *,

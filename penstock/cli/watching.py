@@ -94,7 +94,11 @@ class Watching:
         """Wait a while for what was handed over: what has ended is remembered, the rest is asked for by the next watch."""
         until_s = time.monotonic() + LAST_WAIT_S
         while self._under_way and not self._interrupts.came and time.monotonic() < until_s:
-            self._look()
+            try:
+                self._look()
+            except (ApiUnreachableError, ApiRefusedError) as error:
+                self._teller.say(f"{error}; the next watch asks what became of them")
+                return
             self._memory.commit()
             self._wait()
 
@@ -213,10 +217,9 @@ class Watching:
                 modify_time_ns=kept.stamp.modified_ns,
                 client_token=self._token(file.source, kept),
             )
-        except (FileRefusedError, UnicodeEncodeError) as error:
+        except FileRefusedError as error:
             self._fail(name, kept)
-            status = "REFUSED" if isinstance(error, FileRefusedError) else "UNFIT"
-            self._end(Ending(name=name, status=status, why=str(error)))
+            self._end(Ending(name=name, status="REFUSED", why=str(error)))
             return
         self._memory.keep(name, kept)
         self._under_way[submission.sub_task_id] = (name, kept)
@@ -230,7 +233,7 @@ class Watching:
         """What the service knows this content by, from this or any other watch."""
         facts, stamp = self._stream.facts, kept.stamp
         told = (facts.task_id, source, stamp.size_bytes, stamp.modified_ns, stamp.inode, kept.tries)
-        return hashlib.sha256("\0".join(map(str, told)).encode()).hexdigest()[:48]
+        return hashlib.sha256(os.fsencode("\0".join(map(str, told)))).hexdigest()[:48]
 
     # --------------------------------------------------------------------------------------------------------------- look
 

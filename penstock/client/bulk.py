@@ -68,6 +68,15 @@ def file_of(
     )
 
 
+def is_text(name: str) -> bool:
+    """Whether a name is UTF-8: the API takes no others, and would refuse all files of a call for one."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def pages_of(files: Iterable[FileToMove | Source], most: int) -> Iterator[list[FileToMove]]:
     """As `bulk_pages`, with names for files, and at most so many in a page."""
     return bulk_pages((each if isinstance(each, FileToMove) else file_of(each) for each in files), most=most)

@@ -54,11 +54,13 @@ class Feed:
         if self._reader is None or self._left or not self._came.empty():
             return
         waiting = asyncio.ensure_future(self._came.get())
-        await asyncio.wait({waiting, self._reader}, return_when=asyncio.FIRST_COMPLETED)
-        if waiting.done():
-            self._left.append(waiting.result())
-        else:
-            waiting.cancel()
+        try:
+            await asyncio.wait({waiting, self._reader}, return_when=asyncio.FIRST_COMPLETED)
+        finally:  # whoever waits may be cancelled, and leaves no task behind
+            if waiting.done():
+                self._left.append(waiting.result())
+            else:
+                waiting.cancel()
 
     async def pages(self, most: int) -> AsyncGenerator[list[FileToMove], None]:
         """All of them, page by page."""

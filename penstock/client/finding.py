@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from penstock.client.bulk import is_text
 from penstock.client.signing import Parameter
 from penstock.client.steps import Answer, Ground, Pause, Steps, ask, listed, page
 from penstock.client.values import ACTIONS, FlowFacts, StreamFacts
@@ -56,6 +57,8 @@ def storage_parts(storage: str) -> tuple[str, str]:
     bucket, _, prefix = rest.partition("/")
     if not found or not scheme or not bucket:
         raise ValueError(f"{storage!r} is not oss://BUCKET/PREFIX/ or s3://BUCKET/PREFIX/")
+    if not is_text(storage):
+        raise ValueError(f"{storage!r} is not UTF-8, and the API takes no other names")
     return f"{scheme}://{bucket}", as_directory(prefix)
 
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from penstock.client.bulk import Created, FileToMove, StreamIds, bulk_call, bulk_results, one_file_call
+from penstock.client.bulk import (
+    Created,
+    FileToMove,
+    StreamIds,
+    bulk_call,
+    bulk_results,
+    is_text,
+    one_file_call,
+)
 from penstock.client.signing import Call
 from penstock.client.steps import (
     IDS_MAX,
@@ -97,8 +105,10 @@ class Window:
 
         Those for which the service has no place now are waited for. Raises ApiRefusedError where all are refused.
         """
-        came: list[Moving | Refused | None] = [None] * len(files)
-        places = list(range(len(files)))
+        came: list[Moving | Refused | None] = [
+            None if is_text(file.source) and is_text(file.target) else _not_text(file) for file in files
+        ]
+        places = [place for place, one in enumerate(came) if one is None]
         token = client_token or self._ground.token()
         while places:
             created = yield from self._send([files[place] for place in places], token)
@@ -291,6 +301,11 @@ def not_moved(failed: Sequence[SubTask]) -> NotMovedError:
     if len(failed) == 1:
         return NotMovedError(words[0], failures=words)
     return NotMovedError(f"{len(failed)} files were not moved; the first: {words[0]}", failures=words)
+
+
+def _not_text(file: FileToMove) -> Refused:
+    """As the API would say it, had it been sent by itself."""
+    return Refused(file=file, code="IllegalCharacters", message="its name is not UTF-8, and the API takes no other")
 
 
 def refusal_of(refused: Refused) -> FileRefusedError:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.service import COMMAND, RunningService, environment, run_cli, try_cli
+from tests.fixtures.service import COMMAND, RunningService, environment, init_home, run_cli, start_service, try_cli
 
 Place = Mapping[str, str]
 
@@ -109,6 +109,57 @@ def test_a_dry_run_tells_and_changes_nothing(service: RunningService, place: Pla
     )
     done = try_cli("export", str(spot), "--dry-run", environment=place)
     assert "3 by dataflow df-" in done.stdout
+
+
+def test_a_name_that_is_no_text_stops_no_other(place: Place, spot: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(b"odd\xff.bin")
+    (spot / odd).write_text("1")
+    listed = b"a.bin\n\nodd\xff.bin\nnu\0l\nb.bin\n"
+    sheet = tmp_path / "sheet.csv"
+    told = ("--summary-csv", str(sheet), "--base", str(spot))
+    names = "\n".join(f"{spot}/{line}" for line in os.fsdecode(listed).split("\n") if line)
+    done = try_cli("export", "-", *told, environment=place, stdin=os.fsencode(names))
+    assert done.returncode == 1
+    assert "odd\\udcff.bin: its name is not UTF-8" in done.stderr
+    assert "4 files: 2 COMPLETE, 2 UNFIT" in done.stdout
+    with sheet.open(encoding="utf-8") as file:
+        assert sorted(row["status"] for row in csv.DictReader(file)) == ["COMPLETE", "COMPLETE", "UNFIT", "UNFIT"]
+    there = f"oss://examplebucket/wide/{spot.name}/"
+    done = try_cli("import", "-", "--base", there, "--json", environment=place, stdin=b"a.bin\nodd\xff.bin\nb.bin\n")
+    assert sorted(event["status"] for event in events(done.stdout, "file")) == ["COMPLETE", "COMPLETE", "UNFIT"]
+    for named in (("export", f"fs:/wide/{odd}"), ("export", str(spot / "a.bin"), "--to", f"{there}{odd}/")):
+        done = try_cli(*named, environment=place)
+        assert done.returncode in {1, 2}
+        assert "not UTF-8" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_sheet_that_cannot_be_written_is_named_and_the_files_go_on(place: Place, spot: Path) -> None:
+    done = try_cli("export", str(spot), "--summary-csv", "/dev/full", environment=place)
+    assert done.returncode == 1
+    assert "--summary-csv /dev/full cannot be written: No space left on device" in done.stderr
+    told = run_cli("export", str(spot), "--summary-csv", "-", environment=place)
+    assert len([line for line in told.splitlines() if line.startswith("COMPLETE,/wide/")]) == 3
+
+
+def test_where_the_files_lie_tells_which_file_system_is_meant(tmp_path: Path) -> None:
+    home, other = tmp_path / "home", tmp_path / "other"
+    init_home(home)
+    (other / "data").mkdir(parents=True)
+    (other / "data" / "x").write_text("1")
+    run_cli("filesystem", "add", str(home), str(other))
+    running = start_service(home)
+    try:
+        place = {"PENSTOCK_HOME": str(home)}
+        assert "1 COMPLETE" in run_cli(
+            "export", str(other / "data"), "--to", "oss://examplebucket/x/", environment=place
+        )
+        run_cli("import", "oss://examplebucket/x/", "--to", str(other / "back"), environment=place)
+        assert (other / "back" / "x").read_text() == "1"
+        done = try_cli("export", "fs:/data/x", "--to", "oss://examplebucket/x/", environment=place)
+        assert "which file system?" in done.stderr
+    finally:
+        running.stop()
 
 
 def test_objects_are_listed_filtered_and_imported_as_policy_has_it(

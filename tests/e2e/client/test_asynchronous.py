@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from penstock.client import ApiUnreachableError, NotMovedError, Refused, SubTask
+from penstock.client import ApiUnreachableError, AsyncStream, NotMovedError, Refused, SubTask
 from penstock.client.async_wire import AsyncClient
 from penstock.client.signing import Call, ClientOptions
 from penstock.errors import ApiRefusedError
 from tests.e2e.client.conftest import Spot
 from tests.fixtures.holdproxy import HoldProxy
 from tests.fixtures.scriptedserver import Peer, ScriptedServer
+from tests.fixtures.waiting import seen_until
 
 pytestmark = pytest.mark.anyio
 
@@ -85,6 +86,32 @@ async def test_what_a_source_raises_is_raised_and_nothing_is_left_running(spot: 
             async for _ in stream.move(source()):
                 pass
     assert asyncio.all_tasks() == before
+
+
+async def test_whoever_is_cancelled_while_a_source_is_slow_leaves_no_task_behind(spot: Spot) -> None:
+    taken = asyncio.Event()
+
+    async def source() -> AsyncIterator[str]:
+        yield "a\udcffb"
+        taken.set()
+        await asyncio.Event().wait()
+
+    async def moving(stream: AsyncStream) -> None:
+        async for came in stream.move(source()):
+            assert isinstance(came, Refused)
+            assert came.message.startswith("its name is not UTF-8")
+
+    before = asyncio.all_tasks()
+    async with spot.asynchronous() as penstock:
+        stream = await (await penstock.flow(spot.path, spot.storage)).export_stream()
+        task = asyncio.create_task(moving(stream))
+        await asyncio.wait_for(taken.wait(), 60)
+        await seen_until(lambda: len(asyncio.all_tasks() - before) == 3, 60, "it does not wait for the source")
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        await seen_until(lambda: asyncio.all_tasks() == before, 10, "a task is left behind")
+        assert stream.window.room == stream.window.most
 
 
 async def test_leaving_waits_and_raises_what_nobody_took(spot: Spot) -> None:
