@@ -6,6 +6,8 @@ only read.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import tarfile
@@ -26,6 +28,9 @@ from penstock.settings.home import Home
 
 ENDLESS_S = float("inf")
 ROOM_FACTOR = 1.1
+_UNFINISHED = ".penstock-backup-"
+_BEGINNING_S = 60.0
+"""One so young may not have its lock yet."""
 
 
 class Secrets(StrEnum):
@@ -55,22 +60,45 @@ def back_up(home: Home, target: Path, *, secrets: Secrets, tell: Tell) -> Backed
     """
     now_ns = time.time_ns()
     target = _named(home, target, now_ns)
+    with contextlib.suppress(OSError):
+        _sweep(target.parent)
     _refuse(home, target)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    partial = target.with_name(f"{_UNFINISHED}{os.getpid()}-{os.urandom(4).hex()}")
     try:
         os.mkdir(partial, 0o700)
+        held = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
+            with contextlib.suppress(OSError):  # a file system without locks: what is left there is nobody's to remove
+                fcntl.flock(held, fcntl.LOCK_EX)
             manifest = _gathered(home, partial, now_ns, secrets, tell)
             made = _packed(partial, manifest, tell) if target.suffix == ".tar" else partial
             size = sum(each.stat().st_size for each in ([made] if made.is_file() else made.rglob("*")))
             os.rename(made, target)
             sync_directory(target.parent)
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
             partial.with_suffix(".tar").unlink(missing_ok=True)
+            shutil.rmtree(partial, ignore_errors=True)
+            os.close(held)
     except OSError as error:
         raise SettingsError(f"{error.filename or target}: {error.strerror or error}") from error
     return BackedUp(path=target, manifest=manifest, size_bytes=size)
+
+
+def _sweep(directory: Path) -> None:
+    """Removes what backups have left there that were killed: whoever lives holds a lock on his. Raises OSError."""
+    for left in directory.glob(f"{_UNFINISHED}*"):
+        if left.suffix or time.time() - left.stat().st_mtime < _BEGINNING_S:
+            continue
+        held = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            continue  # it is being written, or its file system knows no locks
+        else:
+            left.with_suffix(".tar").unlink(missing_ok=True)
+            shutil.rmtree(left, ignore_errors=True)
+        finally:
+            os.close(held)
 
 
 def _named(home: Home, target: Path, now_ns: int) -> Path:

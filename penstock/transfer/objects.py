@@ -72,10 +72,11 @@ def look(attempt: Attempt, key: str, *, version_id: str = "") -> ObjectInfo:
 
 def require(attempt: Attempt) -> ObjectInfo:
     """Describe the source. Raises StoreError, TransferError (SourceNotFound, SourceIsDirectory)."""
-    info = head_or_none(attempt, attempt.transfer.key)
-    if info is None:
-        raise explain_missing(attempt)
-    return info
+    try:
+        return attempt.persist(lambda: look(attempt, attempt.transfer.key), check=attempt.check_cancel)
+    except ObjectNotFoundError as error:
+        missing = error
+    raise explain_missing(attempt, missing) from missing
 
 
 def check_source_object(attempt: Attempt, info: ObjectInfo) -> None:
@@ -183,7 +184,7 @@ def changed(key: str) -> TransferError:
     )
 
 
-def explain_missing(attempt: Attempt) -> TransferError:
+def explain_missing(attempt: Attempt, missing: ObjectNotFoundError) -> TransferError:
     """Why there may be no such object: it is a directory, the other reading was meant, or the other direction."""
     key, rival = attempt.transfer.key, attempt.transfer.rival
     if _is_prefix(attempt, key):
@@ -196,6 +197,8 @@ def explain_missing(attempt: Attempt) -> TransferError:
         words += f"; there is {rival!r}: did you mean that?"
     if any(_is_file(attempt, guess) for guess in _guesses(attempt)):
         words += "; this task is StreamImport; did you mean StreamExport?"
+    if missing.request_id:
+        words += f" (request id {missing.request_id})"
     return TransferError(FailureCode.SOURCE_NOT_FOUND, words)
 
 

@@ -56,7 +56,7 @@ def import_small(attempt: Attempt, place: Place) -> Steps[Outcome]:
     else:
         return fetched if isinstance(fetched, Outcome) else (yield from _published(attempt, place, fetched))
     yield Pause.ASIDE
-    raise objects.explain_missing(attempt) from missing
+    raise objects.explain_missing(attempt, missing) from missing
 
 
 def _published(attempt: Attempt, place: Place, fetched: _Fetched) -> Steps[Outcome]:

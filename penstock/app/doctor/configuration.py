@@ -128,7 +128,12 @@ def look_at_certificate(home: Home) -> Iterator[Finding]:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
-        yield problem(about, f"{certificate} and {key} cannot be used together: {error.strerror or error}")
+        yield problem(
+            about,
+            f"{certificate} and {key} cannot be used together: {error.strerror or error}",
+            f"see whether both are there, and belong together: openssl x509 -noout -pubkey -in "
+            f"{shlex.quote(str(certificate))}; openssl pkey -pubout -in {shlex.quote(str(key))}",
+        )
         return
     from cryptography import x509  # noqa: PLC0415  (much to load, and most have no certificate)
 

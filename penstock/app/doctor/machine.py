@@ -43,7 +43,15 @@ def look_at_disk(home: Home) -> Iterator[Finding]:
         )
     elif free < FREE_LITTLE_BYTES:
         yield warning(about, f"{size_in_words(free)} are free", f"free some space below {home.path}")
-    took_s = _sync_s(home.path)
+    try:
+        took_s = _sync_s(home.path)
+    except OSError as error:
+        yield problem(
+            about,
+            f"nothing can be written in {home.path}: {error.strerror}",
+            f"see what is mounted there: findmnt --target {shlex.quote(str(home.path))}; df {shlex.quote(str(home.path))}",
+        )
+        return
     words = f"a sync takes {took_s * 1000:.1f} ms (median of {SYNCS}), {size_in_words(free)} are free"
     if took_s > SYNC_SLOW_S:
         yield warning(about, f"{words}: each accepted call waits for one", "have HOME on a quicker disk: a local SSD")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -241,7 +242,12 @@ def test_a_backup_that_is_killed_anywhere_is_none(stopped: Path, tmp_path: Path)
         if made.exists():
             restore(made, tmp_path / f"of {step}", extent=Extent.ALL, tell=lambda _, __, ___: None)
     assert 3 < step < STEPS_MAX - 1
+    left = list(tmp_path.glob(".penstock-backup-*"))
+    assert left
+    for each in left:
+        os.utime(each, (0, 0))
     run_cli("backup", str(stopped), str(tmp_path / "last.tar"))
+    assert not list(tmp_path.glob(".penstock-backup-*"))
     start_service(stopped).stop()
 
 

@@ -90,6 +90,7 @@ def test_metrics_tell_health_and_the_log_is_json_of_all_processes(home: Path) ->
     assert {"emulator.answers", "executor.mover_up", "service.stopped"} <= {line["event"] for line in lines}
     (said,) = [line for line in lines if line["event"] == "engine.sub_task_failed"]
     assert (said["sub_task_id"], said["code"], said["level"]) == (failed, "SourceNotFound", "WARNING")
+    assert re.search(r"\(request id \w+\)$", said["message"])  # the store's own, for who has to ask its makers
 
 
 def test_a_service_that_starts_is_not_ready_yet(home: Path) -> None:
