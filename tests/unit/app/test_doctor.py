@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from email.utils import formatdate
@@ -9,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from penstock.app.doctor.configuration import look_at_certificate
 from penstock.app.doctor.examining import Look, Progress, examine
 from penstock.app.doctor.findings import Finding, Grade, is_at_least, ok, problem, warning, worst
 from penstock.app.doctor.greeting import greet
-from penstock.app.doctor.machine import look_at_limits
+from penstock.app.doctor.machine import look_at_disk, look_at_limits
+from penstock.app.doctor.standing import look_at_catalog_file
 from penstock.app.doctor.stores import SKEW_TOO_MUCH_S, clock, look_at_store
+from penstock.catalog.sqlite import NONCES_NAME
 from penstock.errors import PermissionDeniedError, SettingsError
 from penstock.settings.choices import Settings
 from penstock.settings.home import Home
@@ -126,3 +131,28 @@ def test_few_watches_are_named_with_the_command_for_more(tmp_path: Path) -> None
     file.write_text("8192\n")
     (found,) = [each for each in look_at_limits(Settings(), tmp_path) if "inotify" in each.words]
     assert (found.grade, found.mend) == (Grade.WARNING, "sysctl -w fs.inotify.max_user_watches=524288")
+
+
+def test_a_certificate_that_is_missing_and_a_disk_that_takes_nothing_are_told_with_what_mends_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "penstock.toml").write_text('tls_certificate = "no.pem"\ntls_key = "no.key"\n')
+    home = Home(path=tmp_path)
+    (certificate,) = look_at_certificate(home)
+    assert (certificate.grade, "openssl x509" in certificate.mend) == (Grade.PROBLEM, True)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "write", refuse)
+    (disk,) = [each for each in look_at_disk(home) if each.grade is Grade.PROBLEM]
+    assert ("Read-only" in disk.words, "findmnt" in disk.mend) == (True, True)
+    assert not list(tmp_path.glob(".penstock-probe-*"))
+
+
+def test_a_catalog_that_was_lost_is_not_taken_for_a_new_home(tmp_path: Path) -> None:
+    home = Home(path=tmp_path)
+    (new,) = look_at_catalog_file(home)
+    (tmp_path / NONCES_NAME).write_bytes(b"x")
+    (lost,) = look_at_catalog_file(home)
+    assert (new.grade, lost.grade, "penstock restore" in lost.mend) == (Grade.OK, Grade.PROBLEM, True)
