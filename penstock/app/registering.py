@@ -240,7 +240,7 @@ def _tag_trouble(store: Store) -> str:
 
 def _tag_command(bucket: Bucket) -> str:
     if bucket.kind is BucketKind.OSS:
-        return f"ossutil bucket-tagging --method put oss://{bucket.name} {TAG_NAME}#{TAG_VALUE}"
+        return f"ossutil bucket-tagging --method put oss://{bucket.name} {TAG_NAME}#{TAG_VALUE} -e {bucket.endpoint}"
     return (
         f"aws s3api put-bucket-tagging --endpoint-url {bucket.endpoint} --bucket {bucket.name} "
         f"--tagging 'TagSet=[{{Key={TAG_NAME},Value={TAG_VALUE}}}]'"
@@ -249,7 +249,7 @@ def _tag_command(bucket: Bucket) -> str:
 
 def _versioning_command(bucket: Bucket) -> str:
     if bucket.kind is BucketKind.OSS:
-        return f"ossutil bucket-versioning --method put oss://{bucket.name} enabled"
+        return f"ossutil bucket-versioning --method put oss://{bucket.name} enabled -e {bucket.endpoint}"
     return (
         f"aws s3api put-bucket-versioning --endpoint-url {bucket.endpoint} --bucket {bucket.name} "
         "--versioning-configuration Status=Enabled"

@@ -5,6 +5,7 @@ A note's name travels in the address of the page, so an address can make the con
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
 NOTES: Mapping[str, str] = {
@@ -22,10 +23,12 @@ NOTES: Mapping[str, str] = {
 }
 
 ADVICE: Mapping[str, str] = {
-    "Forbidden.RAM": "Your access key has no right to this. Log in with another key, or have one made: penstock key add HOME.",
+    "Forbidden.RAM": "Your access key has no right to this. Log in with another key, or have one made: penstock key add {home}.",
     "InvalidFileSystemPath.NotFound": "Make the directory, or choose another one.",
-    "InvalidSourceStorage.Unreachable": "Try the bucket out: penstock bucket probe HOME NAME.",
-    "InvalidSourceSecurityType.NotSupport": "Do not insist on SSL, or register the bucket with an https:// endpoint.",
+    "InvalidSourceStorage.Unreachable": "Try the bucket out: penstock bucket probe {home} NAME.",
+    "InvalidSourceSecurityType.NotSupport": (
+        "Choose “as its endpoint says” as the way to the bucket, or have the bucket registered with an https:// endpoint."
+    ),
     "OperationDenied.DependBucketTag": "Set the tag cpfs-dataflow=true on the bucket, or register it with --no-tag-check.",
     "OperationDenied.DependencyViolation": "Cancel the tasks of the dataflow first, and wait until nothing of it moves.",
     "InternalError": "Look for the request id in the service's log.",
@@ -39,6 +42,6 @@ def note(name: str) -> str:
     return NOTES.get(name, "")
 
 
-def advice(code: str) -> str:
-    """What a person may do about an error of this code; empty where its message says all."""
-    return ADVICE.get(code, "")
+def advice(code: str, home: str) -> str:
+    """What a person may do about an error of this code, with commands for this HOME; empty where its message says all."""
+    return ADVICE.get(code, "").format(home=shlex.quote(home))

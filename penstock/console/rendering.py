@@ -108,7 +108,7 @@ def refused(request: Request, result: Result) -> Response:
     told = {
         "code": result.code,
         "message": result.message,
-        "advice": result.advice or notes.advice(result.code),
+        "advice": result.advice or notes.advice(result.code, reach_of(request).home),
         "request_id": result.request_id,
     }
     if wants_json(request):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from penstock.console import notes
 from penstock.console.directories import Listed, subdirectories
 from penstock.console.flows import Flow, all_flows
 from penstock.console.viewer import Viewer
@@ -34,11 +35,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One look: what was looked at, what was found, and the command that mends it."""
+    """One look: what was looked at, what was found, what to do about it, and the command that mends it."""
 
     name: str
     verdict: Verdict
     words: str
+    advice: str = ""
     mend: str = ""
 
 
@@ -88,7 +90,10 @@ async def look(viewer: Viewer, wish: Wish) -> tuple[Check, ...]:
     bucket = viewer.reach.registry().buckets.get(wish.bucket)
     if bucket is None:
         known = Check(
-            name="Bucket", verdict=Verdict.BAD, words="No bucket of this name is registered.", mend=_add(wish)
+            name="Bucket",
+            verdict=Verdict.BAD,
+            words="No bucket of this name is registered.",
+            mend=_add(wish, viewer.reach.home),
         )
         return (await _directory(viewer, wish), known)
     directory, (rules, versioned), flows = await asyncio.gather(
@@ -148,7 +153,7 @@ def _rules(bucket: Bucket, store: Store) -> tuple[tuple[Check, ...], bool]:
         words = f"It answers, and carries the tag {TAG[0]}={TAG[1]}." if bucket.tag_check else "It answers."
         return (Check(name="Bucket", verdict=Verdict.GOOD, words=words),), versioned
     words = f"It does not carry the tag {TAG[0]}={TAG[1]}, with which its owner allows dataflows."
-    return (Check(name="Bucket", verdict=Verdict.BAD, words=words, mend=_tag(bucket)),), versioned
+    return (Check(name="Bucket", verdict=Verdict.BAD, words=words, mend=tag_command(bucket)),), versioned
 
 
 def _keeps_versions(store: Store) -> bool:
@@ -158,24 +163,28 @@ def _keeps_versions(store: Store) -> bool:
         return False
 
 
-def _tag(bucket: Bucket) -> str:
+def tag_command(bucket: Bucket) -> str:
+    """What sets the tag, with the store's own program."""
     if bucket.kind is BucketKind.S3:
         tags = shlex.quote(f"TagSet=[{{Key={TAG[0]},Value={TAG[1]}}}]")
         return f"aws s3api put-bucket-tagging --endpoint-url {bucket.endpoint} --bucket {bucket.name} --tagging {tags}"
-    return f"ossutil bucket-tagging --method put oss://{bucket.name} {TAG[0]}#{TAG[1]}"
+    return f"ossutil bucket-tagging --method put oss://{bucket.name} {TAG[0]}#{TAG[1]} -e {bucket.endpoint}"
 
 
-def _version(bucket: Bucket) -> str:
+def version_command(bucket: Bucket) -> str:
+    """What has the bucket keep versions."""
     if bucket.kind is BucketKind.S3:
         return (
             f"aws s3api put-bucket-versioning --endpoint-url {bucket.endpoint} --bucket {bucket.name} "
             "--versioning-configuration Status=Enabled"
         )
-    return f"ossutil bucket-versioning --method put oss://{bucket.name} enabled"
+    return f"ossutil bucket-versioning --method put oss://{bucket.name} enabled -e {bucket.endpoint}"
 
 
-def _add(wish: Wish) -> str:
-    return f"penstock bucket add HOME {wish.bucket or 'NAME'} --kind oss --endpoint https://…"
+def _add(wish: Wish, home: str) -> str:
+    return (
+        f"penstock bucket add {shlex.quote(home)} {shlex.quote(wish.bucket or 'NAME')} --kind oss --endpoint https://…"
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- beside the others
@@ -188,18 +197,45 @@ def _beside(wish: Wish, flows: Iterable[Flow], bucket: Bucket, *, versioned: boo
     here = [flow for flow in flows if flow.file_system_id == wish.file_system_id]
     taken = next((flow for flow in here if flow.path == wish.path and flow.bucket != wish.bucket), None)
     if taken is not None:
-        words = f"{wish.path} is bound to {taken.storage} by dataflow {taken.id}. Choose another directory, or delete that one."
-        checks.append(Check(name="Other dataflows", verdict=Verdict.BAD, words=words))
+        words = f"{wish.path} is bound to {taken.storage} by dataflow {taken.id}."
+        advice = "Choose another directory, or delete that dataflow first: a directory is bound to one bucket only."
+        checks.append(Check(name="Other dataflows", verdict=Verdict.BAD, words=words, advice=advice))
     if sharing and not versioned:
         words = f"Dataflow {sharing[0].id} uses this bucket; a second one needs the bucket to keep versions."
-        checks.append(Check(name="Versioning", verdict=Verdict.BAD, words=words, mend=_version(bucket)))
-    near = next((flow for flow in here if flow.path != wish.path and _nested(flow.path, wish.path)), None)
-    if near is not None:
-        words = f"One of {wish.path} and {near.path} (dataflow {near.id}) lies in the other: files of both may have one name."
-        checks.append(Check(name="Other dataflows", verdict=Verdict.WARNS, words=words))
+        checks.append(Check(name="Versioning", verdict=Verdict.BAD, words=words, mend=version_command(bucket)))
+    checks += overlaps(wish, flows)
     if not checks:
         checks.append(Check(name="Other dataflows", verdict=Verdict.GOOD, words="None is in the way."))
     return tuple(checks)
+
+
+def overlaps(wish: Wish, flows: Iterable[Flow]) -> list[Check]:
+    """Where both this one and another one may write: at each end the first such dataflow."""
+    checks: list[Check] = []
+    beside = (flow for flow in flows if flow.file_system_id == wish.file_system_id and _nested(flow.path, wish.path))
+    for flow in beside:
+        if flow.path == wish.path and flow.bucket != wish.bucket:
+            continue  # which is refused
+        advice = "Choose a directory beside it, or see that imports of both never name one file."
+        checks.append(_overlap("Directory", wish.path, flow.path, flow, advice))
+        break
+    for flow in flows:
+        if flow.bucket == wish.bucket and _nested(flow.prefix, wish.prefix):
+            advice = "Choose a prefix beside it, or see that exports of both never name one object."
+            checks.append(_overlap("Prefix", wish.prefix, flow.prefix, flow, advice))
+            break
+    return checks
+
+
+def _overlap(what: str, ours: str, theirs: str, flow: Flow, advice: str) -> Check:
+    other = f"dataflow {flow.id} ({flow.path} ↔ {flow.source})"
+    if ours == theirs:
+        words = f"{what} {ours} is that of {other}, too: both may write to the same place."
+    elif ours.startswith(theirs):
+        words = f"{what} {ours} lies in {theirs} of {other}: what one writes may be the other's."
+    else:
+        words = f"{what} {theirs} of {other} lies in {ours}: what one writes may be the other's."
+    return Check(name="Other dataflows", verdict=Verdict.WARNS, words=words, advice=advice)
 
 
 def _nested(one: str, other: str) -> bool:
@@ -210,9 +246,13 @@ async def _rehearsal(viewer: Viewer, wish: Wish, bucket: Bucket) -> Check:
     result = await viewer.perform("CreateDataFlow", {**wish.parameters(bucket.scheme), "DryRun": "true"})
     if result.ok:
         return Check(name="Rehearsal", verdict=Verdict.GOOD, words="The service would make it.")
-    return Check(name="Rehearsal", verdict=Verdict.BAD, words=f"{result.message} ({result.code})", mend="")
+    advice = notes.advice(result.code, viewer.reach.home) or "Change what it says, and check again."
+    return Check(name="Rehearsal", verdict=Verdict.BAD, words=f"{result.message} ({result.code})", advice=advice)
 
 
 def as_json(checks: Iterable[Check]) -> list[dict[str, Any]]:
     """For the form's script."""
-    return [{"name": each.name, "verdict": each.verdict, "words": each.words, "mend": each.mend} for each in checks]
+    return [
+        {"name": each.name, "verdict": each.verdict, "words": each.words, "advice": each.advice, "mend": each.mend}
+        for each in checks
+    ]

@@ -18,11 +18,11 @@ from penstock.console.scope import READ_FILES, file_systems_of
 from penstock.console.snippets import sub_task_snippets
 from penstock.console.streams import Look, live
 from penstock.console.timeline import timeline
-from penstock.console.viewer import Viewer, viewer_of
+from penstock.console.viewer import Viewer, reach_of, viewer_of
 from penstock.console.wording import wait_in_full
 from penstock.errors import SubTaskNotFoundError
 
-PARTS = ("state", "turn", "map", "timeline", "facts")
+PARTS = ("acts", "state", "turn", "map", "timeline", "facts")
 SAME_TARGET_MAX = 6
 TOKEN_BYTES = 12
 
@@ -50,10 +50,13 @@ async def show(request: Request) -> Response:
 async def follow(request: Request) -> Response:
     """The page as it goes on."""
     sub_task_id = request.path_params["sub_task_id"]
+    token = (
+        reach_of(request).entropy(TOKEN_BYTES).hex()
+    )  # one for as long as it is followed: a button that changes is another one
 
     async def watch(viewer: Viewer) -> Look:
         seen = await _seen(viewer, sub_task_id)
-        parts = {name: part(request, f"file/{name}.html", viewer=viewer, **seen) for name in PARTS}
+        parts = {name: part(request, f"file/{name}.html", viewer=viewer, token=token, **seen) for name in PARTS}
         return Look(parts=parts)
 
     return live(request, watch)

@@ -33,6 +33,7 @@ RETRIED = frozenset({SubTaskStatus.FAILED, SubTaskStatus.EXPIRED})
 """What "retry failed" takes of a list; one that was canceled is copied as new by its own button."""
 
 TOKEN_BYTES = 12
+CANCEL = "CancelDataFlowSubTask"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +59,10 @@ async def cancel(request: Request) -> Response:
     done = 0
     for each in found:
         sub_task = each.sub_task
-        if sub_task.status not in LIVE_SUB_TASK_STATUSES:
-            continue
+        if sub_task.status not in LIVE_SUB_TASK_STATUSES and viewer.may(CANCEL, sub_task.file_system_id):
+            continue  # whoever has no right to it is refused, whatever has become of the file
         result = await viewer.perform(
-            "CancelDataFlowSubTask",
+            CANCEL,
             {
                 "FileSystemId": sub_task.file_system_id,
                 "DataFlowId": sub_task.data_flow_id,

@@ -110,7 +110,7 @@ def _form(
         values=values,
         checks=checks,
         refusal=result,
-        refusal_advice=notes.advice(result.code) if result is not None else "",
+        refusal_advice=notes.advice(result.code, viewer.reach.home) if result is not None else "",
     )
 
 

@@ -21,6 +21,7 @@ from penstock.model import TaskStatus
 
 PAGE_ROWS = 50
 TOKEN_BYTES = 12
+ONE_PARTS = ("acts", "counters", "facts")
 ACTIONS = (
     ("StreamImport", "Import: from the bucket into the file system"),
     ("StreamExport", "Export: from the file system into the bucket"),
@@ -96,7 +97,7 @@ async def follow_one(request: Request) -> Response:
         found = await _one(viewer, task_id)
         if found is None:
             return Look(parts={})
-        return Look(parts={"counters": part(request, "tasks/counters.html", viewer=viewer, each=found)})
+        return Look(parts={name: part(request, f"tasks/{name}.html", viewer=viewer, each=found) for name in ONE_PARTS})
 
     return live(request, watch)
 

@@ -107,9 +107,10 @@ onEnhance("[data-check]", (element) => {
   });
 });
 
-/** @param {{name: string, verdict: "good" | "warns" | "bad", words: string, mend: string}} check */
+/** @param {{name: string, verdict: "good" | "warns" | "bad", words: string, advice: string, mend: string}} check */
 function checkOf(check) {
   const words = el("div", {}, el("strong", {}, check.name), " ", check.words);
+  if (check.advice) words.append(" ", el("span", { class: "advice" }, check.advice));
   if (check.mend) {
     words.append(el("figure", { class: "snippet" },
       el("figcaption", {}, "This mends it",

@@ -78,7 +78,9 @@ class Line {
   part(told) {
     const target = document.querySelector(`[data-part="${CSS.escape(told.name)}"]`);
     if (!target) return;
+    const held = document.activeElement;
     morph(target, told.html);
+    if (held && !held.isConnected) document.getElementById("main")?.focus({ preventScroll: true }); // a button that is no more
     enhance(target.parentNode ?? document);
     renderTimes(target);
   }

@@ -190,8 +190,8 @@ def test_what_dataflows_will_miss_is_said_with_its_mending_command(home: Path, e
     name = emulator.bucket(tags={})
     code, said = oss_bucket(home, name, emulator)
     assert code == 0
-    assert f"ossutil bucket-tagging --method put oss://{name} cpfs-dataflow#true" in said
-    assert f"ossutil bucket-versioning --method put oss://{name} enabled" in said
+    assert f"ossutil bucket-tagging --method put oss://{name} cpfs-dataflow#true -e http" in said
+    assert f"ossutil bucket-versioning --method put oss://{name} enabled -e http" in said
 
 
 def test_waived_checks_do_not_warn(home: Path, emulator: EmulatorServer) -> None:

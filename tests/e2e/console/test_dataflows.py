@@ -78,9 +78,9 @@ def test_browsing_has_an_end(console: Console, root: Path) -> None:
     ("changed", "name", "mend"),
     [
         ({"path": "/nowhere/"}, "Directory", "mkdir -p"),
-        ({"bucket": "unheard-of"}, "Bucket", "penstock bucket add"),
-        ({"security": "SSL"}, "Rehearsal", ""),
-        ({"description": "1"}, "Rehearsal", ""),
+        ({"bucket": "unheard-of"}, "Bucket", "penstock bucket add {home} unheard-of"),
+        ({"security": "SSL"}, "Rehearsal", "https:// endpoint"),
+        ({"description": "1"}, "Rehearsal", "check again"),
     ],
 )
 def test_what_is_in_the_way_is_said_with_what_mends_it(
@@ -89,7 +89,7 @@ def test_what_is_in_the_way_is_said_with_what_mends_it(
     answer = console.visitor().post("/dataflows/check", wish(console, **changed), JSON)
     (bad,) = [each for each in json.loads(answer.text)["checks"] if each["verdict"] == "bad"]
     assert bad["name"] == name
-    assert mend in bad["mend"]
+    assert mend.format(home=console.service.home) in bad["advice"] + bad["mend"]
     assert bad["words"]
 
 
@@ -142,7 +142,8 @@ def test_pages_are_whole_without_scripts(console: Console) -> None:
     visitor = console.visitor()
     there = made(console, visitor, path="/train/checkpoints/")
     checked = visitor.post("/dataflows/check", wish(console, path="/train/"))
-    assert "lies in the other" in checked.text
+    assert "of dataflow" in checked.text
+    assert "Choose a directory beside it" in checked.text
     refused = visitor.post("/dataflows/create", wish(console, path="/nowhere/"))
     assert (refused.status, "mkdir -p" in refused.text, "/nowhere/" in refused.text) == (404, True, True)
     assert visitor.post(f"{there}/stop", {}).headers["location"] == f"{there}?note=flow.stopped"

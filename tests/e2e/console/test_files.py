@@ -219,6 +219,14 @@ def test_what_is_refused_is_told_file_by_file(console: Console, site: Site) -> N
     assert "IllegalCharacters" in answer.text
 
 
+def test_who_may_only_look_is_refused_whatever_became_of_the_file(console: Console, site: Site) -> None:
+    ended = site.out.move("/a.bin", "/ended.bin")
+    site.out.wait(ended)
+    refused = console.looker().post("/files/cancel", {"ids": ended})
+    assert (refused.status, "has no right to" in refused.text) == (403, True)
+    assert console.visitor().post("/files/cancel", {"ids": ended}).status == 303
+
+
 def test_a_form_that_is_sent_twice_moves_files_once(console: Console, site: Site) -> None:
     visitor = console.visitor()
     fields = {"task": site.out.task_id, "files": "a.bin\ttwice.bin", "token": os.urandom(8).hex()}

@@ -72,12 +72,16 @@ def test_a_file_is_seen_moving_to_its_end(console: Console, narrow: Narrow, page
     one = narrow.flow.move("/large.bin", "/large.bin")
     page.goto(f"{console.url}/files/{one}")
     expect(page.locator('[data-part="state"]')).to_contain_text("Running")
+    cancel = page.get_by_role("button", name="Cancel", exact=True)
+    cancel.focus()
     wait_until(lambda: 0 < percent(page) < 100, SEEN_S, "no progress is seen")
     narrow.proxy.release()
     expect(page.locator('[data-part="state"]')).to_contain_text("Complete")
     assert percent(page) == 100
     expect(page.locator('[data-part="facts"]')).to_contain_text("crc64:")
     expect(page.locator('[data-part="timeline"]')).to_contain_text("Complete")
+    expect(cancel).to_have_count(0)
+    expect(page.locator("main")).to_be_focused()
 
 
 def test_those_selected_are_canceled_and_the_rows_say_so(console: Console, narrow: Narrow, page: Page) -> None:
