@@ -32,6 +32,7 @@ RACES ?= 10000
 RACES_SEED ?= 0
 WAYS ?=
 PICTURES ?=
+SDK ?=
 SOAK_MINUTES ?= 30
 SOAK_SEED ?= 0
 EXPLORE_S ?= 600
@@ -40,7 +41,7 @@ MACHINE_EXAMPLES ?= 3000
 MACHINE_STEPS ?= 100
 MACHINE_SEED ?= $(strip $(shell od -An -N4 -tu4 /dev/urandom))
 
-.PHONY: help venv deb demo screenshots test compatibility kill-matrix power-cuts check format locks third-party clean bench bench-emulator fuzz emulator-fidelity chaos races soak batches state-machine explore
+.PHONY: help venv deb demo screenshots test compatibility kill-matrix power-cuts check format locks third-party clean bench bench-emulator fuzz emulator-fidelity fidelity chaos races soak batches state-machine explore
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +108,9 @@ $(JUDGES): requirements/fidelity.txt scripts/venv.sh
 emulator-fidelity: $(RUNTIME) $(JUDGES) ## judge the OSS emulator by the tests of Aliyun's own SDK, write docs/emulator.md's part
 	@$(BIN)/python -m scripts.emulator_fidelity .venv-fidelity/bin/python $(FIDELITY_ARGS)
 
+fidelity: $(TOOLS) ## write the tables of docs/fidelity.md from the code, the tests and the vendor's names (SDK=1 reads these anew)
+	@$(BIN)/python -m scripts.fidelity $(if $(SDK),--sdk)
+
 compatibility: $(TOOLS) $(PEERS) ## run the stores' suite over every server there is, write the numbers into docs/compatibility.md
 	@scripts/deb.sh $$(grep -hv '^#' requirements/debian.txt requirements/debian-compatibility.txt)
 	@PATH="$(CURDIR)/.venv-bench/bin:$$PATH" $(BIN)/python -m tests.compatibility docs/compatibility.md
@@ -147,6 +151,7 @@ check: $(TOOLS) ## lint, format, types, import contracts, house rules, licences,
 	@echo "check: import contracts"; $(BIN)/lint-imports --no-logo
 	@echo "check: types";           $(BIN)/mypy $(CODE)
 	@echo "check: house rules";     $(BIN)/python -m scripts.house
+	@echo "check: fidelity";        $(BIN)/python -m scripts.fidelity --check
 	@echo "check: locks";           $(BIN)/python -m scripts.locks --check
 	@echo "check: licences";        $(BIN)/python -m scripts.licences --check
 	@echo "check: all is well"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.fixtures import refusals
 from tests.fixtures.chance import make_examples_of_tests_alone
 
 # Machines may be busy: how long an example takes says nothing. What is needed to play one again is printed.
@@ -41,6 +42,16 @@ def pytest_collection() -> Generator[None, Any, Any]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """A test that says it sees a refusal has to have seen it: the ledger believes it."""
+    refusals.SEEN.clear()
+    outcome = yield
+    if missed := refusals.unseen(item):
+        pytest.fail(f"not seen, although marked: {missed}", pytrace=False)
+    return outcome
 
 
 @pytest.hookimpl(trylast=True)

@@ -98,6 +98,7 @@ async def test_what_was_listed_is_taken_once(book: Book) -> None:
     assert (counters.accepted, counters.created, counters.bytes_total) == (3, 3, 21)
 
 
+@pytest.mark.rule("BATCH-6")
 async def test_its_files_are_in_nobodys_lists_and_never_expire(book: Book) -> None:
     flow = await book.flow()
     task = await begun(book, flow)

@@ -98,6 +98,7 @@ async def test_withdrawals_and_tidying_go_on_in_a_stopped_dataflow(book: Book) -
     assert await book.status(canceled) is SubTaskStatus.CANCELED
 
 
+@pytest.mark.rule("SUB-11")
 async def test_one_target_is_written_by_one_at_a_time_in_creation_order_across_dataflows(book: Book) -> None:
     one, two = await book.flow("/1/", "one"), await book.flow("/2/", "two")
     task, other = await book.stream(one), await book.stream(two)

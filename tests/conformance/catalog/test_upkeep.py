@@ -24,6 +24,7 @@ async def prune(book: Book, *, limit: int = 100) -> int:
     )
 
 
+@pytest.mark.rule("SUB-14")
 async def test_what_waits_too_long_expires_and_what_has_started_does_not(book: Book) -> None:
     flow = await book.flow()
     task = await book.stream(flow)
@@ -45,6 +46,7 @@ async def test_what_waits_too_long_expires_and_what_has_started_does_not(book: B
     assert [row.sub_task.sub_task_id for row in await book.claim(task)] == [started, young]
 
 
+@pytest.mark.rule("SUB-14")
 async def test_the_clock_stands_still_while_the_dataflow_does_not_run(book: Book) -> None:
     flow = await book.flow()
     task = await book.stream(flow)
@@ -83,6 +85,7 @@ async def test_expiry_goes_in_batches_and_lets_the_next_at_a_target_step_up(book
     assert [row.sub_task.sub_task_id for row in await book.claim(foreign)] == heirs
 
 
+@pytest.mark.rule("SUB-17")
 async def test_old_history_goes_in_small_batches_and_nothing_live_does(book: Book) -> None:
     flow = await book.flow()
     task = await book.stream(flow)

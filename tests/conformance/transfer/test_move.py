@@ -240,6 +240,7 @@ def test_policies_of_exports(gate: Gate, store: Store, size: str) -> None:
     assert list(store.list_uploads(prefix="")) == []
 
 
+@pytest.mark.rule("SUB-7")
 @pytest.mark.parametrize("size", ["small", "large"])
 def test_policies_of_imports(gate: Gate, store: Store, size: str) -> None:
     content = content_of(gate, size)
@@ -317,6 +318,7 @@ def test_what_is_not_there(gate: Gate, store: Store, lane: Lane) -> None:
     assert (outcome.verdict, outcome.code) == (Verdict.FAILED, FailureCode.SOURCE_NOT_FOUND)
 
 
+@pytest.mark.rule("SUB-13")
 @pytest.mark.parametrize("direction", list(Direction))
 @pytest.mark.parametrize("size", ["small", "large"])
 def test_conditions(gate: Gate, store: Store, direction: Direction, size: str) -> None:

@@ -302,6 +302,12 @@ def test_stop_start_and_modify(server: ApiServer) -> None:
     assert listed(server)[0]["Status"] == "Running"
 
 
+@pytest.mark.rule("FLOW-17")
+def test_a_bucket_of_another_region_and_a_prefix_that_is_not_there_are_taken(server: ApiServer) -> None:
+    server.add_bucket(registered_bucket("far", region="us-west-1"))
+    server.make_flow(SourceStorage="oss://far", SourceStoragePath="/not/there/")
+
+
 @pytest.mark.rule("FLOW-15")
 def test_delete(server: ApiServer) -> None:
     flow = server.make_flow()

@@ -1,62 +1,30 @@
 """Does the server know every parameter that the vendor's SDK sends, and fill every field that it reads?
 
-What is never filled has its reason in docs/fidelity.md; both directions are compared.
+What is never filled has its reason in docs/fidelity.md (scripts/fidelity/names.toml); both directions are compared.
 """
 
-import inspect
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from alibabacloud_nas20170626 import models
-from alibabacloud_nas20170626.client import Client
-from alibabacloud_tea_openapi.utils import Utils
 
 from penstock.api.dispatch import OPERATIONS
 from penstock.api.notbuilt import NOT_BUILT
 from penstock.api.operation import Origin
 from penstock.catalog.verbs import Settling
+from scripts.fidelity import sdk
+from scripts.fidelity.rows import lies_below
+from scripts.fidelity.sdk import leaves
 from tests.fixtures import enginestand, fidelity
 from tests.fixtures.apicaller import FILE_SYSTEM
 from tests.fixtures.apiserver import ApiServer
 
 VENDORS = {name for name, operation in OPERATIONS.items() if operation.origin is Origin.VENDOR}
 NAMES = sorted(VENDORS)
-MODEL = re.compile(r"(List\[)?main_models\.(\w+)\]?")
-
-
-def filled(name: str) -> Any:
-    """A model of the SDK with every field set, lists to one item."""
-    kind = getattr(models, name)
-    made = kind()
-    for field, parameter in inspect.signature(kind.__init__).parameters.items():
-        if field == "self":
-            continue
-        inner = MODEL.fullmatch(str(parameter.annotation))
-        if inner is None:
-            value: Any = ["x"] if str(parameter.annotation).startswith("List") else "x"
-        else:
-            value = [filled(inner[2])] if inner[1] else filled(inner[2])
-        setattr(made, field, value)
-    return made
-
-
-def leaves(value: Any, path: str = "") -> Iterator[str]:
-    """The paths of an answer's values: `A.B[].C`."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from leaves(inner, f"{path}.{name}" if path else name)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from leaves(inner, f"{path}[]")
-    else:
-        yield path
 
 
 def test_every_action_of_the_sdk_is_built_or_listed() -> None:
-    source = inspect.getsource(Client)
-    actions = set(re.findall(r"action = '(\w+)'", source))
+    actions = set(sdk.installed().actions)
     assert len(actions) > 100
     assert actions == VENDORS | NOT_BUILT
     assert not VENDORS & NOT_BUILT
@@ -66,9 +34,8 @@ def test_every_action_of_the_sdk_is_built_or_listed() -> None:
 @pytest.mark.rule("RPC-2")
 @pytest.mark.parametrize("action", NAMES)
 def test_every_parameter_of_the_sdk_is_read(action: str) -> None:
-    sent = {re.sub(r"\.\d+", ".N", name) for name in Utils.query(filled(f"{action}Request").to_map())}
     read = {name for parameter in OPERATIONS[action].parameters for name in parameter.names}
-    assert sent == read
+    assert set(sdk.committed().family[action].parameters) == read
 
 
 def answers(server: ApiServer) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -144,18 +111,14 @@ def observed(shared: ApiServer) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("action", NAMES)
 def test_every_field_that_the_sdk_reads_is_filled_or_excused(action: str, observed: dict[str, set[str]]) -> None:
-    known = set(leaves(filled(f"{action}ResponseBody").to_map()))
+    known = set(sdk.committed().family[action].fields)
     excuses = fidelity.never_filled().get(action, set())
     unfilled = known - observed[action]
-    covered = {leaf for leaf in unfilled for excuse in excuses if _lies_below(leaf, excuse)}
+    covered = {leaf for leaf in unfilled for excuse in excuses if lies_below(leaf, excuse)}
     assert unfilled == covered, "fields that are neither filled nor excused"
-    ours = {leaf for leaf in observed[action] - known if any(_lies_below(leaf, each) for each in OURS.get(action, ()))}
+    ours = {leaf for leaf in observed[action] - known if any(lies_below(leaf, each) for each in OURS.get(action, ()))}
     assert observed[action] - ours <= known, "fields that the SDK does not know"
     assert bool(ours) == (action in OURS)
     for excuse in excuses:
-        assert any(_lies_below(leaf, excuse) for leaf in unfilled), f"{excuse} is no field that stays empty"
-        assert not any(_lies_below(leaf, excuse) for leaf in observed[action]), f"{excuse} is filled"
-
-
-def _lies_below(leaf: str, field: str) -> bool:
-    return leaf == field or leaf.startswith((f"{field}.", f"{field}["))
+        assert any(lies_below(leaf, excuse) for leaf in unfilled), f"{excuse} is no field that stays empty"
+        assert not any(lies_below(leaf, excuse) for leaf in observed[action]), f"{excuse} is filled"

@@ -129,6 +129,7 @@ async def test_one_failing_duty_keeps_no_other_from_being_done(
     assert len(rig.moved()) == 1
 
 
+@pytest.mark.rule("FLOW-16")
 async def test_a_bucket_without_its_tag_makes_the_dataflow_misconfigured_and_it_returns(rig: Rig) -> None:
     flow = await rig.book.flow()
     await rig.engine.tags.step()

@@ -16,6 +16,7 @@ OLD, NEW = ModifyTime(ns=1_000, exact=True), ModifyTime(ns=2_000, exact=True)
 SKIP, LATEST, OVERWRITE = ConflictPolicy.SKIP_THE_FILE, ConflictPolicy.KEEP_LATEST, ConflictPolicy.OVERWRITE_EXISTING
 
 
+@pytest.mark.rule("SUB-15")
 @pytest.mark.parametrize(
     ("policy", "source", "target", "decision"),
     [

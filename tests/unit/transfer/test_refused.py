@@ -208,6 +208,7 @@ def test_trailing_slashes_name_directories(gate: Gate, store: MemoryStore) -> No
 # ------------------------------------------------------------------------------------------------- two readings of a source
 
 
+@pytest.mark.rule("SUB-PATH-5")
 def test_both_readings_of_an_import_exist(gate: Gate, store: MemoryStore) -> None:
     store.seed("train/in/data.bin", b"other")
     what = transfer(rival="train/in/data.bin")
