@@ -30,9 +30,7 @@ def another_key(console: Console, *allow: str) -> tuple[str, str]:
     """A key of HOME that the service knows by now."""
     key = new_access_key(entropy, created_ns=1, allow=allow or ("*",))
     add_access_key(open_home(console.service.home), key)
-    wait_until(
-        lambda: Visitor(console.url).log_in(key.access_key_id, key.secret).status == 303, 30, "the key is not known"
-    )
+    console.wait_for(key)
     return key.access_key_id, key.secret
 
 
