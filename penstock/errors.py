@@ -279,6 +279,22 @@ class ConflictError(CatalogError):
     """It contradicts something that exists (a path bound to another bucket)."""
 
 
+class RefreshPathNotFoundError(CatalogError):
+    """The dataflow has no such refresh path."""
+
+
+class RefreshPathExistsError(CatalogError):
+    """The dataflow has that refresh path already."""
+
+
+class NestedRefreshPathError(CatalogError):
+    """A refresh path lies within another one."""
+
+
+class TooManyRefreshPathsError(CatalogError):
+    """The dataflow would have more refresh paths than it may."""
+
+
 class VersioningRequiredError(CatalogError):
     """A second dataflow on one bucket needs the bucket's versioning."""
 

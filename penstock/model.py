@@ -253,6 +253,29 @@ class FileDetail(Struct, frozen=True, kw_only=True):
     checksum: str = ""
 
 
+class RefreshPolicy(StrEnum):
+    """Whether a dataflow imports by itself what changes in its bucket, in the wire's words."""
+
+    NONE = "None"
+    IMPORT_CHANGED = "ImportChanged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoRefresh:
+    """How a dataflow is refreshed: the directories beneath it, and how often its bucket is looked at for them.
+
+    `is_late`: the last look was not over, or what it found not moved, when the next one was due.
+    """
+
+    policy: RefreshPolicy = RefreshPolicy.NONE
+    interval_minutes: int = 10
+    paths: tuple[str, ...] = ()
+    is_late: bool = False
+
+
+NO_REFRESH = AutoRefresh()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFlow:
     """A binding of one directory of a file system to one prefix of one bucket. Both paths start and end with `/`."""
@@ -268,6 +291,7 @@ class DataFlow:
     error_message: str
     created_ns: int
     updated_ns: int
+    auto_refresh: AutoRefresh = NO_REFRESH
 
     @property
     def bucket(self) -> str:

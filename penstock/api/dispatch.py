@@ -10,21 +10,18 @@ from collections.abc import Mapping
 from penstock.api.errors import ApiError
 from penstock.api.notbuilt import NOT_BUILT
 from penstock.api.operation import Operation, Origin
-from penstock.api.operations import bulk, dataflows, filesystems, sights, subtasks, tasks
+from penstock.api.operations import bulk, dataflows, filesystems, refreshes, sights, subtasks, tasks
 from penstock.api.options import Fidelity
 from penstock.api.protocol import VERSION
 
 OPERATIONS: Mapping[str, Operation] = {
     operation.name: operation
-    for module in (filesystems, dataflows, tasks, subtasks, bulk, sights)
+    for module in (filesystems, dataflows, refreshes, tasks, subtasks, bulk, sights)
     for operation in module.OPERATIONS
 }
 ALIASES: Mapping[str, Operation] = {
     alias: operation for operation in OPERATIONS.values() for alias in operation.aliases
 }
-
-AUTO_REFRESH = frozenset({"ApplyDataFlowAutoRefresh", "CancelDataFlowAutoRefresh", "ModifyDataFlowAutoRefresh"})
-"""Documented for the general-purpose flavour only."""
 
 
 def find(action: str, version: str, fidelity: Fidelity) -> Operation:
@@ -41,8 +38,6 @@ def find(action: str, version: str, fidelity: Fidelity) -> Operation:
         if fidelity is Fidelity.STRICT:
             raise ApiError("InvalidApi.NotFound", f"There is no such action; it is called {operation.name}.")
         return operation
-    if action in AUTO_REFRESH and fidelity is Fidelity.STRICT:
-        raise ApiError("OperationDenied.DataFlowNotSupported", f"{action} is not for this kind of file system.")
     if action in NOT_BUILT:
         raise ApiError("NotImplemented", f"The action {action} is not built.")
     raise ApiError("InvalidApi.NotFound", "There is no such action.")

@@ -1,26 +1,20 @@
 """Parameters that the vendor has for its general-purpose flavour only: read and judged as documented, then let go or refused.
 
-FsetId and Throughput mean nothing here and are let go (strict: refused). Auto-refresh would be missed by whoever asks for it,
-so it is always refused.
+FsetId and Throughput mean nothing here and are let go (strict: refused). Auto-refresh works for every kind of file system, and
+strict fidelity refuses it where the vendor does not have it.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from penstock.api.errors import ApiError
 from penstock.api.operation import Desk, refuse_if_strict
+from penstock.api.options import Fidelity
 from penstock.api.parameters import Parameter, Values, Wire, identifier, integer, optional, repeated, word_of
 from penstock.api.paths import check_directory
+from penstock.model import RefreshPolicy
 
 THROUGHPUTS = ("600", "1200", "1500", "2000")
-
-
-class RefreshPolicy(StrEnum):
-    """AutoRefreshPolicy."""
-
-    NONE = "None"
-    IMPORT_CHANGED = "ImportChanged"
+_GENERAL_PURPOSE = "cpfs-"
 
 
 def _throughput(name: str, text: str) -> int:
@@ -29,17 +23,19 @@ def _throughput(name: str, text: str) -> int:
     return int(text)
 
 
+def refresh_path(name: str, text: str) -> str:
+    """A directory beneath the dataflow. Raises ApiError."""
+    try:
+        return check_directory(name, text)
+    except ApiError as error:
+        raise ApiError("InvalidRefreshPath.InvalidParameter", error.message) from error
+
+
 _path_groups = repeated("AutoRefreshs", ("RefreshPath",))
 
 
 def _refresh_paths(wire: Wire) -> tuple[str, ...]:
-    paths = tuple(path for (path,) in _path_groups(wire))
-    for path in paths:
-        try:
-            check_directory("RefreshPath", path)
-        except ApiError as error:
-            raise ApiError("InvalidRefreshPath.InvalidParameter", error.message) from error
-    return paths
+    return tuple(refresh_path("RefreshPath", path) for (path,) in _path_groups(wire))
 
 
 FSET_ID = optional("FsetId", identifier, "")
@@ -50,17 +46,23 @@ REFRESH_PATHS: Parameter[tuple[str, ...]] = Parameter(
 REFRESH_POLICY = optional(
     "AutoRefreshPolicy",
     word_of(RefreshPolicy, code="InvalidRefreshPolicy.InvalidParameter"),
-    RefreshPolicy.NONE,
+    None,
 )
-REFRESH_INTERVAL = optional("AutoRefreshInterval", integer(5, 526_600, code="InvalidRefreshInterval.OutOfBounds"), 10)
+REFRESH_INTERVAL = optional("AutoRefreshInterval", integer(5, 526_600, code="InvalidRefreshInterval.OutOfBounds"), None)
 
 
-def refuse_auto_refresh(values: Values) -> None:
-    """Raises ApiError OperationDenied.AutoRefreshNotSupport where paths or a policy ask for it."""
-    if values[REFRESH_PATHS] or values[REFRESH_POLICY] is not RefreshPolicy.NONE:
+def is_general_purpose(file_system_id: str) -> bool:
+    """Whether a file system is of the kind that the vendor has all this for."""
+    return file_system_id.startswith(_GENERAL_PURPOSE)
+
+
+def refuse_auto_refresh_if_strict(desk: Desk, values: Values, file_system_id: str) -> None:
+    """Raises ApiError OperationDenied.AutoRefreshNotSupport where paths or a policy ask for what the vendor does not have."""
+    is_asked_for = values[REFRESH_PATHS] or values[REFRESH_POLICY] is RefreshPolicy.IMPORT_CHANGED
+    if is_asked_for and desk.options.fidelity is Fidelity.STRICT and not is_general_purpose(file_system_id):
         raise ApiError(
             "OperationDenied.AutoRefreshNotSupport",
-            "There is no auto-refresh here: open a StreamImport task and name the files that have changed.",
+            "Auto-refresh is not for this kind of file system (fidelity = strict).",
         )
 
 

@@ -6,10 +6,8 @@ NOT_BUILT = frozenset(
     (
         "AddClientToBlackList",
         "ApplyAutoSnapshotPolicy",
-        "ApplyDataFlowAutoRefresh",
         "AttachVscToFilesystems",
         "CancelAutoSnapshotPolicy",
-        "CancelDataFlowAutoRefresh",
         "CancelDirQuota",
         "CancelFilesetQuota",
         "CancelLifecycleRetrieveJob",
@@ -106,7 +104,6 @@ NOT_BUILT = frozenset(
         "ModifyAgenticSpace",
         "ModifyAutoSnapshotPolicy",
         "ModifyCpfsAccessPoint",
-        "ModifyDataFlowAutoRefresh",
         "ModifyFileSystem",
         "ModifyFileset",
         "ModifyLDAPConfig",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from penstock.catalog import identifiers, reports, subtasks
+from penstock.catalog import identifiers, known, reports, subtasks
 from penstock.catalog.batchwork import Batch, BatchFile, Ended, Feed, Remark, Segment, Selection
 from penstock.catalog.counting import Tally
 from penstock.catalog.database import Row, Value
@@ -40,6 +40,7 @@ def _batch(row: Row) -> Batch:
         source_storage=row["source_storage"],
         source_storage_path=row["source_storage_path"],
         is_working=bool(row["working"]),
+        is_refresh=bool(row["refresh"]),
         seek=row["seek"],
         is_listed=bool(row["listed"]),
         trouble_code=row["trouble_code"],
@@ -70,26 +71,32 @@ def feed(session: Session, task_id: str, new: Feed) -> bool:
     moved_on = session.row("batches.seek", task_number=number, before=new.before, seek=new.seek, listed=listed)
     if moved_on is None:
         return False
-    flow_number = moved_on["data_flow_number"]
-    accepted = len(new.files) + len(new.remarks)
+    take(session, number, moved_on["data_flow_number"], new.files, new.remarks)
+    return True
+
+
+def take(
+    session: Session, number: int, flow_number: int, files: Sequence[BatchFile], remarks: Sequence[Remark]
+) -> None:
+    """Have a batch move these files, and say this of the others."""
+    accepted = len(files) + len(remarks)
     session.run("tasks.list_more", number=number, accepted=accepted)
     session.run("data_flows.list_more", number=flow_number, accepted=accepted)
     tally = Tally()
     tally.add(
         flow_number,
         number,
-        created=len(new.files),
-        complete=sum(remark.report is Report.SKIPPED for remark in new.remarks),
-        failed=sum(remark.report is Report.FAILED for remark in new.remarks),
-        bytes_total=sum(file.size_bytes for file in new.files) + sum(remark.size_bytes for remark in new.remarks),
-        bytes_done=sum(remark.size_bytes for remark in new.remarks if remark.report is Report.SKIPPED),
+        created=len(files),
+        complete=sum(remark.report is Report.SKIPPED for remark in remarks),
+        failed=sum(remark.report is Report.FAILED for remark in remarks),
+        bytes_total=sum(file.size_bytes for file in files) + sum(remark.size_bytes for remark in remarks),
+        bytes_done=sum(remark.size_bytes for remark in remarks if remark.report is Report.SKIPPED),
     )
     tally.write(session)
-    if new.files:
-        _add_files(session, number, flow_number, new.files)
+    if files:
+        _add_files(session, number, flow_number, files)
         session.ring()
-    _report_remarks(session, number, new.remarks)
-    return True
+    _report_remarks(session, number, remarks)
 
 
 def _add_files(session: Session, task_number: int, flow_number: int, files: Sequence[BatchFile]) -> None:
@@ -132,6 +139,9 @@ def report(session: Session, task_id: str, limit: int) -> int:
         kind = reports.report_of(one)
         lines[kind].append(reports.line_of(one, kind))
     _add_lines(session, number, lines)
+    failed = [one.source for one in ended if reports.report_of(one) is Report.FAILED]
+    if failed:
+        known.forget(session, number, failed)
     gone = [one.number for one in ended if not one.tidy and not one.owner]
     session.run_in("happenings.forget", gone)
     session.run_in("sub_tasks.forget", gone)

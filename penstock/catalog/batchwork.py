@@ -26,6 +26,7 @@ class Batch:
     """A batch task that has a place, as it is looked at.
 
     `seek` is how far its source was listed: the catalog does not look inside. `is_working`: its dataflow is Running.
+    `is_refresh`: an auto-refresh made it, and feeds it.
     """
 
     task_id: str
@@ -40,6 +41,7 @@ class Batch:
     source_storage: str
     source_storage_path: str
     is_working: bool
+    is_refresh: bool
     seek: str
     is_listed: bool
     trouble_code: str

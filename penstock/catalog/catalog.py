@@ -33,6 +33,7 @@ from penstock.catalog.database import BrokenConnectionError, Database, Durabilit
 from penstock.catalog.doorbell import Doorbell
 from penstock.catalog.opening import CatalogBounds, Hands, open_hands
 from penstock.catalog.reading import Reading
+from penstock.catalog.refreshes import Refreshes
 from penstock.catalog.session import Session
 from penstock.catalog.spare_nonces import SpareNonces
 from penstock.catalog.verbs import (
@@ -91,6 +92,7 @@ class Catalog:
         self.cancel_bell: Doorbell = hands.cancel_bell  # something that is leased should be withdrawn
         self.reading = Reading(hands.lookers, sheet_rows_max=hands.bounds.sheet_rows_max)  # what people are shown
         self.batches = Batches(write=self._work, read=self._read, bell=hands.batch_bell)
+        self.refreshes = Refreshes(write=self._work, read=self._read, step=self._step)
         self._hands = hands
         self._ring = claims.Ring()
         self._nonces_under_way: set[str] = set()

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from penstock.catalog import identifiers, rows
+from penstock.catalog import identifiers, refreshing, rows
 from penstock.catalog.database import Row
 from penstock.catalog.session import Session
 from penstock.catalog.verbs import Health, NewDataFlow
@@ -69,6 +69,7 @@ def create(session: Session, new: NewDataFlow, *, delay_ns: int) -> str:
         now_ns=session.now_ns,
         due_ns=session.after(delay_ns),
     )
+    refreshing.begin(session, number, new.auto_refresh)
     session.ring()
     return flow.data_flow_id
 
@@ -135,6 +136,7 @@ def _leave(session: Session, row: Row) -> None:
     """It is gone: give its places back."""
     session.run("data_flows.leave_file_system", file_system_id=row["file_system_id"])
     session.run("data_flows.leave_bucket", bucket=row["bucket"])
+    session.run("refreshes.forget", data_flow_number=row["number"])
 
 
 def set_health(session: Session, data_flow_id: str, health: Health) -> None:

@@ -10,18 +10,19 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 
-from penstock.catalog import identifiers, rows
+from penstock.catalog import identifiers, refreshing, rows
 from penstock.catalog.database import Row
 from penstock.catalog.pages import Branch, Walk, fill
 from penstock.catalog.session import Session
 from penstock.catalog.verbs import DataFlowQuery, Page, SubTaskQuery, TaskQuery
-from penstock.model import STREAM_ACTIONS, DataFlow, SubTask, SubTaskStatus, Task
+from penstock.model import NO_REFRESH, STREAM_ACTIONS, DataFlow, SubTask, SubTaskStatus, Task
 
 
 def data_flows(session: Session, query: DataFlowQuery, next_token: str, limit: int) -> Page[DataFlow]:
     """A page of a file system's dataflows. There are few, so all are read and filtered here."""
+    refreshes = refreshing.of_file_system(session, query.file_system_id)
     wanted = {
-        row["number"]: rows.data_flow(row)
+        row["number"]: replace(rows.data_flow(row), auto_refresh=refreshes.get(row["number"], NO_REFRESH))
         for row in session.rows("data_flows.of_file_system", file_system_id=query.file_system_id)
         if _is_wanted(rows.data_flow(row), query)
     }

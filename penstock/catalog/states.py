@@ -147,6 +147,7 @@ CONDITIONS: Mapping[str, tuple[str, ...]] = {
     "data_flow.modify": (_FLOW.RUNNING, _FLOW.MISCONFIGURED),
     "data_flow.work": (_FLOW.RUNNING,),
     "data_flow.watch": (_FLOW.RUNNING, _FLOW.MISCONFIGURED),
+    "data_flow.refresh": (_FLOW.RUNNING, _FLOW.MISCONFIGURED, _FLOW.STOPPED),
     "data_flow.gone": (_FLOW.DELETED,),
     "task.take": (_TASK.EXECUTING,),
     "task.busy": (_TASK.EXECUTING, _TASK.CANCELING),

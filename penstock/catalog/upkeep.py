@@ -84,6 +84,8 @@ def _prune_deleted(session: Session, data_flow_number: int, limit: int) -> int:
         placing.forget(session, numbers)
         removed += session.run_in("tasks.forget", numbers)
     if removed < limit:
+        removed += session.run("refreshes.forget_known_of", data_flow_number=data_flow_number, limit=limit - removed)
+    if removed < limit:
         gone = session.run("data_flows.forget", number=data_flow_number)
         if gone:
             session.run("counts.forget_totals", data_flow_number=data_flow_number)

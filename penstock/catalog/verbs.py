@@ -10,7 +10,16 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from penstock.catalog.batchwork import NO_SELECTION, Selection
-from penstock.model import Condition, ConflictPolicy, Direction, FileDetail, SubTaskStatus, TaskAction
+from penstock.model import (
+    NO_REFRESH,
+    AutoRefresh,
+    Condition,
+    ConflictPolicy,
+    Direction,
+    FileDetail,
+    SubTaskStatus,
+    TaskAction,
+)
 
 Item = TypeVar("Item")
 
@@ -50,6 +59,7 @@ class NewDataFlow:
     description: str
     versioned: bool
     data_flows_max: int = 10
+    auto_refresh: AutoRefresh = NO_REFRESH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

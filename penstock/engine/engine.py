@@ -25,6 +25,7 @@ from penstock.engine.options import EngineOptions
 from penstock.engine.outages import Outages
 from penstock.engine.owners import Owners
 from penstock.engine.recorder import Recorder
+from penstock.engine.refresher import Refresher
 from penstock.engine.rooms import Rooms
 from penstock.engine.runner import Runner
 from penstock.engine.settler import Settler
@@ -101,6 +102,7 @@ class Engine:
             catalog=catalog, flights=self.flights, owners=self._owners, options=options.keeper, now_ns=now_ns
         )
         self.lister = self._made_lister()
+        self.refresher = self._made_refresher()
         self.transitions = Transitions(catalog=catalog, options=options.transitions, now_ns=now_ns)
         self._loops = self._made_loops()
         self._tags_loop = Loop("tags", self.tags.step, self._bells["tags"], trouble_wait_s=options.trouble_wait_s)
@@ -130,7 +132,7 @@ class Engine:
             watching = group.create_task(self._tags_loop.run())
             group.create_task(self._listen(self._catalog.doorbell, "runner"))
             group.create_task(self._listen(self._catalog.cancel_bell, "canceler"))
-            group.create_task(self._listen(self._catalog.batches.bell, "lister"))
+            group.create_task(self._listen(self._catalog.batches.bell, "lister", "refresher"))
             await self._stopping.wait()
             for loop in self._loops:
                 loop.stop()
@@ -238,6 +240,17 @@ class Engine:
             wake=self._bells["lister"].ring,
         )
 
+    def _made_refresher(self) -> Refresher:
+        return Refresher(
+            catalog=self._catalog,
+            registry=self._registry,
+            open_bucket=self._open_bucket,
+            options=self._options.lister,
+            retry=self._options.retry,
+            now_ns=self._now_ns,
+            wake=self._bells["refresher"].ring,
+        )
+
     def _made_runner(self) -> Runner:
         return Runner(
             catalog=self._catalog,
@@ -270,8 +283,11 @@ class Engine:
             for name, step in steps.items()
         ]
         gap_s = self._options.lister.gap_s
-        lister = Loop("lister", self.lister.step, self._bells["lister"], trouble_wait_s=wait_s, gap_s=lambda: gap_s)
-        return [*loops, lister]
+        batches = {"lister": self.lister.step, "refresher": self.refresher.step}
+        return loops + [
+            Loop(name, step, self._bells[name], trouble_wait_s=wait_s, gap_s=lambda: gap_s)
+            for name, step in batches.items()
+        ]
 
     def _gap_s(self) -> float:
         """The more is under way the less a file notices a little gathering, and the more it saves."""
@@ -290,11 +306,12 @@ class Engine:
         self.tags.ask()
         self._bells["tags"].ring()
 
-    async def _listen(self, doorbell: Doorbell, loop: str) -> None:
-        """Let a loop step when a bell of the catalog rings."""
+    async def _listen(self, doorbell: Doorbell, *loops: str) -> None:
+        """Let loops step when a bell of the catalog rings."""
         while not self._stopping.is_set():
             await doorbell.wait(BELL_LIMIT_S)
-            self._bells[loop].ring()
+            for loop in loops:
+                self._bells[loop].ring()
 
     async def _reached(self, condition: Callable[[], bool], limit_s: float) -> bool:
         """Wait until `condition` holds; False when it did not within the limit."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from penstock.catalog.batchwork import Batch, BatchFile, Feed, Remark, Selection
+from penstock.catalog.batchwork import BatchFile, Feed, Remark, Selection
 from penstock.engine.orders import bucket_name
-from penstock.engine.pieces import Seek, direction_of
+from penstock.engine.pieces import Seek
 from penstock.errors import FailureCode
-from penstock.model import Direction, Report
+from penstock.model import Report, TaskAction
 from penstock.transfer.listed import Kind, Listed
 from penstock.transfer.transfer import Symlinks
 
@@ -24,11 +24,43 @@ class Entry(NamedTuple):
     behind: Seek
 
 
+class Sides(Protocol):
+    """Between what a batch, or an auto-refresh, moves files."""
+
+    @property
+    def action(self) -> TaskAction:
+        """Import or Export."""
+
+    @property
+    def file_system_id(self) -> str:
+        """One side."""
+
+    @property
+    def file_system_path(self) -> str:
+        """Of the dataflow."""
+
+    @property
+    def source_storage(self) -> str:
+        """The other side."""
+
+    @property
+    def source_storage_path(self) -> str:
+        """Of the dataflow."""
+
+    @property
+    def directory(self) -> str:
+        """Beneath the side where it is listed."""
+
+    @property
+    def target_directory(self) -> str:
+        """Beneath the side that it goes to."""
+
+
 class Ways:
     """A batch's two sides: where what was listed lies, and where it is to go."""
 
-    def __init__(self, batch: Batch, selection: Selection, symlinks: Symlinks) -> None:
-        importing = direction_of(batch) is Direction.IMPORT
+    def __init__(self, batch: Sides, selection: Selection, symlinks: Symlinks) -> None:
+        importing = batch.action is TaskAction.IMPORT
         self._source_root = batch.source_storage_path if importing else batch.file_system_path
         target_root = batch.file_system_path if importing else batch.source_storage_path
         self._target_root = target_root[:-1] + batch.target_directory

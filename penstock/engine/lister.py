@@ -105,7 +105,7 @@ class Lister:
             return True
         if is_over:
             return await self._reporter.ended(batch)
-        if batch.status is TaskStatus.EXECUTING and not batch.is_listed and batch.is_working:
+        if batch.status is TaskStatus.EXECUTING and batch.is_working and not batch.is_listed and not batch.is_refresh:
             return await self._list(batch)
         return False
 

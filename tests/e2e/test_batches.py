@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from typing import Any
 
 import alibabacloud_oss_v2 as oss
 import pytest
+from alibabacloud_nas20170626 import models as nas
 from fastcrc import crc64
 
 from penstock import failpoints
@@ -101,6 +103,70 @@ def read(root: Path) -> dict[str, bytes]:
         for path in root.rglob("*")
         if path.is_file() and not path.is_symlink()
     }
+
+
+def refreshed(batches: Batches, count: int) -> dict[str, dict[str, bytes]]:
+    """The reports of the newest auto-refresh, once there were so many, and all of them are over."""
+    request = nas.DescribeDataFlowTasksRequest(
+        file_system_id=batches.file_system_id,
+        filters=[
+            nas.DescribeDataFlowTasksRequestFilters(key="Originator", value="System"),
+            nas.DescribeDataFlowTasksRequestFilters(key="DataFlowIds", value=batches.data_flow_id),
+        ],
+    )
+
+    def ended() -> dict[str, Any] | None:
+        found = batches.client.describe_data_flow_tasks(request).to_map()["body"]["TaskInfo"]["Task"]
+        return found[0] if len(found) == count and found[0]["Status"] == "Completed" else None
+
+    newest = wait_until(ended, DEADLINE_S, f"there are no {count} auto-refreshes that have ended", nap_s=NAP_S)
+    assert newest is not None
+    return reports(newest)
+
+
+def look_now(batches: Batches) -> None:
+    """Turn its auto-refresh off and on: what is on anew is looked at at once."""
+    for policy in ("None", "ImportChanged"):
+        batches.client.modify_data_flow_auto_refresh(
+            nas.ModifyDataFlowAutoRefreshRequest(
+                file_system_id=batches.file_system_id, data_flow_id=batches.data_flow_id, auto_refresh_policy=policy
+            )
+        )
+
+
+@pytest.mark.rule("REFRESH-5")
+@pytest.mark.rule("REFRESH-6")
+def test_an_auto_refresh_brings_what_has_changed_and_keeps_what_is_newer_here(
+    world: World, place: Callable[[], Placed]
+) -> None:
+    batches, root, prefix = place()
+    write(root, {"live/mine": b"newer", "live/gone": b"stays"})
+    later = time.time() + 3600
+    os.utime(root / "live/mine", (later, later))
+    put(world, prefix, {"live/a": b"1", "live/deep/b": b"2", "live/mine": b"older", "aside": b"3"})
+    path = nas.ApplyDataFlowAutoRefreshRequestAutoRefreshs(refresh_path="/live/")
+    batches.client.apply_data_flow_auto_refresh(
+        nas.ApplyDataFlowAutoRefreshRequest(
+            file_system_id=batches.file_system_id,
+            data_flow_id=batches.data_flow_id,
+            auto_refreshs=[path],
+            auto_refresh_policy="ImportChanged",
+        )
+    )
+    first = refreshed(batches, 1)
+    assert (len(first["Success"]), len(first["Skipped"]), len(first["Failed"])) == (2, 1, 0)
+    before = {"live/mine": b"newer", "live/gone": b"stays", "live/a": b"1", "live/deep/b": b"2"}
+    assert read(root) == before
+    stamp = (root / "live/deep/b").stat().st_mtime_ns
+    put(world, prefix, {"live/a": b"another", "live/new": b"4"})
+    look_now(batches)
+    world.service.kill()
+    world.restart()
+    batches.client = world.client()
+    second = refreshed(batches, 2)
+    assert second["Success"].keys() == {f"/{prefix}live/a", f"/{prefix}live/new"}
+    assert read(root) == before | {"live/a": b"another", "live/new": b"4"}
+    assert (root / "live/deep/b").stat().st_mtime_ns == stamp
 
 
 def code(line: dict[str, str]) -> str:

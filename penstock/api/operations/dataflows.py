@@ -24,6 +24,7 @@ from penstock.api.operation import (
     refuse_if_strict,
     version_of,
 )
+from penstock.api.operations import refreshes
 from penstock.api.parameters import (
     CLIENT_TOKEN,
     DATA_FLOW_ID,
@@ -45,6 +46,7 @@ _DESCRIPTION = re.compile(r"(?!https?://)[A-Za-z][A-Za-z0-9:_\- ]{1,127}", re.AS
 _NO_SECURITY = ("none", "null")
 _SSL = "SSL"
 _FILTER_MAX_CHARACTERS = 1024
+_TOO_SLOW = "ThroughputTooLow"  # for its auto-refresh
 _ANSWERED_STATUSES = tuple(status.value for status in DataFlowStatus if status is not DataFlowStatus.DELETED)
 
 
@@ -101,8 +103,9 @@ _FILTERS = filters(
 async def create_data_flow(desk: Desk, invocation: Invocation) -> Reply:
     """Bind a directory to a prefix. Raises ApiError, CatalogError, StoreError."""
     values = invocation.values
-    flavour.refuse_auto_refresh(values)
     file_system = file_system_of(desk, values, since=DATA_FLOW_SINCE)
+    flavour.refuse_auto_refresh_if_strict(desk, values, file_system.file_system_id)
+    auto_refresh = refreshes.asked_for(values)
     flavour.refuse_fileset_if_strict(desk, values)
     source = sources.parse_source("SourceStorage", values[_SOURCE_STORAGE])
     if source.account and version_of(file_system.version) < STREAM_SINCE:
@@ -116,6 +119,7 @@ async def create_data_flow(desk: Desk, invocation: Invocation) -> Reply:
     versioned = False
     if await invocation.answered_before(desk.catalog) is None:
         await _look_at_directory(desk, file_system, values[_FILE_SYSTEM_PATH])
+        await refreshes.require_directories(desk, file_system, values[_FILE_SYSTEM_PATH], auto_refresh.paths)
         versioned = await _look_at_bucket(desk, bucket)
     data_flow_id = await desk.catalog.create_data_flow(
         invocation.call(),
@@ -128,6 +132,7 @@ async def create_data_flow(desk: Desk, invocation: Invocation) -> Reply:
             description=values[_DESCRIPTION_TEXT],
             versioned=versioned,
             data_flows_max=desk.options.data_flows_max,
+            auto_refresh=auto_refresh,
         ),
     )
     return Reply(fields={"DataFlowId": data_flow_id})
@@ -189,6 +194,7 @@ async def describe_data_flows(desk: Desk, invocation: Invocation) -> Reply:
 
 
 def _fields(flow: DataFlow) -> dict[str, Json]:
+    refresh = flow.auto_refresh
     return {
         "FileSystemId": flow.file_system_id,
         "DataFlowId": flow.data_flow_id,
@@ -198,9 +204,10 @@ def _fields(flow: DataFlow) -> dict[str, Json]:
         "SourceSecurityType": flow.source_security_type,
         "Description": flow.description,
         "Status": flow.status.value,
-        "ErrorMessage": flow.error_message,
-        "AutoRefreshPolicy": flavour.RefreshPolicy.NONE.value,
-        "AutoRefresh": {"AutoRefresh": []},
+        "ErrorMessage": flow.error_message or (_TOO_SLOW if refresh.is_late else ""),
+        "AutoRefreshPolicy": refresh.policy.value,
+        "AutoRefreshInterval": refresh.interval_minutes,
+        "AutoRefresh": {"AutoRefresh": [{"RefreshPath": path} for path in refresh.paths]},
         "CreateTime": utc_text(flow.created_ns),
         "UpdateTime": utc_text(flow.updated_ns),
     }

@@ -2,6 +2,17 @@
 INSERT INTO batches (task_number, data_flow_number, place, seek, listed, trouble_code, success, skipped, failed, report_path)
 VALUES (:task_number, :data_flow_number, 2, '', 0, '', 0, 0, 0, '');
 
+-- add_refresh: a batch of an auto-refresh, which has a place besides those of the others
+INSERT INTO batches (task_number, data_flow_number, place, seek, listed, trouble_code, success, skipped, failed, report_path,
+    refresh)
+VALUES (:task_number, :data_flow_number, 1, '', 0, '', 0, 0, 0, '', 1);
+
+-- refreshed: the dataflow of a batch of an auto-refresh
+SELECT data_flow_number FROM batches WHERE task_number = :task_number AND refresh = 1;
+
+-- end_listing: all of it was listed
+UPDATE batches SET listed = 1 WHERE task_number = :task_number AND listed = 0;
+
 -- select: what it was asked to move
 INSERT INTO selections (task_number, entry_list, includes, file_list_path)
 VALUES (:task_number, :entry_list, :includes, :file_list_path);
@@ -20,7 +31,7 @@ SELECT data_flows.number AS data_flow_number,
        (SELECT MIN(task_number) FROM batches
          WHERE place > 0 AND place = 2 AND data_flow_number = data_flows.number) AS task_number,
        (SELECT COUNT(*) FROM batches
-         WHERE place > 0 AND place = 1 AND data_flow_number = data_flows.number) AS placed
+         WHERE place > 0 AND place = 1 AND refresh = 0 AND data_flow_number = data_flows.number) AS placed
   FROM data_flows WHERE status IN ({when data_flow.work});
 
 -- take_place: it has a place
@@ -30,7 +41,7 @@ UPDATE batches SET place = 1 WHERE task_number = :task_number AND place = 2;
 UPDATE batches SET place = 0 WHERE task_number = :task_number AND place > 0;
 
 -- placed: batches that have a place, with all that a look at them needs
-SELECT batches.task_number, batches.seek, batches.listed, batches.trouble_code,
+SELECT batches.task_number, batches.seek, batches.listed, batches.trouble_code, batches.refresh,
        batches.success + batches.skipped + batches.failed AS reported, tasks.task_id, tasks.action, tasks.directory,
        tasks.target_directory, tasks.create_dir_if_not_exist, tasks.status, tasks.error_message, tasks.accepted, tasks.created,
        tasks.running, tasks.canceling, data_flows.file_system_id, data_flows.file_system_path, data_flows.source_storage,

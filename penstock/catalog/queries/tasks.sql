@@ -15,6 +15,9 @@ VALUES (:number, :task_id, :data_flow_number, :action, :data_type, :conflict_pol
 -- visible: one task of a dataflow
 SELECT * FROM tasks WHERE number = :number AND task_id = :task_id AND data_flow_number = :data_flow_number;
 
+-- at: the status of one
+SELECT status FROM tasks WHERE number = :number;
+
 -- by_numbers: tasks, in any order
 SELECT * FROM tasks WHERE number IN ({list numbers});
 

@@ -11,6 +11,7 @@ from penstock.errors import PermissionDeniedError, StoreError, StoreUnavailableE
 from tests.fixtures.apicaller import FILE_SYSTEM, OLD_FILE_SYSTEM, OLDEST_FILE_SYSTEM
 from tests.fixtures.apiserver import ApiServer, serving
 from tests.fixtures.memorystore import Fault, Gate, Hold, Raise
+from tests.fixtures.refusals import refresh_paths
 from tests.fixtures.registered import registered_bucket
 
 FLOW = {
@@ -57,6 +58,7 @@ def test_a_new_dataflow_is_running_and_answered_whole(server: ApiServer) -> None
         "Status": "Running",
         "ErrorMessage": "",
         "AutoRefreshPolicy": "None",
+        "AutoRefreshInterval": 10,
         "AutoRefresh": {"AutoRefresh": []},
     }
 
@@ -261,17 +263,15 @@ def test_filesets_and_throughput_are_judged_and_let_go(server: ApiServer) -> Non
 
 @pytest.mark.rule("FLOW-11")
 @pytest.mark.parametrize(
-    ("wire", "status", "code"),
+    ("wire", "code"),
     [
-        ({"AutoRefreshPolicy": "ImportChanged"}, 403, "OperationDenied.AutoRefreshNotSupport"),
-        ({"AutoRefreshs.1.RefreshPath": "/a/"}, 403, "OperationDenied.AutoRefreshNotSupport"),
-        ({"AutoRefreshPolicy": "Always"}, 404, "InvalidRefreshPolicy.InvalidParameter"),
-        ({"AutoRefreshInterval": "4"}, 404, "InvalidRefreshInterval.OutOfBounds"),
-        ({"AutoRefreshs.1.RefreshPath": "a"}, 404, "InvalidRefreshPath.InvalidParameter"),
+        ({"AutoRefreshInterval": "526601"}, "InvalidRefreshInterval.OutOfBounds"),
+        (refresh_paths("/a/../b/"), "InvalidRefreshPath.InvalidParameter"),
+        (refresh_paths("/a/", "/a/b/"), "InvalidRefreshPath.InvalidParameter"),
     ],
 )
-def test_auto_refresh_is_refused(shared: ApiServer, wire: dict[str, str], status: int, code: str) -> None:
-    refused(shared, status, code, **wire)
+def test_what_may_be_refreshed_is_judged(shared: ApiServer, wire: dict[str, str], code: str) -> None:
+    refused(shared, 404, code, **wire)
 
 
 @pytest.mark.rule("VERSION-1")
@@ -352,12 +352,16 @@ def test_strict_refuses_what_is_for_the_other_flavour(strict: ApiServer) -> None
 
 
 @pytest.mark.rule("FLOW-11")
-@pytest.mark.parametrize(
-    "action", ["ApplyDataFlowAutoRefresh", "CancelDataFlowAutoRefresh", "ModifyDataFlowAutoRefresh"]
-)
-def test_the_actions_of_auto_refresh(strict: ApiServer, shared: ApiServer, action: str) -> None:
-    refused(strict, 403, "OperationDenied.DataFlowNotSupported", action)
-    refused(shared, 501, "NotImplemented", action)
+@pytest.mark.code("CreateDataFlow", "OperationDenied.AutoRefreshNotSupport")
+@pytest.mark.code("ApplyDataFlowAutoRefresh", "OperationDenied.DataFlowNotSupported")
+@pytest.mark.code("CancelDataFlowAutoRefresh", "OperationDenied.DataFlowNotSupported")
+@pytest.mark.code("ModifyDataFlowAutoRefresh", "OperationDenied.DataFlowNotSupported")
+def test_strict_has_no_auto_refresh(strict: ApiServer) -> None:
+    flow = {"FileSystemId": FILE_SYSTEM, "DataFlowId": "df-0", "RefreshPath": "/a/", **refresh_paths("/a/")}
+    for verb in ("Apply", "Cancel", "Modify"):
+        refused(strict, 403, "OperationDenied.DataFlowNotSupported", f"{verb}DataFlowAutoRefresh", **flow)
+    refused(strict, 403, "OperationDenied.AutoRefreshNotSupport", AutoRefreshPolicy="ImportChanged")
+    refused(strict, 403, "OperationDenied.AutoRefreshNotSupport", **refresh_paths("/a/"))
 
 
 # -------------------------------------------------------------------------------------------------------------- describe

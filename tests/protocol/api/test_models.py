@@ -53,6 +53,12 @@ def answers(server: ApiServer) -> Iterator[tuple[str, dict[str, Any]]]:
     yield flow
     ids["DataFlowId"] = flow[1]["DataFlowId"]
     yield ask("ModifyDataFlow", Description="described")
+    (server.home / "root" / "data" / "live").mkdir()
+    yield ask("ApplyDataFlowAutoRefresh", **{"AutoRefreshs.1.RefreshPath": "/live/"})
+    yield ask("ModifyDataFlowAutoRefresh", AutoRefreshPolicy="ImportChanged")
+    yield ask("CancelDataFlowAutoRefresh", RefreshPath="/live/")
+    yield ask("ApplyDataFlowAutoRefresh", **{"AutoRefreshs.1.RefreshPath": "/live/"})
+    yield ask("DescribeDataFlows")
     yield ask("StopDataFlow")
     yield ask("StartDataFlow")
     task = ask("CreateDataFlowTask", TaskAction="StreamImport", ConflictPolicy="KEEP_LATEST")

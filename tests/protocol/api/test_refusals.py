@@ -14,7 +14,7 @@ from tests.fixtures import enginestand
 from tests.fixtures.apicaller import FILE_SYSTEM, OLD_FILE_SYSTEM, OLDEST_FILE_SYSTEM
 from tests.fixtures.apiserver import ApiServer, serving
 from tests.fixtures.inmemory import memory_directory
-from tests.fixtures.refusals import Refusal, refusal
+from tests.fixtures.refusals import Refusal, refresh_paths, refusal
 from tests.fixtures.registered import registered_bucket
 
 LONG = 1 << 10  # what a URL may not hold goes into a form
@@ -94,6 +94,13 @@ def world() -> Iterator[ApiServer]:
         refusal("CreateDataFlow", "InvalidThroughput.OutOfBounds", Throughput="601"),
         refusal("CreateDataFlow", "InvalidDescription.InvalidFormat", Description="1st"),
         refusal("CreateDataFlow", "InvalidRefreshPath.InvalidParameter", {"AutoRefreshs.1.RefreshPath": "a"}),
+        refusal("CreateDataFlow", "InvalidRefreshPath.Duplicated", refresh_paths("/a/", "/a/")),
+        refusal("CreateDataFlow", "InvalidRefreshPath.NotFound", refresh_paths("/none/")),
+        refusal(
+            "CreateDataFlow",
+            "InvalidAutoRefresh.TooManyAutoRefreshes",
+            refresh_paths("/1/", "/2/", "/3/", "/4/", "/5/", "/6/"),
+        ),
         refusal("CreateDataFlow", "InvalidRefreshPolicy.InvalidParameter", AutoRefreshPolicy="Always"),
         refusal("CreateDataFlow", "InvalidRefreshInterval.OutOfBounds", AutoRefreshInterval="4"),
         refusal("CreateDataFlow", "InvalidSourceStorage.NotFound", SourceStorage="oss://none"),

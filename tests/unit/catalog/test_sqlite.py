@@ -43,7 +43,7 @@ async def open_catalog(database: SqliteDatabase) -> Catalog:
 async def test_a_full_disk_accepts_nothing_says_so_and_recovers(tmp_path: Path) -> None:
     book = Book(tmp_path / "catalog.db")
     database = TightDatabase(book.path)
-    database.pages = 60
+    database.pages = 90
     book.catalog = await open_catalog(database)
     flow = await book.flow()
     task = await book.stream(flow)
