@@ -18,7 +18,7 @@ from penstock.transfer.transfer import Symlinks
 BATCH = Batch(
     task_id="task-1", file_system_id="fs", action=TaskAction.IMPORT, status=TaskStatus.EXECUTING, error_message="",
     directory="/a/", target_directory="/b/", create_dir_if_not_exist=False, file_system_path="/mnt/",
-    source_storage="oss://12:bucket", source_storage_path="/far/", is_working=True, seek="", is_listed=False,
+    source_storage="oss://12:bucket", source_storage_path="/far/", is_working=True, is_refresh=False, seek="", is_listed=False,
     trouble_code="", waiting=0, live=0, unreported=0,
 )  # fmt: skip
 
