@@ -23,7 +23,7 @@ from alibabacloud_nas20170626 import models as nas
 from fastcrc import crc64
 
 from penstock import failpoints
-from tests.e2e.batches import DEADLINE_S, NAP_S, Batches, read_report, reports
+from tests.e2e.batches import DEADLINE_S, NAP_S, Batches, Lines, read_report, reports
 from tests.e2e.sdk import open_stream
 from tests.e2e.test_sigkill import World
 from tests.fixtures.chance import seed_of
@@ -105,7 +105,7 @@ def read(root: Path) -> dict[str, bytes]:
     }
 
 
-def refreshed(batches: Batches, count: int) -> dict[str, dict[str, bytes]]:
+def refreshed(batches: Batches, number: int) -> dict[str, Lines]:
     """The reports of the newest auto-refresh, once there were so many, and all of them are over."""
     request = nas.DescribeDataFlowTasksRequest(
         file_system_id=batches.file_system_id,
@@ -117,9 +117,9 @@ def refreshed(batches: Batches, count: int) -> dict[str, dict[str, bytes]]:
 
     def ended() -> dict[str, Any] | None:
         found = batches.client.describe_data_flow_tasks(request).to_map()["body"]["TaskInfo"]["Task"]
-        return found[0] if len(found) == count and found[0]["Status"] == "Completed" else None
+        return found[0] if len(found) == number and found[0]["Status"] == "Completed" else None
 
-    newest = wait_until(ended, DEADLINE_S, f"there are no {count} auto-refreshes that have ended", nap_s=NAP_S)
+    newest = wait_until(ended, DEADLINE_S, f"there are no {number} auto-refreshes that have ended", nap_s=NAP_S)
     assert newest is not None
     return reports(newest)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +15,7 @@ from tests.fixtures.refusals import Refusal, refresh_paths, refusal
 
 
 @pytest.fixture(scope="module")
-def flow(shared: ApiServer) -> Iterator[str]:
+def flow(shared: ApiServer) -> str:
     """A dataflow with directories `1` to `6`, and one in `1`."""
     for name in ("1/a", "2", "3", "4", "5", "6"):
         (shared.home / "root" / "data" / name).mkdir(parents=True)
