@@ -61,17 +61,23 @@ class TaskAction(StrEnum):
     STREAM_EXPORT = "StreamExport"
     EVICT = "Evict"
     INVENTORY = "Inventory"
+    COMPARE = "Compare"  # ours: both sides are looked at, and nothing moves
 
 
 STREAM_ACTIONS = frozenset({TaskAction.STREAM_IMPORT, TaskAction.STREAM_EXPORT})
 
 
 class Report(StrEnum):
-    """The reports of a batch task, by the vendor's names: each file that it listed is a line in one of them."""
+    """The reports of a batch task, by the vendor's names: each file that it listed is a line in one of them.
+
+    The last two are ours, of a Compare, which has a line only for what is not the same on both sides.
+    """
 
     SUCCESS = "SuccessFilesReport"
     SKIPPED = "SkippedFilesReport"
     FAILED = "FailedFilesReport"
+    DIFFERENCES = "DifferencesReport"
+    SUMMARY = "SummaryReport"
 
     @property
     def result(self) -> str:
@@ -318,6 +324,32 @@ class TaskCounters:
     moving_ns: int = 0  # time in which bytes moved, summed over sub-tasks
 
 
+class Checksums(StrEnum):
+    """Whether a Compare looks into files, and where it has the checksums of objects from."""
+
+    NONE = "None"  # sizes and times are compared, files are not read
+    STORED = "Stored"  # files are read; of objects, what the store tells
+    READ = "Read"  # likewise, and objects whose store does not tell are read, too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What a Compare has found so far: counts of paths. Each differs in one or several ways."""
+
+    same: int = 0
+    differs: int = 0
+    only_in_file_system: int = 0
+    only_in_bucket: int = 0
+    by_size: int = 0
+    by_modify_time: int = 0
+    by_checksum: int = 0
+    untold_times: int = 0  # on both sides, of which the object does not tell the file's time
+    untold_checksums: int = 0  # likewise, where checksums were asked for and the store tells none
+    skipped: int = 0  # not files: links, directories, what marks one
+    failed: int = 0  # could not be compared
+    read_bytes: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A task of a dataflow. Directories are as the caller gave them (start and end with `/`)."""
@@ -345,6 +377,8 @@ class Task:
     file_list_path: str = ""
     reports: tuple[Report, ...] = ()  # once it has ended: those with any line
     report_path: str = ""  # where they lie in the bucket
+    checksums: Checksums | None = None  # of a Compare, as is what it has found
+    comparison: Comparison | None = None
     seen_ns: int = field(default=0, compare=False)  # when all this was so
 
     @property

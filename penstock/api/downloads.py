@@ -15,7 +15,7 @@ from penstock.api.answers import Body, Json
 from penstock.api.errors import ApiError
 from penstock.api.protocol import Head
 from penstock.catalog.batches import Batches
-from penstock.catalog.reports import HEAD
+from penstock.catalog.reports import head_of
 from penstock.model import Report
 
 MARK = b"Report="
@@ -71,11 +71,13 @@ class Downloads:
         if size_bytes is None:
             raise ApiError("InvalidTaskId.NotFound", "This report is kept no longer.")
         return Download(
-            name=f"{report.value}.csv", size_bytes=len(HEAD) + size_bytes, pieces=self._pieces(task_id, report)
+            name=f"{report.value}.csv",
+            size_bytes=len(head_of(report)) + size_bytes,
+            pieces=self._pieces(task_id, report),
         )
 
     async def _pieces(self, task_id: str, report: Report) -> AsyncIterator[bytes]:
-        yield HEAD
+        yield head_of(report)
         after = 0
         while found := await self._batches.segments(task_id, report, after=after, limit=SEGMENTS_AT_ONCE):
             yield b"".join(segment.lines for segment in found)

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from penstock import telemetry
-from penstock.catalog import batching, placing
-from penstock.catalog.batchwork import Batch, Feed, Segment, Selection
+from penstock.catalog import batching, comparing, placing
+from penstock.catalog.batchwork import Batch, Compared, Feed, Segment, Selection
 from penstock.catalog.doorbell import Doorbell
 from penstock.catalog.session import Session
 from penstock.model import Report
@@ -51,6 +51,10 @@ class Batches:
         if is_taken:
             telemetry.numbers.count(meters.SUB_TASKS_CREATED, (), len(new.files))
         return is_taken
+
+    async def compared(self, task_id: str, new: Compared) -> bool:
+        """Take what was compared next, and note how far that was, as `feed` does."""
+        return bool(await self._write(lambda session: comparing.take(session, task_id, new)))
 
     async def give_up_listing(self, task_id: str, *, code: str, message: str) -> None:
         """Let it be Failed once all that was listed is final."""

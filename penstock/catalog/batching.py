@@ -15,7 +15,7 @@ from penstock.catalog.counting import Tally
 from penstock.catalog.database import Row, Value
 from penstock.catalog.reports import Line
 from penstock.catalog.session import Session
-from penstock.model import Report, TaskAction, TaskStatus
+from penstock.model import Checksums, Report, TaskAction, TaskStatus
 
 _KEY_BYTES = 32
 
@@ -46,7 +46,7 @@ def _batch(row: Row) -> Batch:
         trouble_code=row["trouble_code"],
         waiting=row["created"],
         live=live,
-        unreported=row["accepted"] - live - row["reported"],
+        unreported=0 if row["action"] == TaskAction.COMPARE else row["accepted"] - live - row["reported"],
     )
 
 
@@ -58,7 +58,12 @@ def selection(session: Session, task_id: str) -> Selection:
 
 def selection_of(row: Row) -> Selection:
     """The same out of its row."""
-    return Selection(entry_list=row["entry_list"], includes=row["includes"], file_list_path=row["file_list_path"])
+    return Selection(
+        entry_list=row["entry_list"],
+        includes=row["includes"],
+        file_list_path=row["file_list_path"],
+        checksums=Checksums(row["checksums"]) if row["checksums"] else None,
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------- listing
@@ -96,7 +101,7 @@ def take(
     if files:
         _add_files(session, number, flow_number, files)
         session.ring()
-    _report_remarks(session, number, remarks)
+    add_lines(session, number, lines_of(session, remarks))
 
 
 def _add_files(session: Session, task_number: int, flow_number: int, files: Sequence[BatchFile]) -> None:
@@ -138,7 +143,7 @@ def report(session: Session, task_id: str, limit: int) -> int:
     for one in ended:
         kind = reports.report_of(one)
         lines[kind].append(reports.line_of(one, kind))
-    _add_lines(session, number, lines)
+    add_lines(session, number, lines)
     failed = [one.source for one in ended if reports.report_of(one) is Report.FAILED]
     if failed:
         known.forget(session, number, failed)
@@ -150,14 +155,16 @@ def report(session: Session, task_id: str, limit: int) -> int:
     return len(ended)
 
 
-def _report_remarks(session: Session, task_number: int, remarks: Sequence[Remark]) -> None:
+def lines_of(session: Session, remarks: Sequence[Remark]) -> dict[Report, list[Line]]:
+    """What was listed and is not moved, as lines of its reports."""
     lines: dict[Report, list[Line]] = defaultdict(list)
     for remark in remarks:
         lines[remark.report].append(reports.line_of_remark(remark, session.now_ns))
-    _add_lines(session, task_number, lines)
+    return lines
 
 
-def _add_lines(session: Session, task_number: int, lines: Mapping[Report, Sequence[Line]]) -> None:
+def add_lines(session: Session, task_number: int, lines: Mapping[Report, Sequence[Line]]) -> None:
+    """Write these lines into the batch's reports."""
     if not lines:
         return
     segments: list[Sequence[Value]] = []

@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from penstock.model import Report, TaskAction, TaskStatus
+from penstock.model import Checksums, Comparison, Report, TaskAction, TaskStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What a batch was asked to move, besides its Directory: texts as the caller gave them, "" where it gave none."""
+    """What a batch was asked to move, besides its Directory: texts as the caller gave them, "" where it gave none.
+
+    `checksums` is what a Compare was asked; None for any other batch.
+    """
 
     entry_list: str = ""
     includes: str = ""
     file_list_path: str = ""
+    checksums: Checksums | None = None
 
 
 NO_SELECTION = Selection()
@@ -82,6 +86,35 @@ class Feed:
     is_last: bool
     files: Sequence[BatchFile]
     remarks: Sequence[Remark] = ()
+
+
+class Difference(NamedTuple):
+    """A path that is not the same on both sides; None and "" for what is not known, or not there."""
+
+    source: str
+    target: str
+    result: str
+    reason: str
+    source_size: int | None
+    target_size: int | None
+    source_modify_ns: int | None
+    target_modify_ns: int | None
+    source_checksum: str
+    target_checksum: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What was compared next. Counts only where the batch's `seek` is `before` still. `is_last`: there is no more."""
+
+    before: str
+    seek: str
+    is_last: bool
+    differences: Sequence[Difference]
+    remarks: Sequence[Remark]
+    found: Comparison
+    bytes_total: int
+    bytes_done: int
 
 
 class Segment(NamedTuple):

@@ -64,6 +64,11 @@ class Tally:
         return counters
 
 
+def count_for_task(session: Session, task_number: int, **amounts: int) -> None:
+    """Change counters of a task alone: of one that has no sub-tasks, and has moved nothing that its dataflow counts."""
+    session.run("tasks.count", number=task_number, **(dict.fromkeys(_NAMES, 0) | amounts))
+
+
 def _count_ends(session: Session, tasks: Mapping[tuple[int, int], Counter[str]]) -> None:
     """Count what ended, and what is being withdrawn, for its dataflow: ever, and in this hour."""
     changed = {key: counters for key, counters in tasks.items() if any(counters[name] for name in _OF_FLOW)}

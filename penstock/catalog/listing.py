@@ -93,9 +93,16 @@ def _load_tasks(
     batches = [row["number"] for row in found if row["action"] not in STREAM_ACTIONS]
     selections = _by_task(session, "batches.selections", batches)
     reports = _by_task(session, "batches.reports", batches)
+    compared = _by_task(session, "comparisons.of_tasks", batches)
     return {
         row["number"]: replace(
-            rows.task(row, flows[row["data_flow_number"]], selections.get(row["number"]), reports.get(row["number"])),
+            rows.task(
+                row,
+                flows[row["data_flow_number"]],
+                selections.get(row["number"]),
+                reports.get(row["number"]),
+                compared.get(row["number"]),
+            ),
             seen_ns=session.now_ns,
         )
         for row in found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from penstock.catalog import identifiers
+from penstock.catalog import comparing, identifiers
 from penstock.catalog.batchwork import Selection
 from penstock.catalog.database import Row
 from penstock.catalog.doorbell import News
@@ -24,6 +24,8 @@ def add(session: Session, task_number: int, data_flow_number: int, selection: Se
         includes=selection.includes,
         file_list_path=selection.file_list_path,
     )
+    if selection.checksums is not None:
+        comparing.add(session, task_number, selection.checksums)
     session.ring(News.BATCH)
 
 
@@ -81,3 +83,4 @@ def forget(session: Session, numbers: Sequence[int]) -> None:
     """Their tasks are removed."""
     session.run_in("batches.forget", numbers)
     session.run_in("batches.forget_selections", numbers)
+    session.run_in("comparisons.forget", numbers)

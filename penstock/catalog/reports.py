@@ -9,15 +9,20 @@ import base64
 import csv
 import io
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from penstock.catalog.batchwork import Ended, Remark
-from penstock.model import Report, SubTaskStatus
+from penstock.catalog.batchwork import Difference, Ended, Remark
+from penstock.model import Comparison, Report, SubTaskStatus
 
 COLUMNS = (
     "SrcFilePath", "DstFilePath", "Size", "ModifyTime", "Checksum", "Result", "Reason", "Attempts", "StartTime", "EndTime",
 )  # fmt: skip
+DIFFERENCE_COLUMNS = (
+    "SrcFilePath", "DstFilePath", "Result", "Reason", "SrcSize", "DstSize", "SrcModifyTime", "DstModifyTime", "SrcChecksum",
+    "DstChecksum",
+)  # fmt: skip
+SUMMARY_COLUMNS = ("What", "Count")
 KEPT = "TargetKept: the target's name was taken, and the task's ConflictPolicy keeps what is there"
 CANCELED = "Canceled: the task was canceled before the file had moved"
 
@@ -55,6 +60,34 @@ def line_of_remark(remark: Remark, now_ns: int) -> Line:
     return remark.source, remark.target, size, modified, "", result, remark.reason, 0, "", _time(now_ns)
 
 
+def line_of_difference(one: Difference) -> Line:
+    """What is not the same on both sides, as a line."""
+    return tuple("" if cell is None else cell for cell in one)
+
+
+def summary_of(found: Comparison) -> Sequence[Line]:
+    """The lines of a comparison's summary: its counts."""
+    return list(told(found).items())
+
+
+def told(found: Comparison) -> Mapping[str, int]:
+    """The counts of a comparison by the names that the API and the summary give them."""
+    return {
+        "Same": found.same,
+        "Differs": found.differs,
+        "OnlyInFileSystem": found.only_in_file_system,
+        "OnlyInBucket": found.only_in_bucket,
+        "DiffersInSize": found.by_size,
+        "DiffersInModifyTime": found.by_modify_time,
+        "DiffersInChecksum": found.by_checksum,
+        "ModifyTimeNotCompared": found.untold_times,
+        "ChecksumNotCompared": found.untold_checksums,
+        "Skipped": found.skipped,
+        "Failed": found.failed,
+        "BytesRead": found.read_bytes,
+    }
+
+
 def _reason(ended: Ended, report: Report) -> str:
     if report is Report.SUCCESS:
         return ended.note
@@ -81,7 +114,12 @@ def written(lines: Iterable[Line]) -> bytes:
 
 
 HEAD = written([COLUMNS])
-"""The first line of each report."""
+_HEADS = {Report.DIFFERENCES: written([DIFFERENCE_COLUMNS]), Report.SUMMARY: written([SUMMARY_COLUMNS])}
+
+
+def head_of(report: Report) -> bytes:
+    """The first line of a report."""
+    return _HEADS.get(report, HEAD)
 
 
 def packed(lines: bytes) -> str:

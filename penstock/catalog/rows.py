@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import fields
 
 from penstock.catalog.database import Row
 from penstock.catalog.identifiers import data_flow_id, task_id
 from penstock.catalog.verbs import NewDataFlow
 from penstock.model import (
+    Checksums,
+    Comparison,
     Condition,
     ConflictPolicy,
     DataFlow,
@@ -28,6 +31,8 @@ PATH_HEAD_CHARACTERS = 120
 _LAST_CHARACTER = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
 _AFTER_SURROGATES = 0xE000
+
+_COUNTS = tuple(field.name for field in fields(Comparison))
 
 LINE_BYTES_MAX = 200
 _LINE_HEAD_BYTES = 160
@@ -87,8 +92,11 @@ def data_flow(row: Row) -> DataFlow:
     )
 
 
-def task(row: Row, flow: DataFlow, selection: Row | None = None, reports: Row | None = None) -> Task:
-    """A task out of its row and its dataflow; a batch out of what it was asked to move and has to report, too."""
+def task(
+    row: Row, flow: DataFlow, selection: Row | None = None, reports: Row | None = None, compared: Row | None = None
+) -> Task:
+    """A task out of its row and its dataflow; a batch out of what it was asked, has to report and has compared, too."""
+    found = comparison(compared) if compared is not None else None
     return Task(
         file_system_id=flow.file_system_id,
         data_flow_id=flow.data_flow_id,
@@ -108,19 +116,30 @@ def task(row: Row, flow: DataFlow, selection: Row | None = None, reports: Row | 
         counters=counters(row),
         source_storage=flow.source_storage,
         file_system_path=flow.file_system_path,
-        reports=_reports(reports),
+        reports=_reports(reports, found),
         report_path=reports["report_path"] if reports is not None else "",
         entry_list=selection["entry_list"] if selection is not None else "",
         includes=selection["includes"] if selection is not None else "",
         file_list_path=selection["file_list_path"] if selection is not None else "",
+        checksums=Checksums(compared["checksums"]) if compared is not None else None,
+        comparison=found,
     )
 
 
-def _reports(row: Row | None) -> tuple[Report, ...]:
+def _reports(row: Row | None, compared: Comparison | None) -> tuple[Report, ...]:
     """Those with any line, once the batch has ended."""
     if row is None or row["place"]:
         return ()
-    return tuple(report for report in Report if row[report.result.lower()])
+    lines = {Report.SUCCESS: row["success"], Report.SKIPPED: row["skipped"], Report.FAILED: row["failed"]}
+    if compared is not None:
+        found = compared.differs + compared.only_in_file_system + compared.only_in_bucket
+        lines |= {Report.DIFFERENCES: found, Report.SUMMARY: row["listed"] and not row["trouble_code"]}
+    return tuple(report for report in Report if lines.get(report))
+
+
+def comparison(row: Row) -> Comparison:
+    """What a Compare task has found."""
+    return Comparison(**{name: row[name] for name in _COUNTS})
 
 
 def counters(row: Row) -> TaskCounters:

@@ -82,14 +82,14 @@ class Ways:
                 files.append(BatchFile(source, target, self._home + target, listed.size_bytes))
             else:
                 report, reason = verdict
-                said = _sayable(source), _sayable(target)
+                said = sayable(source), sayable(target)
                 remarks.append(Remark(report, *said, listed.size_bytes, listed.modify_ns, reason))
         seek = END if behind is None else behind.text
         return Feed(before=before, seek=seek, is_last=behind is None, files=files, remarks=remarks)
 
     def _verdict(self, listed: Listed) -> tuple[Report, str] | None:
         """In which report an entry stands that is not moved, and why; None for one that is."""
-        if not listed.path.isascii() and _sayable(listed.path) != listed.path:
+        if not listed.path.isascii() and sayable(listed.path) != listed.path:
             return Report.FAILED, f"{FailureCode.NOT_SUPPORTED}: its name is not UTF-8, and an object's key has to be"
         match listed.kind:
             case Kind.FILE:
@@ -118,6 +118,6 @@ class Ways:
                 return Report.FAILED, f"{FailureCode.PERMISSION_DENIED}: {words}"
 
 
-def _sayable(path: str) -> str:
+def sayable(path: str) -> str:
     """A path that everybody can read: bytes that are not UTF-8 as `\\xNN`."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

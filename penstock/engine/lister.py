@@ -2,8 +2,8 @@
 
 One `step` takes every batch that has a place a little further. Listing and moving overlap: so many files of a batch wait at most,
 and while they do, listing waits. All that counts is in the catalog, so a lister that is killed goes on where the catalog says.
-What blocks (a bucket, a file system) is looked at in threads, one a batch, and stands in nobody else's way. Moves and claims
-nothing.
+What blocks (a bucket, a file system) is looked at in threads, one a batch, and stands in nobody else's way. Comparisons have
+their places here, too, and are taken further by the `comparer`. Moves and claims nothing.
 """
 
 from __future__ import annotations
@@ -12,35 +12,34 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-from penstock import telemetry
 from penstock.catalog.batchwork import Batch, Selection
 from penstock.catalog.catalog import Catalog
-from penstock.engine import apart, looking
+from penstock.engine import looking
+from penstock.engine.comparer import Comparer
 from penstock.engine.feeding import Entry, Ways
 from penstock.engine.looking import Found, Source
-from penstock.engine.options import ListerOptions, RetryOptions, to_ns
+from penstock.engine.looks import Looks
+from penstock.engine.options import ListerOptions, RetryOptions
 from penstock.engine.orders import bucket_name
 from penstock.engine.pieces import Seek, direction_of, pieces_of, seek_of
 from penstock.engine.reporter import Reporter
-from penstock.errors import FailureCode, PenstockError, TransferError
-from penstock.model import Bucket, Direction, Registry, TaskStatus
+from penstock.errors import FailureCode, TransferError
+from penstock.model import Bucket, Direction, Registry, TaskAction, TaskStatus
 from penstock.stores.base import Store
 
 
 class Listing:
     """What is known here of a batch's listing: what was seen and not fed yet, and the look that is under way."""
 
-    def __init__(self, selection: Selection, before: str) -> None:
+    def __init__(self, selection: Selection, before: str, looks: Looks[Found]) -> None:
         self.selection = selection
         self.before = before  # how far it was, as the catalog knows it
         self.seek = seek_of(before)  # where the next look goes on
         self.seen: deque[Entry] = deque()
         self.is_seen_all = False
-        self.look: asyncio.Future[Found] | None = None
-        self.failures = 0
-        self.failing_since_ns = 0
-        self.due_ns = 0
+        self.looks = looks
 
 
 class Lister:
@@ -73,7 +72,15 @@ class Lister:
             now_ns=now_ns,
             wake=wake,
         )
+        self._comparer = Comparer(
+            batches=catalog.batches, registry=registry, open_bucket=open_bucket, options=options, looks=self._new_looks
+        )
         self._has_any = True  # nobody knows yet
+
+    def _new_looks(self) -> Looks[Any]:
+        return Looks(
+            batches=self._batches, options=self._options, retry=self._retry, now_ns=self._now_ns, wake=self._wake
+        )
 
     @property
     def has_any(self) -> bool:
@@ -88,6 +95,7 @@ class Lister:
         here = {batch.task_id for batch in placed}
         self._listings = {task_id: listing for task_id, listing in self._listings.items() if task_id in here}
         self._reporter.keep(here)
+        self._comparer.keep({batch.task_id for batch in placed if batch.status is TaskStatus.EXECUTING})
         if not placed:
             return self._options.look_again_s
         moved_on = await asyncio.gather(*(self._advance(batch) for batch in placed))
@@ -106,7 +114,8 @@ class Lister:
         if is_over:
             return await self._reporter.ended(batch)
         if batch.status is TaskStatus.EXECUTING and batch.is_working and not batch.is_listed and not batch.is_refresh:
-            return await self._list(batch)
+            is_comparison = batch.action is TaskAction.COMPARE
+            return await (self._comparer.advance(batch) if is_comparison else self._list(batch))
         return False
 
     # ------------------------------------------------------------------------------------------------------------- listing
@@ -114,10 +123,15 @@ class Lister:
     async def _list(self, batch: Batch) -> bool:
         """Feed what was seen, as far as there is room, and look for more. Whether more can be fed at once."""
         listing = await self._listing(batch)
-        if listing.look is not None and listing.look.done():
-            await self._take(batch, listing, listing.look)
-        if self._may_look(listing):
-            listing.look = self._begin_look(batch, listing)
+        found = await listing.looks.taken(batch)
+        if found is not None:
+            listing.seen.extend(found.entries)
+            listing.seek = found.behind or listing.seek
+            listing.is_seen_all = found.behind is None
+        listing.is_seen_all = listing.is_seen_all or listing.looks.is_given_up
+        if listing.looks.may_begin and not listing.is_seen_all and len(listing.seen) < self._options.feed_max:
+            look = partial(self._looked, batch, listing.selection, listing.seek)
+            listing.looks.begin(look, f"list-{batch.task_id}")
         room = self._options.waiting_max - batch.waiting
         if room < self._options.feed_least and not (room > 0 and batch.waiting == 0):
             return False
@@ -130,18 +144,9 @@ class Lister:
         if known is not None and known.before == batch.seek:
             return known
         selection = await self._batches.selection(batch.task_id)
-        known = Listing(selection, batch.seek)
+        known = Listing(selection, batch.seek, self._new_looks())
         self._listings[batch.task_id] = known
         return known
-
-    def _may_look(self, listing: Listing) -> bool:
-        is_ready = listing.look is None and not listing.is_seen_all and listing.due_ns <= self._now_ns()
-        return is_ready and len(listing.seen) < self._options.feed_max
-
-    def _begin_look(self, batch: Batch, listing: Listing) -> asyncio.Future[Found]:
-        look = apart.ask(partial(self._looked, batch, listing.selection, listing.seek), f"list-{batch.task_id}")
-        look.add_done_callback(lambda _: self._wake())
-        return look
 
     def _looked(self, batch: Batch, selection: Selection, seek: Seek) -> Found:
         """In a thread. Raises TransferError."""
@@ -167,41 +172,6 @@ class Lister:
             limit_s=limit_s,
         )
         return looking.look(source, seek)
-
-    async def _take(self, batch: Batch, listing: Listing, look: asyncio.Future[Found]) -> None:
-        """What a look has found, or why it found nothing."""
-        listing.look = None
-        try:
-            found = look.result()
-        except TransferError as error:
-            await self._failed(batch, listing, error)
-            return
-        except PenstockError as error:  # no credentials, say: that can be mended
-            words = TransferError(FailureCode.STORE_UNAVAILABLE, str(error), waiting_helps=True)
-            await self._failed(batch, listing, words)
-            return
-        if listing.failures or batch.error_message:
-            listing.failures = 0
-            await self._batches.explain(batch.task_id, "")
-        listing.seen.extend(found.entries)
-        listing.is_seen_all = found.behind is None
-        listing.seek = found.behind or listing.seek
-
-    async def _failed(self, batch: Batch, listing: Listing, error: TransferError) -> None:
-        """What may pass is waited for, as long as a file would; else listing ends here, and the batch is Failed in the end."""
-        now_ns = self._now_ns()
-        listing.failing_since_ns = listing.failing_since_ns if listing.failures else now_ns
-        listing.failures += 1
-        is_late = now_ns - listing.failing_since_ns > to_ns(self._retry.deadline_s)
-        telemetry.event("lister.look_failed", task_id=batch.task_id, code=error.code, in_a_row=listing.failures)
-        if not error.waiting_helps or is_late:
-            listing.is_seen_all = True
-            await self._batches.give_up_listing(batch.task_id, code=error.code, message=str(error))
-            return
-        waits_s = self._retry.waits_s
-        wait_s = max(waits_s[min(listing.failures, len(waits_s)) - 1], error.retry_after_s or 0.0)
-        listing.due_ns = now_ns + to_ns(min(wait_s, self._options.wait_max_s))
-        await self._batches.explain(batch.task_id, f"{error.code}: {error}")
 
     async def _feed(self, batch: Batch, listing: Listing, count: int) -> bool:
         entries = [listing.seen.popleft() for _ in range(min(count, len(listing.seen)))]

@@ -64,7 +64,7 @@ def look(source: Source, seek: Seek) -> Found:
 
 def require_target(file_system: FileSystem, path: str, limit_s: float) -> None:
     """The directory that a batch imports into has to be there. Raises TransferError."""
-    trouble = _asked(file_system, limit_s, tree.require_directory, path)
+    trouble = asked(file_system, limit_s, tree.require_directory, path)
     if isinstance(trouble, Trouble):
         hint = "; make it, or set CreateDirIfNotExist" if trouble.code is FailureCode.BASE_NOT_FOUND else ""
         raise TransferError(trouble.code, f"{trouble.message}{hint}", waiting_helps=trouble.waiting_helps)
@@ -100,8 +100,8 @@ def _beneath(source: Source, store: Store | None, path: str, after: str) -> Look
     if source.direction is Direction.IMPORT and store is not None:
         return keys.look(store, source.root + path, after, OBJECTS_MAX)
     # A large tree is hours of looking: not beside the loop, which needs the same interpreter.
-    asked, limit = (_asked_aside, NAMES_MAX) if after else (_asked, OBJECTS_MAX)
-    found = asked(source.file_system, source.limit_s, tree.look, source.root + path, after, limit)
+    ask, limit = (asked_aside, NAMES_MAX) if after else (asked, OBJECTS_MAX)
+    found = ask(source.file_system, source.limit_s, tree.look, source.root + path, after, limit)
     if isinstance(found, Trouble):
         raise TransferError(found.code, found.message, waiting_helps=found.waiting_helps)
     return found
@@ -110,14 +110,15 @@ def _beneath(source: Source, store: Store | None, path: str, after: str) -> Look
 _Answer = TypeVar("_Answer")
 
 
-def _asked(file_system: FileSystem, limit_s: float, question: Callable[..., _Answer], *given: object) -> _Answer:
+def asked(file_system: FileSystem, limit_s: float, question: Callable[..., _Answer], *given: object) -> _Answer:
     """A file system that may hang is asked by a process that can be left alone. Raises TransferError."""
     if not may_hang(file_system):
         return question(file_system, *given)
-    return _asked_aside(file_system, limit_s, question, *given)
+    return asked_aside(file_system, limit_s, question, *given)
 
 
-def _asked_aside(file_system: FileSystem, limit_s: float, question: Callable[..., _Answer], *given: object) -> _Answer:
+def asked_aside(file_system: FileSystem, limit_s: float, question: Callable[..., _Answer], *given: object) -> _Answer:
+    """The same by such a process in any case: what takes long is not beside the loop then. Raises TransferError."""
     try:
         return ASIDE.ask(question, file_system, *given, limit_s=limit_s)
     except TimeoutError as error:

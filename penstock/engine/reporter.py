@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from penstock import telemetry
 from penstock.catalog.batches import Batches
 from penstock.catalog.batchwork import Batch
-from penstock.catalog.reports import HEAD
+from penstock.catalog.reports import head_of
 from penstock.engine import apart
 from penstock.engine.options import ListerOptions, to_ns
 from penstock.engine.orders import bucket_name
@@ -48,7 +48,8 @@ class _Writing:
 class _Body:
     """One object's worth of a report: its head and the lines of some segments, read anew in each pass. For one thread."""
 
-    def __init__(self, read: Callable[[int], Iterator[bytes]], after: int) -> None:
+    def __init__(self, head: bytes, read: Callable[[int], Iterator[bytes]], after: int) -> None:
+        self._head = head
         self._read = read
         self._after = after
         self.length_bytes, self.crc64 = 0, crc64.EMPTY
@@ -61,7 +62,7 @@ class _Body:
         return iter(self)
 
     def __iter__(self) -> Iterator[memoryview]:
-        yield memoryview(HEAD)
+        yield memoryview(self._head)
         for lines in self._read(self._after):
             yield memoryview(lines)
 
@@ -145,7 +146,7 @@ class Reporter:
         after, number = 0, 0
         while _wait(loop, self._batches.segments(batch.task_id, report, after=after, limit=1)):
             last = [after]
-            body = _Body(partial(self._lines, batch.task_id, report, loop, last), after)
+            body = _Body(head_of(report), partial(self._lines, batch.task_id, report, loop, last), after)
             number += 1
             name = report.value if number == 1 else f"{report.value}-{number}"
             store.put(f"{directory}{name}.csv", body, crc64=body.crc64, metadata={}, precondition=Overwrite())

@@ -22,7 +22,8 @@ class Kind(StrEnum):
 
 
 class Listed(NamedTuple):
-    """One entry. `path` is relative to what was looked at; `modify_ns` is None where it is not told."""
+    """One entry. `path` is relative to what was looked at, with `/` behind if it is a directory's; `modify_ns` is None where it
+    is not told."""
 
     path: str
     kind: Kind

@@ -22,6 +22,8 @@ TIME_NOT_KEPT = "the file system cannot hold the modification time"
 """The note of an import whose file has another time than the object tells."""
 
 _SECOND_NS = 1_000_000_000
+_MICROSECOND_NS = 1_000
+_UNITS_NS = (_SECOND_NS, 1_000_000, _MICROSECOND_NS)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 _NS_MAX = 2**63 - 1
 
@@ -72,6 +74,14 @@ def metadata_of(modify_ns: int) -> dict[str, str]:
 def is_held(asked_ns: int, held_ns: int) -> bool:
     """Whether a file system kept the time it was given: many keep fewer digits than nanoseconds, but the second is the same."""
     return asked_ns // _SECOND_NS == held_ns // _SECOND_NS
+
+
+def agree(one_ns: int, other_ns: int) -> bool:
+    """Whether both are one time, told with as many digits as the coarser of them has: file systems and writers keep fewer."""
+    if abs(one_ns - other_ns) < _MICROSECOND_NS:
+        return True
+    coarse_ns = next((unit for unit in _UNITS_NS if not (one_ns % unit and other_ns % unit)), 1)
+    return one_ns // coarse_ns == other_ns // coarse_ns
 
 
 def _number(text: str) -> int | None:

@@ -1,8 +1,9 @@
-"""A directory tree beneath the root, looked at page by page in the order of its paths; each look is whole in itself.
+"""A directory tree beneath the root, looked at page by page in the byte order of its paths; each look is whole in itself.
 
-So a look may be made by another process, and go on after a crash where the last one ended. Memory holds one page, however many
-names a directory has: of one with more names than a page each look takes the next ones and passes over the rest. Follows no link,
-opens no file, changes nothing.
+That is the order in which a store lists the keys of the same files, so both can be walked side by side: `a.b` comes before `a/c`,
+for a directory sorts as its name with `/` behind, and paths of directories are told so. A look may be made by another process,
+and go on after a crash where the last one ended. Memory holds one page, however many names a directory has: of one with more
+names than a page each look takes the next ones and passes over the rest. Follows no link, opens no file, changes nothing.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ def look(file_system: FileSystem, base: str, after: str, limit: int) -> Look | T
 
 
 class _Level(NamedTuple):
-    """A directory whose names are gone through, the last one first. `start` is where an earlier look ended in it."""
+    """A directory whose names are gone through, the last one first. `start` is where an earlier look ended in it.
+
+    Names of directories have a `/` behind, here and in `start`, as they sort.
+    """
 
     path: bytes
     names: list[bytes]
@@ -63,7 +67,7 @@ class _Walk:
 
     def look(self, after: bytes) -> Look:
         """Raises OSError: the base cannot be seen, or the file system is away."""
-        levels = [self._level(b"", after.split(b"/") if after else ())]
+        levels = [self._level(b"", _steps(after))]
         while levels:
             level = levels[-1]
             if not level.names:
@@ -85,18 +89,18 @@ class _Walk:
         if begun is not None and not begun:
             return None  # it was the last one of the look before
         try:
-            state = self._state(path)
-            if state is None:
-                return None  # it has gone
+            state = self._state(path.rstrip(b"/"))
+            if state is None or state.is_directory != name.endswith(b"/"):
+                return None  # it has gone, or is another one by now, with another place in the order
             if not state.is_directory:
-                self._add(path, _kind_of(state), state)
+                self._found.append(listed_as(_text(path), state))
                 return None
-            deeper = self._level(path, begun or ())
+            deeper = self._level(path.rstrip(b"/"), begun or ())
         except OSError as error:
             self._cannot(path, error)
             return None
         if not deeper.names and begun is None:
-            self._add(path, Kind.EMPTY, state)
+            self._found.append(Listed(_text(path), Kind.EMPTY, 0, state.modify_ns))
         return deeper if deeper.names else None
 
     def _cannot(self, path: bytes, error: OSError) -> None:
@@ -106,10 +110,6 @@ class _Walk:
         if from_os(error, side=Side.SOURCE, path="").waiting_helps:
             raise error
         self._found.append(Listed(_text(path), Kind.CLOSED))
-
-    def _add(self, path: bytes, kind: Kind, state: FileState) -> None:
-        size = state.size_bytes if kind is Kind.FILE else 0
-        self._found.append(Listed(_text(path), kind, size, state.modify_ns))
 
     def _state(self, path: bytes) -> FileState | None:
         parent, _, name = _joined(self._base, path).rpartition(b"/")
@@ -133,7 +133,8 @@ class _Walk:
         held = self._limit + 1  # the first one may be where the look before ended
         try:
             with os.scandir(descriptor) as entries:
-                wanted = (name for name in map(_name_of, entries) if name >= first and not name.startswith(_RESERVED))
+                names_of_all = map(_name_of, entries)
+                wanted = (name for name in names_of_all if name >= first and not name.startswith(_RESERVED))
                 names = heapq.nsmallest(held + 1, wanted)
         finally:
             os.close(descriptor)
@@ -142,7 +143,18 @@ class _Walk:
 
 
 def _name_of(entry: os.DirEntry[str]) -> bytes:
-    return os.fsencode(entry.name)
+    """As it sorts."""
+    name = os.fsencode(entry.name)
+    try:
+        return name + b"/" if entry.is_dir(follow_symlinks=False) else name
+    except OSError:  # what it is was not told with its name, and cannot be asked: whoever looks at it will say so
+        return name
+
+
+def _steps(path: bytes) -> Sequence[bytes]:
+    """The names that lead to it, as they sort."""
+    *above, last = path.split(b"/")
+    return [*(name + b"/" for name in above), *filter(None, [last])]
 
 
 def _text(path: bytes) -> str:
@@ -152,6 +164,12 @@ def _text(path: bytes) -> str:
 
 def _joined(above: bytes, name: bytes) -> bytes:
     return b"/".join(part for part in (above, name) if part)
+
+
+def listed_as(path: str, state: FileState) -> Listed:
+    """How a look lists what is no directory."""
+    kind = _kind_of(state)
+    return Listed(path, kind, state.size_bytes if kind is Kind.FILE else 0, state.modify_ns)
 
 
 def _kind_of(state: FileState) -> Kind:

@@ -5,6 +5,7 @@ A stream moves nothing by itself: sub-tasks do. A batch lists its files; what it
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import tzinfo
 
 from penstock.api.answers import Json
@@ -21,6 +22,7 @@ from penstock.api.operation import (
     file_system_of,
 )
 from penstock.api.operations import selections
+from penstock.api.options import Fidelity
 from penstock.api.parameters import (
     CLIENT_TOKEN,
     DATA_FLOW_ID,
@@ -39,11 +41,12 @@ from penstock.api.parameters import (
 )
 from penstock.api.times import zone_text
 from penstock.catalog.batchwork import Selection
+from penstock.catalog.reports import told
 from penstock.catalog.verbs import NewTask, TaskQuery
-from penstock.model import STREAM_ACTIONS, ConflictPolicy, Task, TaskAction, TaskStatus
+from penstock.model import STREAM_ACTIONS, Checksums, ConflictPolicy, Task, TaskAction, TaskStatus
 
 DATA_TYPE = "MetaAndData"
-_BATCH_ACTIONS = frozenset({TaskAction.IMPORT, TaskAction.EXPORT})
+_BATCH_ACTIONS = frozenset({TaskAction.IMPORT, TaskAction.EXPORT, TaskAction.COMPARE})
 
 
 def _data_type(name: str, text: str) -> str:
@@ -62,6 +65,8 @@ _INCLUDES = optional("Includes", selections.includes, "")
 _TRANSFER_FILE_LIST_PATH = optional_directory("TransferFileListPath")
 _SRC_TASK_ID = optional("SrcTaskId", identifier, "")
 _CREATE_DIR = optional("CreateDirIfNotExist", boolean, default=False)
+
+_CHECKSUMS = optional("CompareChecksum", word_of(Checksums), None)
 
 _MAX_RESULTS = max_results(10)
 _WITH_REPORTS = optional("WithReports", boolean, default=True)
@@ -105,7 +110,12 @@ async def create_task(desk: Desk, invocation: Invocation) -> Reply:
     action = asked or (source.action if source is not None else None)
     if action is None:
         raise missing("TaskAction")
+    _refuse_comparison(desk, values, action)
     chosen = _chosen(values, action, source)
+    selection = chosen.selection
+    if action is TaskAction.COMPARE:
+        copied = source.checksums if source is not None else None
+        selection = replace(selection, checksums=values[_CHECKSUMS] or copied or Checksums.NONE)
     task_id = await desk.catalog.create_task(
         invocation.call(),
         NewTask(
@@ -117,7 +127,7 @@ async def create_task(desk: Desk, invocation: Invocation) -> Reply:
             directory=chosen.directory,
             target_directory=chosen.target_directory,
             create_dir_if_not_exist=values[_CREATE_DIR],
-            selection=chosen.selection,
+            selection=selection,
         ),
     )
     return Reply(fields={"TaskId": task_id})
@@ -129,6 +139,18 @@ def _refuse_batch_parameters(values: Values, action: TaskAction) -> None:
             raise ApiError(
                 "InvalidTaskAction.NotSupported", f"{parameter.names[0]} is for batch tasks, not for {action}."
             )
+
+
+def _refuse_comparison(desk: Desk, values: Values, action: TaskAction) -> None:
+    """A Compare is ours, and has no list of files; no other task has its parameter. Raises ApiError."""
+    if action is TaskAction.COMPARE:
+        if desk.options.fidelity is Fidelity.STRICT:
+            raise ApiError("InvalidTaskAction.NotSupported", "Compare is an extension (fidelity = strict).")
+        if values[_TRANSFER_FILE_LIST_PATH]:
+            words = "TransferFileListPath is for Import and Export; Compare takes Directory, Includes or EntryList."
+            raise ApiError("InvalidTaskAction.NotSupported", words)
+    elif values[_CHECKSUMS] is not None:
+        raise ApiError("InvalidTaskAction.NotSupported", "CompareChecksum is for TaskAction Compare.")
 
 
 def _chosen(values: Values, action: TaskAction, source: Task | None) -> selections.Chosen:
@@ -223,13 +245,17 @@ async def _reports(desk: Desk, host: str, task: Task) -> list[Json]:
 
 def _of_batch(task: Task) -> dict[str, Json]:
     """What only batches have; texts as they were given."""
-    told = {
+    given = {
         "EntryList": task.entry_list,
         "Includes": task.includes,
         "TransferFileListPath": task.file_list_path,
         "ReportPath": task.report_path,
+        "CompareChecksum": task.checksums.value if task.checksums is not None else "",
     }
-    return {name: value for name, value in told.items() if value}
+    fields: dict[str, Json] = {name: value for name, value in given.items() if value}
+    if task.comparison is not None:
+        fields["CompareStats"] = dict(told(task.comparison))
+    return fields
 
 
 def _elapsed_ns(task: Task) -> int:
@@ -285,6 +311,7 @@ OPERATIONS = (
             _TRANSFER_FILE_LIST_PATH,
             _SRC_TASK_ID,
             _CREATE_DIR,
+            _CHECKSUMS,
             DRY_RUN,
             CLIENT_TOKEN,
         ),

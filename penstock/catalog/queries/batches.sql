@@ -18,13 +18,15 @@ INSERT INTO selections (task_number, entry_list, includes, file_list_path)
 VALUES (:task_number, :entry_list, :includes, :file_list_path);
 
 -- selection: what a task was asked to move
-SELECT entry_list, includes, file_list_path FROM selections WHERE task_number = :task_number;
+SELECT entry_list, includes, file_list_path,
+       COALESCE((SELECT checksums FROM comparisons WHERE comparisons.task_number = selections.task_number), '') AS checksums
+  FROM selections WHERE task_number = :task_number;
 
 -- selections: the same of several
 SELECT task_number, entry_list, includes, file_list_path FROM selections WHERE task_number IN ({list numbers});
 
 -- reports: what several batch tasks have to report
-SELECT task_number, place, success, skipped, failed, report_path FROM batches WHERE task_number IN ({list numbers});
+SELECT task_number, place, listed, trouble_code, success, skipped, failed, report_path FROM batches WHERE task_number IN ({list numbers});
 
 -- next: the dataflows that may work, with the batch that waits longest for a place in each, and how many have one
 SELECT data_flows.number AS data_flow_number,
