@@ -120,6 +120,8 @@ def told(task: dict[str, Any]) -> dict[str, Lines]:
     return found
 
 
+@pytest.mark.rule("COMPARE-2")
+@pytest.mark.rule("COMPARE-4")
 def test_it_tells_what_differs_and_what_cannot_be_compared(world: World, sides: Sides) -> None:
     batches, root, prefix = sides.batches, sides.root, sides.prefix
     alike = {"a/b": b"1", "a.b": b"22", "a-b/c": b"", "ü/ö": b"4444", "d/size": b"5", "d/time": b"6", "here": b"7"}
@@ -169,6 +171,8 @@ def test_it_tells_what_differs_and_what_cannot_be_compared(world: World, sides: 
         assert get(world, f"{prefix}.penstock-reports/{task['TaskId']}/{report['Name']}.csv").count(b"\n") >= 2
 
 
+@pytest.mark.rule("COMPARE-1")
+@pytest.mark.rule("COMPARE-3")
 def test_checksums_find_what_sizes_and_times_do_not(world: World, sides: Sides) -> None:
     root = sides.root
     write(root, {"a": b"12345", "large": os.urandom(3_000_000), "same": b"same", "void": b""})
@@ -200,6 +204,8 @@ def _is_at(sides: Sides, task_id: str, moment: int) -> bool:
     return bool(task["ProgressStats"]["FilesTotal"] >= moment)
 
 
+@pytest.mark.seeded
+@pytest.mark.rule("COMPARE-4")
 def test_sigkills_in_between_make_no_line_twice_and_lose_none(world: World, sides: Sides) -> None:
     chance = random.Random(seed_of("compare"))
     names = [

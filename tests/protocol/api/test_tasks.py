@@ -1,14 +1,16 @@
 """Do the operations on tasks do what the ledger says, and does a refusal change nothing?"""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from penstock.api.options import ApiOptions, Fidelity
 from penstock.catalog.verbs import Settling
 from tests.fixtures import enginestand
 from tests.fixtures.apicaller import FILE_SYSTEM, OLD_FILE_SYSTEM
-from tests.fixtures.apiserver import ApiServer
+from tests.fixtures.apiserver import ApiServer, serving
 
 STREAM = {"FileSystemId": FILE_SYSTEM, "TaskAction": "StreamImport", "ConflictPolicy": "KEEP_LATEST"}
 
@@ -93,6 +95,7 @@ def test_what_has_to_be_there(shared: ApiServer, flow: str, name: str) -> None:
 @pytest.mark.rule("TASK-1")
 @pytest.mark.rule("TASK-3")
 @pytest.mark.rule("TASK-4")
+@pytest.mark.rule("COMPARE-1")
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
@@ -106,6 +109,10 @@ def test_what_has_to_be_there(shared: ApiServer, flow: str, name: str) -> None:
         ({"Includes": '["/a/"]', "Directory": "/"}, "InvalidTaskAction.NotSupported"),
         ({"TransferFileListPath": "/lists/"}, "InvalidTaskAction.NotSupported"),
         ({"SrcTaskId": "task-1"}, "InvalidTaskAction.NotSupported"),
+        ({"CompareChecksum": "Stored"}, "InvalidTaskAction.NotSupported"),
+        ({"TaskAction": "Export", "CompareChecksum": "Stored"}, "InvalidTaskAction.NotSupported"),
+        ({"TaskAction": "Compare", "TransferFileListPath": "/lists/"}, "InvalidTaskAction.NotSupported"),
+        ({"TaskAction": "Compare", "CompareChecksum": "stored"}, "InvalidParameter.InvalidFormat"),
         ({"Directory": "/test"}, "InvalidParameter.InvalidFormat"),
         ({"DstDirectory": "test/"}, "InvalidParameter.InvalidFormat"),
         ({"CreateDirIfNotExist": "yes"}, "InvalidParameter.InvalidFormat"),
@@ -362,3 +369,22 @@ def test_unknown_ids(shared: ApiServer, flow: str) -> None:
         ids = {"FileSystemId": FILE_SYSTEM, "DataFlowId": flow, "TaskId": task}
         refused(shared, 404, "InvalidTaskId.NotFound", "CancelDataFlowTask", **ids)
     refused(shared, 400, "MissingTaskId", "CancelDataFlowTask", FileSystemId=FILE_SYSTEM, DataFlowId=flow)
+
+
+@pytest.mark.rule("COMPARE-1")
+@pytest.mark.rule("COMPARE-4")
+def test_a_comparison_is_answered_as_it_was_asked_and_copied(server: ApiServer) -> None:
+    flow = server.make_flow()
+    first = batch(server, flow, "Compare", Directory="/a/", Includes='["/b/"]', CompareChecksum="Read")
+    batch(server, flow, "", SrcTaskId=first)
+    for found in listed(server):
+        asked = {"TaskAction": "Compare", "CompareChecksum": "Read", "DstDirectory": "/a/", "Includes": '["/b/"]'}
+        assert found.items() >= asked.items()
+        assert set(found["CompareStats"].values()) == {0}
+
+
+@pytest.mark.rule("COMPARE-1")
+def test_strict_fidelity_knows_no_comparison(tmp_path: Path) -> None:
+    with serving(tmp_path, ApiOptions(fidelity=Fidelity.STRICT)) as server:
+        asked = {**STREAM, "DataFlowId": server.make_flow(), "TaskAction": "Compare"}
+        refused(server, 404, "InvalidTaskAction.NotSupported", "CreateDataFlowTask", **asked)
