@@ -21,7 +21,7 @@ DEEP = "/数据集/2026 年/a-directory-with-a-very-long-name-that-has-no-blank-
 def root(console: Console) -> Path:
     """The file system, with directories to choose from."""
     root = Path(console.init["root"])
-    for path in ("train/checkpoints", "plain", "gone", "listed", DEEP.strip("/")):
+    for path in ("train/checkpoints", "plain", "gone", "listed", "seen", DEEP.strip("/")):
         (root / path).mkdir(parents=True)
     (root / "plain" / "file.txt").write_text("no directory")
     (root / "leads-out").symlink_to("/")
@@ -136,6 +136,26 @@ def test_it_is_stopped_started_and_deleted(console: Console, page: Page) -> None
     dialog.get_by_role("button", name="Delete the dataflow").click()
     expect(page.get_by_text("Files and objects are where they were.")).to_be_visible()
     assert console.visitor().get(there).status == 404
+
+
+def test_what_others_do_to_a_dataflow_is_seen(console: Console, page: Page) -> None:
+    somebody = console.visitor()
+    there = made(console, somebody, path="/seen/")
+    page.goto(console.url + there)
+    expect(page.get_by_text("No task yet")).to_be_visible()
+    flow_id = there.rpartition("/")[2]
+    opened = somebody.post("/tasks/create", {"flow": flow_id, "action": "StreamExport", "policy": "SKIP_THE_FILE"})
+    assert opened.status == 303, opened.text
+    expect(page.get_by_role("link", name="Export / → /")).to_be_visible()
+    somebody.post(f"{there}/stop", {})
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Stopped")
+    expect(page.get_by_role("button", name="Start")).to_be_visible()
+    expect(page.get_by_text("It is stopped: what ran has gone on to its end")).to_be_visible()
+    page.goto(f"{console.url}/dataflows")
+    row = page.locator(f'[data-part="flow:{flow_id}"]')
+    expect(row).to_contain_text("Stopped")
+    somebody.post(f"{there}/start", {})
+    expect(row).to_contain_text("Running")
 
 
 def test_pages_are_whole_without_scripts(console: Console) -> None:
