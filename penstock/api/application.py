@@ -29,7 +29,7 @@ from penstock.catalog.catalog import Catalog
 from penstock.catalog.live import Seeing
 from penstock.catalog.shown import Shown
 from penstock.errors import CatalogError
-from penstock.model import AccessKey, Bucket, Registry
+from penstock.model import AccessKey, Bucket, Registry, Report
 from penstock.stores.base import Store
 from penstock.telemetry import meters
 from penstock.telemetry.seldom import Seldom
@@ -139,6 +139,10 @@ class Api:
             mapped = from_penstock(error, retry_after_s=self.options.throttled_retry_after_s)
             refused = mapped or ApiError("ServiceUnavailable", "The catalog cannot be asked now.")
         return self.refusal(refused, host=head.headers.get("host", ""), peer="")
+
+    async def report(self, task_id: str, report: Report) -> Download | None:
+        """A batch's report for a caller of our own process, who has judged who may have it. Raises CatalogError."""
+        return await self._desk.downloads.open(task_id, report)
 
     def refusal(self, error: ApiError, *, host: str, peer: str) -> Answer:
         """The answer to what never became a request, of `peer`'s. Anybody can cause that, so it is logged seldom."""

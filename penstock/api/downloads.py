@@ -67,9 +67,16 @@ class Downloads:
             )
         if int(expires) < self._now_ns() // _NS_PER_S:
             raise ApiError("InvalidTimeStamp.Expired", "This link is too old; ask DescribeDataFlowTasks for another.")
+        download = await self.open(task_id, report)
+        if download is None:
+            raise ApiError("InvalidTaskId.NotFound", "This report is kept no longer.")
+        return download
+
+    async def open(self, task_id: str, report: Report) -> Download | None:
+        """A report for whoever may have it; None where there is none. Raises CatalogError."""
         size_bytes = await self._batches.report_size(task_id, report)
         if size_bytes is None:
-            raise ApiError("InvalidTaskId.NotFound", "This report is kept no longer.")
+            return None
         return Download(
             name=f"{report.value}.csv",
             size_bytes=len(head_of(report)) + size_bytes,

@@ -171,6 +171,7 @@ def console_server(
             sees=rights.sees,
             registry=registry,
             seeing=seeing,
+            report=api.report,
             calls=lambda key, after: calls_seen(api, key, after),
             now_ns=now_ns,
             entropy=os.urandom,

@@ -5,7 +5,7 @@ A list always goes by visible dataflows (there are few of them), so a deleted on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -90,6 +90,11 @@ def _load_tasks(
     found = [
         row for row in session.rows_in("tasks.by_numbers", numbers) if row["data_flow_number"] in flows and wanted(row)
     ]
+    return tasks_of(session, found, flows)
+
+
+def tasks_of(session: Session, found: Sequence[Row], flows: Mapping[int, DataFlow]) -> dict[int, Task]:
+    """Tasks out of their rows by number; batches with what they were asked to move, and their reports."""
     batches = [row["number"] for row in found if row["action"] not in STREAM_ACTIONS]
     selections = _by_task(session, "batches.selections", batches)
     reports = _by_task(session, "batches.reports", batches)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import product
 
-from penstock.catalog import identifiers, rows
+from penstock.catalog import identifiers, listing
 from penstock.catalog.glance import visible
 from penstock.catalog.pages import Branch, Walk, fill
 from penstock.catalog.session import Session
@@ -45,11 +45,12 @@ def _numbers(session: Session, statement: str, key: Mapping[str, int | str], bef
 def _load(
     session: Session, query: BrowseTasks, flows: Mapping[int, DataFlow], numbers: Sequence[int]
 ) -> dict[int, TaskListed]:
-    found = {}
-    for row in session.rows_in("tasks.by_numbers", numbers):
-        flow = flows.get(row["data_flow_number"])
-        if flow is None or (query.task_ids is not None and row["task_id"] not in query.task_ids):
-            continue
-        if query.statuses is None or row["status"] in query.statuses:
-            found[row["number"]] = TaskListed(task=rows.task(row, flow), flow=flow)
-    return found
+    wanted = [
+        row
+        for row in session.rows_in("tasks.by_numbers", numbers)
+        if row["data_flow_number"] in flows
+        and (query.task_ids is None or row["task_id"] in query.task_ids)
+        and (query.statuses is None or row["status"] in query.statuses)
+    ]
+    tasks = listing.tasks_of(session, wanted, flows)
+    return {row["number"]: TaskListed(task=tasks[row["number"]], flow=flows[row["data_flow_number"]]) for row in wanted}

@@ -1,6 +1,8 @@
-"""`penstock task create | list | show | cancel`."""
+"""`penstock task create | batch | list | show | cancel`."""
 
 from __future__ import annotations
+
+import json
 
 import click
 
@@ -18,7 +20,7 @@ TASK = click.argument("task_id", metavar="TASK", shell_complete=completing.tasks
 
 @click.group()
 def task() -> None:
-    """Tasks: streams of a dataflow, open for sub-tasks until cancelled."""
+    """Tasks of a dataflow: streams, open for sub-tasks until cancelled, and batches, which move all that they find."""
 
 
 @task.command()
@@ -56,6 +58,60 @@ def create(
         ConflictPolicy=POLICIES[existing],
         Directory=as_directory(directory),
         DstDirectory=None if target_directory is None else as_directory(target_directory),
+    )
+    if as_json:
+        print_raw(answer)
+    else:
+        click.echo(answer["TaskId"])
+
+
+@task.command()
+@FLOW
+@click.argument("direction", type=click.Choice(list(ACTIONS)))
+@click.option("--directory", help="Move all of this directory, beneath the dataflow's source side. [default: /]")
+@click.option("--include", "includes", multiple=True, help="Of that directory only this one in it. May be repeated.")
+@click.option(
+    "--entry", "entries", multiple=True, help="Move this path; all beneath it if it ends with /. May be repeated."
+)
+@click.option("--lists", help="Move what the *.csv here list; from the top of the bucket.")
+@click.option("--target-directory", help="Where targets lie, beneath its other side. [default: the same, or /]")
+@click.option("--create-directory", is_flag=True, help="Make that directory if it is missing (import).")
+@click.option(
+    "--existing",
+    type=click.Choice(list(POLICIES)),
+    default="skip",
+    show_default=True,
+    help="What to do where a target exists: skip it, keep the latest, overwrite it.",
+)
+@AS_JSON
+@with_service
+def batch(
+    service: Service,
+    *,
+    flow_id: str,
+    direction: str,
+    directory: str | None,
+    includes: tuple[str, ...],
+    entries: tuple[str, ...],
+    lists: str | None,
+    target_directory: str | None,
+    create_directory: bool,
+    existing: str,
+    as_json: bool,
+) -> None:
+    """Have the service list what is there and move all of it, on FLOW; prints the task's id. It goes on by itself."""
+    answer = service.call(
+        "CreateDataFlowTask",
+        DataFlowId=flow_id,
+        TaskAction=direction.capitalize(),
+        DataType="MetaAndData",
+        ConflictPolicy=POLICIES[existing],
+        Directory=None if directory is None else as_directory(directory),
+        Includes=json.dumps([as_directory(each) for each in includes], ensure_ascii=False) if includes else None,
+        EntryList=json.dumps(["/" + each.lstrip("/") for each in entries], ensure_ascii=False) if entries else None,
+        TransferFileListPath=None if lists is None else as_directory(lists),
+        DstDirectory=None if target_directory is None else as_directory(target_directory),
+        CreateDirIfNotExist="true" if create_directory else None,
     )
     if as_json:
         print_raw(answer)

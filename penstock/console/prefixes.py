@@ -14,10 +14,14 @@ KEYS_MAX = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedPrefixes:
-    """Names below the prefix, and how many objects were seen beside them. `trouble` says why there are none."""
+    """Names below the prefix, how many objects were seen beside them, and how many of these are lists in CSV.
+
+    `trouble` says why there are none.
+    """
 
     names: tuple[str, ...] = ()
     objects: int = 0
+    tables: int = 0
     is_cut: bool = False
     trouble: str = ""
 
@@ -39,5 +43,6 @@ def subprefixes(bucket: Bucket, prefix: str, open_bucket: Callable[[Bucket], Sto
     return ListedPrefixes(
         names=tuple(name for name in names if name and name.isprintable()),
         objects=len([each for each in page.objects if each.key != key]),
+        tables=len([each for each in page.objects if each.key.endswith(".csv")]),
         is_cut=bool(page.next_token),
     )

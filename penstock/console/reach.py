@@ -6,13 +6,13 @@ Only values and functions; whoever assembles the service fills them in.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from penstock.catalog.live import Seeing
 from penstock.console.calls import Call
-from penstock.model import AccessKey, Bucket, Registry
+from penstock.model import AccessKey, Bucket, Registry, Report
 from penstock.stores.base import Store
 
 Found = TypeVar("Found")
@@ -38,6 +38,18 @@ class Answered(Protocol):
         """The answer's fields; of a refusal Code, Message and Recommend."""
 
 
+class Sent(Protocol):
+    """A report that is handed out: its length, and its bytes in pieces."""
+
+    @property
+    def size_bytes(self) -> int:
+        """All of it."""
+
+    @property
+    def pieces(self) -> AsyncIterator[bytes]:
+        """Read from the catalog as they are sent."""
+
+
 class Errands(Protocol):
     """Blocking questions to stores or file systems, asked from a few threads each and never waited for longer than a bound."""
 
@@ -51,7 +63,8 @@ Perform = Callable[[AccessKey, str, Mapping[str, str]], Awaitable[Answered]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
     """Everything outside of the console that it may use. `may` and `sees` judge a key's rights as the API does;
-    `calls` are the API's last ones that a key may know of, newest first, beyond a number.
+    `calls` are the API's last ones that a key may know of, newest first, beyond a number; `report` is one of a batch's by its
+    task's id, None where there is none: it asks for no rights.
 
     `ending` is set when the service stops: what lasts, like a stream, ends then. `home` is what commands are told, `api_url`
     and `ca_file` (empty: the system's) what programs are; `path_base` is how the service reads a sub-task's paths.
@@ -65,6 +78,7 @@ class Reach:
     sees: Callable[[AccessKey, str], bool]
     registry: Callable[[], Registry]
     seeing: Seeing
+    report: Callable[[str, Report], Awaitable[Sent | None]]
     calls: Callable[[AccessKey, int], Iterator[Call]]
     now_ns: Callable[[], int]
     entropy: Callable[[int], bytes]

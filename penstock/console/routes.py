@@ -11,6 +11,7 @@ from penstock.console.pages import (
     files,
     learn,
     login,
+    new_batch,
     new_dataflow,
     new_files,
     overview,
@@ -26,6 +27,7 @@ PAGES: tuple[Route, ...] = (
     *dataflows.ROUTES,
     *requests.ROUTES,
     *learn.ROUTES,
+    *new_batch.ROUTES,  # before the pages of single tasks, whose ids stand where its words do
     *tasks.ROUTES,
     *new_files.ROUTES,
     *file_acts.ROUTES,

@@ -24,7 +24,7 @@ _DIRECTIONS = {TaskAction.STREAM_IMPORT: "import", TaskAction.STREAM_EXPORT: "ex
 LINE_CHARACTERS = 76
 """A command that is longer than this is broken."""
 
-Argument = str | int | Mapping[str, int]
+Argument = str | int | bool | Mapping[str, int]
 
 
 class Reading(StrEnum):
@@ -46,7 +46,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snippets:
-    """One call, written twice; `cli` is empty where no command makes it."""
+    """One call, written twice."""
 
     python: str
     cli: str
@@ -106,9 +106,11 @@ def task_snippets(task: Task, caller: Caller) -> Snippets:
         **_selection(task),
         "dst_directory": task.target_directory,
     }
+    if task.create_dir_if_not_exist:
+        arguments["create_dir_if_not_exist"] = True
     python = _program("create_data_flow_task", "CreateDataFlowTask", arguments, "task_id", caller)
     if task.action not in STREAM_ACTIONS:
-        return Snippets(python=python, cli="")  # no command makes batches
+        return Snippets(python=python, cli=_commands(_batch_words(task), task.file_system_id, caller))
     words = [
         "penstock", "task", "create", task.data_flow_id, _DIRECTIONS[task.action],
         "--directory", task.directory, "--target-directory", task.target_directory,
@@ -118,6 +120,20 @@ def task_snippets(task: Task, caller: Caller) -> Snippets:
         python=python,
         cli=_commands(words, task.file_system_id, caller),
     )
+
+
+def _batch_words(task: Task) -> list[str]:
+    """The command that begins the same batch."""
+    words = ["penstock", "task", "batch", task.data_flow_id, task.direction.value]
+    if task.entry_list:
+        words += [word for entry in json.loads(task.entry_list) for word in ("--entry", entry)]
+    elif task.file_list_path:
+        words += ["--lists", task.file_list_path]
+    else:
+        words += ["--directory", task.directory]
+        words += [word for one in json.loads(task.includes or "[]") for word in ("--include", one)]
+    words += ["--target-directory", task.target_directory, "--existing", _EXISTING[task.conflict_policy]]
+    return [*words, "--create-directory"] if task.create_dir_if_not_exist else words
 
 
 def data_flow_snippets(arguments: Mapping[str, str], caller: Caller) -> Snippets:
@@ -214,7 +230,7 @@ def _literal(model: str, name: str, value: Argument) -> str:
     if isinstance(value, Mapping):
         inner = ", ".join(f"{key}={number}" for key, number in value.items())
         return f"nas.{model}Request{name.capitalize()}({inner})"
-    return json.dumps(value, ensure_ascii=False)
+    return repr(value) if isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
 
 
 def _typed(words: Sequence[str]) -> str:

@@ -10,10 +10,9 @@ import asyncio
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
 
 from penstock.console import notes
+from penstock.console.checks import LOOK_S, Check, Verdict
 from penstock.console.directories import Listed, subdirectories
 from penstock.console.flows import Flow, all_flows
 from penstock.console.viewer import Viewer
@@ -21,27 +20,7 @@ from penstock.errors import NotSupportedError, PermissionDeniedError, SettingsEr
 from penstock.model import Bucket, BucketKind
 from penstock.stores.base import Store, Versioning
 
-LOOK_S = 10.0
 TAG = ("cpfs-dataflow", "true")
-
-
-class Verdict(StrEnum):
-    """What one look has found."""
-
-    GOOD = "good"
-    WARNS = "warns"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One look: what was looked at, what was found, what to do about it, and the command that mends it."""
-
-    name: str
-    verdict: Verdict
-    words: str
-    advice: str = ""
-    mend: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,11 +227,3 @@ async def _rehearsal(viewer: Viewer, wish: Wish, bucket: Bucket) -> Check:
         return Check(name="Rehearsal", verdict=Verdict.GOOD, words="The service would make it.")
     advice = notes.advice(result.code, viewer.reach.home) or "Change what it says, and check again."
     return Check(name="Rehearsal", verdict=Verdict.BAD, words=f"{result.message} ({result.code})", advice=advice)
-
-
-def as_json(checks: Iterable[Check]) -> list[dict[str, Any]]:
-    """For the form's script."""
-    return [
-        {"name": each.name, "verdict": each.verdict, "words": each.words, "advice": each.advice, "mend": each.mend}
-        for each in checks
-    ]

@@ -9,13 +9,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from penstock.console import notes
+from penstock.console.checks import LOOK_S, Check, as_json
 from penstock.console.directories import subdirectories
 from penstock.console.guard import form_of, wants_json
 from penstock.console.pages.dataflows import LIST, path_of
 from penstock.console.prefixes import subprefixes
 from penstock.console.rendering import back_to, not_found, refused, render
 from penstock.console.viewer import Result, Viewer, viewer_of
-from penstock.console.wishes import LOOK_S, Check, Wish, as_directory, as_json, look
+from penstock.console.wishes import Wish, as_directory, look
 from penstock.model import Bucket
 
 CREATE = "CreateDataFlow"

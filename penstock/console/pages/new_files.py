@@ -12,7 +12,7 @@ from penstock.catalog.live import Detail
 from penstock.catalog.views import BrowseTasks
 from penstock.console.creating import FILES_MAX, Stream, Submitted, Wanted, read_lines, submit
 from penstock.console.guard import form_of
-from penstock.console.rendering import back_to, refused, render
+from penstock.console.rendering import back_to, not_found, refused, render
 from penstock.console.scope import READ_FILES, READ_TASKS, file_systems_of
 from penstock.console.snippets import ends_of
 from penstock.console.viewer import Viewer, reach_of, viewer_of
@@ -26,6 +26,8 @@ STREAMS_MAX = 200
 async def form(request: Request) -> Response:
     """The dialog, empty or filled with what there is to copy."""
     viewer = viewer_of(request)
+    if not viewer.may("CreateDataFlowSubTask"):
+        return not_found(request)
     given = dict(request.query_params)
     copied = await _copied(viewer, given.get("copy", ""))
     token = reach_of(request).entropy(TOKEN_BYTES).hex()

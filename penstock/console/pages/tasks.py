@@ -1,4 +1,4 @@
-"""Tasks: the list, one of them with its counters and its equal call, opening a stream, and closing it."""
+"""Tasks: the list, one of them with its counters and its equal call, opening a stream, and ending either kind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from penstock.catalog.views import BrowseTasks, TaskListed, TaskSheet
+from penstock.catalog.views import BrowseTasks, FlowView, TaskListed, TaskSheet
+from penstock.console.batches import CREATE, Progress
 from penstock.console.calling import caller_of
 from penstock.console.guard import form_of
 from penstock.console.rendering import back_to, not_found, part, refused, render
@@ -17,11 +18,12 @@ from penstock.console.snippets import task_snippets
 from penstock.console.streams import Look, live
 from penstock.console.viewer import Viewer, reach_of, viewer_of
 from penstock.errors import InvalidNextTokenError
-from penstock.model import TaskStatus
+from penstock.model import STREAM_ACTIONS, TaskStatus
 
 PAGE_ROWS = 50
 TOKEN_BYTES = 12
-ONE_PARTS = ("acts", "counters", "facts")
+STREAM_PARTS = {"acts": "tasks/acts.html", "counters": "tasks/counters.html", "facts": "tasks/facts.html"}
+BATCH_PARTS = STREAM_PARTS | {"counters": "tasks/progress.html", "reports": "tasks/reports.html"}
 ACTIONS = (
     ("StreamImport", "Import: from the bucket into the file system"),
     ("StreamExport", "Export: from the file system into the bucket"),
@@ -42,7 +44,7 @@ async def show(request: Request) -> Response:
         sheet = await _listed(viewer, asked)
     except InvalidNextTokenError:
         return RedirectResponse("/tasks", 303)
-    flows = (await viewer.reach.seeing.overview(file_systems_of(viewer, READ_TASKS), flying_max=0)).ledger.flows
+    flows = await flows_of(viewer)
     return render(
         request,
         "tasks.html",
@@ -83,10 +85,16 @@ async def follow(request: Request) -> Response:
 async def show_one(request: Request) -> Response:
     """One task."""
     viewer = viewer_of(request)
-    found = await _one(viewer, request.path_params["task_id"])
+    found = await task_of(viewer, request.path_params["task_id"])
     if found is None:
         return not_found(request, "task")
-    return render(request, "task.html", each=found, snippets=task_snippets(found.task, caller_of(viewer)))
+    return render(
+        request,
+        "task.html",
+        each=found,
+        progress=Progress.of(found.task),
+        snippets=task_snippets(found.task, caller_of(viewer)),
+    )
 
 
 async def follow_one(request: Request) -> Response:
@@ -94,18 +102,31 @@ async def follow_one(request: Request) -> Response:
     task_id = request.path_params["task_id"]
 
     async def watch(viewer: Viewer) -> Look:
-        found = await _one(viewer, task_id)
+        found = await task_of(viewer, task_id)
         if found is None:
             return Look(parts={})
-        return Look(parts={name: part(request, f"tasks/{name}.html", viewer=viewer, each=found) for name in ONE_PARTS})
+        templates = STREAM_PARTS if found.task.action in STREAM_ACTIONS else BATCH_PARTS
+        progress = Progress.of(found.task)
+        return Look(
+            parts={
+                name: part(request, template, viewer=viewer, each=found, progress=progress)
+                for name, template in templates.items()
+            }
+        )
 
     return live(request, watch)
 
 
-async def _one(viewer: Viewer, task_id: str) -> TaskListed | None:
+async def task_of(viewer: Viewer, task_id: str) -> TaskListed | None:
+    """The task, if the visitor may see it."""
     query = BrowseTasks(file_systems=file_systems_of(viewer, READ_TASKS), task_ids=(task_id,))
     sheet = await viewer.reach.seeing.tasks(query, cursor="", limit=1)
     return next(iter(sheet.items), None)
+
+
+async def flows_of(viewer: Viewer) -> tuple[FlowView, ...]:
+    """The dataflows among which a new task's is chosen."""
+    return (await viewer.reach.seeing.overview(file_systems_of(viewer, READ_TASKS), flying_max=0)).ledger.flows
 
 
 # ------------------------------------------------------------------------------------------------------------------ acts
@@ -113,13 +134,15 @@ async def _one(viewer: Viewer, task_id: str) -> TaskListed | None:
 
 async def form(request: Request) -> Response:
     """The dialog that opens a stream."""
+    if not viewer_of(request).may(CREATE):
+        return not_found(request)
     given = {name: request.query_params.get(name, "") for name in ("flow", "action", "directory", "target")}
     return await _form(request, given | {"token": reach_of(request).entropy(TOKEN_BYTES).hex()})
 
 
 async def _form(request: Request, fields: Mapping[str, str], *, wrong: str = "", status: int = 200) -> Response:
     viewer = viewer_of(request)
-    flows = (await viewer.reach.seeing.overview(file_systems_of(viewer, READ_TASKS), flying_max=0)).ledger.flows
+    flows = await flows_of(viewer)
     return render(
         request,
         "tasks/new.html",
@@ -135,12 +158,12 @@ async def _form(request: Request, fields: Mapping[str, str], *, wrong: str = "",
 async def create(request: Request) -> Response:
     """Open it."""
     viewer, fields = viewer_of(request), form_of(request)
-    flows = (await viewer.reach.seeing.overview(file_systems_of(viewer, READ_TASKS), flying_max=0)).ledger.flows
+    flows = await flows_of(viewer)
     flow = next((each.flow for each in flows if each.flow.data_flow_id == fields.get("flow", "")), None)
     if flow is None:
         return await _form(request, fields, wrong="Choose a dataflow.", status=422)
     result = await viewer.perform(
-        "CreateDataFlowTask",
+        CREATE,
         {
             "FileSystemId": flow.file_system_id,
             "DataFlowId": flow.data_flow_id,
@@ -163,15 +186,19 @@ def _directory(text: str) -> str:
 
 
 async def cancel(request: Request) -> Response:
-    """Close it."""
+    """Close a stream, or end a batch."""
     viewer = viewer_of(request)
-    found = await _one(viewer, request.path_params["task_id"])
+    found = await task_of(viewer, request.path_params["task_id"])
     if found is None:
         return not_found(request, "task")
     task = found.task
     asked = {"FileSystemId": task.file_system_id, "DataFlowId": task.data_flow_id, "TaskId": task.task_id}
     result = await viewer.perform("CancelDataFlowTask", asked)
-    return back_to(f"/tasks/{task.task_id}", note="tasks.canceled") if result.ok else refused(request, result)
+    return (
+        back_to(f"/tasks/{task.task_id}", note="tasks.canceled" if task.action in STREAM_ACTIONS else "tasks.ending")
+        if result.ok
+        else refused(request, result)
+    )
 
 
 ROUTES = (

@@ -13,7 +13,7 @@ onEnhance("form[data-form]", (element) => {
     if (button) button.disabled = true;
     say(form, null);
     try {
-      const told = await postForm(form.action, new FormData(form));
+      const told = await postForm(form.getAttribute("action") ?? "", new FormData(form)); // a field may be called "action"
       location.assign(told.location);
     } catch (error) {
       say(form, error instanceof Refusal ? error : new Refusal({ code: "", message: "The service does not answer. Is it running?" }));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import shlex
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -64,6 +65,39 @@ def test_a_task_is_opened_as_it_was() -> None:
         "task", "create", "df-1", "import", "--directory", "/test/", "--target-directory", "/path/",
         "--existing", "latest",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("chosen", "program", "typed"),
+    [
+        ({"directory": "/"}, {"directory": "/"}, ["--directory", "/"]),
+        (
+            {"directory": "/", "includes": '["/a/", "/b c/"]'},
+            {"directory": "/", "includes": '["/a/", "/b c/"]'},
+            ["--directory", "/", "--include", "/a/", "--include", "/b c/"],
+        ),
+        (
+            {"directory": "/", "entry_list": '["/数据.bin"]'},
+            {"entry_list": '["/数据.bin"]'},
+            ["--entry", "/数据.bin"],
+        ),
+        (
+            {"directory": "/", "file_list_path": "/lists/", "create_dir_if_not_exist": True},
+            {"transfer_file_list_path": "/lists/", "create_dir_if_not_exist": True},
+            ["--lists", "/lists/"],
+        ),
+    ],
+)
+def test_a_batch_is_begun_as_it_was(chosen: dict[str, Any], program: dict[str, Any], typed: list[str]) -> None:
+    found = task_snippets(task(action=TaskAction.IMPORT, **chosen), CALLER)
+    said = arguments(found.python)
+    ways = ("directory", "includes", "entry_list", "transfer_file_list_path", "create_dir_if_not_exist")
+    assert {name: said[name] for name in ways if name in said} == program
+    words = command(found.cli)
+    assert words[words.index("task") :][:4] == ["task", "batch", "df-1", "import"]
+    rest = ["--target-directory", "/path/", "--existing", "overwrite"]
+    made = ["--create-directory"] if "create_dir_if_not_exist" in chosen else []
+    assert words[words.index("task") + 4 :] == [*typed, *rest, *made]
 
 
 def test_tls_names_its_authority_and_no_secret_is_ever_written() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from penstock.console.checks import Verdict
 from penstock.console.flows import Flow
-from penstock.console.wishes import Verdict, Wish, overlaps, tag_command, version_command
+from penstock.console.wishes import Wish, overlaps, tag_command, version_command
 from penstock.model import AddressingStyle, Bucket, BucketKind
 
 THERE = Flow(
