@@ -22,7 +22,7 @@ from penstock.console.badges import badge
 from penstock.console.guard import wants_json
 from penstock.console.navigation import SECTIONS
 from penstock.console.viewer import Result, reach_of, visitor_of
-from penstock.console.wording import happening_words
+from penstock.console.wording import happening_words, report_words
 
 THEMES = ("auto", "light", "dark")
 TIMES = ("local", "utc", "relative")
@@ -61,6 +61,7 @@ class Renderer:
             version=__version__,
             remedy=remedy,
             happening_words=happening_words,
+            report_words=report_words,
         )
 
     def part(self, template: str, context: dict[str, Any]) -> str:

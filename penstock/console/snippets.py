@@ -46,7 +46,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snippets:
-    """One call, written twice."""
+    """One call, written twice; `cli` is empty for a Compare, whose command is another kind of thing: it waits and tells."""
 
     python: str
     cli: str
@@ -109,6 +109,8 @@ def task_snippets(task: Task, caller: Caller) -> Snippets:
     if task.create_dir_if_not_exist:
         arguments["create_dir_if_not_exist"] = True
     python = _program("create_data_flow_task", "CreateDataFlowTask", arguments, "task_id", caller)
+    if task.action is TaskAction.COMPARE:
+        return Snippets(python=python, cli="")
     if task.action not in STREAM_ACTIONS:
         return Snippets(python=python, cli=_commands(_batch_words(task), task.file_system_id, caller))
     words = [

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from penstock.catalog.live import Limit, Limiter
 from penstock.catalog.views import HappeningKind, InFull, Listed, Wait
-from penstock.model import DataFlowStatus, SubTaskStatus
+from penstock.model import DataFlowStatus, Report, SubTaskStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +131,15 @@ _HAPPENINGS: Mapping[HappeningKind, Said] = {
 }
 
 
+_REPORTS: Mapping[Report, str] = {
+    Report.SUCCESS: "What moved",
+    Report.SKIPPED: "What was skipped",
+    Report.FAILED: "What failed, and why",
+    Report.DIFFERENCES: "What differs",
+    Report.SUMMARY: "The counts",
+}
+
+
 def limit_words(limit: Limit) -> Said:
     """What limits the speed right now."""
     said = LIMITS[limit.limiter]
@@ -141,6 +150,11 @@ def limit_words(limit: Limit) -> Said:
 def happening_words(kind: HappeningKind) -> Said:
     """What befell a sub-task."""
     return _HAPPENINGS[kind]
+
+
+def report_words(report: Report) -> str:
+    """What stands in a report of a batch."""
+    return _REPORTS[report]
 
 
 def wait_words(listed: Listed) -> str:

@@ -126,6 +126,14 @@ def test_what_is_in_the_way_of_a_batch_is_said_before(
     assert all(advice in each["advice"] + each["mend"] for each in bad)
 
 
+def test_a_compare_tells_its_counts_and_has_its_reports(console: Console, batches: Batches) -> None:
+    task = batches.run("Compare", directory="/run/")
+    page = console.visitor().get(f"/tasks/{task['TaskId']}").text
+    assert re.search(r"The same</span><strong>1<", page)
+    counts = console.visitor().get(f"/tasks/{task['TaskId']}/reports/SummaryReport.csv")
+    assert (counts.status, "Same" in counts.text) == (200, True)
+
+
 def test_who_may_only_look_makes_no_batch_and_reads_reports(console: Console, batches: Batches) -> None:
     looker = console.looker()
     form = {"flow": batches.data_flow_id, "action": "Export", "directory": "/", "policy": "SKIP_THE_FILE"}
