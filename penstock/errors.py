@@ -267,6 +267,26 @@ class SubTaskNotFoundError(CatalogError):
     """No such sub-task in this task."""
 
 
+class FilesetNotFoundError(CatalogError):
+    """No such fileset in this file system."""
+
+
+class FilesetExistsError(CatalogError):
+    """A fileset has this very path."""
+
+
+class NestedFilesetError(CatalogError):
+    """A fileset would lie in another one."""
+
+
+class TooManyFilesetsError(CatalogError):
+    """The bound on the filesets of a file system is reached."""
+
+
+class DeletionProtectedError(CatalogError):
+    """Its deletion protection is on."""
+
+
 class InvalidStateError(CatalogError):
     """The thing exists, but its status does not allow this step."""
 

@@ -37,6 +37,8 @@ ControlPoint = Literal[
     "checkpoint.keep", "checkpoint.kept",  # an export's record, before its mover hears of it
     "settle", "settled",  # what came of attempts
     "cancel.tell", "cancel.told",  # a mover is told to withdraw
+    "fileset.make", "fileset.made",  # the directory of a fileset
+    "fileset.remove", "fileset.removed",
 ]  # fmt: skip
 """Passed by the control process. Named by what is to be done, and by what has been done."""
 

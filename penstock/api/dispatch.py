@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from penstock.api.errors import ApiError
 from penstock.api.notbuilt import NOT_BUILT
 from penstock.api.operation import Operation, Origin
-from penstock.api.operations import bulk, dataflows, filesystems, refreshes, sights, subtasks, tasks
+from penstock.api.operations import bulk, dataflows, filesets, filesystems, refreshes, sights, subtasks, tasks
 from penstock.api.options import Fidelity
 from penstock.api.protocol import VERSION
 
 OPERATIONS: Mapping[str, Operation] = {
     operation.name: operation
-    for module in (filesystems, dataflows, refreshes, tasks, subtasks, bulk, sights)
+    for module in (filesystems, filesets, dataflows, refreshes, tasks, subtasks, bulk, sights)
     for operation in module.OPERATIONS
 }
 ALIASES: Mapping[str, Operation] = {

@@ -28,6 +28,7 @@ from penstock.stores.base import Store
 
 DATA_FLOW_SINCE = (2, 4, 0)
 STREAM_SINCE = (2, 6, 0)
+FILESET_SINCE = (2, 7, 0)
 
 
 class Origin(StrEnum):

@@ -32,6 +32,7 @@ class ApiOptions:
     api_time_zone: str = "UTC"
     clock_skew_s: int = 900
     data_flows_max: int = 10
+    filesets_max: int = 500
     header_max_bytes: int = 32 << 10
     header_max_count: int = 128  # short ones cost more to keep than their bytes
     query_max_bytes: int = 65_535  # a URL has no more (`protocol`)

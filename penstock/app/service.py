@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ from penstock.app.console_socket import console_socket
 from penstock.app.embedded import host_and_port, listen, url_of
 from penstock.app.emulator_process import EmulatorProcess
 from penstock.app.farroots import FarRoots
+from penstock.app.filesets import FilesetKeeper
 from penstock.app.health import Health, Stage
 from penstock.app.limits import connections_within_limit, leave_no_core_files, open_files_freely
 from penstock.app.lock import HeldHome, service_lock
@@ -173,7 +174,8 @@ class _Service:
             beside = {
                 "console": (self._console(api, seeing), self._console_socket),
             }
-            await self._serve(engine, self._web(api), beside, far, metrics)
+            filesets = FilesetKeeper(catalog, registry=self._registry.current, now_ns=self._clock.now_ns)
+            await self._serve(engine, self._web(api), beside, {"far roots": far.run, "filesets": filesets.run}, metrics)
         if executor.left_behind:
             raise LeftBehindError(
                 f"stopped, but {'; '.join(executor.left_behind)}: {ADVICE}. `penstock serve` may be started meanwhile"
@@ -248,7 +250,7 @@ class _Service:
         engine: Engine,
         web: WebServer,
         beside: Mapping[str, tuple[Server | None, socket.socket | None]],
-        far: FarRoots,
+        looks: Mapping[str, Callable[[], Coroutine[Any, Any, None]]],
         metrics: MetricsListener,
     ) -> None:
         """From the ready line to the last part's end. Raises ServiceEndedError when a part ended unasked."""
@@ -257,7 +259,7 @@ class _Service:
             asyncio.create_task(web.serve(sockets=[self._socket]), name="API"),
             asyncio.create_task(self._registry.run(), name="registry"),
             asyncio.create_task(self._watch_home(), name="look at HOME"),
-            asyncio.create_task(far.run(), name="look at far roots"),
+            *(asyncio.create_task(run(), name=f"look at {what}") for what, run in looks.items()),
             asyncio.create_task(self._watch_emulator(), name="embedded bucket server"),
         }
         for name, (server, sock) in beside.items():

@@ -31,6 +31,7 @@ from penstock.catalog import (
 from penstock.catalog.batches import Batches
 from penstock.catalog.database import BrokenConnectionError, Database, Durability
 from penstock.catalog.doorbell import Doorbell
+from penstock.catalog.filesets import Filesets
 from penstock.catalog.opening import CatalogBounds, Hands, open_hands
 from penstock.catalog.reading import Reading
 from penstock.catalog.refreshes import Refreshes
@@ -93,6 +94,7 @@ class Catalog:
         self.reading = Reading(hands.lookers, sheet_rows_max=hands.bounds.sheet_rows_max)  # what people are shown
         self.batches = Batches(write=self._work, read=self._read, bell=hands.batch_bell)
         self.refreshes = Refreshes(write=self._work, read=self._read, step=self._step)
+        self.filesets = Filesets(call=self._call, write=self._work, read=self._read)
         self._hands = hands
         self._ring = claims.Ring()
         self._nonces_under_way: set[str] = set()

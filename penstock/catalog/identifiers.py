@@ -1,7 +1,7 @@
 """Public ids and the numbers behind them: each id begins with its time, so creation order is id order.
 
 A number is the nanosecond of creation, made strictly increasing within the process and across restarts; it is the
-primary key, and the id carries it (16 hex digits for dataflows and tasks, 12 base-36 digits and 7 of chance for
+primary key, and the id carries it (16 hex digits for dataflows, tasks and filesets, 12 base-36 digits and 7 of chance for
 sub-tasks). Nothing here reads a clock or chance by itself.
 """
 
@@ -17,6 +17,7 @@ CHANCE_BYTES = 5
 
 _DATA_FLOW = re.compile(r"df-([0-9a-f]{16})", re.ASCII)
 _TASK = re.compile(r"task-([0-9a-f]{16})", re.ASCII)
+_FILESET = re.compile(r"fset-([0-9a-f]{16})", re.ASCII)
 _SUB_TASK = re.compile(rf"subTaskId-([0-9a-z]{{{TIME_DIGITS}}})[0-9a-z]{{{CHANCE_DIGITS}}}", re.ASCII)
 _NUMBER_MAX = (1 << 63) - 1
 NO_NUMBER = -1
@@ -69,6 +70,11 @@ def task_id(number: int) -> str:
     return f"task-{number:016x}"
 
 
+def fset_id(number: int) -> str:
+    """`fset-` and 16 hex digits."""
+    return f"fset-{number:016x}"
+
+
 def sub_task_ids(first: int, count: int, chance: bytes) -> list[str]:
     """The ids of `count` sub-tasks with following numbers and the same chance of CHANCE_BYTES.
 
@@ -102,6 +108,11 @@ def data_flow_number(identifier: str) -> int:
 def task_number(identifier: str) -> int:
     """The number in a task's id; NO_NUMBER when it has not the shape of one."""
     return _number(_TASK, identifier, 16)
+
+
+def fileset_number(identifier: str) -> int:
+    """The number in a fileset's id; NO_NUMBER when it has not the shape of one."""
+    return _number(_FILESET, identifier, 16)
 
 
 def sub_task_number(identifier: str) -> int:

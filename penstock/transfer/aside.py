@@ -1,7 +1,8 @@
 """Questions to file systems that may hang, each asked by a process of its own, which is left alone when no answer comes.
 
 A thread that waits for a dead mount cannot be ended, and neither can its process: whoever must be able to end asks here. Nothing
-is asked that changes anything but files whose names say that they are probes. Run as `python -m penstock.transfer.aside` it
+is asked that changes anything but files whose names say that they are probes, and the directories of filesets, which may be made
+and removed twice. Run as `python -m penstock.transfer.aside` it
 answers the one question that stands on stdin.
 """
 

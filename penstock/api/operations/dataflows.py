@@ -5,12 +5,12 @@ Creating one asks the file system (is the directory there?) and the bucket (tag,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 
 from penstock.api import flavour, places, sources
 from penstock.api.answers import Json
-from penstock.api.errors import ApiError, illegal_characters
+from penstock.api.descriptions import description
+from penstock.api.errors import ApiError
 from penstock.api.filters import exact_text, filters, ids, one_text, words_of
 from penstock.api.operation import (
     DATA_FLOW_SINCE,
@@ -36,29 +36,16 @@ from penstock.api.parameters import (
     required,
     required_directory,
 )
-from penstock.api.paths import CONTROL
 from penstock.api.times import utc_text
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.verbs import Call, DataFlowQuery, NewDataFlow
 from penstock.model import Bucket, DataFlow, DataFlowStatus, FileSystem
 
-_DESCRIPTION = re.compile(r"(?!https?://)[A-Za-z][A-Za-z0-9:_\- ]{1,127}", re.ASCII)
 _NO_SECURITY = ("none", "null")
 _SSL = "SSL"
 _FILTER_MAX_CHARACTERS = 1024
 _TOO_SLOW = "ThroughputTooLow"  # for its auto-refresh
 _ANSWERED_STATUSES = tuple(status.value for status in DataFlowStatus if status is not DataFlowStatus.DELETED)
-
-
-def _description(name: str, text: str) -> str:
-    if CONTROL.search(text) or not text.isascii():
-        raise illegal_characters(name, "it is letters, digits, blanks and : _ -")
-    if _DESCRIPTION.fullmatch(text) is None:
-        raise ApiError(
-            "InvalidDescription.InvalidFormat",
-            f"{name} has 2 to 128 letters, digits, blanks and : _ -, begins with a letter, and is no web address.",
-        )
-    return text
 
 
 def _security(name: str, text: str) -> str:
@@ -79,7 +66,7 @@ _FILE_SYSTEM_PATH = required_directory("FileSystemPath")
 _SOURCE_STORAGE = required("SourceStorage", _source, "")
 _SOURCE_STORAGE_PATH = required_directory("SourceStoragePath")
 _SECURITY_TYPE = optional("SourceSecurityType", _security, "None")
-_DESCRIPTION_TEXT = optional("Description", _description, "")
+_DESCRIPTION_TEXT = optional("Description", description, "")
 
 _MAX_RESULTS = max_results(10)
 _FILTERS = filters(

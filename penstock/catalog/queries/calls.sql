@@ -8,6 +8,9 @@ SELECT fingerprint, result FROM client_tokens WHERE access_key_id = :access_key_
 -- answer_token: what the call that brought the token was answered
 UPDATE client_tokens SET result = :result WHERE access_key_id = :access_key_id AND client_token = :client_token;
 
+-- forget_result: let a ClientToken of those kept at that time stand for nothing again
+DELETE FROM client_tokens WHERE number >= :since AND number < :before AND result = :result;
+
 -- forget_tokens: remove ClientTokens that are old enough
 DELETE FROM client_tokens WHERE number IN (
     SELECT number FROM client_tokens WHERE number < :before ORDER BY number LIMIT :limit);
