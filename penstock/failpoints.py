@@ -37,8 +37,6 @@ ControlPoint = Literal[
     "checkpoint.keep", "checkpoint.kept",  # an export's record, before its mover hears of it
     "settle", "settled",  # what came of attempts
     "cancel.tell", "cancel.told",  # a mover is told to withdraw
-    "fileset.make", "fileset.made",  # the directory of a fileset
-    "fileset.remove", "fileset.removed",
 ]  # fmt: skip
 """Passed by the control process. Named by what is to be done, and by what has been done."""
 
@@ -68,10 +66,18 @@ MoverPoint = Literal[
 ]  # fmt: skip
 """Passed by a mover."""
 
-Point = ControlPoint | MoverPoint
+BesidePoint = Literal[
+    "fileset.make", "fileset.made",  # its directory
+    "fileset.remove", "fileset.removed",
+]  # fmt: skip
+"""Passed by the control process, on no file's way."""
+
+Point = ControlPoint | MoverPoint | BesidePoint
 CONTROL_POINTS: tuple[ControlPoint, ...] = get_args(ControlPoint)
 MOVER_POINTS: tuple[MoverPoint, ...] = get_args(MoverPoint)
+BESIDE_POINTS: tuple[BesidePoint, ...] = get_args(BesidePoint)
 POINTS: tuple[Point, ...] = (*CONTROL_POINTS, *MOVER_POINTS)
+"""Those on the way of a file."""
 
 
 def _unarmed(point: Point) -> None:
@@ -96,7 +102,7 @@ def arm(directory: str) -> None:
         raise SettingsError(f"{VARIABLE}: {directory} cannot be read: {error.strerror}") from error
     for name in names:
         point, _, left = name.rpartition(".")
-        if point not in POINTS or not left.isascii() or not left.isdigit() or int(left) > PASSES_MAX:
+        if point not in (*POINTS, *BESIDE_POINTS) or not left.isascii() or not left.isdigit() or int(left) > PASSES_MAX:
             raise SettingsError(f"{VARIABLE}: {directory}/{name} is no trap: it is called POINT.NUMBER, as in rename.1")
     global passing  # noqa: PLW0603  (what is unarmed costs no look at anything)
     passing = _Traps(Path(directory)).passing

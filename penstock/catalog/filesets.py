@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from penstock.catalog import identifiers, planting
 from penstock.catalog.batches import Do
 from penstock.catalog.session import Session
-from penstock.catalog.verbs import Call, FilesetQuery, NewFileset, Page
+from penstock.catalog.verbs import Call, FilesetChanges, FilesetQuery, NewFileset, Page
 from penstock.model import Fileset, Quota
 
 
@@ -58,22 +58,9 @@ class Filesets:
         """Take its id away; the directory is gone. DeletionProtectedError, DependencyViolationError."""
         await self._step(call, lambda session: planting.delete(session, file_system_id, fset_id))
 
-    async def modify(
-        self,
-        call: Call,
-        file_system_id: str,
-        fset_id: str,
-        *,
-        description: str | None,
-        deletion_protection: bool | None,
-    ) -> None:
-        """Describe or protect it otherwise; None leaves it as it is."""
-        await self._step(
-            call,
-            lambda session: planting.modify(
-                session, file_system_id, fset_id, description=description, deletion_protection=deletion_protection
-            ),
-        )
+    async def modify(self, call: Call, file_system_id: str, fset_id: str, changes: FilesetChanges) -> None:
+        """Describe or protect it otherwise."""
+        await self._step(call, lambda session: planting.modify(session, file_system_id, fset_id, changes))
 
     async def limit(self, call: Call, file_system_id: str, fset_id: str, quota: Quota) -> None:
         """Give it another quota; an empty one takes it away."""

@@ -8,7 +8,7 @@ from penstock.catalog import identifiers
 from penstock.catalog.database import Row
 from penstock.catalog.pages import AFTER_ALL, read_token, write_token
 from penstock.catalog.session import Session
-from penstock.catalog.verbs import FilesetOrder, FilesetQuery, NewFileset, Page
+from penstock.catalog.verbs import FilesetChanges, FilesetOrder, FilesetQuery, NewFileset, Page
 from penstock.errors import (
     DeletionProtectedError,
     DependencyViolationError,
@@ -125,17 +125,15 @@ def delete(session: Session, file_system_id: str, fset_id: str) -> None:
     session.run("filesets.leave_file_system", file_system_id=file_system_id)
 
 
-def modify(
-    session: Session, file_system_id: str, fset_id: str, *, description: str | None, deletion_protection: bool | None
-) -> None:
-    """Describe or protect it otherwise; None leaves it as it is."""
+def modify(session: Session, file_system_id: str, fset_id: str, changes: FilesetChanges) -> None:
+    """Describe or protect it otherwise."""
     row = visible(session, file_system_id, fset_id)
-    protection = row["deletion_protection"] if deletion_protection is None else int(deletion_protection)
+    protection = changes.deletion_protection
     session.run(
         "filesets.modify",
         number=row["number"],
-        description=row["description"] if description is None else description,
-        deletion_protection=protection,
+        description=row["description"] if changes.description is None else changes.description,
+        deletion_protection=row["deletion_protection"] if protection is None else int(protection),
         now_ns=session.now_ns,
     )
 
@@ -166,7 +164,7 @@ def count(session: Session, fset_id: str, usage: tuple[int, int] | None) -> None
 
 def to_look_at(session: Session, before_ns: int) -> Fileset | None:
     """The next one whose directory is to be made, or whose content was counted before that."""
-    row = session.row("filesets.next_to_count", before_ns=before_ns, limit=1)
+    row = session.row("filesets.next_to_make") or session.row("filesets.next_to_count", before_ns=before_ns)
     return None if row is None else fileset_of(row)
 
 

@@ -154,6 +154,14 @@ class NewFileset:
     filesets_max: int = 500
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesetChanges:
+    """What is to be different of a fileset; None leaves it as it is."""
+
+    description: str | None
+    deletion_protection: bool | None
+
+
 class FilesetOrder(StrEnum):
     """By which field a list of filesets is ordered, in the wire's words; NEWEST where nothing is asked."""
 

@@ -39,7 +39,7 @@ from penstock.api.parameters import (
 )
 from penstock.api.paths import check_directory
 from penstock.api.times import zone_text
-from penstock.catalog.verbs import FilesetOrder, FilesetQuery, NewFileset
+from penstock.catalog.verbs import FilesetChanges, FilesetOrder, FilesetQuery, NewFileset
 from penstock.errors import CatalogError, FilesetNotFoundError
 from penstock.model import Fileset, FilesetStatus, FileSystem, Quota
 from penstock.transfer import filesetdir
@@ -222,8 +222,7 @@ async def modify_fileset(desk: Desk, invocation: Invocation) -> Reply:
         invocation.call(),
         file_system.file_system_id,
         values[_FSET_ID],
-        description=values[_DESCRIPTION] or None,
-        deletion_protection=values[_PROTECTION],
+        FilesetChanges(description=values[_DESCRIPTION] or None, deletion_protection=values[_PROTECTION]),
     )
     return Reply(fields={})
 

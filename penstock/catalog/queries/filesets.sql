@@ -17,8 +17,11 @@ SELECT * FROM filesets WHERE number = :number AND fset_id = :fset_id AND file_sy
 -- of_file_system: all filesets of a file system, newest first
 SELECT * FROM filesets WHERE file_system_id = :file_system_id ORDER BY number DESC;
 
--- next_to_count: filesets whose directory is to be made, then those counted longest ago
-SELECT * FROM filesets WHERE made = 0 OR counted_ns <= :before_ns ORDER BY made, counted_ns, number LIMIT :limit;
+-- next_to_make: the oldest fileset whose directory is to be made
+SELECT * FROM filesets WHERE made = 0 ORDER BY counted_ns, number LIMIT 1;
+
+-- next_to_count: the fileset that was counted longest ago, if that was before a time
+SELECT * FROM filesets WHERE made = 1 AND counted_ns <= :before_ns ORDER BY counted_ns, number LIMIT 1;
 
 -- be_made: its directory is there
 UPDATE filesets SET made = 1 WHERE number = :number AND made = 0;
@@ -26,7 +29,7 @@ UPDATE filesets SET made = 1 WHERE number = :number AND made = 0;
 -- withdraw: its directory could not be made
 DELETE FROM filesets WHERE number = :number AND made = 0;
 
--- remove: it is gone
+-- remove: forget one whose directory is gone
 DELETE FROM filesets WHERE number = :number;
 
 -- modify: another description or protection

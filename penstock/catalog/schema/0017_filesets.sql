@@ -17,5 +17,6 @@ CREATE TABLE filesets (
     updated_ns          BIGINT NOT NULL
 );
 CREATE INDEX filesets_of_file_system ON filesets (file_system_id, number);
+CREATE INDEX filesets_by_count ON filesets (made, counted_ns, number);
 
 ALTER TABLE file_systems ADD COLUMN filesets BIGINT NOT NULL DEFAULT 0;

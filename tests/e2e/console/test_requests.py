@@ -65,13 +65,13 @@ def test_a_wrong_secret_is_explained(console: Console) -> None:
         ("CreateDataFlowSubTasks", {"FileSystemId": "x"}, "An action of Penstock&#39;s own"),
         ("DescribeDataFlowSubTask", {"FileSystemId": "x"}, "the action is called DescribeDataFlowSubTasks"),
         ("CreateDataFlow", {"SourceStorage": "s3://mine", "FileSystemPath": "/"}, "The cloud knows oss:// only"),
-        ("CreateFileset", {}, "Penstock does not have it yet"),
+        ("CreateSnapshot", {}, "Penstock does not have it yet"),
     ],
 )
 def test_what_the_cloud_would_do_is_said(console: Console, action: str, parameters: dict[str, str], hint: str) -> None:
     with client_of(console) as client, pytest.raises(ApiRefusedError):
         client.call(action, parameters)
-    code_or_action = "NotImplemented" if action == "CreateFileset" else action
+    code_or_action = "NotImplemented" if action == "CreateSnapshot" else action
     assert hint in newest(console.visitor(), code_or_action)
 
 

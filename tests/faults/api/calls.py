@@ -25,6 +25,7 @@ class World:
     sub_task: str
     idle: str
     stopped: str
+    fileset: str
 
 
 def make_world(server: ApiCaller, number: int) -> World:
@@ -41,6 +42,7 @@ def make_world(server: ApiCaller, number: int) -> World:
         sub_task=server.make_sub_task(flow, task),
         idle=server.make_stream(flow),
         stopped=stopped,
+        fileset=server.make("CreateFileset", "FsetId", {"FileSystemId": FILE_SYSTEM, "FileSystemPath": f"/f{number}/"}),
     )
 
 
@@ -49,12 +51,31 @@ def call_of(action: str, world: World) -> dict[str, str]:
     own = {"FileSystemId": FILE_SYSTEM}
     flow = own | {"DataFlowId": world.flow}
     stream = flow | {"DataFlowTaskId": world.task}
+    fileset = own | {"FsetId": world.fileset}
     filters = {"Filters.1.Key": "FsetIds", "Filters.1.Value": "", "MaxResults": "20"}
     entries = [
         {"SrcFilePath": "/e", "DstFilePath": "/e", "Condition": {"Size": 5, "ModifyTime": "1725897600000000001"}}
     ]
     calls: Mapping[str, dict[str, str]] = {
         "DescribeFileSystems": own | {"FileSystemType": "cpfs", "PageNumber": "1", "PageSize": "10"},
+        "CreateFileset": own
+        | {
+            "FileSystemPath": f"/new-{world.flow}/",
+            "Description": "a fileset",
+            "DeletionProtection": "true",
+            "Quota.SizeLimit": str(10 << 30),
+            "Quota.FileCountLimit": "10000",
+            "DryRun": "true",
+        },
+        "DescribeFilesets": own
+        | filters
+        | {"Filters.1.Key": "FsetIds", "Filters.1.Value": world.fileset}
+        | {"OrderByField": "SizeLimit", "SortOrder": "desc"},
+        "GetFileset": fileset,
+        "ModifyFileset": fileset | {"Description": "another"},
+        "DeleteFileset": fileset | {"DryRun": "true"},
+        "SetFilesetQuota": fileset | {"SizeLimit": str(10 << 30), "FileCountLimit": "10000"},
+        "CancelFilesetQuota": fileset,
         "CreateDataFlow": own
         | {
             "FileSystemPath": "/other/",

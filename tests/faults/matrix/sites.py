@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import penstock
-from penstock.failpoints import POINTS
+from penstock.failpoints import BESIDE_POINTS, POINTS
 from penstock.transfer import posix
 
 ROOM = Path(penstock.__file__).parent
@@ -83,14 +83,14 @@ class Change:
 
 @cache
 def passings() -> frozenset[Passing]:
-    """All of Penstock's."""
+    """All of Penstock's on the way of a file."""
     return frozenset(
         Passing(place=place, point=_point(call))
         for path in ROOM.rglob("*.py")
         if "failpoints.passing" in path.read_text()  # few do, and reading is quicker than parsing
         for place, function in _functions(path)
         for call in _calls(function)
-        if _dotted(call.func) == "failpoints.passing"
+        if _dotted(call.func) == "failpoints.passing" and _point(call) not in BESIDE_POINTS
     )
 
 
@@ -157,7 +157,7 @@ def _point(call: ast.Call) -> str:
     if not isinstance(said, ast.Constant):
         return ""
     point = str(said.value)
-    assert point in POINTS, f"{point} is no failpoint"
+    assert point in (*POINTS, *BESIDE_POINTS), f"{point} is no failpoint"
     return point
 
 

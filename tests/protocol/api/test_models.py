@@ -97,6 +97,17 @@ def answers(server: ApiServer) -> Iterator[tuple[str, dict[str, Any]]]:
     yield ask("CreateDataFlow", FileSystemPath="/other/", SourceStorage="oss://second", SourceStoragePath="/again/")
     yield ask("DescribeDataFlows", MaxResults="10")
     yield ask("DescribeFileSystems")
+    limits = {"SizeLimit": str(10 << 30), "FileCountLimit": "10000"}
+    for number in range(12):
+        fileset = ask("CreateFileset", FileSystemPath=f"/data/{number}/", **{"Quota.SizeLimit": str(10 << 30)})
+    yield fileset
+    own = {"FsetId": fileset[1]["FsetId"]}
+    yield ask("SetFilesetQuota", **own, **limits)
+    yield ask("GetFileset", **own)
+    yield ask("DescribeFilesets", MaxResults="10")
+    yield ask("ModifyFileset", **own, Description="described")
+    yield ask("CancelFilesetQuota", **own)
+    yield ask("DeleteFileset", **own)
 
 
 def _last_flow(server: ApiServer) -> str:

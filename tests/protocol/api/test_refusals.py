@@ -44,6 +44,9 @@ USUAL: Mapping[str, dict[str, str]] = {
     "CancelDataFlowTask": {**FLOW, "TaskId": "{stream}"},
     "CreateDataFlowSubTask": {**STREAM, "SrcFilePath": "/a", "DstFilePath": "/a"},
     "DescribeDataFlowSubTasks": SYSTEM,
+    "CreateFileset": {**SYSTEM, "FileSystemPath": "/data/new/"},
+    "ModifyFileset": {**SYSTEM, "FsetId": "{fileset}"},
+    "DeleteFileset": {**SYSTEM, "FsetId": "{fileset}"},
     "CancelDataFlowSubTask": {**STREAM, "DataFlowSubTaskId": "{file}"},
 }
 """What each action takes as it stands."""
@@ -52,6 +55,10 @@ USUAL: Mapping[str, dict[str, str]] = {
 @pytest.fixture(scope="module")
 def nouns(world: ApiServer) -> Mapping[str, str]:
     """The ids that wires name in braces."""
+    root = world.home / "root"
+    (root / "file").touch()
+    (root / "link").symlink_to("data")
+    (root / "out").symlink_to("/")
     flow, stopped = world.make_flow(), world.make_flow(SourceStoragePath="/stopped/")
     elsewhere = world.make_flow(SourceStoragePath="/elsewhere/")
     world.make("StopDataFlow", "RequestId", {**SYSTEM, "DataFlowId": stopped})
@@ -68,6 +75,9 @@ def nouns(world: ApiServer) -> Mapping[str, str]:
         "ended": ended,
         "file": world.make_sub_task(flow, stream),
         "finished": finished,
+        "fileset": world.make(
+            "CreateFileset", "FsetId", {**SYSTEM, "FileSystemPath": "/set/", "DeletionProtection": "true"}
+        ),
         "batch": world.make("CreateDataFlowTask", "TaskId", batch),
     }
 
@@ -208,6 +218,32 @@ def world() -> Iterator[ApiServer]:
         refusal("CancelDataFlowSubTask", "InvalidDataFlow.NotFound", DataFlowId=NOTHING),
         refusal("CancelDataFlowSubTask", "InvalidTaskId.NotFound", DataFlowTaskId="task-0000000000000000"),
         refusal("CancelDataFlowSubTask", "InvalidSubTaskId.NotFound", DataFlowSubTaskId="subTaskId-none"),
+        refusal("CreateFileset", "MissingFileSystemPath", FileSystemPath=""),
+        refusal("CreateFileset", "InvalidFilesystemVersion.NotSupport", FileSystemId=OLD_FILE_SYSTEM),
+        refusal("CreateFileset", "OperationDenied.AlreadyExists", FileSystemPath="/set/"),
+        refusal("CreateFileset", "OperationDenied.AlreadyExists", FileSystemPath="/data/"),
+        refusal("CreateFileset", "OperationDenied.NestedDir", FileSystemPath="/set/inner/"),
+        refusal("CreateFileset", "OperationDenied.TooManyDepths", FileSystemPath="/1/2/3/4/5/6/7/8/9/"),
+        refusal("CreateFileset", "InvalidFileSystem.NotFound", FileSystemId="bmcpfs-none"),
+        refusal("CreateFileset", "InvalidFileSystemPath.ParentNotFound", FileSystemPath="/none/new/"),
+        refusal("CreateFileset", "InvalidFileSystemPath.NotDirectory", FileSystemPath="/file/new/"),
+        refusal("CreateFileset", "InvalidFileSystemPath.InvalidCharacters", FileSystemPath="/data/../new/"),
+        refusal("CreateFileset", "InvalidFilesetPath.InvalidParameter", FileSystemPath="/data/new"),
+        refusal("CreateFileset", "InvalidFilesetPath.InvalidParameter", FileSystemPath="/"),
+        refusal("CreateFileset", "InvalidFilesetPath.InvalidParameter", FileSystemPath="/link/new/"),
+        refusal("CreateFileset", "InvalidFilesetPath.InvalidParameter", FileSystemPath="/out/new/"),
+        refusal("CreateFileset", "InvalidParameter.InvalidFormat", {"Quota.SizeLimit": str((10 << 30) + 1)}),
+        refusal("ModifyFileset", "IllegalCharacters", ClientToken=NUL),
+        refusal("ModifyFileset", "MissingFileSystemId", FileSystemId=""),
+        refusal("ModifyFileset", "MissingFsetId", FsetId=""),
+        refusal("ModifyFileset", "InvalidFileSystem.NotFound", FileSystemId="bmcpfs-none"),
+        refusal("ModifyFileset", "InvalidFsetId.NotFound", FsetId="fset-0000000000000000"),
+        refusal("DeleteFileset", "IllegalCharacters", ClientToken=NUL),
+        refusal("DeleteFileset", "MissingFileSystemId", FileSystemId=""),
+        refusal("DeleteFileset", "MissingFsetId", FsetId=""),
+        refusal("DeleteFileset", "InvalidOperation.DeletionProtection"),
+        refusal("DeleteFileset", "InvalidFileSystem.NotFound", FileSystemId="bmcpfs-none"),
+        refusal("DeleteFileset", "InvalidFsetId.NotFound", FsetId="fset-0000000000000000"),
     ],
 )
 def test_a_refusal(world: ApiServer, nouns: Mapping[str, str], line: Refusal) -> None:
