@@ -305,42 +305,6 @@ class DataFlow:
         return self.source_storage.split("://", 1)[1].rsplit(":", 1)[-1]
 
 
-class FilesetStatus(StrEnum):
-    """Status of a fileset, in the wire's words."""
-
-    CREATING = "CREATING"
-    CREATED = "CREATED"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
-    """How much a fileset is meant to hold at most; 0 is no limit."""
-
-    size_bytes: int = 0
-    file_count: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fileset:
-    """A directory of a file system with an id. The path starts and ends with `/`.
-
-    What is in it was counted at `counted_ns`: the bytes of its files, and how many files, directories and links there are.
-    """
-
-    file_system_id: str
-    fset_id: str
-    file_system_path: str
-    description: str
-    deletion_protection: bool
-    status: FilesetStatus
-    quota: Quota
-    space_usage_bytes: int
-    file_count_usage: int
-    counted_ns: int
-    created_ns: int
-    updated_ns: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskCounters:
     """Counters of a task's sub-tasks, kept in the transactions that change them."""

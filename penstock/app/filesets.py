@@ -13,8 +13,9 @@ from collections.abc import Callable
 from penstock import telemetry
 from penstock.api.errands import Errands
 from penstock.catalog.catalog import Catalog
+from penstock.catalog.filesetwork import Fileset, FilesetStatus
 from penstock.errors import CatalogError
-from penstock.model import Fileset, FilesetStatus, FileSystem, Registry
+from penstock.model import FileSystem, Registry
 from penstock.transfer import filesetdir
 from penstock.transfer.aside import ASIDE
 from penstock.transfer.filesetdir import Found

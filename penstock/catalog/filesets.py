@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from penstock.catalog import identifiers, planting
 from penstock.catalog.batches import Do
+from penstock.catalog.filesetwork import Fileset, FilesetChanges, FilesetQuery, NewFileset, Quota
 from penstock.catalog.session import Session
-from penstock.catalog.verbs import Call, FilesetChanges, FilesetQuery, NewFileset, Page
-from penstock.model import Fileset, Quota
+from penstock.catalog.verbs import Call, Page
 
 
 class DoCall(Protocol):

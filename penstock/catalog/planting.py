@@ -6,9 +6,18 @@ from collections.abc import Callable, Sequence
 
 from penstock.catalog import identifiers
 from penstock.catalog.database import Row
+from penstock.catalog.filesetwork import (
+    Fileset,
+    FilesetChanges,
+    FilesetOrder,
+    FilesetQuery,
+    FilesetStatus,
+    NewFileset,
+    Quota,
+)
 from penstock.catalog.pages import AFTER_ALL, read_token, write_token
 from penstock.catalog.session import Session
-from penstock.catalog.verbs import FilesetChanges, FilesetOrder, FilesetQuery, NewFileset, Page
+from penstock.catalog.verbs import Page
 from penstock.errors import (
     DeletionProtectedError,
     DependencyViolationError,
@@ -18,7 +27,6 @@ from penstock.errors import (
     NestedFilesetError,
     TooManyFilesetsError,
 )
-from penstock.model import Fileset, FilesetStatus, Quota
 
 _TOKEN_NS = 60_000_000_000
 """A call's token has a number that is older by less than a transaction lasts."""

@@ -17,7 +17,6 @@ from penstock.model import (
     ConflictPolicy,
     Direction,
     FileDetail,
-    Quota,
     SubTaskStatus,
     TaskAction,
 )
@@ -140,49 +139,6 @@ class DataFlowQuery:
     source_storage_path_part: str | None = None
     description_part: str | None = None
     impossible: bool = False  # a filter that nothing of this flavour can match (FsetIds, ThroughputList)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewFileset:
-    """A fileset to create; its directory is made afterwards."""
-
-    file_system_id: str
-    file_system_path: str
-    description: str
-    deletion_protection: bool
-    quota: Quota
-    filesets_max: int = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilesetChanges:
-    """What is to be different of a fileset; None leaves it as it is."""
-
-    description: str | None
-    deletion_protection: bool | None
-
-
-class FilesetOrder(StrEnum):
-    """By which field a list of filesets is ordered, in the wire's words; NEWEST where nothing is asked."""
-
-    NEWEST = ""
-    FILE_COUNT_LIMIT = "FileCountLimit"
-    SIZE_LIMIT = "SizeLimit"
-    FILE_COUNT_USAGE = "FileCountUsage"
-    SPACE_USAGE = "SpaceUsage"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilesetQuery:
-    """Filters and order of DescribeFilesets: `*_part` match substrings; None is no filter."""
-
-    file_system_id: str
-    fset_ids: Sequence[str] | None = None
-    file_system_path_part: str | None = None
-    description_part: str | None = None
-    has_quota: bool | None = None
-    order: FilesetOrder = FilesetOrder.NEWEST
-    is_falling: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,9 +39,17 @@ from penstock.api.parameters import (
 )
 from penstock.api.paths import check_directory
 from penstock.api.times import zone_text
-from penstock.catalog.verbs import FilesetChanges, FilesetOrder, FilesetQuery, NewFileset
+from penstock.catalog.filesetwork import (
+    Fileset,
+    FilesetChanges,
+    FilesetOrder,
+    FilesetQuery,
+    FilesetStatus,
+    NewFileset,
+    Quota,
+)
 from penstock.errors import CatalogError, FilesetNotFoundError
-from penstock.model import Fileset, FilesetStatus, FileSystem, Quota
+from penstock.model import FileSystem
 from penstock.transfer import filesetdir
 
 DEPTH_MAX = 8

@@ -8,8 +8,8 @@ import pytest
 from alibabacloud_nas20170626 import models
 
 from penstock.app.filesets import FilesetKeeper
-from penstock.catalog.verbs import Call, NewFileset
-from penstock.model import Quota
+from penstock.catalog.filesetwork import NewFileset, Quota
+from penstock.catalog.verbs import Call
 from tests.fixtures.apicaller import FILE_SYSTEM, OLD_FILE_SYSTEM
 from tests.fixtures.apiserver import ApiServer
 
