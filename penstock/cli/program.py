@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "subtask": ("penstock.cli.subtasks:subtask", "Sub-tasks: move files, one by one."),
     "export": ("penstock.cli.moving:export", "Move files to a bucket, and show it until all are there."),
     "import": ("penstock.cli.moving:import_", "Move objects to the file system, and show it until all are there."),
+    "compare": ("penstock.cli.comparing:compare", "Say what differs between a directory and a bucket; move nothing."),
     "watch": ("penstock.cli.watch:watch", "Export every file of a directory once it is completely written."),
     "top": ("penstock.cli.top:top", "Show what moves, how fast, and what is wrong, in a terminal."),
     "doctor": ("penstock.cli.doctor:doctor", "Look at all that a service stands on, and say how to mend it."),

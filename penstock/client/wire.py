@@ -37,7 +37,7 @@ class Client:
         self._entropy = entropy
         address = address_of(options.endpoint)
         self._host = address.host
-        self._connection = _prepare(options, address)
+        self._connection = connection_to(options, address)
 
     def call(
         self, action: str, parameters: Mapping[str, Parameter | None], *, form: Mapping[str, str] = MappingProxyType({})
@@ -133,7 +133,7 @@ def tls_context(options: ClientOptions) -> ssl.SSLContext:
         raise ApiUnreachableError(f"the CA file {options.ca_file} cannot be used: {error}") from error
 
 
-def _prepare(options: ClientOptions, address: Address) -> http.client.HTTPConnection:
+def connection_to(options: ClientOptions, address: Address) -> http.client.HTTPConnection:
     """A connection that is not open yet."""
     if not address.is_tls:
         return http.client.HTTPConnection(address.name, address.port, timeout=options.timeout_s)

@@ -54,11 +54,14 @@ def states(file_system: FileSystem, paths: Sequence[str]) -> Sequence[Listed | N
 
 
 def read_on(file_system: FileSystem, readings: Sequence[Reading], budget_s: float) -> Sequence[Reading] | Trouble:
-    """Read these files on for about so long; each comes back as far as it is then. Raises nothing."""
+    """Read these files on for about so long, the first ones a little in any case; each comes back as far as it is then.
+
+    Raises nothing.
+    """
     until_s = time.monotonic() + budget_s
     try:
         with closing(Root.open(file_system)) as root, ThreadPoolExecutor(THREADS) as threads:
-            return list(threads.map(partial(_read_on, root, until_s), readings))
+            return list(threads.map(partial(_read_on, root, until_s), range(len(readings)), readings))
     except TransferError as error:
         return Trouble(error.code, str(error), error.waiting_helps)
 
@@ -79,8 +82,8 @@ def _state(root: Root, path: str) -> Listed | None:
     return None if state is None or state.is_directory else listed_as(path, state)
 
 
-def _read_on(root: Root, until_s: float, reading: Reading) -> Reading:
-    if reading.is_whole or reading.trouble is not None or time.monotonic() > until_s:
+def _read_on(root: Root, until_s: float, number: int, reading: Reading) -> Reading:
+    if number >= THREADS and time.monotonic() > until_s:
         return reading
     try:
         descriptor = root.open_beneath(to_bytes(reading.path), _READ)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.stores.base import ObjectInfo
-from penstock.transfer.mtime import ModifyTime, metadata_of, of_file, of_object
+from penstock.transfer.mtime import ModifyTime, agree, metadata_of, of_file, of_object
 
 S = 1_000_000_000
 Y1972 = 63_072_000
@@ -82,3 +82,22 @@ def test_without_metadata_whole_seconds_are_compared() -> None:
     assert not rounded.is_newer_than(of_file(MODIFIED + 5))
     assert of_file(MODIFIED + 1).is_newer_than(of_file(MODIFIED))
     assert not of_file(MODIFIED).is_newer_than(of_file(MODIFIED))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (5 * S, 5 * S, True),
+        (5 * S, 5 * S + 999_999_999, True),  # one of them keeps seconds
+        (5 * S, 6 * S, False),
+        (5 * S + 123_000_000, 5 * S + 123_999_999, True),  # milliseconds
+        (5 * S + 123_000_000, 5 * S + 124_999_999, False),
+        (5 * S + 123_456_000, 5 * S + 123_456_789, True),  # microseconds
+        (5 * S + 123_456_001, 5 * S + 123_457_900, False),
+        (5 * S + 1, 5 * S + 1000, True),  # as a Condition has it
+        (-1, 1, True),
+        (-3 * S, -3 * S + 7, True),
+    ],
+)
+def test_times_agree_with_as_many_digits_as_the_coarser_has(one: int, other: int, *, expected: bool) -> None:
+    assert agree(one, other) is agree(other, one) is expected
