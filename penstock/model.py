@@ -185,9 +185,9 @@ class Bucket:
 
     `endpoint` is `http[s]://host[:port]`, `proxy` the same of an HTTP proxy on the way to it. `credentials` is where the key pair
     comes from: empty (secrets.toml), ENVIRONMENT, the absolute path of a file, or a URL. `tag_check` and `versioning_check` are
-    the prerequisites of the vendor that can be waived for stores that lack them. `restore_days`: archived objects that are to be
-    imported are restored for so many days; 0: they are refused. `abilities` is what probing found (see
-    `penstock.stores.base.Abilities`).
+    the prerequisites of the vendor that can be waived for stores that lack them. Without `exports` no task may export into it.
+    `restore_days`: archived objects that are to be imported are restored for so many days; 0: they are refused. `abilities` is
+    what probing found (see `penstock.stores.base.Abilities`).
     """
 
     name: str
@@ -201,6 +201,7 @@ class Bucket:
     credentials: str = ""
     proxy: str = ""
     requester_pays: bool = False
+    exports: bool = True
     export: ExportOptions = ExportOptions()
     restore_days: int = 0
     verify: Verify = Verify.STORE

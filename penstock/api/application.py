@@ -24,6 +24,7 @@ from penstock.api.perform import perform
 from penstock.api.protocol import Format, Head
 from penstock.api.streams import Streams
 from penstock.api.times import zone_named
+from penstock.api.unfamiliar import Unfamiliar
 from penstock.api.witness import Witness
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.live import Seeing
@@ -67,6 +68,7 @@ def create_api(
         file_systems=Errands("api-file-system", threads_each=options.errand_threads),
         streams=Streams(catalog, max_count=options.streams_cached_max),
         downloads=Downloads(catalog.batches, scheme=options.scheme, link_s=options.report_link_s, now_ns=now_ns),
+        unfamiliar=Unfamiliar(now_ns),
     )
     return Api(desk, now_ns=now_ns, entropy=entropy, reasons=reasons)
 

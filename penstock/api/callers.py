@@ -17,6 +17,7 @@ from penstock.api.errors import ApiError
 from penstock.api.operation import Desk, Nonce, Operation
 from penstock.api.protocol import Format, Head, Request
 from penstock.api.signature import Claim
+from penstock.api.unfamiliar import Kind
 from penstock.model import AccessKey
 
 _REST = 4.0
@@ -108,7 +109,12 @@ class Callers:
         key, claim = signature.verify(
             request, desk.registry().access_keys, now_ns=self._now_ns(), clock_skew_s=self._options.clock_skew_s
         )
+        self._look_at_version(operation, version)
         return operation, key, Nonce(_call_of(key, claim))
+
+    def _look_at_version(self, operation: Operation, version: str) -> None:
+        if version != protocol.VERSION:
+            self._desk.unfamiliar.note(Kind.VERSION, operation.name, version)
 
     def _signed_undecoded(self, head: Head, body: bytes) -> _Signed:
         """As `_signed`, of a body that nobody but its caller may have us decode."""
@@ -124,6 +130,7 @@ class Callers:
             now_ns=self._now_ns(),
             clock_skew_s=self._options.clock_skew_s,
         )
+        self._look_at_version(operation, version)
         return operation, key, Nonce(_call_of(key, claim))
 
 

@@ -6,20 +6,15 @@ Pure: looks at a sighting, the operations' declarations and the options. Says no
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from penstock.api import dispatch
 from penstock.api.operation import Operation, Origin
 from penstock.api.options import ApiOptions, Fidelity
+from penstock.api.protocol import VERSION
+from penstock.api.unfamiliar import Known
 from penstock.api.witness import Sighting
 
-COMMON = frozenset(
-    {
-        "AccessKeyId", "Action", "Format", "RegionId", "SecurityToken", "Signature", "SignatureMethod", "SignatureNonce",
-        "SignatureType", "SignatureVersion", "Timestamp", "Version",
-    }
-)  # fmt: skip
 _REFUSED_THERE = {
     "StartDataFlow": "The cloud refuses it for this kind of file system (OperationDenied.DataFlowNotSupported).",
     "StopDataFlow": "The cloud refuses it for this kind of file system (OperationDenied.DataFlowNotSupported).",
@@ -37,7 +32,7 @@ _MENDS = {
 }
 _TRANSITION = frozenset({"CreateDataFlow", "DeleteDataFlow", "CreateDataFlowTask"})
 _MADE_TWICE = frozenset({"CreateDataFlow", "CreateDataFlowTask"})
-_INDEX = re.compile(r"\.\d+(?=\.|\Z)")
+_UNKNOWN_TOLD_MAX = 5
 
 
 def hints(sighting: Sighting, options: ApiOptions) -> tuple[str, ...]:
@@ -63,6 +58,9 @@ def _of_action(sighting: Sighting, operation: Operation, options: ApiOptions) ->
     if operation.origin is Origin.OURS:
         yield "An action of Penstock's own: the cloud answers 404 InvalidApi.NotFound, and so does fidelity = strict."
     called = sighting.headers.get("x-acs-action", "") or sighting.parameters.get("Action", "")
+    version = sighting.headers.get("x-acs-version", "") or sighting.parameters.get("Version", VERSION)
+    if version != VERSION:
+        yield f"Version {version} was taken for {VERSION}, the one that is built: what is new in it is not known here."
     if called in operation.aliases:
         yield f"The cloud does not know the name {called}: the action is called {operation.name}."
     if sighting.code:
@@ -76,7 +74,7 @@ def _of_action(sighting: Sighting, operation: Operation, options: ApiOptions) ->
 def _of_parameters(sighting: Sighting, operation: Operation) -> Iterator[str]:
     given = sighting.parameters
     known = {name for parameter in operation.parameters for name in parameter.names}
-    for name in _unknown(given, known):
+    for name in Known.of(operation.parameters).strange(given)[:_UNKNOWN_TOLD_MAX]:
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
         meant = f" Did you mean {close[0]}?" if close else ""
         yield f"The parameter {name} is none of {operation.name}, and was not read.{meant}"
@@ -87,18 +85,3 @@ def _of_parameters(sighting: Sighting, operation: Operation) -> Iterator[str]:
         yield "The cloud knows oss:// only: s3:// is an extension."
     if operation.name in _MADE_TWICE and not sighting.code and not given.get("ClientToken"):
         yield "Without a ClientToken a program that repeats this after a lost answer makes a second one, here as in the cloud."
-
-
-def _unknown(given: Iterable[str], known: set[str]) -> list[str]:
-    """Names that the operation does not declare, a few of them."""
-    patterns = {_INDEX.sub(".N", name.replace(".N.", ".1.")) for name in known}
-    prefixes = tuple(name.partition(".N")[0] + "." for name in known if ".N" in name)
-    strange = [
-        name
-        for name in given
-        if name not in known
-        and name not in COMMON
-        and _INDEX.sub(".N", name) not in patterns
-        and not name.startswith(prefixes)
-    ]
-    return [name[:100] for name in sorted(strange)[:5]]

@@ -20,12 +20,15 @@ from penstock.api.errors import ApiError
 from penstock.api.options import ApiOptions, Fidelity
 from penstock.api.parameters import CLIENT_TOKEN, DRY_RUN, FILE_SYSTEM_ID, Parameter, Values, fingerprint
 from penstock.api.streams import Streams
+from penstock.api.unfamiliar import Unfamiliar
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.live import Seeing
 from penstock.catalog.verbs import Call, CallMode
 from penstock.model import AccessKey, Bucket, FileSystem, Registry
 from penstock.stores.base import Store
 
+WITH_DATA_FLOWS = ("bmcpfs-", "cpfs-")
+"""How the ids of file systems begin for which the vendor has dataflows; here all do, unless fidelity is strict."""
 DATA_FLOW_SINCE = (2, 4, 0)
 STREAM_SINCE = (2, 6, 0)
 FILESET_SINCE = (2, 7, 0)
@@ -59,6 +62,7 @@ class Desk:
     file_systems: Errands
     streams: Streams
     downloads: Downloads
+    unfamiliar: Unfamiliar
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +151,11 @@ def file_system_of(desk: Desk, values: Values, *, since: tuple[int, int, int]) -
     if file_system is None:
         raise ApiError(
             "InvalidFileSystem.NotFound", "There is no such file system; `penstock filesystem add` makes one."
+        )
+    if desk.options.fidelity is Fidelity.STRICT and not file_system.file_system_id.startswith(WITH_DATA_FLOWS):
+        raise ApiError(
+            "OperationDenied.DataFlowNotSupported",
+            f"File systems of CPFS have dataflows: {' or '.join(WITH_DATA_FLOWS)}… (fidelity = strict).",
         )
     if version_of(file_system.version) < since:
         wanted = ".".join(map(str, since))

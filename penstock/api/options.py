@@ -23,12 +23,20 @@ class PathBase(StrEnum):
     TASK = "task"
 
 
+class BucketCodes(StrEnum):
+    """Which of the vendor's two sets of codes tell what is wrong with a bucket: those of the operation, or of the product."""
+
+    SOURCE_STORAGE = "InvalidSourceStorage"
+    BUCKET = "DataFlow.Bucket"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiOptions:
     """Every choice and bound of the API. Sizes are bytes, times seconds, `api_time_zone` is an IANA name."""
 
     subtask_path_base: PathBase = PathBase.WALKTHROUGH
     fidelity: Fidelity = Fidelity.LENIENT
+    bucket_codes: BucketCodes = BucketCodes.SOURCE_STORAGE
     api_time_zone: str = "UTC"
     clock_skew_s: int = 900
     data_flows_max: int = 10

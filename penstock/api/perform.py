@@ -5,7 +5,7 @@ The signed door (`application`) and our own process (the console) both come thro
 
 from __future__ import annotations
 
-from penstock.api import rights
+from penstock.api import rights, sources
 from penstock.api.errors import ApiError, from_penstock
 from penstock.api.operation import Desk, Effect, Invocation, Nonce, Operation, Reply
 from penstock.api.parameters import Wire, parse
@@ -29,15 +29,16 @@ async def perform(
             await desk.catalog.use_nonce(nonce.text)
         rights.check(principal, operation.name, wire.get("FileSystemId", ""))
         values = parse(operation.parameters, wire)
+        desk.unfamiliar.parameters(operation.name, operation.parameters, wire, desk.options.fidelity)
         invocation = Invocation(operation=operation, principal=principal, nonce=nonce, values=values, host=host)
         return await operation.run(desk, invocation)
     except PenstockError as error:
         mapped = from_penstock(error, retry_after_s=desk.options.throttled_retry_after_s)
         if mapped is None:
             raise
-        refused = mapped
+        refused = sources.in_words(mapped, desk.options.bucket_codes)
     except ApiError as error:
-        refused = error
+        refused = sources.in_words(error, desk.options.bucket_codes)
     if operation.effect is Effect.WRITE and not nonce.handed_over:
         if nonce.text:
             await _use_up(desk, Call(access_key_id=principal.access_key_id, action=operation.name, nonce=nonce.text))

@@ -15,6 +15,7 @@ from penstock.transfer.aside import ASIDE
 from penstock.transfer.root import Root, may_hang
 
 NOT_FOUND = "InvalidFileSystemPath.NotFound"
+NOT_MOUNTED = "OperationDenied.DependMountpoint"
 UNAVAILABLE = "ServiceUnavailable"
 
 
@@ -31,7 +32,9 @@ def _trouble(file_system: FileSystem, path: str) -> tuple[str, str] | None:
     try:
         root = Root.open(file_system)
     except TransferError as error:
-        return UNAVAILABLE, f"{error}"
+        # A root that is away may come back by itself; one that is not there, or not the right one, wants to be mounted.
+        is_away = isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError)
+        return UNAVAILABLE if is_away else NOT_MOUNTED, f"{error}"
     try:
         root.require_base(path.strip("/"))
     except TransferError as error:

@@ -20,6 +20,11 @@ def sees(key: AccessKey, file_system_id: str) -> bool:
     return _seen(key.file_systems, file_system_id)
 
 
+def sees_all(key: AccessKey) -> bool:
+    """Whether the key's scope is every file system."""
+    return "*" in key.file_systems
+
+
 @lru_cache(maxsize=1024)
 def _seen(patterns: tuple[str, ...], file_system_id: str) -> bool:
     return any(fnmatchcase(file_system_id, pattern) for pattern in patterns)

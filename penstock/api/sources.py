@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from penstock.api.errors import ApiError
+from penstock.api.options import BucketCodes
 from penstock.errors import NotSupportedError, PermissionDeniedError, SettingsError, StoreRefusedError
-from penstock.model import Bucket
+from penstock.model import Bucket, BucketKind
 from penstock.stores.base import Store, Versioning
 
 TAG_KEY = "cpfs-dataflow"
 TAG_VALUE = "true"
-SCHEMES = ("oss", "s3")
+VENDORS_SCHEME = "oss"
+SCHEMES = (VENDORS_SCHEME, "s3")
 _SOURCE = re.compile(r"([a-z0-9]+)://(?:(\d{1,32}):)?([a-z0-9](?:[a-z0-9.\-]{0,126}[a-z0-9])?)", re.ASCII)
 
 
@@ -53,6 +55,31 @@ def registered(source: SourceStorage, buckets: Mapping[str, Bucket]) -> Bucket:
     return bucket
 
 
+_WORDS: Mapping[BucketCodes, Mapping[str, str]] = {
+    BucketCodes.SOURCE_STORAGE: {"AssumeRoleFailed": "InvalidSourceStorage.PermissionDenied"},
+    BucketCodes.BUCKET: {
+        "InvalidSourceStorage.NotFound": "DataFlow.Bucket.NotExist",
+        "InvalidSourceStorage.PermissionDenied": "DataFlow.Bucket.AccessDenied",
+        "InvalidSourceStorage.InvalidRegion": "DataFlow.Bucket.RegionUnmatched",
+    },
+}
+
+
+def in_words(refused: ApiError, codes: BucketCodes) -> ApiError:
+    """A refusal in those of the vendor's two vocabularies for buckets that was asked for."""
+    code = _WORDS[codes].get(refused.code)
+    return refused if code is None else ApiError(code, refused.message)
+
+
+def require_region(bucket: Bucket, region: str) -> None:
+    """Raises ApiError InvalidSourceStorage.InvalidRegion for a bucket of OSS that is in another region than this."""
+    if bucket.kind is BucketKind.OSS and bucket.region != region:
+        raise ApiError(
+            "InvalidSourceStorage.InvalidRegion",
+            f"The bucket {bucket.name} is in {bucket.region}, and the file system in {region} (fidelity = strict).",
+        )
+
+
 def examine(bucket: Bucket, open_bucket: Callable[[Bucket], Store]) -> bool:
     """Ask the store for tag and versioning, as far as the bucket's registration wants them looked at. Blocking.
 
@@ -65,7 +92,7 @@ def examine(bucket: Bucket, open_bucket: Callable[[Bucket], Store]) -> bool:
         store = open_bucket(bucket)
     except (PermissionDeniedError, SettingsError) as error:
         raise ApiError(  # their words name files of ours, which are no business of a caller
-            "InvalidSourceStorage.PermissionDenied",
+            "AssumeRoleFailed",
             f"No usable credentials for the bucket {bucket.name} are configured.",
         ) from error
     try:

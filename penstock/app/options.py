@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from penstock import telemetry
-from penstock.api.options import ApiOptions, Fidelity, PathBase
+from penstock.api.options import ApiOptions, BucketCodes, Fidelity, PathBase
 from penstock.catalog.catalog import CatalogBounds
 from penstock.engine.local import LocalExecutorOptions
 from penstock.engine.messages import MoverLimits
@@ -25,6 +25,7 @@ def api_options(settings: Settings, *, connections_max: int) -> ApiOptions:
         connections_max=connections_max,
         subtask_path_base=PathBase(settings.subtask_path_base),
         fidelity=Fidelity(settings.fidelity),
+        bucket_codes=BucketCodes(settings.bucket_codes),
         api_time_zone=settings.api_time_zone,
         scheme="https" if settings.tls_certificate else "http",
     )

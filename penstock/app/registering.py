@@ -58,6 +58,13 @@ class Check(StrEnum):
     OFF = "off"
 
 
+class Exports(StrEnum):
+    """Whether tasks may export into a bucket."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFileSystem:
     """A file system to register; an empty id is made up."""
@@ -88,6 +95,7 @@ class NewBucket:
     source: str = ""
     proxy: str = ""
     requester_pays: bool = False
+    exports: Exports = Exports.TAKEN
     export: ExportOptions = field(default_factory=ExportOptions)
     restore_days: int = 0
     verify: Verify = Verify.STORE
@@ -186,6 +194,7 @@ def _judged(home: Home, new: NewBucket) -> Bucket:
         credentials=new.source,
         proxy=new.proxy.rstrip("/"),
         requester_pays=new.requester_pays,
+        exports=new.exports is Exports.TAKEN,
         export=new.export,
         restore_days=new.restore_days,
         verify=new.verify,

@@ -16,7 +16,7 @@ from penstock.errors import (
     InvalidStateError,
     VersioningRequiredError,
 )
-from penstock.model import DataFlow
+from penstock.model import DataFlow, DataFlowStatus
 
 SOURCE_UNREACHABLE = "SourceStorageUnreachable"
 
@@ -81,7 +81,7 @@ def modify(session: Session, file_system_id: str, data_flow_id: str, *, descript
     due = {"due_ns": session.after(delay_ns)} if delay_ns > 0 else {}
     statement = "data_flows.modify_slowly" if due else "data_flows.modify"
     if not session.run(statement, number=row["number"], description=text, now_ns=session.now_ns, **due):
-        raise _not_now(row)
+        raise _not_now(row, DataFlowStatus.UPDATING)
 
 
 def start(session: Session, file_system_id: str, data_flow_id: str, *, delay_ns: int) -> None:
@@ -90,7 +90,7 @@ def start(session: Session, file_system_id: str, data_flow_id: str, *, delay_ns:
     due = {"due_ns": session.after(delay_ns)} if delay_ns > 0 else {}
     statement = "data_flows.start_slowly" if due else "data_flows.start"
     if not session.run(statement, number=row["number"], now_ns=session.now_ns, **due):
-        raise _not_now(row)
+        raise _not_now(row, DataFlowStatus.STARTING)
     session.ring()
 
 
@@ -99,7 +99,7 @@ def stop(session: Session, file_system_id: str, data_flow_id: str, *, delay_ns: 
     row = visible(session, file_system_id, data_flow_id)
     due_ns = session.after(delay_ns)
     if not session.run("data_flows.stop", number=row["number"], now_ns=session.now_ns, due_ns=due_ns):
-        raise _not_now(row)
+        raise _not_now(row, DataFlowStatus.STOPPING)
 
 
 def delete(session: Session, file_system_id: str, data_flow_id: str, *, delay_ns: int) -> None:
@@ -111,7 +111,7 @@ def delete(session: Session, file_system_id: str, data_flow_id: str, *, delay_ns
             raise DependencyViolationError(
                 f"dataflow {data_flow_id} has {row['live_tasks']} live tasks; cancel them first"
             )
-        raise _not_now(row)
+        raise _not_now(row, DataFlowStatus.DELETING)
     if not due_ns:
         _leave(session, row)
 
@@ -153,5 +153,8 @@ def watched(session: Session) -> list[DataFlow]:
     return [rows.data_flow(row) for row in session.rows("data_flows.watched")]
 
 
-def _not_now(row: Row) -> InvalidStateError:
+def _not_now(row: Row, under_way: DataFlowStatus) -> ConflictError | InvalidStateError:
+    """Why it cannot be changed so: the same change, `under_way`, has not ended, or its status is another one."""
+    if row["status"] == under_way:
+        return ConflictError(f"dataflow {row['data_flow_id']} is {under_way} already: wait until that has ended")
     return InvalidStateError(f"dataflow {row['data_flow_id']} is {row['status']}: its status does not allow this")

@@ -7,8 +7,8 @@ from penstock.catalog.database import Row
 from penstock.catalog.doorbell import News
 from penstock.catalog.session import Session
 from penstock.catalog.verbs import NewTask
-from penstock.errors import DependencyViolationError, InvalidStateError, TaskNotFoundError
-from penstock.model import STREAM_ACTIONS, SubTaskStatus
+from penstock.errors import ConflictError, DependencyViolationError, InvalidStateError, TaskNotFoundError
+from penstock.model import STREAM_ACTIONS, SubTaskStatus, TaskStatus
 
 ORIGINATOR = "User"
 
@@ -65,6 +65,8 @@ def cancel(session: Session, file_system_id: str, data_flow_id: str, task_id: st
         live = row["created"] + row["running"] + row["canceling"]
         if live and row["action"] in STREAM_ACTIONS:
             raise DependencyViolationError(f"task {task_id} has {live} live sub-tasks; cancel or await them first")
+        if row["status"] == TaskStatus.CANCELING:
+            raise ConflictError(f"task {task_id} is {row['status']} already: wait until that has ended")
         raise InvalidStateError(f"task {task_id} is {row['status']}: it cannot be cancelled")
     placing.leave(session, row["number"])
     session.run("data_flows.leave_task", number=flow["number"])

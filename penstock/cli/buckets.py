@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from penstock.app.probing import probe_bucket
-from penstock.app.registering import Check, NewBucket, register_bucket
+from penstock.app.registering import Check, Exports, NewBucket, register_bucket
 from penstock.cli import completing
 from penstock.cli.arguments import HOME
 from penstock.cli.output import note, print_json, print_table, warn
@@ -52,6 +52,7 @@ def bucket() -> None:
 )
 @click.option("--proxy", default="", metavar="URL", help="http://host:port of an HTTP proxy on the way.")
 @click.option("--requester-pays", is_flag=True, help="Whoever asks pays: requests say that this is known.")
+@click.option("--no-exports", is_flag=True, help="Refuse tasks that export into it; imports go on.")
 @click.option("--storage-class", default="", help="Of exported objects.")
 @click.option("--object-acl", default="", help="Of exported objects.")
 @click.option("--encryption", default="", help="Of exported objects, by the store: AES256, KMS (s3: aws:kms), ...")
@@ -84,6 +85,7 @@ def add(
     source: str,
     proxy: str,
     requester_pays: bool,
+    no_exports: bool,
     storage_class: str,
     object_acl: str,
     encryption: str,
@@ -114,6 +116,7 @@ def add(
             source=source if source in {"", ENVIRONMENT} or "://" in source else os.path.abspath(source),
             proxy=proxy,
             requester_pays=requester_pays,
+            exports=Exports.REFUSED if no_exports else Exports.TAKEN,
             export=ExportOptions(
                 storage_class=storage_class, acl=object_acl, encryption=encryption, encryption_key=encryption_key
             ),
@@ -224,6 +227,7 @@ def _as_json(bucket: Bucket) -> dict[str, object]:
         "credentials": _place(bucket.credentials),
         "proxy": bucket.proxy or None,
         "requester_pays": bucket.requester_pays,
+        "exports": bucket.exports,
         "export": asdict(bucket.export),
         "restore_days": bucket.restore_days,
         "verify": bucket.verify.value,

@@ -147,6 +147,12 @@ class Settings:
         "is relative to the dataflow's root, any other to the task's directory. \"task\": always the task's directory.",
         words=("walkthrough", "task"),
     )
+    bucket_codes: str = _word(
+        "InvalidSourceStorage",
+        "By which of the vendor's codes CreateDataFlow refuses a bucket that is not there, denied or elsewhere: those of the\n"
+        'operation\'s page, "InvalidSourceStorage", or those of the product\'s, "DataFlow.Bucket".',
+        words=("InvalidSourceStorage", "DataFlow.Bucket"),
+    )
     api_time_zone: str = _word(
         "UTC",
         'Times that the API answers without a zone are in this one: "UTC", an offset, or a name of the tz database.',

@@ -138,6 +138,7 @@ _BUCKET_KEYS = (
     "credentials",
     "proxy",
     "requester_pays",
+    "exports",
     "storage_class",
     "object_acl",
     "encryption",
@@ -184,6 +185,7 @@ def bucket_of(entry: Entry) -> Bucket:
         credentials=_credentials(entry),
         proxy=_proxy(entry),
         requester_pays=entry.is_asked_for("requester_pays"),
+        exports=entry.is_on("exports"),
         export=ExportOptions(
             storage_class=entry.text("storage_class", "", pattern=_WORD, allowed="a storage class of the service"),
             acl=entry.text("object_acl", "", pattern=_WORD, allowed="an ACL of the service"),
@@ -349,6 +351,7 @@ def bucket_values(bucket: Bucket) -> dict[str, Any]:
         credentials=bucket.credentials,
         proxy=bucket.proxy,
         requester_pays=bucket.requester_pays or None,
+        exports=None if bucket.exports else False,
         storage_class=bucket.export.storage_class,
         object_acl=bucket.export.acl,
         encryption=bucket.export.encryption,

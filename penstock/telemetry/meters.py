@@ -114,6 +114,12 @@ MOVERS_STARTED = _counter("penstock_movers_started_total", "Mover processes that
 MOVERS_DIED = _counter("penstock_movers_died_total", "Mover processes that ended unasked.")
 COMMITS = _histogram("penstock_catalog_commit_seconds", "COMMIT with its fsync, by database.", "database")
 COMMITTED = _counter("penstock_catalog_calls_total", "Calls that these commits served, by database.", "database")
+API_UNFAMILIAR = _counter(
+    "penstock_api_unfamiliar_total",
+    "Parameters and versions of the API that are not known here and were let go; DescribeOverview lists them.",
+    "action",
+    "kind",
+)
 API_REQUESTS = _counter(
     "penstock_api_requests_total",
     "Calls of the API by action and code; `action` is refused where the code is not OK.",

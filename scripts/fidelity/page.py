@@ -33,6 +33,7 @@ def written(page: str, ledger: Ledger) -> str:
         "steps": _steps(ledger),
         "limits": _limits(ledger),
         "codes": _by_operation(ledger, Kind.CODE, ("answer", "origin", "here", "why not", "where", "shown by")),
+        "extensions": _extensions(ledger),
         "others": _others(ledger),
         "pages": _pages(ledger),
     }
@@ -144,6 +145,14 @@ def _limits(ledger: Ledger) -> str:
     rows = [row for row in ledger.rows if row.kind is Kind.LIMIT]
     lines = [(row.subject, row.name, _origin(row), row.note, row.where, _told(row.tests)) for row in rows]
     return _table(("limit", "value", "origin", "rule, or why not", "where", "shown by"), lines)
+
+
+def _extensions(ledger: Ledger) -> str:
+    """What strict fidelity makes of each extension."""
+    by_words: dict[str, list[str]] = {}
+    for rule, words in ledger.strict.items():
+        by_words.setdefault(words, []).append(rule)
+    return _table(("strict", "rules"), [(words, ", ".join(rules)) for words, rules in by_words.items()])
 
 
 def _others(ledger: Ledger) -> str:

@@ -69,6 +69,7 @@ class Ledger:
     others: tuple[str, ...]  # actions of the SDK about other things
     sdk_version: str
     pages: Mapping[str, str]
+    strict: Mapping[str, str]
 
 
 def gathered() -> Ledger:
@@ -84,6 +85,7 @@ def gathered() -> Ledger:
         others=tuple(action for action in known.actions if action not in known.family and action not in OPERATIONS),
         sdk_version=known.version,
         pages=source.names.pages,
+        strict=source.names.strict,
     )
 
 

@@ -62,6 +62,7 @@ class Names:
     parameters: Mapping[str, str]
     steps: Mapping[str, str]
     never_filled: Mapping[str, Mapping[str, str]]
+    strict: Mapping[str, str]  # by the rule of an extension: what strict fidelity makes of it
 
 
 def rules(page: str) -> list[Rule]:
@@ -137,4 +138,5 @@ def names() -> Names:
         parameters=found["parameters"],
         steps=found["steps"],
         never_filled=found["never_filled"],
+        strict=found["strict"],
     )

@@ -25,6 +25,7 @@ from penstock.api.operation import (
     version_of,
 )
 from penstock.api.operations import refreshes
+from penstock.api.options import Fidelity
 from penstock.api.parameters import (
     CLIENT_TOKEN,
     DATA_FLOW_ID,
@@ -95,9 +96,13 @@ async def create_data_flow(desk: Desk, invocation: Invocation) -> Reply:
     auto_refresh = refreshes.asked_for(values)
     flavour.refuse_fileset_if_strict(desk, values)
     source = sources.parse_source("SourceStorage", values[_SOURCE_STORAGE])
+    if source.scheme != sources.VENDORS_SCHEME and desk.options.fidelity is Fidelity.STRICT:
+        raise ApiError("InvalidSourceStorage.NotSupport", "SourceStorage begins with oss:// (fidelity = strict).")
     if source.account and version_of(file_system.version) < STREAM_SINCE:
         raise ApiError("InvalidFilesystemVersion.NotSupport", "Buckets of another account need version 2.6.0 or later.")
     bucket = sources.registered(source, desk.registry().buckets)
+    if desk.options.fidelity is Fidelity.STRICT:
+        sources.require_region(bucket, file_system.region)
     if values[_SECURITY_TYPE] == _SSL and not bucket.endpoint.startswith("https://"):
         raise ApiError(
             "InvalidSourceSecurityType.NotSupport",
@@ -135,7 +140,7 @@ async def _look_at_directory(desk: Desk, file_system: FileSystem, path: str) -> 
         )
     except TimeoutError as error:
         raise ApiError(
-            "ServiceUnavailable",
+            "ServiceTimeout",
             "The file system did not answer in time.",
             retry_after_s=desk.options.throttled_retry_after_s,
         ) from error

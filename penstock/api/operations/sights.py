@@ -23,6 +23,7 @@ from penstock.api.operation import (
 )
 from penstock.api.operations.subtasks import SUB_TASK_ID, fields_of, record_of
 from penstock.api.parameters import FILE_SYSTEM_ID, identifier, integer, optional
+from penstock.api.unfamiliar import Unfamiliar
 from penstock.catalog.live import (
     BucketView,
     EngineView,
@@ -54,7 +55,26 @@ async def describe_overview(desk: Desk, invocation: Invocation) -> Reply:
         seen = [name for name in desk.registry().file_systems if rights.sees(invocation.principal, name)]
     overview = await desk.seeing.overview(seen, flying_max=values[_MAX_MOVING])
     troubles = await desk.seeing.troubles(seen, limit=values[_MAX_TROUBLES])
-    return Reply(fields={**_overview(overview), "Troubles": {"Trouble": [_trouble(one) for one in troubles]}})
+    told: dict[str, Json] = {**_overview(overview), "Troubles": {"Trouble": [_trouble(one) for one in troubles]}}
+    if rights.sees_all(invocation.principal):
+        told["Unfamiliar"] = _unfamiliar(desk.unfamiliar)
+    return Reply(fields=told)
+
+
+def _unfamiliar(unfamiliar: Unfamiliar) -> dict[str, Json]:
+    """What callers ask by that is not known here, the latest first."""
+    listed: list[Json] = [
+        {
+            "Kind": one.kind.value,
+            "Action": one.action,
+            "Name": one.name,
+            "Count": one.count,
+            "FirstNs": one.first_ns,
+            "LastNs": one.last_ns,
+        }
+        for one in unfamiliar.listed()
+    ]
+    return {"Sighted": listed, "UnlistedCount": unfamiliar.unlisted}
 
 
 def _overview(overview: Overview) -> dict[str, Json]:

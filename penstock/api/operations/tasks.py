@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import tzinfo
 
+from penstock.api import flavour
 from penstock.api.answers import Json
 from penstock.api.errors import ApiError, missing
 from penstock.api.filters import filters, ids, minute, words_of
@@ -42,10 +43,12 @@ from penstock.api.parameters import (
 from penstock.api.times import zone_text
 from penstock.catalog.batchwork import Selection
 from penstock.catalog.reports import told
-from penstock.catalog.verbs import NewTask, TaskQuery
+from penstock.catalog.verbs import DataFlowQuery, NewTask, TaskQuery
+from penstock.errors import DependencyViolationError
 from penstock.model import STREAM_ACTIONS, Checksums, ConflictPolicy, Task, TaskAction, TaskStatus
 
 DATA_TYPE = "MetaAndData"
+_EXPORTS = frozenset({TaskAction.EXPORT, TaskAction.STREAM_EXPORT})
 _BATCH_ACTIONS = frozenset({TaskAction.IMPORT, TaskAction.EXPORT, TaskAction.COMPARE})
 
 
@@ -111,6 +114,8 @@ async def create_task(desk: Desk, invocation: Invocation) -> Reply:
     if action is None:
         raise missing("TaskAction")
     _refuse_comparison(desk, values, action)
+    if action in _EXPORTS:
+        await _require_exports(desk, file_system.file_system_id, values[DATA_FLOW_ID])
     chosen = _chosen(values, action, source)
     selection = chosen.selection
     if action is TaskAction.COMPARE:
@@ -131,6 +136,17 @@ async def create_task(desk: Desk, invocation: Invocation) -> Reply:
         ),
     )
     return Reply(fields={"TaskId": task_id})
+
+
+async def _require_exports(desk: Desk, file_system_id: str, data_flow_id: str) -> None:
+    """Raises ApiError InvalidTaskAction.PermissionDenied where the dataflow's bucket takes no exports; CatalogError."""
+    query = DataFlowQuery(file_system_id=file_system_id, data_flow_ids=(data_flow_id,))
+    page = await desk.catalog.data_flows(query, next_token="", limit=1)
+    bucket = desk.registry().buckets.get(page.items[0].bucket) if page.items else None
+    if bucket is not None and not bucket.exports:
+        raise ApiError(
+            "InvalidTaskAction.PermissionDenied", f"The bucket {bucket.name} is registered with exports = false."
+        )
 
 
 def _refuse_batch_parameters(values: Values, action: TaskAction) -> None:
@@ -289,7 +305,15 @@ async def cancel_task(desk: Desk, invocation: Invocation) -> Reply:
     """Close a stream that has no live sub-task, or end a batch. Raises ApiError, CatalogError."""
     values = invocation.values
     file_system = file_system_of(desk, values, since=DATA_FLOW_SINCE)
-    await desk.catalog.cancel_task(invocation.call(), file_system.file_system_id, values[DATA_FLOW_ID], values[TASK_ID])
+    try:
+        await desk.catalog.cancel_task(
+            invocation.call(), file_system.file_system_id, values[DATA_FLOW_ID], values[TASK_ID]
+        )
+    except DependencyViolationError as error:
+        if not flavour.is_general_purpose(file_system.file_system_id):
+            raise
+        # Of the two documented refusals each flavour has its own.
+        raise ApiError("InvalidStatus.ResourceMismatch", str(error)) from error
     return Reply(fields={})
 
 

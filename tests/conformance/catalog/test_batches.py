@@ -12,7 +12,7 @@ from penstock.catalog.batchwork import Batch, BatchFile, Feed, Remark
 from penstock.catalog.placing import PLACES
 from penstock.catalog.reports import HEAD, KEPT
 from penstock.catalog.verbs import Settling, SubTaskQuery, TaskQuery
-from penstock.errors import InvalidStateError
+from penstock.errors import ConflictError
 from penstock.model import FileDetail, Report, Task, TaskAction, TaskStatus
 from tests.fixtures.ledger import FS, SECOND_NS, Book
 
@@ -177,7 +177,7 @@ async def test_a_cancel_ends_what_waits_and_waits_for_what_runs(book: Book) -> N
     await feed(book, task, "", "c", "a", "b", "c")
     running = (await book.claim(task, limit=1))[0]
     await book.catalog.cancel_task(book.call(), FS, flow, task)
-    with pytest.raises(InvalidStateError, match="Canceling"):
+    with pytest.raises(ConflictError, match="Canceling"):
         await book.catalog.cancel_task(book.call(), FS, flow, task)
     assert not await feed(book, task, "c", "d", "d"), "nothing more is listed"
     assert not await book.claim(task), "and nothing more begins"

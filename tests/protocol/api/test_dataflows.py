@@ -115,6 +115,7 @@ def test_the_bucket_carries_the_tag(server: ApiServer) -> None:
     server.make_flow(SourceStorage="oss://waived")
 
 
+@pytest.mark.code("CreateDataFlow", "InvalidSourceStorage.NeedVersioning")
 @pytest.mark.rule("FLOW-3")
 def test_a_second_dataflow_needs_versioning(server: ApiServer) -> None:
     server.make_flow(SourceStorage="oss://unversioned")
@@ -141,6 +142,7 @@ def test_a_bucket_that_cannot_be_asked(server: ApiServer, error: StoreError, cod
     refused(server, 404, code)
 
 
+@pytest.mark.code("CreateDataFlow", "InvalidSourceStorage.PermissionDenied")
 @pytest.mark.rule("FLOW-7")
 def test_a_bucket_without_credentials_tells_no_file_names(server: ApiServer) -> None:
     def nothing_to_open_it_with() -> None:
@@ -156,6 +158,7 @@ def test_a_bucket_that_is_gone(server: ApiServer) -> None:
     refused(server, 404, "InvalidSourceStorage.NotFound", SourceStorage="oss://second")
 
 
+@pytest.mark.code("CreateDataFlow", "InvalidSourceStorage.Unreachable")
 @pytest.mark.rule("FLOW-7")
 def test_a_bucket_that_does_not_answer(tmp_path: Path) -> None:
     gate = Gate()
@@ -185,10 +188,15 @@ def test_the_directory_exists_beneath_the_root(server: ApiServer) -> None:
 
 
 @pytest.mark.rule("FLOW-4")
+@pytest.mark.code("CreateDataFlow", "OperationDenied.DependMountpoint")
 def test_a_root_that_is_gone_is_no_missing_directory(server: ApiServer) -> None:
     system = server.registry.file_systems[FILE_SYSTEM]
     gone = replace(system, root=f"{system.root}-gone")
     server.registry = replace(server.registry, file_systems={FILE_SYSTEM: gone})
+    refused(server, 403, "OperationDenied.DependMountpoint")
+    server.registry = replace(
+        server.registry, file_systems={FILE_SYSTEM: replace(system, root=f"{system.root}/" + "n" * 256)}
+    )
     refused(server, 503, "ServiceUnavailable")
 
 
@@ -357,9 +365,9 @@ def test_strict_refuses_what_is_for_the_other_flavour(strict: ApiServer) -> None
 @pytest.mark.code("CancelDataFlowAutoRefresh", "OperationDenied.DataFlowNotSupported")
 @pytest.mark.code("ModifyDataFlowAutoRefresh", "OperationDenied.DataFlowNotSupported")
 def test_strict_has_no_auto_refresh(strict: ApiServer) -> None:
-    flow = {"FileSystemId": FILE_SYSTEM, "DataFlowId": "df-0", "RefreshPath": "/a/", **refresh_paths("/a/")}
-    for verb in ("Apply", "Cancel", "Modify"):
-        refused(strict, 403, "OperationDenied.DataFlowNotSupported", f"{verb}DataFlowAutoRefresh", **flow)
+    flow = {"FileSystemId": FILE_SYSTEM, "DataFlowId": "df-0"}
+    for verb, wire in [("Apply", refresh_paths("/a/")), ("Cancel", {"RefreshPath": "/a/"}), ("Modify", {})]:
+        refused(strict, 403, "OperationDenied.DataFlowNotSupported", f"{verb}DataFlowAutoRefresh", **flow, **wire)
     refused(strict, 403, "OperationDenied.AutoRefreshNotSupport", AutoRefreshPolicy="ImportChanged")
     refused(strict, 403, "OperationDenied.AutoRefreshNotSupport", **refresh_paths("/a/"))
 

@@ -199,6 +199,7 @@ def test_many_at_once_with_one_token(server: ApiServer) -> None:
 # ---------------------------------------------------------------------------------------------------------------- nonces
 
 
+@pytest.mark.code("*", "SignatureNonceUsed")
 @pytest.mark.rule("SIG-8")
 @pytest.mark.parametrize("action", ["DescribeDataFlows", "CreateDataFlow"])
 def test_a_nonce_is_taken_once_after_a_restart_too(server: ApiServer, action: str) -> None:

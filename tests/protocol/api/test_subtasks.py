@@ -211,6 +211,9 @@ def test_unknown_ids(open_stream: Stream) -> None:
         assert (response.status, response.code) == (404, "InvalidSubTaskId.NotFound")
 
 
+@pytest.mark.code("*", "ServiceUnavailable")
+@pytest.mark.code("*", "Throttling.User")
+@pytest.mark.code("CreateDataFlowSubTask", "Throttling.User")
 @pytest.mark.rule("SUB-10")
 @pytest.mark.rule("RPC-6")
 @pytest.mark.rule("RPC-13")

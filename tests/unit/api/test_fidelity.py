@@ -13,7 +13,7 @@ from tests.fixtures import fidelity
 
 TESTS = fidelity.ROOT / "tests"
 MARK = re.compile(r'mark\.rule\("([^"]+)"\)')
-CODE = re.compile(r"(\d{3}) (Missing\*Parameter\*|[A-Z]\w+(?:\.\w+)?)")
+CODE = re.compile(r"(\d{3}) (Missing\*Parameter\*|[A-Z]\w+(?:\.\w+)*)")
 
 
 def named_in_tests() -> set[str]:

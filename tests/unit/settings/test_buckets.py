@@ -104,7 +104,14 @@ def read(values: dict[str, object]) -> Bucket:
     [
         BUCKET,
         replace(BUCKET, addressing_style=CNAME, endpoint="https://data.example.com", proxy="http://127.0.0.1:3128"),
-        replace(BUCKET, credentials="environment", requester_pays=True, restore_days=7, verify=Verify.READ_BACK),
+        replace(
+            BUCKET,
+            credentials="environment",
+            requester_pays=True,
+            exports=False,
+            restore_days=7,
+            verify=Verify.READ_BACK,
+        ),
         replace(
             BUCKET,
             credentials="http://100.100.100.200/latest/meta-data/ram/security-credentials/role",
@@ -123,7 +130,7 @@ def test_every_choice_is_read_as_it_was_written(bucket: Bucket) -> None:
         ("credentials", "role.json"), ("credentials", "ftp://host/role"), ("credentials", "http://u:p@host/role"),
         ("credentials", "http://host/ro le"), ("credentials", "http:///role"), ("credentials", 7),
         ("proxy", "127.0.0.1:3128"), ("proxy", "https://proxy:3128"), ("proxy", "http://u:p@proxy"),
-        ("requester_pays", "yes"), ("restore_days", -1), ("restore_days", 366), ("restore_days", True),
+        ("requester_pays", "yes"), ("exports", "no"), ("restore_days", -1), ("restore_days", 366), ("restore_days", True),
         ("verify", "always"), ("storage_class", "I A"), ("object_acl", "a\nb"), ("encryption", "é"),
     ],
 )  # fmt: skip
