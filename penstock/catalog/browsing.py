@@ -18,8 +18,8 @@ from penstock.catalog.database import Row, Value
 from penstock.catalog.glance import counts_of, visible
 from penstock.catalog.pages import AFTER_ALL
 from penstock.catalog.session import Session
-from penstock.catalog.views import Browse, Listed, Order, PathEnd, PathFilter, PathMatch, Sheet
-from penstock.catalog.waiting import listed
+from penstock.catalog.views import Browse, Listed, Order, PathEnd, PathFilter, PathMatch, Sheet, Wait
+from penstock.catalog.waiting import LINE_IN_LIST_MAX, line, listed
 from penstock.model import LIVE_SUB_TASK_STATUSES, DataFlow, Direction, SubTaskStatus, Task
 
 PORTION = 256
@@ -28,6 +28,8 @@ NARROW_MAX = 2_000
 TASKS_MAX = 50
 """So few tasks are gone by one by one where one direction is asked for."""
 
+_IN_LINE = frozenset({Wait.IN_LINE, Wait.LARGE_LINE, Wait.BEHIND})
+"""Whose place a list tells."""
 _WORST = (
     SubTaskStatus.FAILED,
     SubTaskStatus.EXPIRED,
@@ -357,4 +359,10 @@ def listed_rows(session: Session, flows: Mapping[int, DataFlow], found: Sequence
         for row in session.rows_in("tasks.by_numbers", sorted({row["task_number"] for row in seen}))
     }
     for row in seen:
-        yield listed(row, tasks[row["task_number"]], flows[row["data_flow_number"]], session.now_ns)
+        task = tasks[row["task_number"]]
+        shown = listed(row, task, flows[row["data_flow_number"]], session.now_ns)
+        yield (
+            replace(shown, line=line(session, row, shown.wait, task, LINE_IN_LIST_MAX))
+            if shown.wait in _IN_LINE
+            else shown
+        )

@@ -9,7 +9,8 @@ from penstock.catalog.counting import HOUR_NS
 from penstock.catalog.database import Row
 from penstock.catalog.session import Session
 from penstock.catalog.views import Counts, FlowView, LedgerView, Spell
-from penstock.model import DataFlow
+from penstock.catalog.waiting import standing
+from penstock.model import DataFlow, DataFlowStatus
 
 HOURS_SHOWN = 24
 _ENDS = ("complete", "failed", "canceled", "expired", "bytes_in", "bytes_out")
@@ -76,7 +77,13 @@ def overview(session: Session, file_systems: Iterable[str]) -> LedgerView:
         counts=_added(counts.values()),
         day=day.spell(since_ns),
         hours=tuple(sums.spell(hour_ns) for hour_ns, sums in hours.items()),
+        standing=standing(session, (number for number in found if _has_begun(found[number], counts[number]))),
     )
+
+
+def _has_begun(flow: Row, counts: Counts) -> bool:
+    """Whether anything of it is RUNNING that may go on."""
+    return flow["status"] == DataFlowStatus.RUNNING and counts.running > 0
 
 
 class _Sums:

@@ -91,6 +91,16 @@ class PartMap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """Why an attempt that a mover has does not move: its bucket or its file system. `again_ns`: when that is looked at again
+    (at the latest); None where that is not known."""
+
+    code: str  # of the closed set of failure codes
+    message: str
+    again_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Flying:
     """One attempt that a mover (or the quarantine's line, `mover` "") has now. `speed` is of the last few seconds."""
 
@@ -113,6 +123,7 @@ class Flying:
     eta_s: int | None
     progress_ns: int | None  # when its mover told these numbers
     parts: PartMap | None = None
+    stay: Stay | None = None  # set while its surroundings keep it from moving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +131,7 @@ class FlowPulse:
     """One dataflow, live."""
 
     data_flow_id: str
-    moving: int  # attempts that movers have
+    moving: int  # attempts that movers have, without those that their surroundings keep from moving
     moved: Moved
     speed: Speed
 
@@ -142,6 +153,7 @@ class BucketView:
     requests_throttled: int
     requests_unavailable: int
     requests_refused: int
+    overdue: int = 0  # requests under way that the bucket owes an answer, while it answers nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +188,8 @@ class MoverView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineView:
-    """The engine at this moment. `moving`: attempts that movers have; `unsettled`: outcomes that the catalog has not kept yet."""
+    """The engine at this moment. `moving`: attempts that movers have, without those that a silent bucket or a file system in
+    trouble keeps from moving, which are `held_up`; `unsettled`: outcomes that the catalog has not kept yet."""
 
     as_of_ns: int
     started_ns: int
@@ -189,6 +202,7 @@ class EngineView:
     mounts: tuple[MountView, ...]
     movers: tuple[MoverView, ...]
     unsettled: int
+    held_up: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +231,10 @@ class EngineSight(Protocol):
 
     def flying(self, file_systems: Collection[str], most: int) -> tuple[Flying, ...]:
         """What movers have now: the fastest first, then those that were begun first."""
+        ...
+
+    def bucket_asked(self, bucket: str, code: str, message: str) -> None:
+        """Somebody else has asked this bucket something: why that came to nothing, "" where it answered."""
         ...
 
     def flying_of(self, sub_task_id: str) -> Flying | None:
@@ -265,6 +283,11 @@ class Seeing(Protocol):
 
     def flying_of(self, sub_task_id: str) -> Flying | None:
         """The same of one sub-task. Whoever asks has seen to it that it may be seen."""
+        ...
+
+    def bucket_asked(self, bucket: str, code: str, message: str) -> None:
+        """Somebody has asked this bucket something for a call: why that came to nothing, a failure code, or "" where it answered.
+        It counts for how the bucket is."""
         ...
 
     async def pulse(self, file_systems: Sequence[str]) -> EngineView | None:

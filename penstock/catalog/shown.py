@@ -12,6 +12,7 @@ from penstock.catalog.live import Detail, EngineSight, EngineView, Flying, Overv
 from penstock.catalog.reading import Reading
 from penstock.catalog.views import Browse, BrowseTasks, Changes, Listed, Sheet, TaskSheet, Trouble
 from penstock.errors import CatalogUnavailableError
+from penstock.model import SubTaskStatus
 
 
 class Shown:
@@ -65,6 +66,11 @@ class Shown:
         """As promised."""
         return None if self._sight is None else self._sight.flying_of(sub_task_id)
 
+    def bucket_asked(self, bucket: str, code: str, message: str) -> None:
+        """As promised."""
+        if self._sight is not None:
+            self._sight.bucket_asked(bucket, code, message)
+
     async def pulse(self, file_systems: Sequence[str]) -> EngineView | None:
         """As promised; of a catalog that cannot be read now nothing is told, and of the engine all the same."""
         if self._sight is None:
@@ -76,7 +82,8 @@ class Shown:
         return self._sight.view(file_systems, ledger)
 
     def _live(self, items: tuple[Listed, ...]) -> tuple[Listed, ...]:
-        """With the newest numbers of those that move: what the catalog keeps may be seconds older."""
+        """With the newest numbers of those that move, and why those do not that are kept from it: what the catalog keeps may be
+        seconds older, and it is told why only when an attempt has ended."""
         if self._sight is None:
             return items
         moving = self._sight.moving({one.sub_task.sub_task_id for one in items})
@@ -87,4 +94,9 @@ def _newest(listed: Listed, flying: Flying | None) -> Listed:
     sub_task = listed.sub_task
     if flying is None or flying.attempt != sub_task.attempt:
         return listed
-    return replace(listed, sub_task=replace(sub_task, bytes_total=flying.bytes_total, bytes_done=flying.bytes_done))
+    sub_task = replace(sub_task, bytes_total=flying.bytes_total, bytes_done=flying.bytes_done)
+    if flying.stay is None or (sub_task.error_code and sub_task.status is not SubTaskStatus.RUNNING):
+        return replace(listed, sub_task=sub_task)
+    stay = flying.stay
+    told = replace(sub_task, error_code=stay.code, error_message=stay.message, due_ns=stay.again_ns or 0)
+    return replace(listed, sub_task=told, next_try_ns=stay.again_ns)

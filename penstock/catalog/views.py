@@ -105,6 +105,16 @@ class FlowView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Of those that are RUNNING, and whose dataflow is Running, so many that nobody has now: large files and returned ones that
+    wait for their turn (`in_line`), and those that wait for their next try (`again`). `is_more`: too many to be counted."""
+
+    in_line: int = 0
+    again: int = 0
+    is_more: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerView:
     """The overview of what is kept: all visible dataflows of the file systems asked for, newest first, and their sums."""
 
@@ -114,6 +124,7 @@ class LedgerView:
     counts: Counts
     day: Spell
     hours: tuple[Spell, ...]  # the last 24, oldest first; those without anything are there, too
+    standing: Standing = Standing()
 
 
 class Order(StrEnum):
@@ -189,6 +200,7 @@ class Listed:
     failures: int  # attempts that counted
     next_try_ns: int | None  # when it is tried (or cleaned up) next, where it waits for a time
     cancel_asked_ns: int | None
+    line: Line | None = None  # where it stands, counted up to a page's bound; None where nobody counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

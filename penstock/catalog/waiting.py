@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from penstock.catalog import rows
 from penstock.catalog.claims import CLEAR, QUEUES
 from penstock.catalog.database import Row, Value
 from penstock.catalog.session import Session
 from penstock.catalog.verbs import ClaimLane
-from penstock.catalog.views import Line, Listed, Wait
+from penstock.catalog.views import Line, Listed, Standing, Wait
 from penstock.model import FINAL_SUB_TASK_STATUSES, DataFlow, DataFlowStatus, SubTaskStatus, Task, TaskStatus
 
 LINE_MAX = 20_000
 """So many are counted at most of those that stand before one."""
+LINE_IN_LIST_MAX = 1_000
+"""And so many for each row of a list."""
 
 _BEHIND = 2
+_BEGUN = tuple(queue for queues in QUEUES.values() for queue in queues if queue not in (CLEAR, ClaimLane.SMALL.value))
+"""Where those stand that are RUNNING."""
 
 
 def listed(row: Row, task: Task, flow: DataFlow, now_ns: int) -> Listed:
@@ -50,18 +54,34 @@ def _wait(row: Row, task: Task, flow: DataFlow, now_ns: int) -> Wait:
     return Wait.LARGE_LINE if row["lane"] == ClaimLane.LARGE else Wait.IN_LINE
 
 
-def line(session: Session, row: Row, wait: Wait, task: Task) -> Line:
-    """Where it stands. The same number of index entries is looked at, however many wait."""
+def line(session: Session, row: Row, wait: Wait, task: Task, most: int = LINE_MAX) -> Line:
+    """Where it stands, counted up to `most`. The same number of index entries is looked at, however many wait."""
     if wait is Wait.BEHIND:
-        return _line_at_target(session, row)
+        return _line_at_target(session, row, most)
     if wait not in (Wait.IN_LINE, Wait.LARGE_LINE, Wait.CLEAR):
         return Line(wait=wait)
     before = 0
     for queue in _queues_up_to(row["queue"]):
-        before += _standing_before(session, row, queue, LINE_MAX - before)
-        if before >= LINE_MAX:
+        before += _standing_before(session, row, queue, most - before)
+        if before >= most:
             break
-    return Line(wait=wait, before=before, is_more=before >= LINE_MAX, of=task.counters.created)
+    return Line(wait=wait, before=before, is_more=before >= most, of=max(task.counters.created, before + 1))
+
+
+def standing(session: Session, flows: Iterable[int]) -> Standing:
+    """Of those that are RUNNING in these dataflows, how many stand in line, and how many wait for their next try."""
+    sums = {"in_line": 0, "again": 0}
+    is_more = False
+    for flow in flows:
+        for queue in _BEGUN:
+            place: Mapping[str, Value] = {"queue": queue, "data_flow_number": flow, "limit": LINE_MAX}
+            (found,) = session.rows("reading.standing", now_ns=session.now_ns, **place)
+            sums["again"] += found["later"] or 0
+            sums["in_line"] += found["number"] - (found["later"] or 0)
+            is_more |= found["number"] >= LINE_MAX
+            if is_more:
+                break
+    return Standing(in_line=sums["in_line"], again=sums["again"], is_more=is_more)
 
 
 def _queues_up_to(queue: str) -> tuple[str, ...]:
@@ -84,14 +104,14 @@ def _standing_before(session: Session, row: Row, queue: str, limit: int) -> int:
     return earlier + _count(session, "reading.made_before", **beside, due_ns=row["due_ns"], number=row["number"])
 
 
-def _line_at_target(session: Session, row: Row) -> Line:
+def _line_at_target(session: Session, row: Row, most: int) -> Line:
     """Behind which live sub-task, and how many more stand between."""
     first = session.row("reading.first_at", line=row["line"])
-    between = _count(session, "reading.behind_before", line=row["line"], number=row["number"], limit=LINE_MAX)
+    between = _count(session, "reading.behind_before", line=row["line"], number=row["number"], limit=most)
     return Line(
         wait=Wait.BEHIND,
         before=between + 1,
-        is_more=between >= LINE_MAX,
+        is_more=between >= most,
         first=str(first["sub_task_id"]) if first is not None else "",
     )
 

@@ -259,6 +259,8 @@ def advice(sub_task: SubTask, around: Surroundings, *, now_ns: int) -> Advice | 
                 words="It waited for longer than subtask_expiry_days while its dataflow was Running. Retry it, "
                 "and see on the overview what limits the speed.",
             )
+        case SubTaskStatus.RUNNING if sub_task.error_code == FailureCode.WAITING_FOR_TURN:
+            return None  # no trouble: its place in line says it all
         case SubTaskStatus.RUNNING | SubTaskStatus.CANCELING if sub_task.error_code:
             return _between_tries(sub_task, known, around, now_ns=now_ns)
     return None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from penstock.catalog.live import Limit, Limiter
-from penstock.catalog.views import HappeningKind, InFull, Listed, Wait
+from penstock.catalog.views import HappeningKind, InFull, Line, Listed, Wait
 from penstock.model import DataFlowStatus, Report, SubTaskStatus
 
 
@@ -161,11 +161,12 @@ def wait_words(listed: Listed) -> str:
     """Why a sub-task of a list does not move, in a few words; "" where it moves or is final."""
     match listed.wait:
         case Wait.IN_LINE:
-            return "waits for its turn"
+            return f"waits for its turn{_in_line(listed.line)}"
         case Wait.LARGE_LINE:
-            return "waits for a place among the large files"
+            return f"waits for a place among the large files{_in_line(listed.line)}"
         case Wait.BEHIND:
-            return "waits for another file that writes the same target"
+            before = "" if listed.line is None or listed.line.before < 2 else f" ({listed.line.before:,} are before it)"
+            return f"waits for another file that writes the same target{before}"
         case Wait.AGAIN:
             return "is tried again"
         case Wait.FLOW:
@@ -176,6 +177,15 @@ def wait_words(listed: Listed) -> str:
             return "is to be withdrawn"
         case _:
             return ""
+
+
+def _in_line(line: Line | None) -> str:
+    """A row's place among those of its task."""
+    if line is None:
+        return ""
+    if line.is_more:
+        return f": more than {line.before:,} of its task are before it"
+    return f": {line.before:,} of its task before it" if line.before else ": the next of its task"
 
 
 def wait_in_full(kept: InFull) -> Said | None:
@@ -209,6 +219,8 @@ def _place(kept: InFull) -> str:
     if line.before == 0:
         return "It is the next one of its task."
     more = " or more" if line.is_more else ""
+    if line.wait is Wait.LARGE_LINE:
+        return f"{line.before:,}{more} of its task are before it. Tasks take turns."
     return f"{line.before:,}{more} of its task are before it; {line.of:,} wait in all. Tasks take turns."
 
 

@@ -78,6 +78,7 @@ def _bucket(one: BucketFigures, other: BucketFigures) -> BucketFigures:
         paused_s=max(one.paused_s, other.paused_s),
         parts=one.parts + other.parts,
         away=one.away + other.away,
+        silent_s=max(one.silent_s, other.silent_s),
         methods=tuple(methods.values()),
     )
 
@@ -97,7 +98,7 @@ def _method(one: MethodFigures, other: MethodFigures) -> MethodFigures:
 def _counted(figures: Figures) -> Figures:
     """Without what a process holds only while it lives. A rate of 0 adds nothing and bounds nothing."""
     buckets = tuple(
-        replace(one, window=0.0, rate_per_s=0.0, in_flight=0, waiting=0, paused_s=0.0, parts=0, away=0)
+        replace(one, window=0.0, rate_per_s=0.0, in_flight=0, waiting=0, paused_s=0.0, parts=0, away=0, silent_s=0.0)
         for one in figures.buckets
     )
     return Figures(cpu_s=figures.cpu_s, resident_bytes=0, buckets=buckets)

@@ -150,7 +150,8 @@ class BucketFigures:
     """One bucket as one mover sees it: the pace now (`rate_per_s` None: unbounded), and counts since the mover began.
 
     `paused_s`: for how long it is left alone still; `pause_s`: all such pauses so far. `parts` of large files are in flight; of
-    `away` of them it is not the store that is waited for.
+    `away` of them it is not the store that is waited for. `silent_s`: for how long nothing has come although something was asked,
+    where that is no mere slowness any more; else 0.
     """
 
     bucket: str
@@ -162,6 +163,7 @@ class BucketFigures:
     paused_s: float = 0.0
     parts: int = 0
     away: int = 0
+    silent_s: float = 0.0
     methods: tuple[MethodFigures, ...] = ()
 
 

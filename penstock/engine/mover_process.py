@@ -178,6 +178,7 @@ def _built(
         pressed=lambda: len(lines[Lane.SMALL]) > 0,
         clock_s=time.monotonic,
         figures=lambda: _figures(throttle, move.parts, mover),
+        silent=throttle.silent,
     )
     move = Gate(limits.transfer, hello.choices, grains_kept=limits.small_threads)
     mover = Mover(

@@ -9,27 +9,57 @@ itself. Memory only; what waits is in the catalog, and a new service looks at al
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from penstock import telemetry
 from penstock.catalog.catalog import Catalog
 from penstock.engine.loops import FOREVER_S
 from penstock.engine.messages import BucketFigures
-from penstock.engine.options import RetryOptions, to_ns
+from penstock.engine.options import NS_PER_S, RetryOptions, to_ns
 from penstock.errors import FailureCode
 
 BATCH_MAX = 500
 STORE_OUTAGES = frozenset({FailureCode.STORE_UNAVAILABLE, FailureCode.STORE_THROTTLED})
 
 
-class _Bucket:
-    """One bucket as its movers' figures tell of it."""
+GIVEN_UP_S = 30.0
+"""So long at most who reads from a bucket waits for the next byte, and is tried anew (`stores.timeouts`)."""
 
-    __slots__ = ("answered_ns", "answers", "is_out", "scout_ns")
+REFUSED_KEPT_S = 300.0
+"""For so long a bucket is said to be in trouble because of one question in vain; nobody may ask it again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """Since when a bucket answers nothing, and when it is asked again (at the latest, where an answer is still waited for)."""
+
+    since_ns: int
+    look_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """What somebody else, who is no mover, has asked of a bucket in vain."""
+
+    at_ns: int
+    code: str
+    message: str
+
+
+class _Bucket:
+    """One bucket as its movers' figures tell of it. `silent` and `busy` are by mover: since when it hears nothing (0: it has
+    asked nothing in vain), and whether it has something in flight."""
+
+    __slots__ = ("answered_ns", "answers", "busy", "is_out", "missed_ns", "refused", "scout_ns", "silent")
 
     def __init__(self) -> None:
         self.answers: dict[str, int] = {}  # by mover, counted since it began
+        self.silent: dict[str, int] = {}
+        self.busy: dict[str, bool] = {}
         self.answered_ns = 0
+        self.missed_ns = 0  # when a file met the outage first
         self.is_out = False
+        self.refused: Refused | None = None
         self.scout_ns = 0  # when the one that looks again is due
 
 
@@ -56,7 +86,8 @@ class Outages:
         state = self._buckets.setdefault(bucket, _Bucket())
         if due_ns <= now_ns or now_ns - state.answered_ns < to_ns(self._options.outage_after_s):
             return due_ns
-        state.is_out = True
+        if not state.is_out:
+            state.is_out, state.missed_ns = True, now_ns
         if state.scout_ns > now_ns:
             return due_ns  # another one looks
         soon_ns = now_ns + to_ns(max(self._options.scout_every_s, least_s or 0.0))
@@ -71,6 +102,42 @@ class Outages:
             if answers > state.answers.get(mover, 0):
                 self._answered(one.bucket, state)
             state.answers[mover] = answers
+            since_ns = self._now_ns() - to_ns(one.silent_s) if one.silent_s > 0 else 0
+            if not since_ns or not state.silent.get(mover):  # what is told again began when it did
+                state.silent[mover] = since_ns
+            state.busy[mover] = one.in_flight > 0
+
+    def asked(self, bucket: str, code: str, message: str) -> None:
+        """Somebody else has asked this bucket: in vain, or (no code) it answered."""
+        state = self._buckets.setdefault(bucket, _Bucket())
+        if code:
+            state.refused = Refused(at_ns=self._now_ns(), code=code, message=message)
+        else:
+            self._answered(bucket, state)
+
+    def refused(self) -> dict[str, Refused]:
+        """The buckets that somebody has asked in vain lately, and that nobody has heard since."""
+        earliest_ns = self._now_ns() - int(REFUSED_KEPT_S * NS_PER_S)
+        return {
+            bucket: state.refused
+            for bucket, state in self._buckets.items()
+            if state.refused is not None and state.refused.at_ns > earliest_ns
+        }
+
+    def silent(self) -> dict[str, Silence]:
+        """The buckets that answer nothing, as soon as that shows: none of the movers that ask hears anything."""
+        found: dict[str, Silence] = {}
+        now_ns = self._now_ns()
+        for bucket, state in self._buckets.items():
+            since = [since_ns for since_ns in state.silent.values() if since_ns > state.answered_ns]
+            is_heard = any(busy and not state.silent.get(mover) for mover, busy in state.busy.items())
+            if state.is_out or (since and not is_heard):
+                since_ns = min(since, default=state.missed_ns)
+                given_up_ns = max(since_ns + int(GIVEN_UP_S * NS_PER_S), now_ns + to_ns(self._options.scout_every_s))
+                found[bucket] = Silence(
+                    since_ns=since_ns, look_ns=state.scout_ns if state.scout_ns > now_ns else given_up_ns
+                )
+        return found
 
     def away(self) -> dict[str, int]:
         """The buckets that answer nothing, and when one file looks at each again."""
@@ -80,10 +147,13 @@ class Outages:
         """Its counts mean nothing any more."""
         for state in self._buckets.values():
             state.answers.pop(mover, None)
+            state.silent.pop(mover, None)
+            state.busy.pop(mover, None)
 
     def _answered(self, bucket: str, state: _Bucket) -> None:
         state.answered_ns = self._now_ns()
         state.scout_ns = 0
+        state.refused = None
         if state.is_out:
             state.is_out = False
             self._back.add(bucket)

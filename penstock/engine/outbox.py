@@ -26,7 +26,10 @@ FIGURES_EVERY_S = 2.0
 
 
 class Outbox:
-    """What a mover has to say. `pressed` tells whether more work waits, so that a little gathering costs nobody anything."""
+    """What a mover has to say. `pressed` tells whether more work waits, so that a little gathering costs nobody anything.
+
+    `silent` names the buckets that answer nothing: when those are others, that is told at once, with all figures.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Outbox:
         pressed: Callable[[], bool],
         clock_s: Callable[[], float],
         figures: Callable[[], Figures | None] = lambda: None,
+        silent: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self._mover = mover
         self._limits = limits
@@ -45,6 +49,8 @@ class Outbox:
         self._clock_s = clock_s
         self._figures = figures
         self._figures_told_s = -math.inf
+        self._silent = silent
+        self._silent_told: frozenset[str] = frozenset()
         self._changed = threading.Condition()
         self._sending = threading.Lock()  # before `_changed`, where both are held
         self._outcomes: list[Outcome] = []
@@ -152,7 +158,15 @@ class Outbox:
                 self._changed.wait_for(self._has_news, TICK_S if self._running else LULL_S)
                 if self._outcomes and not self._requests and self._pressed():
                     self._changed.wait_for(lambda: len(self._outcomes) >= BATCH_ENOUGH or self._requests, GATHER_S)
+            self.look_round()
             self.step()
+
+    def look_round(self) -> None:
+        """Whether other buckets are silent than were when that was told last."""
+        silent = self._silent()
+        if silent != self._silent_told:
+            self._silent_told = silent
+            self.show_figures()
 
     def _due_figures(self) -> Figures | None:
         """Numbers travel with what is said anyway; a ping makes sure of that when there is nothing to say.

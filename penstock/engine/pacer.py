@@ -33,6 +33,8 @@ HEED_EVERY_S = 0.25
 """So often a thread in the queue looks whether its file is to end."""
 TELLS_S = 5.0
 """What was given up after so long counts as a missing answer: the store may have too much to do."""
+MISSED_S = 1.0
+"""So soon after a request in vain (a connection refused) the bucket is said to be silent, if nothing else has come from it."""
 AWAY_S = 1.0
 """Whose part was turned away from for so long (its file system hangs) does not count in the window until it is back."""
 SEEN_S = 0.0001
@@ -96,6 +98,12 @@ class BucketPacer:
         if silent_s < AWAY_S or self._has_missed or self._is_awaited(now_s):
             return silent_s
         return 0.0
+
+    @property
+    def missed_s(self) -> float:
+        """The same where it means something: an answer did not come, and none since, or nothing came for long; else 0."""
+        silent_s = self.silent_s
+        return silent_s if silent_s >= (MISSED_S if self._has_missed else TELLS_S) else 0.0
 
     @property
     def quiet_s(self) -> float:
@@ -223,6 +231,7 @@ class BucketPacer:
                 paused_s=self._pace.paused_s(now_s),
                 parts=len(self._holders),
                 away=sum(1 for holder in list(self._holders.values()) if holder.away_s < math.inf),
+                silent_s=self.missed_s,
                 methods=tuple(
                     MethodFigures(
                         method=method,

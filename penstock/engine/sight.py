@@ -18,6 +18,7 @@ from penstock.catalog.live import (
     Moved,
     PartMap,
     Speed,
+    Stay,
 )
 from penstock.catalog.views import Counts, LedgerView
 from penstock.engine.executor import Watched
@@ -30,7 +31,7 @@ from penstock.engine.options import NS_PER_S, EngineOptions
 from penstock.engine.outages import Outages
 from penstock.engine.rooms import Rooms
 from penstock.engine.settler import Settler
-from penstock.engine.soundness import MountTrouble, buckets_seen, mounts_seen, movers_seen
+from penstock.engine.soundness import MountTrouble, Troubles, buckets_seen, mounts_seen, movers_seen, stay_of
 from penstock.engine.spaces import Spaces
 from penstock.model import DataFlowStatus, Direction, Registry
 
@@ -66,9 +67,11 @@ class Sight:
     def view(self, file_systems: Collection[str], ledger: LedgerView | None) -> EngineView:
         """The engine, as far as these file systems are concerned. `ledger` is theirs, None where it cannot be read now."""
         parts, now_ns = self._parts, self._parts.now_ns()
-        seen = [flight for flight in parts.flights if flight.mover and _is_of(flight, file_systems)]
+        held = [flight for flight in parts.flights if flight.mover and _is_of(flight, file_systems)]
+        silent, mounts = parts.outages.silent(), parts.mounts()
+        seen = [flight for flight in held if stay_of(flight.order.transfer, silent, mounts) is None]
         flows = self._flows(file_systems, seen, ledger, now_ns)
-        names = _buckets(ledger) | {flight.order.transfer.bucket for flight in seen}
+        names = _buckets(ledger) | {flight.order.transfer.bucket for flight in held}
         figures = parts.executor.figures()
         registry = parts.registry()
         health = parts.executor.health()
@@ -87,10 +90,13 @@ class Sight:
             ),
             flows=flows,
             limit=self._limit(ledger, file_systems, known),
-            buckets=buckets_seen(known, figures, parts.outages.away(), parts.spaces.full(), ledger),
-            mounts=mounts_seen(roots, parts.mounts(), parts.spaces.full(), figures.slow_file_systems),
+            buckets=buckets_seen(
+                known, figures, Troubles(silent=silent, refused=parts.outages.refused()), parts.spaces.full(), ledger
+            ),
+            mounts=mounts_seen(roots, mounts, parts.spaces.full(), figures.slow_file_systems),
             movers=movers_seen(health, parts.executor.movers(), parts.flights, now_ns),
             unsettled=parts.settler.unsettled,
+            held_up=len(held) - len(seen),
         )
 
     def flying(self, file_systems: Collection[str], most: int) -> tuple[Flying, ...]:
@@ -98,23 +104,32 @@ class Sight:
         now_ns = self._parts.now_ns()
         seen = (flight for flight in self._parts.flights if flight.mover and _is_of(flight, file_systems))
         first = nlargest(most, seen, key=lambda flight: (_speed(flight, now_ns), -flight.since_ns))
-        return tuple(_flying(flight, now_ns) for flight in first)
+        return tuple(self._shown(flight, now_ns) for flight in first)
+
+    def bucket_asked(self, bucket: str, code: str, message: str) -> None:
+        """Somebody else has asked this bucket something: why that came to nothing, "" where it answered."""
+        self._parts.outages.asked(bucket, code, message)
 
     def flying_of(self, sub_task_id: str) -> Flying | None:
         """One attempt, if a mover has it or is to have it."""
         flight = self._parts.flights.of_sub_task(sub_task_id)
-        return None if flight is None else _flying(flight, self._parts.now_ns())
+        return None if flight is None else self._shown(flight, self._parts.now_ns())
 
     def moving(self, sub_task_ids: Collection[str]) -> Mapping[str, Flying]:
-        """Of these, those whose movers have told how far they are."""
+        """Of these, those whose movers have told how far they are, or that are kept from moving."""
         now_ns = self._parts.now_ns()
-        return {
-            flight.attempt[0]: _flying(flight, now_ns)
+        shown = (
+            self._shown(flight, now_ns)
             for flight in self._parts.flights
-            if flight.progress is not None and flight.attempt[0] in sub_task_ids
-        }
+            if flight.mover and flight.attempt[0] in sub_task_ids
+        )
+        return {flying.sub_task_id: flying for flying in shown if flying.is_moving or flying.stay is not None}
 
     # ------------------------------------------------------------------------------------------------------------ within
+
+    def _shown(self, flight: Flight, now_ns: int) -> Flying:
+        stay = stay_of(flight.order.transfer, self._parts.outages.silent(), self._parts.mounts())
+        return _flying(flight, stay if flight.mover else None, now_ns)
 
     def _flows(
         self, file_systems: Collection[str], seen: Iterable[Flight], ledger: LedgerView | None, now_ns: int
@@ -139,11 +154,14 @@ class Sight:
     def _limit(self, ledger: LedgerView | None, file_systems: Collection[str], buckets: Collection[str]) -> Limit:
         """Of the whole service; what the caller may not see is not named."""
         parts, now_ns = self._parts, self._parts.now_ns()
-        flights = [flight for flight in parts.flights if flight.mover]
+        silent, mounts = parts.outages.silent(), parts.mounts()
+        held = [flight for flight in parts.flights if flight.mover]
+        flights = [flight for flight in held if stay_of(flight.order.transfer, silent, mounts) is None]
+        if 2 * len(flights) < len(held):
+            flights = []  # what is broken says more than the few that get by
         large = sum(1 for flight in flights if flight.order.lane is Lane.LARGE)
         movers = parts.executor.movers()
         counts = Counts() if ledger is None else ledger.counts
-        mounts = parts.mounts()
         registered = parts.registry().file_systems
         situation = Situation(
             movers_up=sum(1 for health in parts.executor.health() if health.process_id is not None),
@@ -157,7 +175,7 @@ class Sight:
             startable=0 if ledger is None else _startable(ledger),
             running=counts.running + counts.canceling,
             figures=parts.executor.figures(),
-            silent=parts.outages.away(),
+            silent=silent,
             troubled_file_systems={
                 *(room.name for room in parts.spaces.full() if room.direction is Direction.IMPORT),
                 *(name for name, trouble in mounts.items() if trouble.code and name in registered),
@@ -215,7 +233,7 @@ def _speed(flight: Flight, now_ns: int) -> int:
     return int(pulse.speed) if pulse is not None and now_ns - pulse.at_ns < FRESH_NS else 0
 
 
-def _flying(flight: Flight, now_ns: int) -> Flying:
+def _flying(flight: Flight, stay: Stay | None, now_ns: int) -> Flying:
     transfer, progress = flight.order.transfer, flight.progress
     numbers = flight.order.amounts if progress is None else progress
     speed = _speed(flight, now_ns)
@@ -240,6 +258,7 @@ def _flying(flight: Flight, now_ns: int) -> Flying:
         eta_s=-(-left // speed) if speed > 0 and progress is not None else None,
         progress_ns=None if flight.pulse is None else flight.pulse.at_ns,
         parts=None if flight.pulse is None else _part_map(flight.pulse.parts),
+        stay=stay,
     )
 
 

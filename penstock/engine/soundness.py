@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from penstock.catalog.live import BucketView, MountView, MoverView, Soundness
+from penstock.catalog.live import BucketView, MountView, MoverView, Soundness, Stay
 from penstock.catalog.verbs import Room
 from penstock.catalog.views import LedgerView
 from penstock.engine.executor import MoverHealth, MoverRoom
@@ -13,8 +14,10 @@ from penstock.engine.figures import by_result
 from penstock.engine.flights import Flights
 from penstock.engine.messages import BucketFigures, Figures, Lane
 from penstock.engine.options import NS_PER_S
+from penstock.engine.outages import Refused, Silence
 from penstock.errors import FailureCode
 from penstock.model import DataFlowStatus, Direction, FileSystem
+from penstock.transfer.transfer import Transfer
 
 QUIET_S = 15.0
 """A mover of which nothing was heard for so long, though it was asked, is slow; one in trouble after twice that."""
@@ -23,7 +26,6 @@ NO_ANSWER = "NoAnswer"
 BUCKET_UNUSABLE = "BucketUnusable"
 FILE_SYSTEM_SLOW = "FileSystemSlow"
 
-_SILENT = "it answers nothing, or nothing but errors; one file looks every few seconds whether it is back"
 _THROTTLES = "it asks to slow down: fewer requests are sent, and more again as it allows"
 _BUCKET_FULL = "its quota, or the store's space, is used up; exports go on by themselves once there is room"
 _UNUSABLE = "a dataflow is Misconfigured: the bucket, or its tag cpfs-dataflow=true, is gone"
@@ -39,27 +41,35 @@ class MountTrouble:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Troubles:
+    """Buckets that answer nothing, and those that have refused what somebody else has asked."""
+
+    silent: Mapping[str, Silence]
+    refused: Mapping[str, Refused]
+
+
 def buckets_seen(
     names: Iterable[str],
     figures: Figures,
-    away: Mapping[str, int],
+    troubles: Troubles,
     full: Mapping[Room, int],
     ledger: LedgerView | None,
 ) -> tuple[BucketView, ...]:
-    """These registered buckets. `away` and `full` tell when each is looked at next."""
+    """These registered buckets. `full` tells when each is looked at next."""
     known = {one.bucket: one for one in figures.buckets}
     unusable = {
         view.flow.bucket
         for view in (ledger.flows if ledger is not None else ())
         if view.flow.status is DataFlowStatus.MISCONFIGURED
     }
-    return tuple(_bucket(name, known.get(name), away, full, is_unusable=name in unusable) for name in sorted(names))
+    return tuple(_bucket(name, known.get(name), troubles, full, is_unusable=name in unusable) for name in sorted(names))
 
 
 def _bucket(
     name: str,
     figures: BucketFigures | None,
-    away: Mapping[str, int],
+    troubles: Troubles,
     full: Mapping[Room, int],
     *,
     is_unusable: bool,  # house: within this room
@@ -67,13 +77,17 @@ def _bucket(
     results = _results(figures)
     room = Room(direction=Direction.EXPORT, name=name)
     is_held_back = figures is not None and (figures.paused_s > 0 or figures.rate_per_s is not None)
+    silence, refused = troubles.silent.get(name), troubles.refused.get(name)
     code, message, next_look_ns = "", "", 0
     soundness = Soundness.WELL if results["ok"] else Soundness.UNKNOWN
     if is_unusable:
         soundness, code, message = Soundness.BAD, BUCKET_UNUSABLE, _UNUSABLE
-    elif name in away:
-        soundness, code, message = Soundness.BAD, FailureCode.STORE_UNAVAILABLE, _SILENT
-        next_look_ns = away[name]
+    elif silence is not None:
+        soundness, code, message = Soundness.BAD, FailureCode.STORE_UNAVAILABLE, _silent(silence)
+        next_look_ns = silence.look_ns
+    elif refused is not None:
+        soundness, code = Soundness.BAD, refused.code
+        message = f"a call that asked it at {_clock(refused.at_ns)} was in vain: {refused.message}"
     elif room in full:
         soundness, code, message = Soundness.BAD, FailureCode.NO_SPACE, _BUCKET_FULL
         next_look_ns = full[room]
@@ -93,7 +107,16 @@ def _bucket(
         requests_throttled=results["throttled"],
         requests_unavailable=results["unavailable"],
         requests_refused=results["refused"],
+        overdue=figures.in_flight if figures is not None and silence is not None else 0,
     )
+
+
+def _silent(silence: Silence) -> str:
+    return f"it has answered nothing, or nothing but errors, since {_clock(silence.since_ns)}"
+
+
+def _clock(at_ns: int) -> str:
+    return f"{datetime.fromtimestamp(at_ns // NS_PER_S, UTC):%H:%M:%S} UTC"
 
 
 def _results(figures: BucketFigures | None) -> dict[str, int]:
@@ -102,6 +125,19 @@ def _results(figures: BucketFigures | None) -> dict[str, int]:
         for result, count in by_result(method).items():
             sums[result] += count
     return sums
+
+
+def stay_of(transfer: Transfer, silent: Mapping[str, Silence], mounts: Mapping[str, MountTrouble]) -> Stay | None:
+    """What keeps an attempt from moving that a mover has; None: nothing that is known."""
+    silence = silent.get(transfer.bucket)
+    if silence is not None:
+        words = f"bucket {transfer.bucket}: {_silent(silence)}"
+        return Stay(code=FailureCode.STORE_UNAVAILABLE, message=words, again_ns=silence.look_ns)
+    trouble = mounts.get(transfer.file_system_id)
+    if trouble is not None and trouble.code:
+        code = FailureCode.FILE_SYSTEM_UNAVAILABLE if trouble.code == NO_ANSWER else trouble.code
+        return Stay(code=code, message=trouble.message)
+    return None
 
 
 def mounts_seen(

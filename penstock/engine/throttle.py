@@ -108,6 +108,12 @@ class Throttle:
         with self._lock:
             return self._pacer(bucket).quiet_s >= SILENT_S
 
+    def silent(self) -> frozenset[str]:
+        """The buckets that answer nothing, as their figures tell."""
+        with self._lock:
+            pacers = list(self._pacers.values())
+        return frozenset(pacer.bucket for pacer in pacers if pacer.missed_s > 0)
+
     def figures(self) -> tuple[BucketFigures, ...]:
         """The figures of all buckets that were touched."""
         with self._lock:

@@ -40,7 +40,9 @@ from penstock.api.parameters import (
 from penstock.api.times import utc_text
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.verbs import Call, DataFlowQuery, NewDataFlow
+from penstock.errors import FailureCode, StoreError
 from penstock.model import Bucket, DataFlow, DataFlowStatus, FileSystem
+from penstock.transfer.refusals import from_store
 
 _NO_SECURITY = ("none", "null")
 _SSL = "SSL"
@@ -147,14 +149,20 @@ async def _look_at_directory(desk: Desk, file_system: FileSystem, path: str) -> 
 
 
 async def _look_at_bucket(desk: Desk, bucket: Bucket) -> bool:
+    """What comes of it counts for how the bucket is shown, too: nobody else may ask it for long."""
     try:
-        return await desk.stores.ask(
+        versioned = await desk.stores.ask(
             bucket.name, lambda: sources.examine(bucket, desk.open_bucket), limit_s=desk.options.store_time_s
         )
     except TimeoutError as error:
-        raise ApiError(
-            "InvalidSourceStorage.Unreachable", f"The store of the bucket {bucket.name} did not answer in time."
-        ) from error
+        words = f"The store of the bucket {bucket.name} did not answer in time."
+        desk.seeing.bucket_asked(bucket.name, FailureCode.STORE_UNAVAILABLE, words)
+        raise ApiError("InvalidSourceStorage.Unreachable", words) from error
+    except StoreError as error:
+        desk.seeing.bucket_asked(bucket.name, from_store(error).code, str(error))
+        raise
+    desk.seeing.bucket_asked(bucket.name, "", "")
+    return versioned
 
 
 # -------------------------------------------------------------------------------------------------------------- describe

@@ -85,6 +85,11 @@ def _overview(overview: Overview) -> dict[str, Json]:
         "Ledger": {
             "CountedSinceNs": ledger.counted_since_ns,
             "Counts": _counts(ledger.counts),
+            "Standing": {
+                "InLine": ledger.standing.in_line,
+                "Again": ledger.standing.again,
+                "IsMore": ledger.standing.is_more,
+            },
             "Day": _spell(ledger.day),
             "Hours": {"Hour": [_spell(hour) for hour in ledger.hours]},
         },
@@ -99,6 +104,7 @@ def _engine(engine: EngineView) -> dict[str, Json]:
         "Engine": {
             "StartedNs": engine.started_ns,
             "Moving": engine.moving,
+            "HeldUp": engine.held_up,
             "Unsettled": engine.unsettled,
             "Speed": _speed(engine.speed),
             "Moved": _moved(engine.moved),
@@ -187,6 +193,7 @@ def _bucket(bucket: BucketView) -> dict[str, Json]:
         "RequestsThrottled": bucket.requests_throttled,
         "RequestsUnavailable": bucket.requests_unavailable,
         "RequestsRefused": bucket.requests_refused,
+        "Overdue": bucket.overdue,
     }
 
 
@@ -235,6 +242,12 @@ def _flying(flying: Flying) -> dict[str, Json]:
         "Speed": flying.speed,
         **_given(EtaSeconds=flying.eta_s, ProgressNs=flying.progress_ns),
     }
+    if flying.stay is not None:
+        fields["Stay"] = {
+            "Code": flying.stay.code,
+            "Message": flying.stay.message,
+            **_given(AgainNs=flying.stay.again_ns),
+        }
     return fields if flying.parts is None else {**fields, "Parts": _parts(flying.parts)}
 
 

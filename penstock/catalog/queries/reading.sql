@@ -56,6 +56,11 @@ SELECT COUNT(*) AS number FROM (
      WHERE queue <> '' AND queue = :queue AND data_flow_number = :data_flow_number AND task_number = :task_number
        AND due_ns = :due_ns AND number < :number LIMIT :limit) AS counted;
 
+-- standing: how many stand in a queue of a dataflow, and how many of them are due later, up to a bound
+SELECT COUNT(*) AS number, SUM(CASE WHEN due_ns > CAST(:now_ns AS BIGINT) THEN 1 ELSE 0 END) AS later FROM (
+    SELECT due_ns FROM sub_tasks
+     WHERE queue <> '' AND queue = :queue AND data_flow_number = :data_flow_number LIMIT :limit) AS counted;
+
 -- first_at: the live sub-task that stands first at a target
 SELECT sub_task_id FROM sub_tasks WHERE turn = 1 AND line = :line;
 
