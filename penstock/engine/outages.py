@@ -47,16 +47,17 @@ class Refused:
 
 
 class _Bucket:
-    """One bucket as its movers' figures tell of it. `silent` and `busy` are by mover: since when it hears nothing (0: it has
-    asked nothing in vain), and whether it has something in flight."""
+    """One bucket as its movers' figures tell of it. `silent` and `busy` are by mover: since when it hears nothing and when
+    it told so last (those only that hear nothing), and whether it has something in flight."""
 
-    __slots__ = ("answered_ns", "answers", "busy", "is_out", "missed_ns", "refused", "scout_ns", "silent")
+    __slots__ = ("answered_ns", "answers", "busy", "heard_ns", "is_out", "missed_ns", "refused", "scout_ns", "silent")
 
     def __init__(self) -> None:
         self.answers: dict[str, int] = {}  # by mover, counted since it began
-        self.silent: dict[str, int] = {}
+        self.silent: dict[str, tuple[int, int]] = {}
         self.busy: dict[str, bool] = {}
         self.answered_ns = 0
+        self.heard_ns = 0  # when a mover told of answers that are not older than a silence, or somebody else had one
         self.missed_ns = 0  # when a file met the outage first
         self.is_out = False
         self.refused: Refused | None = None
@@ -101,10 +102,15 @@ class Outages:
             answers = sum(method.ok + method.refused for method in one.methods)
             if answers > state.answers.get(mover, 0):
                 self._answered(one.bucket, state)
+                if not one.silent_s:  # else they came before the silence that is told with them
+                    state.heard_ns = self._now_ns()
             state.answers[mover] = answers
-            since_ns = self._now_ns() - to_ns(one.silent_s) if one.silent_s > 0 else 0
-            if not since_ns or not state.silent.get(mover):  # what is told again began when it did
-                state.silent[mover] = since_ns
+            if one.silent_s > 0:
+                told_ns = self._now_ns()
+                since_ns, _ = state.silent.get(mover, (told_ns - to_ns(one.silent_s), 0))  # as it was told first
+                state.silent[mover] = since_ns, told_ns
+            else:
+                state.silent.pop(mover, None)
             state.busy[mover] = one.in_flight > 0
 
     def asked(self, bucket: str, code: str, message: str) -> None:
@@ -114,6 +120,7 @@ class Outages:
             state.refused = Refused(at_ns=self._now_ns(), code=code, message=message)
         else:
             self._answered(bucket, state)
+            state.heard_ns = self._now_ns()
 
     def refused(self) -> dict[str, Refused]:
         """The buckets that somebody has asked in vain lately, and that nobody has heard since."""
@@ -129,8 +136,8 @@ class Outages:
         found: dict[str, Silence] = {}
         now_ns = self._now_ns()
         for bucket, state in self._buckets.items():
-            since = [since_ns for since_ns in state.silent.values() if since_ns > state.answered_ns]
-            is_heard = any(busy and not state.silent.get(mover) for mover, busy in state.busy.items())
+            since = [since_ns for since_ns, told_ns in state.silent.values() if told_ns > state.heard_ns]
+            is_heard = any(busy and mover not in state.silent for mover, busy in state.busy.items())
             if state.is_out or (since and not is_heard):
                 since_ns = min(since, default=state.missed_ns)
                 given_up_ns = max(since_ns + int(GIVEN_UP_S * NS_PER_S), now_ns + to_ns(self._options.scout_every_s))

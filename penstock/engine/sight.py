@@ -69,6 +69,7 @@ class Sight:
         parts, now_ns = self._parts, self._parts.now_ns()
         held = [flight for flight in parts.flights if flight.mover and _is_of(flight, file_systems)]
         silent, mounts = parts.outages.silent(), parts.mounts()
+        troubles = Troubles(silent=silent, refused=parts.outages.refused())
         seen = [flight for flight in held if stay_of(flight.order.transfer, silent, mounts) is None]
         flows = self._flows(file_systems, seen, ledger, now_ns)
         names = _buckets(ledger) | {flight.order.transfer.bucket for flight in held}
@@ -90,9 +91,7 @@ class Sight:
             ),
             flows=flows,
             limit=self._limit(ledger, file_systems, known),
-            buckets=buckets_seen(
-                known, figures, Troubles(silent=silent, refused=parts.outages.refused()), parts.spaces.full(), ledger
-            ),
+            buckets=buckets_seen(known, figures, troubles, parts.spaces.full(), ledger),
             mounts=mounts_seen(roots, mounts, parts.spaces.full(), figures.slow_file_systems),
             movers=movers_seen(health, parts.executor.movers(), parts.flights, now_ns),
             unsettled=parts.settler.unsettled,
