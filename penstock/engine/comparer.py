@@ -52,6 +52,11 @@ class Comparer:
         self._options = options
         self._looks = looks
         self._works: dict[str, _Work] = {}
+        self._is_closed = threading.Event()
+
+    def close(self) -> None:
+        """Let all threads end, and none begin that does not end at once: the process ends."""
+        self._is_closed.set()
 
     def keep(self, task_ids: set[str]) -> None:
         """Forget all but these, and let their threads end."""
@@ -104,11 +109,17 @@ class Comparer:
 
     def _stepped(self, batch: Batch, work: _Work) -> Found:
         """Raises TransferError, StoppedError. A step that failed is made again from where the last kept one ended."""
-        running = work.running or Running(self._ground(batch, work.selection), spot_of(work.before), work.stop.is_set)
+        running = work.running or self._begun(batch, work)
         work.running = None
         found = running.step()
         work.running = running
         return found
+
+    def _begun(self, batch: Batch, work: _Work) -> Running:
+        def is_stopped() -> bool:
+            return work.stop.is_set() or self._is_closed.is_set()
+
+        return Running(self._ground(batch, work.selection), spot_of(work.before), is_stopped)
 
     def _ground(self, batch: Batch, selection: Selection) -> Ground:
         registry = self._registry()

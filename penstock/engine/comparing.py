@@ -128,7 +128,8 @@ class Running:
     def step(self) -> Found:
         """What comes next. Raises TransferError, StoppedError; it is of no use any more then."""
         try:
-            with closing(self._ground.open_bucket()) as store, ThreadPoolExecutor(THREADS) as threads:
+            with closing(self._ground.open_bucket()) as opened, ThreadPoolExecutor(THREADS) as threads:
+                store = opened.heeding(self._is_stopped)
                 if not self._met:
                     self._meet(store, threads)
                 count = len(self._met) if self._ground.checksums is Checksums.NONE else READ_AT_ONCE
@@ -182,8 +183,8 @@ class Running:
 
         def look_there(after: str) -> Look:
             try:
-                with closing(self._ground.open_bucket()) as store:
-                    return keys.look(store, where.there[1:], after, PAIRS_MAX)
+                with closing(self._ground.open_bucket()) as opened:
+                    return keys.look(opened.heeding(self._is_stopped), where.there[1:], after, PAIRS_MAX)
             except StoreError as error:
                 raise from_store(error) from error
 

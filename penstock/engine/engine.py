@@ -136,6 +136,7 @@ class Engine:
             await self._stopping.wait()
             for loop in self._loops:
                 loop.stop()
+            self.lister.close()
             watching.cancel()  # it may wait for a silent store, and leaves nothing half done
             self._catalog.doorbell.ring()
             self._catalog.cancel_bell.ring()

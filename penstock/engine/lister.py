@@ -87,6 +87,10 @@ class Lister:
         """Whether any batch had a place at the last look."""
         return self._has_any
 
+    def close(self) -> None:
+        """Let the threads end that would not end soon: the process does."""
+        self._comparer.close()
+
     async def step(self) -> float:
         """Take every batch a little further; returns how long nothing has to be done, in seconds."""
         await self._batches.begin()
