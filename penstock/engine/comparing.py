@@ -39,9 +39,6 @@ from penstock.transfer.transfer import Symlinks
 PAIRS_MAX = 1000
 """Paths of one look."""
 
-NAMES_MAX = 8_192
-"""Entries of a look at the file system that a process of its own makes: what was seen shall not be old when it is compared."""
-
 READ_AT_ONCE = 64
 """Files that are read before what was found is kept."""
 
@@ -190,7 +187,7 @@ class Running:
 
         def look_here(after: str) -> Look:
             found = self._asked(
-                tree.look, where.here[1:], after, NAMES_MAX if after else PAIRS_MAX, is_long=bool(after)
+                tree.look, where.here[1:], after, looking.NAMES_MAX if after else PAIRS_MAX, is_long=bool(after)
             )
             if not isinstance(found, Trouble):
                 return found

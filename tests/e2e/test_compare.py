@@ -22,7 +22,7 @@ from tests.fixtures.service import init_home
 from tests.fixtures.waiting import wait_until
 
 KILLS = 2
-FILES = 700
+FILES = 300
 NUMBERS = count(1)
 
 Lines = dict[str, dict[str, str]]
@@ -194,6 +194,14 @@ def test_checksums_find_what_sizes_and_times_do_not(world: World, sides: Sides) 
     found = told(entries)
     assert (set(found["Differences"]), set(found["Failed"])) == ({"a"}, {"none"})
     assert entries["CompareStats"]["Same"] == 2
+    (root / "sub/in").mkdir(parents=True)
+    (root / "sub/in/new").write_bytes(b"1")
+    (root / "sub/out").write_bytes(b"2")
+    included = sides.run(Directory="/sub/", Includes='["/in/","/none/"]', DstDirectory="/x/")
+    assert (included["Status"], included["ErrorMsg"].partition(":")[0]) == ("Failed", "SourceNotFound")
+    put(world, f"{sides.prefix}x/", {"in/new": b"1", "in/more": b"3"})
+    (line,) = told(sides.run(Directory="/sub/", Includes='["/in/"]', DstDirectory="/x/"))["Differences"].values()
+    assert line["DstFilePath"] == f"/{sides.prefix}x/in/more"
     nowhere = sides.run(Directory="/none/")
     assert (nowhere["Status"], nowhere["ErrorMsg"].partition(":")[0]) == ("Failed", "SourceNotFound")
 
