@@ -49,7 +49,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """A test that says it sees a refusal has to have seen it: the ledger believes it."""
     refusals.SEEN.clear()
     outcome = yield
-    if missed := refusals.unseen(item):
+    if missed := refusals.unseen(mark.args for mark in item.iter_markers("code")):
         pytest.fail(f"not seen, although marked: {missed}", pytrace=False)
     return outcome
 

@@ -63,7 +63,7 @@ def filters(judges: Mapping[str, Judge], *, max_count: int) -> Parameter[Filters
             asked[key] = judges[key](value)
         return Filters(asked=tuple(asked.items()))
 
-    return Parameter(names=("Filters.N.Key", "Filters.N.Value"), default=Filters(), take=take)
+    return Parameter(names=("Filters.N.Key", "Filters.N.Value"), default=Filters(), take=take, keys=tuple(judges))
 
 
 def ids(value: str) -> tuple[str, ...]:

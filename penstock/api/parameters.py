@@ -30,11 +30,15 @@ _INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter(Generic[Value_co]):
-    """One parameter. `names` are its wire names (`N` stands for an index from 1); `take` raises ApiError."""
+    """One parameter. `names` are its wire names (`N` stands for an index from 1); `take` raises ApiError.
+
+    `keys` are the words that `Filters.N.Key` may be, where that is what it reads.
+    """
 
     names: tuple[str, ...]
     default: Value_co
     take: Callable[[Wire], Value_co]
+    keys: tuple[str, ...] = ()
 
 
 class Values:

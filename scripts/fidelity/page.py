@@ -16,6 +16,7 @@ __all__ = ["PAGE", "written"]
 
 ORIGINS = ("documented", "sdk", "observed", "inferred", "extension")
 _PART = re.compile(r"(<!-- fidelity: (\w+) -->\n)(.*?)(<!-- fidelity: end -->)", re.DOTALL)
+_LEAF = re.compile(r"^((?:[^.]+\.){2}[^.[]+).*$")  # of a field, what lies directly in an element of a list
 _RULE_LINE = re.compile(r"^\| ([A-Z]+(?:-[A-Z]+)*-\d+) \|.*$", re.MULTILINE)
 _HISTORY = tables.HERE / "history.toml"
 
@@ -101,7 +102,8 @@ def _missing(ledger: Ledger) -> str:
             if kind is not Kind.ACTION and subject in whole:
                 continue
             named = kind not in (Kind.ACTION, Kind.RULE, Kind.LIMIT)
-            names = ", ".join(row.name for row in group) if named else ""
+            told = [_LEAF.sub(r"\1", row.name) if kind is Kind.FIELD else row.name for row in group]
+            names = ", ".join(dict.fromkeys(told)) if named else ""
             here = "no test shows it" if state is State.BUILT else str(state.value)
             lines.append((str(kind.value), _subject(subject), names, here))
     return _table(("what", "of", "which", "how far"), lines) if lines else "Nothing."

@@ -24,6 +24,10 @@ _MODELS_TEST = ("protocol/api/test_models",)
 """Compares every parameter and every field with the SDK, both ways, and fails for what is neither filled nor excused."""
 
 
+_STRICT_TEST = ("protocol/api/test_strict",)
+"""Asks for each action that is not the vendor's, lenient and strict."""
+
+
 class Kind(StrEnum):
     """What a row is about; the sections of the page."""
 
@@ -77,7 +81,7 @@ def gathered() -> Ledger:
     page = tables.PAGE.read_text(encoding="utf-8")
     source = _Sources(rules={rule.rule_id: rule for rule in tables.rules(page)}, names=tables.names())
     makers: tuple[Callable[[_Sources], Iterator[Row]], ...] = (
-        _actions, _parameters, _fields, _steps, _limits, _codes, _rules,
+        _actions, _parameters, _filter_keys, _fields, _steps, _limits, _codes, _rules,
     )  # fmt: skip
     known = sdk.committed()
     return Ledger(
@@ -127,7 +131,7 @@ def _actions(source: _Sources) -> Iterator[Row]:
             yield Row(kind=Kind.ACTION, subject=action, name="", origin=origin, page=page, state=State.NOT_BUILT)
             continue
         is_ours = operation.origin is Origin.OURS
-        tests = _tests_of_action(action) if is_ours else _MODELS_TEST
+        tests = _STRICT_TEST if is_ours else _MODELS_TEST
         row = Row(
             kind=Kind.ACTION,
             subject=action,
@@ -152,10 +156,6 @@ def _actions(source: _Sources) -> Iterator[Row]:
             )
 
 
-def _tests_of_action(action: str) -> tuple[str, ...]:
-    return tuple(sorted({test for (named, _), tests in _seen().codes.items() if named == action for test in tests}))
-
-
 def _parameters(source: _Sources) -> Iterator[Row]:
     for action, operation in _family().items():
         origin, page = source.origin(action)
@@ -177,6 +177,25 @@ def _parameters(source: _Sources) -> Iterator[Row]:
                 where=where,
                 tests=tests,
                 note=rule if name in read else "",
+            )
+
+
+def _filter_keys(source: _Sources) -> Iterator[Row]:
+    for action, operation in OPERATIONS.items():
+        origin, page = source.origin(action)
+        for key in (key for parameter in operation.parameters for key in parameter.keys):
+            rule = source.names.filters.get(f"{action} {key}", source.names.filters.get(key, "FILTER-1"))
+            where, tests = source.of_rule(rule)
+            yield Row(
+                kind=Kind.PARAMETER,
+                subject=action,
+                name=f"filter {key}",
+                origin=origin,
+                page=page,
+                state=State.BUILT,
+                where=where,
+                tests=tests,
+                note=rule,
             )
 
 

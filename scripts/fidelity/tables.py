@@ -60,6 +60,7 @@ class Names:
     origins: Mapping[str, tuple[str, str]]  # by operation: origin and page
     sdk_only: frozenset[str]
     parameters: Mapping[str, str]
+    filters: Mapping[str, str]
     steps: Mapping[str, str]
     never_filled: Mapping[str, Mapping[str, str]]
     strict: Mapping[str, str]  # by the rule of an extension: what strict fidelity makes of it
@@ -136,6 +137,7 @@ def names() -> Names:
         origins=origins,
         sdk_only=frozenset(found["sdk_only"]["parameters"]),
         parameters=found["parameters"],
+        filters=found["filters"],
         steps=found["steps"],
         never_filled=found["never_filled"],
         strict=found["strict"],

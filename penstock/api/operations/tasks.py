@@ -194,6 +194,8 @@ async def describe_tasks(desk: Desk, invocation: Invocation) -> Reply:
     task_ids, again = asked.words("TaskIds"), asked.words("TaskId")
     if task_ids is not None and again is not None:
         raise ApiError("InvalidFilterParam", "TaskIds and TaskId are one filter; give it once.")
+    if desk.options.fidelity is Fidelity.STRICT and asked.words("DataFlowIds"):
+        await _require_one(desk, file_system.file_system_id, asked.words("DataFlowIds"))
     page = await desk.catalog.tasks(
         TaskQuery(
             file_system_id=file_system.file_system_id,
@@ -223,6 +225,13 @@ async def describe_tasks(desk: Desk, invocation: Invocation) -> Reply:
     if page.next_token:
         fields["NextToken"] = page.next_token
     return Reply(fields=fields)
+
+
+async def _require_one(desk: Desk, file_system_id: str, data_flow_ids: tuple[str, ...] | None) -> None:
+    """Raises ApiError InvalidDataFlow.NotFound where there is none of these dataflows; CatalogError."""
+    query = DataFlowQuery(file_system_id=file_system_id, data_flow_ids=data_flow_ids)
+    if not (await desk.catalog.data_flows(query, next_token="", limit=1)).items:
+        raise ApiError("InvalidDataFlow.NotFound", "There is no such dataflow (fidelity = strict).")
 
 
 def _fields(task: Task, zone: tzinfo) -> dict[str, Json]:

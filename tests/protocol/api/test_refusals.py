@@ -341,6 +341,16 @@ def test_a_batch_that_is_canceled_already(server: ApiServer) -> None:
     refused(server, Refusal(action="CancelDataFlowTask", code="OperationDenied.ConflictOperation", wire=ids))
 
 
+@pytest.mark.rule("FILTER-1")
+@pytest.mark.code("DescribeDataFlowTasks", "InvalidDataFlow.NotFound")
+def test_tasks_of_a_dataflow_that_strictly_has_to_be_there(denied: ApiServer) -> None:
+    wire = {"Filters.1.Key": "DataFlowIds", "Filters.1.Value": NOTHING}
+    refused(denied, Refusal(action="DescribeDataFlowTasks", code="InvalidDataFlow.NotFound", wire=wire))
+    flow = denied.make_flow()
+    wire["Filters.1.Value"] = f"{NOTHING},{flow}"
+    assert denied.ask("DescribeDataFlowTasks", {**SYSTEM, **wire}).body["TaskInfo"] == {"Task": []}
+
+
 @pytest.mark.code("CreateDataFlow", "OperationDenied.DependencyViolation")
 def test_an_eleventh_dataflow(server: ApiServer) -> None:
     for number in range(10):
