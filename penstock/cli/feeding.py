@@ -27,7 +27,7 @@ from penstock.cli.output import note, visible
 from penstock.cli.patience import BUSY, NO_PLACE, Patience
 from penstock.cli.tasks import find_task
 from penstock.client import Created, FileToMove, bulk_pages
-from penstock.client.bulk import one_file_path
+from penstock.client.bulk import NOT_TEXT, is_text, one_file_path
 from penstock.errors import ApiRefusedError, ApiUnreachableError, SettingsError
 
 LIST_CHUNK_BYTES = 1 << 20
@@ -60,15 +60,13 @@ class Outcome:
 
 
 def listed_files(source: BinaryIO, *, form: ListForm) -> Iterator[FileToMove]:
-    """The files of a list, while it is read. Raises SettingsError for what is none."""
+    """The files of a list, while it is read; bytes that are not UTF-8 are kept. Raises SettingsError for what is no list."""
     read = _entry if form is ListForm.JSON else _named
     for number, raw in enumerate(_records(source, b"\0" if form is ListForm.NULL else b"\n"), start=1):
         text = raw if form is ListForm.NULL else raw.removesuffix(b"\r")
         if text:
             try:
-                yield read(text.decode())
-            except UnicodeDecodeError as error:
-                raise SettingsError(f"the list's entry {number} is not UTF-8: {visible(repr(text))}") from error
+                yield read(os.fsdecode(text))
             except (ValueError, SettingsError) as error:
                 raise SettingsError(f"the list's entry {number} cannot be read: {error}") from error
 
@@ -144,6 +142,9 @@ class Feeder:
 
     def feed(self, files: Sequence[FileToMove]) -> Iterator[tuple[FileToMove, Created]]:
         """What became of each file, in order of being decided. Waits while the service has no places."""
+        odd = [file for file in files if not (is_text(file.source) and is_text(file.target))]
+        yield from ((file, NOT_TEXT) for file in odd)
+        files = [file for file in files if file not in odd] if odd else files
         while files:
             waiting: list[FileToMove] = []
             for file, created in zip(files, self._send(files), strict=True):
@@ -329,7 +330,8 @@ def _tell_file(file: FileToMove, created: Created, *, as_json: bool) -> None:
     if as_json:
         told = {"DataFlowSubTaskId": created.sub_task_id, "Code": created.code, "Message": created.message}
         given = {name: value for name, value in told.items() if value}
-        click.echo(json.dumps({"SrcFilePath": file.source, "DstFilePath": file.target, **given}, ensure_ascii=False))
+        paths = {"SrcFilePath": file.source, "DstFilePath": file.target}
+        click.echo(json.dumps(paths | given, ensure_ascii=created is NOT_TEXT))
     elif created.sub_task_id:
         click.echo(created.sub_task_id)
 
@@ -338,7 +340,12 @@ def _tell_all(outcome: Outcome, stream: Thing, *, as_json: bool) -> None:
     complete = outcome.accepted - len(outcome.not_done)
     if as_json:
         refused = [
-            {"SrcFilePath": file.source, "DstFilePath": file.target, "Code": created.code, "Message": created.message}
+            {
+                "SrcFilePath": visible(file.source),
+                "DstFilePath": visible(file.target),
+                "Code": created.code,
+                "Message": created.message,
+            }
             for file, created in outcome.refused
         ]
         print_raw({"Complete": complete, "Refused": refused, "NotComplete": list(outcome.not_done)})

@@ -32,8 +32,13 @@ def read_answer(endpoint: str, answered: Answered) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise ApiUnreachableError(f"{endpoint} answered {answered.status} with JSON that is no object")
     if answered.status != 200:
+        told = str(answer.get("Message") or f"HTTP {answered.status}")
+        if not answer.get("Code"):
+            told = (
+                f"{endpoint} answered {answered.status} as no API of Penstock does: is it the address of its console?"
+            )
         raise ApiRefusedError(
-            str(answer.get("Message") or f"HTTP {answered.status}"),
+            told,
             code=str(answer.get("Code") or f"HTTP{answered.status}"),
             status=answered.status,
             request_id=str(answer.get("RequestId") or ""),

@@ -15,7 +15,7 @@ BULK_FILES_MAX = 1000
 BULK_FORM_MAX_BYTES = (4 << 20) - (64 << 10)
 """What one call of the bulk door takes: so many files, and a body of 4 MiB with room for the other parameters."""
 
-Source = str | os.PathLike[str]
+Source = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 """A path relative to a stream's directory."""
 
 
@@ -47,6 +47,10 @@ class Created:
     message: str = ""
 
 
+NOT_TEXT = Created(code="IllegalCharacters", message="its name is not UTF-8, and the API takes no other")
+"""Of a file that cannot even be asked about; as the API would say it, had it been sent by itself."""
+
+
 def bulk_entry(file: FileToMove) -> str:
     """One file as JSON text."""
     condition = {"ModifyTime": file.modify_time_ns, "Size": file.size_bytes}
@@ -58,11 +62,11 @@ def bulk_entry(file: FileToMove) -> str:
 def file_of(
     source: Source, target: Source | None = None, *, size_bytes: int | None = None, modify_time_ns: int | None = None
 ) -> FileToMove:
-    """A file that keeps its name unless a target is given."""
-    name = os.fspath(source)
+    """A file that keeps its name unless a target is given; names are also taken as the bytes that the system has."""
+    name = os.fsdecode(source)
     return FileToMove(
         source=name,
-        target=name if target is None else os.fspath(target),
+        target=name if target is None else os.fsdecode(target),
         size_bytes=size_bytes,
         modify_time_ns=modify_time_ns,
     )

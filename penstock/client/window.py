@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from penstock.client.bulk import (
+    NOT_TEXT,
     Created,
     FileToMove,
     StreamIds,
@@ -305,7 +306,7 @@ def not_moved(failed: Sequence[SubTask]) -> NotMovedError:
 
 def _not_text(file: FileToMove) -> Refused:
     """As the API would say it, had it been sent by itself."""
-    return Refused(file=file, code="IllegalCharacters", message="its name is not UTF-8, and the API takes no other")
+    return Refused(file=file, code=NOT_TEXT.code, message=NOT_TEXT.message)
 
 
 def refusal_of(refused: Refused) -> FileRefusedError:

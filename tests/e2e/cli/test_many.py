@@ -177,6 +177,15 @@ def test_what_fails_and_what_is_refused_is_told_and_exits_with_1(
     assert all("DataFlowSubTaskId" in line for line in lines if "Code" not in line)
 
 
+def test_a_name_that_is_not_utf8_stops_no_other(service: RunningService, place: Mapping[str, str], name: str) -> None:
+    task = stream(service, name, "export")
+    done = try_cli("subtask", "create", task, "--from", "-", "--json", environment=place, stdin=b"a\xff\nplain\n")
+    assert (done.returncode, "not UTF-8" in done.stderr) == (1, True)
+    odd, plain = (json.loads(line) for line in done.stdout.splitlines())
+    assert (odd["SrcFilePath"], odd["Code"]) == ("a\udcff", "IllegalCharacters")
+    assert (plain["SrcFilePath"], "DataFlowSubTaskId" in plain) == ("plain", True)
+
+
 MEANINGLESS: list[tuple[list[str], bytes, int, str]] = [
     (["a", "b", "c"], b"", 2, "--each"),
     (["--each"], b"", 2, "at least one SOURCE"),
@@ -184,7 +193,6 @@ MEANINGLESS: list[tuple[list[str], bytes, int, str]] = [
     (["a", "--from", "-"], b"b", 2, "not both"),
     (["--each", "a", "--size", "5"], b"", 2, "--json-lines"),
     (["a", "--null"], b"", 2, "--from"),
-    (["--from", "-"], b"a\xff", 1, "not UTF-8"),
     (["--from", "-", "--json-lines"], b'"a"', 1, "entry 1"),
     (["--from", "-", "--json-lines"], b'{"SrcFilePath":"a","Conditoin":{}}', 1, "entry 1"),
     (["--from", "-", "--null"], b"a\n" * 100_000, 1, "separated"),

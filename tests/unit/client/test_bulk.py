@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -27,6 +28,7 @@ from penstock.client import (
     form_body,
 )
 from penstock.client.answers import Answered
+from penstock.client.bulk import file_of
 from penstock.client.signing import Written
 from penstock.errors import ApiUnreachableError
 
@@ -98,3 +100,7 @@ def test_an_answer_that_does_not_fit_is_no_answer() -> None:
     client = Recording({"DataFlowSubTask": {"DataFlowSubTask": [{"DataFlowSubTaskId": "s-1"}]}})
     with pytest.raises(ApiUnreachableError, match="1 results for 2 files"):
         ask(client, 2)
+
+
+def test_names_are_also_taken_as_the_system_has_them() -> None:
+    assert file_of(b"a\xff", Path("b")) == FileToMove(source="a\udcff", target="b")
