@@ -8,18 +8,21 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol
 
 from penstock import telemetry
 from penstock.api import answers, dispatch, health, protocol
 from penstock.api.answers import Answer, Caller, RequestIds
 from penstock.api.bodies import Bodies
-from penstock.api.callers import Callers, Heard
+from penstock.api.callers import Callers, Find, Heard
 from penstock.api.crowd import Crowd
 from penstock.api.downloads import MARK, Download, Downloads
 from penstock.api.errands import Errands
 from penstock.api.errors import ApiError, from_penstock
 from penstock.api.operation import Desk, Nonce, Operation, Reply
 from penstock.api.options import ApiOptions
+from penstock.api.parameters import Wire
 from penstock.api.perform import perform
 from penstock.api.protocol import Format, Head
 from penstock.api.streams import Streams
@@ -41,6 +44,15 @@ _STRANGE_MOST, _STRANGE_PERIOD_S = 10, 60.0
 _REFUSED_MOST = 60  # in the same time; among them are callers whose mistakes somebody may look for by RequestId
 
 
+class Run(Protocol):
+    """Runs an operation for its caller: `perform`, with a desk."""
+
+    async def __call__(
+        self, operation: Operation, *, principal: AccessKey, wire: Wire, nonce: Nonce, host: str = ""
+    ) -> Reply:
+        """As `perform`."""
+
+
 def create_api(
     *,
     catalog: Catalog,
@@ -57,7 +69,28 @@ def create_api(
     `seeing` is what is shown of the whole service; without one it is what the catalog tells. `open_bucket` is called for each
     look at a bucket, and what it returns is closed again. `reasons` tell why the service is not ready.
     """
-    desk = Desk(
+    desk = make_desk(
+        catalog=catalog,
+        seeing=seeing,
+        registry=registry,
+        open_bucket=open_bucket,
+        options=options,
+        now_ns=now_ns,
+    )
+    return Api(desk, now_ns=now_ns, entropy=entropy, reasons=reasons)
+
+
+def make_desk(
+    *,
+    catalog: Catalog,
+    seeing: Seeing | None,
+    registry: Callable[[], Registry],
+    open_bucket: Callable[[Bucket], Store],
+    options: ApiOptions,
+    now_ns: Callable[[], int],
+) -> Desk:
+    """What operations over this catalog work with. Raises SettingsError for an unknown `api_time_zone`."""
+    return Desk(
         catalog=catalog,
         seeing=seeing or Shown(catalog.reading),
         registry=registry,
@@ -70,7 +103,6 @@ def create_api(
         downloads=Downloads(catalog.batches, scheme=options.scheme, link_s=options.report_link_s, now_ns=now_ns),
         unfamiliar=Unfamiliar(now_ns),
     )
-    return Api(desk, now_ns=now_ns, entropy=entropy, reasons=reasons)
 
 
 class Api:
@@ -87,6 +119,8 @@ class Api:
         self.options = desk.options
         self.bodies = Bodies(max_bytes=desk.options.bodies_max_bytes)
         self.callers = Callers(desk, now_ns=now_ns)
+        self._find: Find = dispatch.find
+        self._run: Run = partial(perform, desk)
         self.witness = Witness()
         self.crowd = Crowd(max_count=desk.options.connections_max)
         self._desk = desk
@@ -120,7 +154,7 @@ class Api:
             heard = await self.callers.heard(head, body)
             request, shape, operation, key, nonce = heard
             caller = Caller.SIGNED
-            reply = await perform(self._desk, operation, principal=key, wire=request.parameters, nonce=nonce, host=host)
+            reply = await self._run(operation, principal=key, wire=request.parameters, nonce=nonce, host=host)
         except ApiError as error:
             if shape is None:
                 shape = protocol.format_hint(self.options, head.query_string, body)
@@ -159,8 +193,8 @@ class Api:
         """One action for a caller of our own process, unsigned: rights, checks and answers are those of the wire."""
         request_id = self._request_ids.take()
         try:
-            operation = dispatch.find(action, protocol.VERSION, self.options.fidelity)
-            reply = await perform(self._desk, operation, principal=principal, wire=parameters, nonce=Nonce(""))
+            operation = self._find(action, protocol.VERSION, self.options.fidelity)
+            reply = await self._run(operation, principal=principal, wire=parameters, nonce=Nonce(""))
         except ApiError as error:
             return self._refused(error, Caller.SIGNED, request_id=request_id, host="")
         except Exception as error:  # noqa: BLE001 - a fault of ours becomes an answer

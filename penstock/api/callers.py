@@ -15,6 +15,7 @@ from typing import NamedTuple
 from penstock.api import dispatch, protocol, signature
 from penstock.api.errors import ApiError
 from penstock.api.operation import Desk, Nonce, Operation
+from penstock.api.options import Fidelity
 from penstock.api.protocol import Format, Head, Request
 from penstock.api.signature import Claim
 from penstock.api.unfamiliar import Kind
@@ -24,6 +25,10 @@ _REST = 4.0
 """After a turn nobody has one for so many times as long as it took: all turns together get a fifth of the loop's time."""
 
 _Signed = tuple[Operation, AccessKey, Nonce]
+
+
+Find = Callable[[str, str, Fidelity], Operation]
+"""From an action's name and version to its operation."""
 
 
 class Heard(NamedTuple):
@@ -39,8 +44,9 @@ class Heard(NamedTuple):
 class Callers:
     """Everybody who calls, known by what they sign."""
 
-    def __init__(self, desk: Desk, *, now_ns: Callable[[], int]) -> None:
+    def __init__(self, desk: Desk, *, now_ns: Callable[[], int], find: Find = dispatch.find) -> None:
         self._desk = desk
+        self._find = find
         self._options = desk.options
         self._now_ns = now_ns
         self._turn = asyncio.Lock()
@@ -105,7 +111,7 @@ class Callers:
     def _signed(self, request: Request) -> _Signed:
         desk = self._desk
         action, version = signature.called(request)
-        operation = dispatch.find(action, version, self._options.fidelity)
+        operation = self._find(action, version, self._options.fidelity)
         key, claim = signature.verify(
             request, desk.registry().access_keys, now_ns=self._now_ns(), clock_skew_s=self._options.clock_skew_s
         )
@@ -121,7 +127,7 @@ class Callers:
         desk = self._desk
         query = protocol.read_query(head, self._options)
         action, version = signature.called(head)
-        operation = dispatch.find(action, version, self._options.fidelity)
+        operation = self._find(action, version, self._options.fidelity)
         key, claim = signature.verify_whole(
             head,
             query,

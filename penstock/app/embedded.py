@@ -20,6 +20,8 @@ from penstock.settings.home import Home
 READY_S = 30.0
 END_S = 12.0
 BACKLOG = 512
+CLOSE, OPEN = b"close\n", b"open\n"
+"""What its parent may say to it."""
 
 
 def listen(host: str, port: int, *, setting: str, option: str) -> socket.socket:

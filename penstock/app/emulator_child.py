@@ -6,6 +6,7 @@ by the kernel's signal, and by the end of the pipe that is its stdin. Reads the 
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import fcntl
 import os
@@ -14,9 +15,13 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from starlette.applications import Starlette
+
 from penstock import telemetry
+from penstock.app.embedded import CLOSE, OPEN
 from penstock.app.registry import Stamp, opens_buckets, stamp_of
 from penstock.app.server_log import take_over_server_log
 from penstock.emulator.application import create_app, serve
@@ -68,18 +73,47 @@ class KeyBook:
         return secrets
 
 
-def die_with_parent(parent_pid: int) -> None:
-    """Has the kernel kill this process when its parent ends, and ends it at once if that has happened already."""
+def die_with_parent(parent_pid: int, heard: Callable[[bytes], None]) -> None:
+    """Has the kernel kill this process when its parent ends, and ends it at once if that has happened already.
+
+    Until then `heard` is called with what comes through the pipe, in a thread of its own.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent_pid:
         os._exit(1)
-    threading.Thread(target=_end_with_pipe, name="watchdog", daemon=True).start()
+    threading.Thread(target=_end_with_pipe, args=(heard,), name="watchdog", daemon=True).start()
 
 
-def _end_with_pipe() -> None:
-    while os.read(0, 4096):
-        pass
+def _end_with_pipe(heard: Callable[[bytes], None]) -> None:
+    while said := os.read(0, 4096):
+        heard(said)
     os._exit(1)
+
+
+class Exchange:
+    """Closes the buckets when the parent says so (`CLOSE`), and opens them again (`OPEN`): a stand-in puts others there."""
+
+    def __init__(self) -> None:
+        self._app: Starlette | None = None
+        self._may_open = threading.Event()
+
+    def of(self, app: Starlette) -> None:
+        """Whose buckets those are."""
+        self._app = app
+
+    def heard(self, said: bytes) -> None:
+        """One word of the parent's, which waits for each answer."""
+        if said == OPEN:
+            self._may_open.set()
+        elif said == CLOSE and self._app is not None:
+            self._may_open.clear()
+            state = self._app.state
+            done = asyncio.run_coroutine_threadsafe(state.exchange(self._closed), state.loop)
+            done.add_done_callback(lambda _: print("open", flush=True))
+
+    def _closed(self) -> None:
+        print("closed", flush=True)
+        self._may_open.wait()
 
 
 def take_turn(home: Home) -> None:
@@ -103,12 +137,14 @@ def take_turn(home: Home) -> None:
 def main(arguments: list[str]) -> int:
     """Serves until SIGTERM."""
     directory, descriptor, parent_pid, region = arguments
-    die_with_parent(int(parent_pid))
+    exchange = Exchange()
+    die_with_parent(int(parent_pid), exchange.heard)
     telemetry.configure(sys.stderr, form=telemetry.form_of(os.environ))
     take_over_server_log()
     home = Home(path=Path(directory))
     keys = KeyBook(home)
     app = create_app(root=home.emulator, credentials=keys.secret_of, region=region)
+    exchange.of(app)
     try:
         take_turn(home)
         serve(app, sock=socket.socket(fileno=int(descriptor)), on_ready=lambda: print("ready", flush=True))

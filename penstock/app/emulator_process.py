@@ -9,10 +9,10 @@ import asyncio
 import contextlib
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from penstock import telemetry
-from penstock.app.embedded import END_S, READY_S, child_command, url_of
+from penstock.app.embedded import CLOSE, END_S, OPEN, READY_S, child_command, url_of
 from penstock.errors import SettingsError
 from penstock.settings.home import Home
 
@@ -51,6 +51,26 @@ class EmulatorProcess:
             await self.stop()
             raise SettingsError("the embedded bucket server did not start; the log says why")
         telemetry.event("emulator.answers", url=self.url, pid=process.pid)
+
+    @contextlib.asynccontextmanager
+    async def closed(self) -> AsyncIterator[None]:
+        """Its buckets are closed while this is open; those that are there then are served. Raises SettingsError."""
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(CLOSE)
+        await self._hear(process.stdout)
+        try:
+            yield
+        finally:
+            process.stdin.write(OPEN)
+            await self._hear(process.stdout)
+
+    @staticmethod
+    async def _hear(pipe: asyncio.StreamReader) -> None:
+        if not await asyncio.wait_for(pipe.readline(), READY_S):
+            raise SettingsError("the embedded bucket server ended; the log says why")
 
     async def watch(self) -> None:
         """Starts it again whenever it ends, until cancelled. Raises SettingsError when it ends too often."""

@@ -64,13 +64,23 @@ class Made:
         }
 
 
-def make_home(path: Path, *, tls: Tls, now_ns: int, entropy: Callable[[int], bytes]) -> Made:
-    """Makes HOME at `path`, which must not exist or be an empty directory. Raises HomeExistsError, SettingsError."""
+def make_home(
+    path: Path,
+    *,
+    tls: Tls,
+    now_ns: int,
+    entropy: Callable[[int], bytes],
+    names: Callable[[int], bytes] | None = None,
+) -> Made:
+    """Makes HOME at `path`, which must not exist or be an empty directory. Raises HomeExistsError, SettingsError.
+
+    `names` is what the file system's id is made of, if that is not to be `entropy`, as secrets are.
+    """
     home = Home(path=Path(os.path.abspath(os.path.expanduser(path))))
     descriptor = _empty_directory(home)
     try:
         try:
-            return _fill(home, tls=tls, now_ns=now_ns, entropy=entropy)
+            return _fill(home, tls=tls, now_ns=now_ns, entropy=entropy, names=names or entropy)
         except BaseException:
             broken_off.remove(home)
             raise
@@ -136,13 +146,13 @@ def _refuse_others(home: Home) -> None:
         )
 
 
-def _fill(home: Home, *, tls: Tls, now_ns: int, entropy: Callable[[int], bytes]) -> Made:
+def _fill(home: Home, *, tls: Tls, now_ns: int, entropy: Callable[[int], bytes], names: Callable[[int], bytes]) -> Made:
     broken_off.begin(home)
     region = Settings().region
     key = new_access_key(entropy, created_ns=now_ns, description="made by init")
     os.mkdir(home.file_system_root, 0o755)
     file_system = FileSystem(
-        file_system_id=new_file_system_id(entropy),
+        file_system_id=new_file_system_id(names),
         root=os.fspath(home.file_system_root),
         description="made by init",
         region=region,

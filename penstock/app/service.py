@@ -47,12 +47,15 @@ from penstock.app.rootwatch import RootWatch
 from penstock.app.seeing import make_sight
 from penstock.app.server_log import take_over_server_log
 from penstock.app.serving import Server
+from penstock.app.standin.mark import refuse_stand_in
 from penstock.app.web import WebServer, web_server
+from penstock.app.working import Work, Working
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.live import Seeing
 from penstock.catalog.sqlite import LOG_BYTES_READY, SqliteDatabase
 from penstock.engine.doomed import ADVICE
 from penstock.engine.engine import Engine
+from penstock.engine.executor import Executor
 from penstock.engine.local import LocalExecutor
 from penstock.errors import LeftBehindError, PenstockError, SettingsError
 from penstock.model import Bucket
@@ -88,6 +91,12 @@ class ServiceEndedError(PenstockError):
 
 def serve_home(home: Home, options: ServeOptions) -> None:
     """Serves until SIGTERM or SIGINT. Raises HomeInUseError, SettingsError, ServiceEndedError, CatalogError."""
+    refuse_stand_in(home)
+    serve_as(Service, home, options)
+
+
+def serve_as(kind: Callable[[HeldHome, Settings, ServeOptions], Service], home: Home, options: ServeOptions) -> None:
+    """As `serve_home`, by this kind of service."""
     leave_no_core_files()
     take_over_server_log()
     failpoints.arm(options.traps)
@@ -97,7 +106,7 @@ def serve_home(home: Home, options: ServeOptions) -> None:
     with service_lock(home) as held, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         refuse_unfinished(home)
         broken_off.end(home)  # its `init` may have died when all was made
-        runner.run(_Service(held, settings, options).run())
+        runner.run(kind(held, settings, options).run())
 
 
 def _write_log_as(form: LogFormat) -> None:
@@ -106,7 +115,7 @@ def _write_log_as(form: LogFormat) -> None:
     telemetry.configure(sys.stderr, form=form)
 
 
-class _Service:
+class Service:
     """One run of the service."""
 
     def __init__(self, held: HeldHome, settings: Settings, options: ServeOptions) -> None:
@@ -125,7 +134,7 @@ class _Service:
         self._console_socket = console_socket(settings, console_port=options.console_port, port=options.port)
         if self._console_socket is not None:
             _warn_of_open_ears(self._console_socket, settings)
-        self._clock = SteadyClock(wall_ns=time.time_ns, monotonic_ns=time.monotonic_ns)
+        self._now_ns = SteadyClock(wall_ns=time.time_ns, monotonic_ns=time.monotonic_ns).now_ns
         self._looks = Looks(time.monotonic)
         self._emulator: EmulatorProcess | None = None
         self._engine: Engine | None = None
@@ -147,39 +156,45 @@ class _Service:
             stack.push_async_callback(metrics.end)
             if self._registry.wants_emulator():
                 await self._start_emulator()
-            database = SqliteDatabase(self._home.catalog_file, log_bytes_ready=LOG_BYTES_READY)
-            catalog = await Catalog.open(
-                database,
-                now_ns=self._clock.now_ns,
-                entropy=os.urandom,
-                boot_id=boot_id(os.urandom),
-                bounds=catalog_bounds(self._settings),
-            )
-            stack.push_async_callback(catalog.close)
             executor = LocalExecutor(options=executor_options(self._settings, self._home, os.environ, self._traps))
-            self._engine = engine = self._make_engine(catalog, executor)
-            await engine.start()
+            work = await self._begin_work(stack, executor, metrics)
             stack.callback(self._watch_roots().stop)
             far = FarRoots(self._home, registry=self._registry.current, note=self._looks.note)
             stack.callback(far.stop)
-            mounts = self._looks.troubles
-            seeing = make_sight(
-                catalog=catalog, engine=engine, executor=executor, mounts=mounts, clock_s=time.monotonic
-            )
-            self._health.watch(catalog, lambda: executor.movers_up, loss=database.loss)
-            metrics.tell_of(
-                catalog=catalog, engine=engine, executor=executor, seeing=seeing, registry=self._registry.current
-            )
-            api = self._api(catalog, seeing)
             beside = {
-                "console": (self._console(api, seeing), self._console_socket),
+                "console": (self._console(work.api, work.seeing), self._console_socket),
             }
-            filesets = FilesetKeeper(catalog, registry=self._registry.current, now_ns=self._clock.now_ns)
-            await self._serve(engine, self._web(api), beside, {"far roots": far.run, "filesets": filesets.run}, metrics)
+            looks = {"far roots": far.run, **work.keeping}
+            await self._serve(work.engine, self._web(work.api), beside, looks, metrics)
         if executor.left_behind:
             raise LeftBehindError(
                 f"stopped, but {'; '.join(executor.left_behind)}: {ADVICE}. `penstock serve` may be started meanwhile"
             )
+
+    async def _begin_work(
+        self, stack: contextlib.AsyncExitStack, executor: LocalExecutor, metrics: MetricsListener
+    ) -> Work:
+        """Catalog, engine and API. What has to be closed in the end goes to `stack`."""
+        database = SqliteDatabase(self._home.catalog_file, log_bytes_ready=LOG_BYTES_READY)
+        catalog = await Catalog.open(
+            database,
+            now_ns=self._now_ns,
+            entropy=os.urandom,
+            boot_id=boot_id(os.urandom),
+            bounds=catalog_bounds(self._settings),
+        )
+        stack.push_async_callback(catalog.close)
+        self._engine = engine = self._make_engine(catalog, executor)
+        await engine.start()
+        seeing = make_sight(
+            catalog=catalog, engine=engine, executor=executor, mounts=self._looks.troubles, clock_s=time.monotonic
+        )
+        self._health.watch(catalog, lambda: executor.movers_up, loss=database.loss)
+        metrics.tell_of(
+            catalog=catalog, engine=engine, executor=executor, seeing=seeing, registry=self._registry.current
+        )
+        keeping = {"filesets": FilesetKeeper(catalog, registry=self._registry.current, now_ns=self._now_ns).run}
+        return Work(engine=engine, api=self._api(catalog, seeing), seeing=seeing, keeping=keeping)
 
     def _watch_roots(self) -> RootWatch:
         watch = RootWatch(
@@ -192,14 +207,14 @@ class _Service:
         watch.start()
         return watch
 
-    def _make_engine(self, catalog: Catalog, executor: LocalExecutor) -> Engine:
+    def _make_engine(self, catalog: Catalog, executor: Executor) -> Engine:
         return Engine(
             catalog=catalog,
             executor=executor,
             registry=self._registry.current,
             open_bucket=self._open_bucket,
             options=engine_options(self._settings),
-            now_ns=self._clock.now_ns,
+            now_ns=self._now_ns,
             jitter=random.SystemRandom().random,
         )
 
@@ -247,7 +262,7 @@ class _Service:
 
     async def _serve(
         self,
-        engine: Engine,
+        engine: Working,
         web: WebServer,
         beside: Mapping[str, tuple[Server | None, socket.socket | None]],
         looks: Mapping[str, Callable[[], Coroutine[Any, Any, None]]],
@@ -281,7 +296,7 @@ class _Service:
         if unasked:
             raise ServiceEndedError(f"{'; '.join(unasked)}. The service ends; start it again")
 
-    async def _bring_down(self, engine: Engine, parts: set[asyncio.Task[Any]], metrics: MetricsListener) -> None:
+    async def _bring_down(self, engine: Working, parts: set[asyncio.Task[Any]], metrics: MetricsListener) -> None:
         """Drains the engine while the API ends, then cancels what never ends by itself."""
         telemetry.event("service.stopping")
         await engine.drain(deadline_s=self._settings.drain_s)
@@ -298,10 +313,13 @@ class _Service:
         self._health.stage = Stage.SERVING
         addresses = self._publish()
         try:
-            sys.stdout.write(addresses.ready_line() + "\n")
+            sys.stdout.write(self._ready_line(addresses) + "\n")
             sys.stdout.flush()
         except OSError as error:
             raise SettingsError(f"stdout cannot be written to ({error.strerror})") from error
+
+    def _ready_line(self, addresses: Addresses) -> str:
+        return addresses.ready_line()
 
     def _publish(self) -> Addresses:
         scheme = self._scheme

@@ -88,7 +88,7 @@ _CREATION: Verb[subtasks.Creation, str] = Verb(perform=subtasks.create)
 class Catalog:
     """Made by `open`. All verbs raise CatalogUnavailableError when the database cannot take or answer anything now."""
 
-    def __init__(self, hands: Hands, spare_nonces: SpareNonces) -> None:
+    def __init__(self, hands: Hands, spare_nonces: SpareNonces, ring: claims.Ring) -> None:
         self.doorbell: Doorbell = hands.doorbell  # something can be claimed
         self.cancel_bell: Doorbell = hands.cancel_bell  # something that is leased should be withdrawn
         self.reading = Reading(hands.lookers, sheet_rows_max=hands.bounds.sheet_rows_max)  # what people are shown
@@ -96,7 +96,7 @@ class Catalog:
         self.refreshes = Refreshes(write=self._work, read=self._read, step=self._step)
         self.filesets = Filesets(call=self._call, write=self._work, read=self._read)
         self._hands = hands
-        self._ring = claims.Ring()
+        self._ring = ring
         self._nonces_under_way: set[str] = set()
         self._spare_nonces = spare_nonces
         self._bulk_turn = asyncio.Lock()
@@ -111,14 +111,25 @@ class Catalog:
         entropy: Callable[[int], bytes],
         boot_id: str,
         bounds: CatalogBounds = CatalogBounds(),  # noqa: B008  it is frozen
+        numbers_ns: Callable[[], int] | None = None,
+        ring: claims.Ring | None = None,
     ) -> Catalog:
         """Open (and bring to the newest schema) what `database` names. `entropy(n)` gives n bytes of chance.
 
-        `boot_id` is another one in each life of the machine: that tells the end of a process from a power cut.
+        `boot_id` is another one in each life of the machine: that tells the end of a process from a power cut. Ids are made of
+        `now_ns` unless `numbers_ns` is given; `ring` is who claims, if it is to be another than usual.
         """
         loop = asyncio.get_running_loop()
-        hands = await asyncio.to_thread(open_hands, database, now_ns=now_ns, entropy=entropy, bounds=bounds, loop=loop)
-        catalog = cls(hands, SpareNonces(now_ns))
+        hands = await asyncio.to_thread(
+            open_hands,
+            database,
+            now_ns=now_ns,
+            numbers_ns=numbers_ns or now_ns,
+            entropy=entropy,
+            bounds=bounds,
+            loop=loop,
+        )
+        catalog = cls(hands, SpareNonces(now_ns), ring or claims.Ring())
         try:
             await catalog._work(lambda session: openings.begin(session, boot_id))
         except CatalogUnavailableError:

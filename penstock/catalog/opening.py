@@ -75,18 +75,19 @@ def open_hands(
     database: Database,
     *,
     now_ns: Callable[[], int],
+    numbers_ns: Callable[[], int],
     entropy: Callable[[int], bytes],
     bounds: CatalogBounds,
     loop: asyncio.AbstractEventLoop,
 ) -> Hands:
     """Open everything; blocks, so it is called in a thread. CatalogUnavailableError."""
     named = statements.load(database.dialect)
-    numbers = NumberClock(now_ns, _prepare(database))
+    numbers = NumberClock(numbers_ns, _prepare(database))
 
     def session(connection: Connection, other_nonces: NonceLookup | None = None) -> Session:
         return Session(connection, named, now_ns=now_ns, numbers=numbers, entropy=entropy, other_nonces=other_nonces)
 
-    bells = {news: Doorbell() for news in (News.WORK, News.CANCELED, News.BATCH)}
+    bells = {news: Doorbell() for news in News if news}
 
     def ring(told: News) -> None:
         for news, bell in bells.items():
@@ -95,10 +96,7 @@ def open_hands(
 
     readers, lookers, nonce_readers = (
         Readers(
-            open_connection=open_connection,
-            open_session=session,
-            threads=bounds.readers,
-            queue_max=bounds.reads_max,
+            open_connection=open_connection, open_session=session, threads=bounds.readers, queue_max=bounds.reads_max
         )
         for open_connection in (database.open_reader, database.open_reader, database.open_nonces)
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,10 @@ CHECKPOINT_PAGES = 4_000  # of 4 KiB: the log is copied into the database about 
 LOG_BYTES_KEPT = 64 << 20
 LOG_BYTES_READY = 17 << 20
 """As long as the log becomes between two copies."""
+
+SYNCS: Mapping[Durability, str] = {Durability.SYNCED: "FULL", Durability.UNSYNCED: "NORMAL"}
+NO_SYNCS: Mapping[Durability, str] = dict.fromkeys(Durability, "OFF")
+"""For what nobody needs after a power cut."""
 
 _FILLER_BYTES = 1 << 20
 _SPILL_PAGES = 50
@@ -60,8 +64,16 @@ class SqliteConnection:
     `guard` is called by `confirm`: it raises where what is committed would be lost with a file that has been removed.
     """
 
-    def __init__(self, path: Path, *, busy_wait_s: float, guard: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        busy_wait_s: float,
+        guard: Callable[[], None] = lambda: None,
+        syncs: Mapping[Durability, str] = SYNCS,
+    ) -> None:
         self._path = path
+        self._syncs = syncs
         self._guard = guard
         self._log_path = Path(f"{path}-wal")
         self._log_identity: Identity = None
@@ -81,7 +93,7 @@ class SqliteConnection:
         try:
             for pragma in (
                 "journal_mode=WAL",
-                "synchronous=FULL",
+                f"synchronous={syncs[Durability.SYNCED]}",
                 "foreign_keys=ON",
                 f"cache_size=-{CACHE_KIB}",
                 f"wal_autocheckpoint={CHECKPOINT_PAGES}",
@@ -96,7 +108,7 @@ class SqliteConnection:
     def begin(self, durability: Durability) -> None:
         """Start a transaction that may write; takes the write lock at once."""
         if durability is not self._durability:
-            self._execute(f"PRAGMA synchronous={'FULL' if durability is Durability.SYNCED else 'NORMAL'}")
+            self._execute(f"PRAGMA synchronous={self._syncs[durability]}")
             self._durability = durability
         self._execute("BEGIN IMMEDIATE")
 
@@ -236,8 +248,16 @@ class SqliteDatabase:
     `log_bytes_ready` long when it is opened, where there is plenty of room.
     """
 
-    def __init__(self, path: Path, *, busy_wait_s: float = 5.0, log_bytes_ready: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        busy_wait_s: float = 5.0,
+        log_bytes_ready: int = 0,
+        syncs: Mapping[Durability, str] = SYNCS,
+    ) -> None:
         self.path = path
+        self._syncs = syncs
         self._busy_wait_s = busy_wait_s
         self._log_bytes_ready = log_bytes_ready
         self._opened: dict[Path, Identity] = {}
@@ -280,7 +300,8 @@ class SqliteDatabase:
             self._require_same(path)
         elif path == self.path:
             self._require_not_lost()
-        connection = SqliteConnection(path, busy_wait_s=self._busy_wait_s, guard=partial(self._require_same, path))
+        guard = partial(self._require_same, path)
+        connection = SqliteConnection(path, busy_wait_s=self._busy_wait_s, guard=guard, syncs=self._syncs)
         self._opened.setdefault(path, _identity(path))
         return connection
 

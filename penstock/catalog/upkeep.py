@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from penstock.catalog import calls, placing
 from penstock.catalog.counting import HOUR_NS, Tally
@@ -21,11 +21,16 @@ def expire(session: Session, older_than_ns: int, limit: int) -> int:
 
     A dataflow's pauses only grow, so its waiting sub-tasks stand in the order in which they expire.
     """
+    return expire_those(session, lambda flow, left: _overdue(session, flow, older_than_ns, left), limit)
+
+
+def expire_those(session: Session, choose: Callable[[Row, int], Sequence[Row]], limit: int) -> int:
+    """End at most `limit` sub-tasks that wait, of each dataflow those that `choose(flow, at most)` answers; how many."""
     tally = Tally()
     lines: list[str] = []
     left = limit
     for flow in session.rows("data_flows.waiting"):
-        for row in _overdue(session, flow, older_than_ns, left):
+        for row in choose(flow, left):
             if session.run("sub_tasks.expire", number=row["number"], now_ns=session.now_ns):
                 left -= 1
                 tally.moved_on(

@@ -38,6 +38,34 @@ TICKS_A_SWEEP = 10  # the library ticks ten times a second
 log = logging.getLogger("uvicorn.error")  # the server's own: whoever wants its log wants this, too
 
 
+class Premises:
+    """The root that is open. `opening` opens it, and blocks."""
+
+    def __init__(self, opening: Callable[..., Service]) -> None:
+        self._opening = opening
+        self._opened: list[Service] = []
+
+    def now(self) -> Service:
+        """The open one."""
+        return self._opened[0]
+
+    async def open(self) -> None:
+        """Raises what `open_service` raises."""
+        self._opened.append(await asyncio.to_thread(self._opening, loop=asyncio.get_running_loop()))
+
+    async def close(self) -> None:
+        """Done when all is on the disk."""
+        await asyncio.to_thread(self._opened.pop().close)
+
+    async def exchange(self, meanwhile: Callable[[], None]) -> None:
+        """Close it, have it replaced, and open what is there then. Requests that come meanwhile fail."""
+        await self.close()
+        try:
+            await asyncio.to_thread(meanwhile)
+        finally:
+            await self.open()
+
+
 def create_app(
     *,
     root: Path,
@@ -59,34 +87,27 @@ def create_app(
     can be read after `restore_s` seconds. Starting it raises HomeInUseError while another emulator serves `root`,
     SettingsError for a root of another layout.
     """
-    opened: list[Service] = []
+    opening = partial(open_service, root, region=region, clock=clock, new_token=_new_token, restore_s=restore_s)
+    premises = Premises(opening)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        app.state.loop = asyncio.get_running_loop()
         try:
-            service = await asyncio.to_thread(
-                open_service,
-                root,
-                region=region,
-                clock=clock,
-                new_token=_new_token,
-                restore_s=restore_s,
-                loop=asyncio.get_running_loop(),
-            )
+            await premises.open()
         except PenstockError as error:
             app.state.failure = error  # the server only says that starting failed; `serve` says why
             raise
-        opened.append(service)
         try:
             yield
         finally:
-            opened.remove(service)
-            await asyncio.to_thread(service.close)
+            await premises.close()
 
     hosts = Hosts(domain=domain, cnames={host.lower(): bucket for host, bucket in (cnames or {}).items()})
     access = Access(secret_of=credentials, token_of=token_of or _lasting, region=region, hosts=hosts)
-    gateway = Gateway(lambda: opened[0], access)
+    gateway = Gateway(premises.now, access)
     app = Starlette(lifespan=lifespan)
+    app.state.exchange = premises.exchange
     app.router.default = gateway  # not a route: patterns of routes pass over keys that hold a newline
     return app
 

@@ -176,6 +176,11 @@ class Engine:
         self._bucket_trouble("")
         self._bells["runner"].ring()
 
+    def time_moved(self) -> None:
+        """The clock was advanced: look at everything that waits for a moment."""
+        for bell in self._bells.values():
+            bell.ring()
+
     async def drain(self, *, deadline_s: float = 20.0) -> None:
         """Claim nothing more, let movers finish or hand back, settle everything, end the movers, then end `run`.
 

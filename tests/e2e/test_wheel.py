@@ -64,3 +64,20 @@ def test_a_service_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
         assert os.fsencode(f"PYTHONPATH={installed}") in Path(f"/proc/{service.pid}/environ").read_bytes()
     finally:
         assert service.stop() == 0
+
+
+def test_the_example_of_a_test_runs_with_the_fixture_of_the_wheel(installed: Path, tmp_path: Path) -> None:
+    """As docs/stand-in.md has it; pytest finds the plugin by itself."""
+    page = (ROOT / "docs" / "stand-in.md").read_text()
+    (tmp_path / "test_mine.py").write_text(page.partition("```python\n")[2].partition("```")[0])
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", str(tmp_path)],
+        env={**environment(), "PYTHONPATH": str(installed)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout

@@ -14,6 +14,7 @@ from penstock.app import broken_off
 from penstock.app.doctor.findings import Finding, ok, problem, warning
 from penstock.app.registry import load_served
 from penstock.app.restoring import refuse_unfinished
+from penstock.app.standin.mark import is_stand_in
 from penstock.errors import SettingsError
 from penstock.model import AccessKey
 from penstock.settings.choices import Settings
@@ -42,6 +43,10 @@ def look_at_rights(home: Home) -> Iterator[Finding]:
     exposed = [name for name in _OURS_ONLY if _is_exposed(home.path / name)]
     for name in exposed:
         yield problem(about, f"{name} can be read by others", f"chmod 600 {shlex.quote(str(home.path / name))}")
+    if is_stand_in(home):
+        yield warning(
+            about, "it is a stand-in's, for tests of programs: nothing in it is durable, and a reset removes it all"
+        )
     if broken_off.is_here(home):
         yield warning(about, "a `penstock init` was broken off here", f"penstock serve {quoted}")
     try:

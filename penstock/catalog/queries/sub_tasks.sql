@@ -55,6 +55,11 @@ SELECT number, task_number, line, turn, created_ns, stopped_before_ns FROM sub_t
  WHERE data_flow_number = :data_flow_number AND status = {when sub_task.waiting} AND batch = 0
  ORDER BY number LIMIT :limit;
 
+-- named_waiting: the same with their names
+SELECT number, task_number, line, turn, source, target FROM sub_tasks
+ WHERE data_flow_number = :data_flow_number AND status = {when sub_task.waiting} AND batch = 0
+ ORDER BY number LIMIT :limit;
+
 -- expire: it has waited too long; what may have been begun, and forgotten, is to be cleared
 UPDATE sub_tasks
    SET status = {after sub_task.expire}, turn = 0, ended_ns = :now_ns,

@@ -1,0 +1,190 @@
+"""Can time be made to pass, and can everything be forgotten, kept and brought back, with the same ids each time?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alibabacloud_nas20170626 import models as nas
+from alibabacloud_nas20170626.client import Client
+from darabonba.exceptions import DaraException
+
+from penstock.errors import ApiRefusedError
+from penstock.testing import Service, running
+from tests.e2e.sdk import Flow
+from tests.fixtures.service import try_cli
+from tests.fixtures.waiting import wait_until
+
+DAY_S = 86_400
+LONG_S = 30.0
+
+
+def _flows(client: Client, penstock: Service) -> list[str]:
+    request = nas.DescribeDataFlowsRequest(file_system_id=penstock.file_system_id)
+    return [flow.data_flow_id for flow in client.describe_data_flows(request).body.data_flow_info.data_flow]
+
+
+def _create(client: Client, penstock: Service, token: str) -> str:
+    request = nas.CreateDataFlowRequest(
+        file_system_id=penstock.file_system_id,
+        file_system_path="/train/",
+        source_storage=penstock.storage,
+        source_storage_path="/run/",
+        client_token=token,
+    )
+    return str(client.create_data_flow(request).body.data_flow_id)
+
+
+def test_days_pass_at_once_and_what_is_old_is_forgotten(penstock: Service, exporting: Flow) -> None:
+    old = exporting.move("/a.pt", "/a.pt")
+    assert exporting.wait(old)["Status"] == "COMPLETE"
+    penstock.hold_next()
+    held = exporting.move("/a.pt", "/b.pt")
+    assert penstock.advance(400 * DAY_S).advanced_s == 400 * DAY_S
+    wait_until(lambda: list(exporting.items()) == [held], LONG_S, "what ended long ago is forgotten")
+    penstock.remove()
+    assert exporting.wait(held)["Status"] == "COMPLETE"
+
+
+def test_a_client_token_is_forgotten_after_thirty_days(penstock: Service, client: Client) -> None:
+    (penstock.root / "train").mkdir()
+    first = _create(client, penstock, "token")
+    assert _create(client, penstock, "token") == first
+    penstock.advance(31 * DAY_S)
+    wait_until(lambda: _create(client, penstock, "token") != first, LONG_S, "the token is forgotten")
+
+
+@pytest.mark.parametrize("seconds", [-901, 901])
+def test_signatures_are_refused_when_clocks_differ(penstock: Service, client: Client, seconds: int) -> None:
+    penstock.skew(seconds)
+    with pytest.raises(DaraException) as caught:
+        _flows(client, penstock)
+    assert caught.value.code == "InvalidTimeStamp.Expired"
+    penstock.skew(0)
+    assert _flows(client, penstock) == []
+
+
+def test_time_stands_still(penstock: Service) -> None:
+    frozen = penstock.freeze()
+    assert frozen.is_frozen
+    assert penstock.clock().now_ns == frozen.now_ns
+    assert penstock.advance(60).now_ns == frozen.now_ns + 60 * 10**9
+    assert penstock.thaw().now_ns < frozen.now_ns + 61 * 10**9
+    assert not penstock.clock().is_frozen
+
+
+def _story(penstock: Service, exporting: Flow) -> tuple[str, ...]:
+    sub_task = exporting.move("/a.pt", "/a.pt")
+    exporting.wait(sub_task)
+    return exporting.data_flow_id, exporting.task_id, sub_task
+
+
+STORIES: list[tuple[str, ...]] = []
+
+
+@pytest.mark.parametrize("turn", range(2))
+def test_the_same_calls_get_the_same_ids(penstock: Service, exporting: Flow, turn: int) -> None:
+    """As each test begins with a reset, both turns make the first calls of a life. They are told apart by nothing else."""
+    STORIES.append(_story(penstock, exporting))
+    assert len(set(STORIES)) == 1
+    created = datetime.fromtimestamp(penstock.clock().now_ns / 1e9, UTC)
+    assert created.year == 2026
+    assert created.month == 1
+
+
+def test_a_reset_forgets_everything_in_no_time(penstock: Service, client: Client, exporting: Flow) -> None:
+    penstock.hold_next()
+    exporting.move("/a.pt", "/a.pt")
+    penstock.put("left/over", b"1")
+    penstock.refuse_next(count=0)
+    penstock.skew(5000)
+    outside = penstock.home.parent / "outside"
+    outside.write_text("stays")
+    began_s = time.monotonic()
+    penstock.reset()
+    assert time.monotonic() - began_s < 5.0
+    assert _flows(client, penstock) == []
+    assert penstock.keys() == []
+    assert [path.name for path in penstock.root.iterdir() if not path.name.startswith(".penstock")] == []
+    assert penstock.faults() == []
+    assert penstock.clock().advanced_s == penstock.clock().skew_s == 0
+    assert outside.read_text() == "stays"
+
+
+def test_a_state_is_kept_and_comes_back(penstock: Service, client: Client, exporting: Flow) -> None:
+    done = exporting.move("/a.pt", "/a.pt")
+    exporting.wait(done)
+    penstock.advance(DAY_S)
+    penstock.snapshot("with-one-file")
+    exporting.wait(exporting.move("/a.pt", "/b.pt"))
+    (penstock.root / "train" / "a.pt").write_bytes(b"other")
+    for _ in range(2):
+        penstock.restore("with-one-file")
+        assert list(exporting.items()) == [done]
+        assert penstock.keys() == ["run/a.pt"]
+        assert (penstock.root / "train" / "a.pt").read_bytes() == b"weights"
+        assert penstock.clock().advanced_s == DAY_S
+        assert exporting.wait(exporting.move("/a.pt", "/c.pt"))["Status"] == "COMPLETE"
+    with pytest.raises(ApiRefusedError, match="no such snapshot"):
+        penstock.restore("another")
+
+
+def test_nothing_is_kept_while_files_move(penstock: Service, exporting: Flow) -> None:
+    penstock.hold_next()
+    exporting.move("/a.pt", "/a.pt")
+    with pytest.raises(ApiRefusedError, match="Files are moving"):
+        penstock.snapshot("moving")
+
+
+def test_a_service_that_is_none_knows_none_of_it(tmp_path: Path) -> None:
+    """Nor does a stand-in serve a HOME that is somebody's, or a service a stand-in's."""
+    home = tmp_path / "home"
+    assert try_cli("init", str(home)).returncode == 0
+    refused = try_cli("serve", str(home), "--stand-in")
+    assert refused.returncode == 1
+    assert "is no stand-in's" in refused.stderr
+    (home / "stand-in").touch()
+    refused = try_cli("serve", str(home))
+    assert refused.returncode == 1
+    assert "--stand-in" in refused.stderr
+
+
+KILLED = """
+import os, signal, sys
+from penstock.testing import running
+with running() as service:
+    print(service.home, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_test_run_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    program = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, timeout=120, check=False)
+    assert program.returncode == -signal.SIGKILL
+    home = Path(program.stdout.strip())
+    wait_until(lambda: not home.parent.exists(), LONG_S, "the stand-in has ended and removed its directory")
+    serving = [pid for pid in os.listdir("/proc") if pid.isdecimal() and _is_about(pid, home)]
+    assert serving == []
+
+
+def _is_about(pid: str, home: Path) -> bool:
+    try:
+        return os.fsencode(home) in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def test_without_pytest_it_is_a_context(penstock: Service) -> None:
+    with running() as service:
+        service.put("a", b"b")
+        assert service.get("a") == b"b"
+        assert service.home != penstock.home
+        assert "service.is_a_stand_in" in service.log()
+        home = service.home
+    assert not home.exists()
