@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from penstock.api.application import Api
 from penstock.catalog.live import Seeing
 
-
 Keeping = Callable[[], Coroutine[Any, Any, None]]
 """A loop that runs until it is cancelled."""
 
