@@ -37,7 +37,7 @@ from penstock.app.standin.contents import Contents
 from penstock.app.standin.executor import StandInExecutor
 from penstock.app.standin.expiring import ExpiringRing
 from penstock.app.standin.life import Life, Lives
-from penstock.app.standin.seeing import SeeingNow
+from penstock.app.standin.seeing import seeing_now
 from penstock.app.standin.sizes import Sizes
 from penstock.app.working import Work
 from penstock.catalog.catalog import Catalog
@@ -124,7 +124,7 @@ class StandInService(Service):
         )
         if self._coming_up is not None:
             await self._coming_up
-        return Work(engine=lives, api=api, seeing=SeeingNow(lambda: lives.now.seeing), keeping={})
+        return Work(engine=lives, api=api, seeing=seeing_now(lambda: lives.now.seeing), keeping={})
 
     async def _begin_life(self, carrying: StandInExecutor, movers: LocalExecutor, metrics: MetricsListener) -> Life:
         database = SqliteDatabase(self._home.catalog_file, syncs=NO_SYNCS)
