@@ -9,12 +9,16 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[2] / "tests"
 _MARKS = {"rule": 1, "code": 2}
 _TABLES = {"refusal": "code"}
 """What a line of a table of tests is made by, and the mark that it gives the line's test."""
+
+
+_CALLS = (*(f"mark.{kind}(" for kind in _MARKS), *(f"{name}(" for name in _TABLES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +29,13 @@ class Evidence:
     codes: Mapping[tuple[str, str], tuple[str, ...]]
 
 
+@cache
 def collected(tests: Path = TESTS) -> Evidence:
     """What the marks of all tests say."""
     found: dict[str, dict[tuple[str, ...], set[str]]] = {kind: defaultdict(set) for kind in _MARKS}
     for path in sorted(tests.rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
-        if not any(f"{word}(" in text for word in (*_MARKS, *_TABLES)):
+        if not any(call in text for call in _CALLS):
             continue
         module = str(path.relative_to(tests).with_suffix(""))
         for kind, words in _marks(ast.parse(text)):

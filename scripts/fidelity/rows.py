@@ -104,12 +104,7 @@ class _Sources:
 
     def of_rule(self, rule_id: str) -> tuple[str, tuple[str, ...]]:
         """Where a rule is kept, and its tests. Raises KeyError for one that is not on the page."""
-        return self.rules[rule_id].where, _seen().rules.get(rule_id, ())
-
-
-@cache
-def _seen() -> evidence.Evidence:
-    return evidence.collected()
+        return self.rules[rule_id].where, evidence.collected().rules.get(rule_id, ())
 
 
 def _family() -> dict[str, Operation | None]:
@@ -151,7 +146,7 @@ def _actions(source: _Sources) -> Iterator[Row]:
                 origin="extension",
                 state=State.BUILT,
                 where="api/dispatch.py",
-                tests=_seen().rules.get("RPC-12", ()),
+                tests=evidence.collected().rules.get("RPC-12", ()),
                 note=f"another name of {action}",
             )
 
@@ -260,7 +255,7 @@ def _limits(source: _Sources) -> Iterator[Row]:
 
 
 def _codes(source: _Sources) -> Iterator[Row]:
-    seen = dict(_seen().codes)
+    seen = dict(evidence.collected().codes)
     for refusal in tables.refusals():
         tests = seen.pop((refusal.operation, refusal.code), ())
         is_known = refusal.code in STATUSES or refusal.code.startswith("Missing")
@@ -320,5 +315,5 @@ def _rules(source: _Sources) -> Iterator[Row]:
             origin=rule.origin,
             state=State.BUILT,
             where=rule.where,
-            tests=_seen().rules.get(rule.rule_id, ()),
+            tests=evidence.collected().rules.get(rule.rule_id, ()),
         )
