@@ -26,22 +26,25 @@ class Turn(StrEnum):
 class Remedy:
     """What a code means, whose turn it is while tries go on, what to do about it, and with which command ("" = none).
 
-    A command may name `{home}`, `{bucket}`, `{file_system}` and `{task}`.
+    A command may name `{home}`, `{bucket}`, `{file_system}`, `{task}`, and the `{directory}` of the source: in its bucket, or,
+    where the other command is that of exports, in this machine.
     """
 
     means: str
     turn: Turn
     mend: str
     command: str = ""
+    command_of_exports: str = ""  # instead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a command has to name: the service's HOME, and the two ends of the dataflow."""
+    """What a command has to name: the service's HOME, and the two ends of the dataflow. `root` is the file system's directory."""
 
     home: str
     bucket: str
     direction: Direction
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,10 @@ REMEDIES: Mapping[FailureCode, Remedy] = {
     FailureCode.SOURCE_NOT_FOUND: Remedy(
         means="The source is not there",
         turn=Turn.YOU,
-        mend="Check the path, and whether the stream's direction is the one you meant; then retry.",
+        mend="Put it there and retry; or check the path, and whether the stream's direction is the one you meant, and copy it as "
+        "new. What is there:",
+        command="penstock object ls {home} {bucket} {directory}",
+        command_of_exports="ls -la {directory}",
     ),
     FailureCode.SOURCE_IS_DIRECTORY: Remedy(
         means="The source is a directory", turn=Turn.YOU, mend="Name the files in it, one sub-task each."
@@ -284,9 +290,11 @@ _HEALING = {
 
 
 def _command(known: Remedy, sub_task: SubTask, around: Surroundings) -> str:
-    if not known.command:
-        return ""
-    return known.command.format(
+    is_export = around.direction is Direction.EXPORT
+    command = (is_export and known.command_of_exports) or known.command
+    directory = sub_task.source.rpartition("/")[0] + "/"
+    return command.format(
+        directory=shlex.quote(around.root.rstrip("/") + directory if is_export else directory.lstrip("/")),
         home=shlex.quote(around.home),
         bucket=shlex.quote(around.bucket),
         file_system=shlex.quote(sub_task.file_system_id),

@@ -188,7 +188,7 @@ class _LargeImport:
         recorded = self._recorded.parts.get(part.number)
         if recorded is not None and recorded == self._read_again(part, workspace, partial):
             self._crcs[part.number] = recorded
-            counted.reach(part.length_bytes)
+            counted.keep(part.length_bytes)
             return
         file = part_file(partial, flusher, part.offset, workspace.buffer())
         crc = self._fetch(part, workspace, file, counted)
@@ -200,14 +200,13 @@ class _LargeImport:
         buffer = workspace.buffer()
         crc = crc64.EMPTY
         done = 0
-        with self._attempt.meter.moving():  # what is kept counts as moved, and so does the time that it takes
-            while done < part.length_bytes:
-                self._attempt.check_stop()
-                piece = buffer[: part.length_bytes - done]
-                if posix.read_full(partial.descriptor, piece, part.offset + done) < len(piece):
-                    return None
-                crc = crc64.update(piece, crc)
-                done += len(piece)
+        while done < part.length_bytes:
+            self._attempt.check_stop()
+            piece = buffer[: part.length_bytes - done]
+            if posix.read_full(partial.descriptor, piece, part.offset + done) < len(piece):
+                return None
+            crc = crc64.update(piece, crc)
+            done += len(piece)
         pagecache.drop_behind(partial.descriptor, part.offset, part.length_bytes)
         return crc
 

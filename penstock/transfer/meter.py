@@ -1,6 +1,8 @@
 """How far an attempt is: bytes done, and the time in which bytes moved. Tells the mover through a callback.
 
-Counts never fall and never pass the total; a part that is sent again counts once. Safe from several threads.
+Counts never fall and never pass the total; a part that is sent again counts once. What an earlier attempt had moved counts as
+done, and as moved at the speed of what moves now: so an average over all of it is the speed at which bytes really moved. Safe
+from several threads.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ class Meter:
         self._lock = threading.Lock()
         self._total = 0
         self._done = 0
+        self._kept = 0  # of these, what earlier attempts had moved
         self._detail: FileDetail | None = None
         self._moving_ns = 0
         self._movers = 0
@@ -51,7 +54,7 @@ class Meter:
         return self._detail
 
     def moving_ns(self) -> int:
-        """Time in which bytes moved, so far."""
+        """Time in which bytes moved, so far; at the same speed for those that were kept."""
         with self._lock:
             return self._moving()
 
@@ -84,6 +87,12 @@ class Meter:
             )
             self._tell(progress)  # within the lock, so that what is told never falls
 
+    def keep(self, count: int) -> None:
+        """`count` more bytes are where they should be, and were before this attempt."""
+        with self._lock:
+            self._kept += count
+        self.add(count)
+
     def finish(self) -> None:
         """All bytes are where they should be."""
         with self._lock:
@@ -109,7 +118,11 @@ class Meter:
 
     def _moving(self) -> int:
         running = max(0, self._now_ns() - self._since_ns) if self._movers else 0
-        return self._moving_ns + running
+        spent_ns = self._moving_ns + running
+        if not self._kept:
+            return spent_ns
+        moved = self._done - self._kept
+        return spent_ns * self._done // moved if moved > 0 else 0
 
 
 class _Moving:
@@ -142,4 +155,10 @@ class PartMeter:
         """Bytes of the part up to `position` are where they should be."""
         if position > self._reached:
             self._meter.add(position - self._reached)
+            self._reached = position
+
+    def keep(self, position: int) -> None:
+        """They were before this attempt."""
+        if position > self._reached:
+            self._meter.keep(position - self._reached)
             self._reached = position

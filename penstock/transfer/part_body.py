@@ -63,6 +63,10 @@ class PartBody:
             self._footprint.behind(self._part.offset + done)
         self.crc64 = crc
 
+    def was_sent(self) -> None:
+        """An earlier attempt has sent it."""
+        self._counted.keep(self._part.length_bytes)
+
     def is_sent(self) -> None:
         """The part is at the store, now or from an earlier attempt."""
         self._counted.reach(self._part.length_bytes)

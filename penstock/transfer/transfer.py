@@ -141,7 +141,8 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """How far a running attempt is. Never falls within one attempt. `moving_ns`: time in which bytes moved, this attempt."""
+    """How far a running attempt is: bytes never fall within one attempt. `moving_ns`: time in which bytes moved, as if those that
+    earlier attempts had moved had gone at this one's speed."""
 
     sub_task_id: str
     attempt: int

@@ -17,7 +17,7 @@ from penstock.console.rendering import not_found, part, render
 from penstock.console.scope import READ_FILES, file_systems_of
 from penstock.console.snippets import sub_task_snippets
 from penstock.console.streams import Look, live
-from penstock.console.timeline import timeline
+from penstock.console.timeline import attempts, timeline
 from penstock.console.viewer import Viewer, reach_of, viewer_of
 from penstock.console.wording import wait_in_full
 from penstock.errors import SubTaskNotFoundError
@@ -67,7 +67,13 @@ async def _seen(viewer: Viewer, sub_task_id: str) -> dict[str, Any]:
     reach = viewer.reach
     detail = await reach.seeing.detail(file_systems_of(viewer, READ_FILES), sub_task_id)
     kept = detail.kept
-    around = Surroundings(home=reach.home, bucket=kept.flow.bucket, direction=kept.listed.direction)
+    file_system = reach.registry().file_systems.get(kept.listed.sub_task.file_system_id)
+    around = Surroundings(
+        home=reach.home,
+        bucket=kept.flow.bucket,
+        direction=kept.listed.direction,
+        root=file_system.root if file_system is not None else "",
+    )
     return {
         "detail": detail,
         "sub_task": kept.listed.sub_task,
@@ -75,6 +81,7 @@ async def _seen(viewer: Viewer, sub_task_id: str) -> dict[str, Any]:
         "advice": advice(kept.listed.sub_task, around, now_ns=reach.now_ns()),
         "wait": wait_in_full(kept),
         "timeline": timeline(kept),
+        "attempts": attempts(kept),
     }
 
 

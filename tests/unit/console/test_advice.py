@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import click
 import pytest
@@ -31,9 +32,20 @@ def test_a_failed_one_needs_you_and_says_what_to_do(code: FailureCode) -> None:
     assert told.again_ns == 0
 
 
+def test_what_lies_where_a_missing_source_should_be_is_shown_by_a_command() -> None:
+    missing = sub_task(status=SubTaskStatus.FAILED, error_code="SourceNotFound", source="/data/my model/a.bin")
+    out = advice(missing, replace(AROUND, root="/mnt/cpfs/"), now_ns=CREATED_NS)
+    into = advice(missing, replace(AROUND, direction=Direction.IMPORT), now_ns=CREATED_NS)
+    assert out is not None
+    assert into is not None
+    assert shlex.split(out.command) == ["ls", "-la", "/mnt/cpfs/data/my model/"]
+    assert shlex.split(into.command) == ["penstock", "object", "ls", "/srv/my home", "bucket", "data/my model/"]
+
+
 @pytest.mark.parametrize("code", [code for code in FailureCode if REMEDIES[code].command])
 def test_a_mending_command_can_be_typed(code: FailureCode) -> None:
-    told = advice(sub_task(status=SubTaskStatus.FAILED, error_code=code.value), AROUND, now_ns=CREATED_NS)
+    around = replace(AROUND, direction=Direction.IMPORT)
+    told = advice(sub_task(status=SubTaskStatus.FAILED, error_code=code.value), around, now_ns=CREATED_NS)
     assert told is not None
     name, *words = shlex.split(told.command)
     assert name == "penstock"

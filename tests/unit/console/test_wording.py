@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import string
+from dataclasses import replace
 
 import pytest
 
 from penstock.catalog.live import Limit, Limiter
 from penstock.catalog.views import Happening, HappeningKind, InFull, Line, Listed, Wait
-from penstock.console.timeline import timeline
+from penstock.console.timeline import attempts, timeline
 from penstock.console.wording import LIMITS, happening_words, limit_words, wait_in_full, wait_words
 from penstock.model import DataFlowStatus, Direction, SubTaskStatus
 from tests.unit.console.things import CREATED_NS, flow, sub_task, task
@@ -117,3 +118,26 @@ def test_what_was_left_out_is_counted_where_it_was() -> None:
 def test_a_target_that_was_kept_is_told_apart() -> None:
     events = timeline(kept(Line(wait=Wait.FINAL), actual_bytes=0))
     assert events[-1].words == "The target was kept, as the conflict policy asks."
+
+
+def test_attempts_add_up_whoever_took_it_up_how_often() -> None:
+    calm = kept(Line(wait=Wait.NONE), status=SubTaskStatus.RUNNING, attempt=2)  # it found itself large: no incident
+    assert (attempts(calm).number, attempts(calm).handed_back) == (1, 0)
+    told = (
+        happening(HappeningKind.RETURNED, 1, attempt=2),
+        happening(HappeningKind.FAILED_TRY, 2, attempt=4, times=2),
+        happening(HappeningKind.RESCUED, 3, attempt=5),
+        happening(HappeningKind.FAILED_TRY, 4, attempt=6),
+    )
+    stormy = kept(Line(wait=Wait.NONE), *told, status=SubTaskStatus.RUNNING, attempt=7, ended_ns=None)
+    assert (attempts(stormy).number, attempts(stormy).handed_back, attempts(stormy).is_more) == (4, 2, False)
+    numbers = [event.attempt for event in timeline(stormy) if "try failed" in event.title]
+    assert numbers == [2, 3]  # two of the same in a row are one event
+
+
+def test_a_row_tells_its_place_in_line() -> None:
+    row = listed(Wait.LARGE_LINE, status=SubTaskStatus.RUNNING, error_code="WaitingForTurn")
+    assert wait_words(replace(row, line=Line(wait=Wait.LARGE_LINE, before=3))).endswith(": 3 of its task before it")
+    assert wait_words(replace(row, line=Line(wait=Wait.LARGE_LINE))).endswith(": the next of its task")
+    many = Line(wait=Wait.LARGE_LINE, before=1000, is_more=True)
+    assert "more than 1,000" in wait_words(replace(row, line=many))

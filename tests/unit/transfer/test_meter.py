@@ -52,6 +52,19 @@ def test_time_counts_while_anything_moves() -> None:
     assert meter.moving_ns() == 20
 
 
+def test_what_was_kept_makes_no_average_faster() -> None:
+    clock, told = Clock(), list[Progress]()
+    meter = a_meter(clock, told)
+    PartMeter(meter).keep(60)
+    assert (meter.bytes_done, meter.moving_ns()) == (60, 0)
+    part = PartMeter(meter)
+    with meter.moving():
+        clock.ns += 200
+        part.reach(20)
+    assert (told[-1].actual_bytes, told[-1].moving_ns) == (80, 800)  # 20 bytes took 200: that is the speed of all
+    assert meter.taken_ns() == 800
+
+
 def test_what_several_threads_tell_never_falls() -> None:
     told: list[Progress] = []
     meter = a_meter(Clock(), told, total=4000)
