@@ -69,6 +69,8 @@ MoverPoint = Literal[
 BesidePoint = Literal[
     "fileset.make", "fileset.made",  # its directory
     "fileset.remove", "fileset.removed",
+    "filesystem.make", "filesystem.made", "filesystem.registered",  # its directory, its table in penstock.toml
+    "filesystem.remove", "filesystem.removed",  # its directory
 ]  # fmt: skip
 """Passed by the control process, on no file's way."""
 

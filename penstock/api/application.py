@@ -20,6 +20,7 @@ from penstock.api.crowd import Crowd
 from penstock.api.downloads import MARK, Download, Downloads
 from penstock.api.errands import Errands
 from penstock.api.errors import ApiError, from_penstock
+from penstock.api.founder import Founder, NoFounder
 from penstock.api.operation import Desk, Nonce, Operation, Reply
 from penstock.api.options import ApiOptions
 from penstock.api.parameters import Wire
@@ -63,11 +64,13 @@ def create_api(
     now_ns: Callable[[], int],
     entropy: Callable[[int], bytes],
     reasons: health.Reasons = health.always_ready,
+    founder: Founder | None = None,
 ) -> Api:
     """The API over this catalog. Raises SettingsError for an unknown `api_time_zone`.
 
     `seeing` is what is shown of the whole service; without one it is what the catalog tells. `open_bucket` is called for each
-    look at a bucket, and what it returns is closed again. `reasons` tell why the service is not ready.
+    look at a bucket, and what it returns is closed again. `reasons` tell why the service is not ready. `founder` makes file
+    systems, where any may be made.
     """
     desk = make_desk(
         catalog=catalog,
@@ -102,6 +105,7 @@ def make_desk(
         streams=Streams(catalog, max_count=options.streams_cached_max),
         downloads=Downloads(catalog.batches, scheme=options.scheme, link_s=options.report_link_s, now_ns=now_ns),
         unfamiliar=Unfamiliar(now_ns),
+        founder=founder or NoFounder(),
     )
 
 

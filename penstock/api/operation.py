@@ -17,6 +17,7 @@ from penstock.api.answers import Json
 from penstock.api.downloads import Downloads
 from penstock.api.errands import Errands
 from penstock.api.errors import ApiError
+from penstock.api.founder import Founder
 from penstock.api.options import ApiOptions, Fidelity
 from penstock.api.parameters import CLIENT_TOKEN, DRY_RUN, FILE_SYSTEM_ID, Parameter, Values, fingerprint
 from penstock.api.streams import Streams
@@ -63,6 +64,7 @@ class Desk:
     streams: Streams
     downloads: Downloads
     unfamiliar: Unfamiliar
+    founder: Founder
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +135,9 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
         return Reply(fields={name: "" if call.mode is CallMode.DRY_RUN else result} if name else {})
 
     def _call(self, nonce: str) -> Call:
-        token = self.values[CLIENT_TOKEN]
+        known = self.operation.parameters
+        token = self.values[CLIENT_TOKEN] if CLIENT_TOKEN in known else ""
+        only_asks = DRY_RUN in known and self.values[DRY_RUN]
         action = self.operation.name
         return Call(
             access_key_id=self.principal.access_key_id,
@@ -141,11 +145,11 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
             nonce=nonce,
             client_token=token,
             fingerprint=fingerprint(action, self.operation.parameters, self.values) if token else "",
-            mode=CallMode.DRY_RUN if self.values[DRY_RUN] else CallMode.COMMIT,
+            mode=CallMode.DRY_RUN if only_asks else CallMode.COMMIT,
         )
 
 
-def file_system_of(desk: Desk, values: Values, *, since: tuple[int, int, int]) -> FileSystem:
+def file_system_of(desk: Desk, values: Values, *, since: tuple[int, ...]) -> FileSystem:
     """The file system that FileSystemId names. Raises ApiError: unknown, or older than `since`."""
     file_system = desk.registry().file_systems.get(values[FILE_SYSTEM_ID])
     if file_system is None:

@@ -35,6 +35,7 @@ from penstock.app.embedded import host_and_port, listen, url_of
 from penstock.app.emulator_process import EmulatorProcess
 from penstock.app.farroots import FarRoots
 from penstock.app.filesets import FilesetKeeper
+from penstock.app.founder import HomeFounder
 from penstock.app.health import Health, Stage
 from penstock.app.limits import connections_within_limit, leave_no_core_files, open_files_freely
 from penstock.app.lock import HeldHome, service_lock
@@ -228,6 +229,13 @@ class Service:
             now_ns=time.time_ns,  # callers' clocks are compared with the system's own
             entropy=os.urandom,
             reasons=self._health.reasons,
+            founder=HomeFounder(
+                self._home,
+                root=self._settings.file_system_root,
+                registry=self._registry,
+                now_ns=time.time_ns,
+                entropy=os.urandom,
+            ),
         )
 
     def _web(self, api: Api) -> WebServer:

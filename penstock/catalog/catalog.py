@@ -32,6 +32,7 @@ from penstock.catalog.batches import Batches
 from penstock.catalog.database import BrokenConnectionError, Database, Durability
 from penstock.catalog.doorbell import Doorbell
 from penstock.catalog.filesets import Filesets
+from penstock.catalog.founding import Founding
 from penstock.catalog.opening import CatalogBounds, Hands, open_hands
 from penstock.catalog.reading import Reading
 from penstock.catalog.refreshes import Refreshes
@@ -95,6 +96,7 @@ class Catalog:
         self.batches = Batches(write=self._work, read=self._read, bell=hands.batch_bell)
         self.refreshes = Refreshes(write=self._work, read=self._read, step=self._step)
         self.filesets = Filesets(call=self._call, write=self._work, read=self._read)
+        self.founding = Founding(call=self._call, write=self._work, read=self._read)
         self._hands = hands
         self._ring = ring
         self._nonces_under_way: set[str] = set()

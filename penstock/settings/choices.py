@@ -136,6 +136,12 @@ class Settings:
         pattern=r"[a-z0-9][a-z0-9-]{0,62}",
         wanted='lower-case letters, digits and "-", like "cn-hangzhou"',
     )
+    file_system_root: str = _word(
+        "",
+        "The absolute path of a directory in which CreateFileSystem may make directories and register them. Empty: nowhere.",
+        pattern=r"|/.{1,1000}",
+        wanted="an absolute path, or nothing",
+    )
     fidelity: str = _word(
         "lenient",
         'How closely to follow the vendor where Penstock can do more: "strict" refuses what the cloud refuses.',

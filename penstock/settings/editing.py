@@ -29,6 +29,25 @@ def add_file_system(home: Home, file_system: FileSystem) -> None:
         )
 
 
+def drop_file_system(home: Home, file_system_id: str) -> None:
+    """Takes a file system out of the registry; its directory is others' business. Nothing where there is none."""
+    with edit_lock(home):
+        if file_system_id in load_registry(home).file_systems:
+            change_settings(home, lambda document: drop_entry(document, "file_system", file_system_id))
+
+
+def describe_file_system(home: Home, file_system_id: str, description: str) -> None:
+    """Gives a file system another description. Raises SettingsError when there is none."""
+    with edit_lock(home):
+        if file_system_id not in load_registry(home).file_systems:
+            raise SettingsError(f"file system {file_system_id} is not registered")
+
+        def describe(document: TOMLDocument) -> None:
+            document["file_system"][file_system_id]["description"] = description
+
+        change_settings(home, describe)
+
+
 def record_root(home: Home, known: FileSystem, seen: FileSystem) -> None:
     """Writes down by what a registered root is recognised: mark and mount of `seen`; nothing where it is not `known` any more.
 

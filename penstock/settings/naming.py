@@ -32,9 +32,9 @@ def _letters(entropy: Callable[[int], bytes], alphabet: str, length: int) -> str
     return "".join(letters[:length])
 
 
-def new_file_system_id(entropy: Callable[[int], bytes]) -> str:
+def new_file_system_id(entropy: Callable[[int], bytes], *, prefix: str = "bmcpfs") -> str:
     """An id as the vendor shapes them: `bmcpfs-` and 19 letters and digits."""
-    return "bmcpfs-" + _letters(entropy, _ID_LETTERS, 19)
+    return f"{prefix}-" + _letters(entropy, _ID_LETTERS, 19)
 
 
 def new_access_key(

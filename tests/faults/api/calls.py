@@ -12,6 +12,7 @@ from penstock.api.dispatch import ALIASES, OPERATIONS
 from tests.fixtures.apicaller import FILE_SYSTEM, ApiCaller
 
 ACTIONS = sorted([*OPERATIONS, *ALIASES])
+NEW_SYSTEM = {"FileSystemType": "bmcpfs", "ProtocolType": "cpfs", "StorageType": "bm_advance_400"}
 FORGETFUL = frozenset({"nonces_even", "nonces_odd", "nonce_turn"})
 """A refused call leaves its nonce, and nothing else."""
 
@@ -26,6 +27,7 @@ class World:
     idle: str
     stopped: str
     fileset: str
+    system: str
 
 
 def make_world(server: ApiCaller, number: int) -> World:
@@ -42,6 +44,7 @@ def make_world(server: ApiCaller, number: int) -> World:
         sub_task=server.make_sub_task(flow, task),
         idle=server.make_stream(flow),
         stopped=stopped,
+        system=server.make("CreateFileSystem", "FileSystemId", NEW_SYSTEM),
         fileset=server.make("CreateFileset", "FsetId", {"FileSystemId": FILE_SYSTEM, "FileSystemPath": f"/f{number}/"}),
     )
 
@@ -58,6 +61,9 @@ def call_of(action: str, world: World) -> dict[str, str]:
     ]
     calls: Mapping[str, dict[str, str]] = {
         "DescribeFileSystems": own | {"FileSystemType": "cpfs", "PageNumber": "1", "PageSize": "10"},
+        "CreateFileSystem": NEW_SYSTEM | {"Description": "a file system", "DryRun": "true"},
+        "DeleteFileSystem": {"FileSystemId": world.system},
+        "ModifyFileSystem": {"FileSystemId": world.system, "Description": "another"},
         "CreateFileset": own
         | {
             "FileSystemPath": f"/new-{world.flow}/",

@@ -97,6 +97,10 @@ def answers(server: ApiServer) -> Iterator[tuple[str, dict[str, Any]]]:
     yield ask("CreateDataFlow", FileSystemPath="/other/", SourceStorage="oss://second", SourceStoragePath="/again/")
     yield ask("DescribeDataFlows", MaxResults="10")
     yield ask("DescribeFileSystems")
+    made = ask("CreateFileSystem", FileSystemType="bmcpfs", ProtocolType="cpfs", StorageType="bm_advance_400")
+    yield made
+    yield ask("ModifyFileSystem", FileSystemId=made[1]["FileSystemId"], Description="described")
+    yield ask("DeleteFileSystem", FileSystemId=made[1]["FileSystemId"])
     limits = {"SizeLimit": str(10 << 30), "FileCountLimit": "10000"}
     for number in range(12):
         fileset = ask("CreateFileset", FileSystemPath=f"/data/{number}/", **{"Quota.SizeLimit": str(10 << 30)})
