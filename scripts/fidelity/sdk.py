@@ -18,7 +18,7 @@ from typing import Any
 
 TABLE = Path(__file__).with_name("sdk.json")
 PACKAGE = "alibabacloud-nas20170626"
-_FAMILY = re.compile(r"DataFlow|Fileset(?!s?Associated)|^(Create|Delete|Describe)FileSystems?$")
+_FAMILY = re.compile(r"DataFlow|Fileset(?!s?Associated)|^(Create|Delete|Describe|Modify)FileSystems?$")
 _MODEL = re.compile(r"(List\[)?main_models\.(\w+)\]?")
 
 

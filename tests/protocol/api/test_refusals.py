@@ -236,7 +236,7 @@ def world() -> Iterator[ApiServer]:
         refusal("DeleteFileSystem", "OperationDenied.DependencyViolation"),
         refusal("DeleteFileSystem", "InvalidFileSystem.NotFound", FileSystemId="bmcpfs-none"),
         refusal("ModifyFileSystem", "InvalidFileSystem.NotFound", FileSystemId="bmcpfs-none"),
-        refusal("ModifyFileSystem", "InvalidParameter.InvalidFormat", {"Options": '{"EnableOplock":true}'}),
+        refusal("ModifyFileSystem", "InvalidParameter.InvalidFormat", {"Options": '{{"EnableOplock":true}}'}),
         refusal("ModifyFileSystem", "InvalidParameter.InvalidFormat", {"AutoUpgradeConfig.Enabled": "true"}),
         refusal("CreateFileset", "MissingFileSystemPath", FileSystemPath=""),
         refusal("CreateFileset", "InvalidFilesystemVersion.NotSupport", FileSystemId=OLD_FILE_SYSTEM),
