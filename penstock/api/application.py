@@ -79,6 +79,7 @@ def create_api(
         open_bucket=open_bucket,
         options=options,
         now_ns=now_ns,
+        founder=founder,
     )
     return Api(desk, now_ns=now_ns, entropy=entropy, reasons=reasons)
 
@@ -91,6 +92,7 @@ def make_desk(
     open_bucket: Callable[[Bucket], Store],
     options: ApiOptions,
     now_ns: Callable[[], int],
+    founder: Founder | None = None,
 ) -> Desk:
     """What operations over this catalog work with. Raises SettingsError for an unknown `api_time_zone`."""
     return Desk(

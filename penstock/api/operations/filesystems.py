@@ -164,7 +164,7 @@ def _no_object(whole: str, *fields: str) -> Parameter[str]:
 
 
 _OPTIONS = _no_object("Options", "EnableABE", "EnableOplock", "VscAccessPointAccessOnly")
-_AUTO_UPGRADE = _no_object("AutoUpgradeConfig", "CapacityUsedRatio", "Enabled", "Step", "Time")
+_AUTO_UPGRADE = _no_object("AutoUpgradeConfig", "capacityUsedRatio", "enabled", "step", "time")
 
 
 async def create_file_system(desk: Desk, invocation: Invocation) -> Reply:

@@ -237,7 +237,7 @@ def world() -> Iterator[ApiServer]:
         refusal("DeleteFileSystem", "InvalidFileSystem.NotFound", FileSystemId="bmcpfs-none"),
         refusal("ModifyFileSystem", "InvalidFileSystem.NotFound", FileSystemId="bmcpfs-none"),
         refusal("ModifyFileSystem", "InvalidParameter.InvalidFormat", {"Options": '{{"EnableOplock":true}}'}),
-        refusal("ModifyFileSystem", "InvalidParameter.InvalidFormat", {"AutoUpgradeConfig.Enabled": "true"}),
+        refusal("ModifyFileSystem", "InvalidParameter.InvalidFormat", {"AutoUpgradeConfig.enabled": "true"}),
         refusal("CreateFileset", "MissingFileSystemPath", FileSystemPath=""),
         refusal("CreateFileset", "InvalidFilesystemVersion.NotSupport", FileSystemId=OLD_FILE_SYSTEM),
         refusal("CreateFileset", "OperationDenied.AlreadyExists", FileSystemPath="/set/"),
