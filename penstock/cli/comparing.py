@@ -11,7 +11,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,7 +115,7 @@ def compare(
     raise click.exceptions.Exit(exit_code_of(task))
 
 
-def found_way(flows: Any, directory: str, storage: str | None, flow_id: str | None) -> Way:
+def found_way(flows: Sequence[FlowFacts], directory: str, storage: str | None, flow_id: str | None) -> Way:
     """The narrowest dataflow that holds both sides. Raises SettingsError, click.UsageError."""
     try:
         there = storage_parts(storage) if storage is not None else None

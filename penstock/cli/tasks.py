@@ -186,6 +186,7 @@ def show(service: Service, *, task_id: str, as_json: bool) -> None:
             "files": f"{stats.get('FilesDone', 0)} of {stats.get('FilesTotal', 0)}, {stats.get('ActualFiles', 0)} moved",
             "bytes": f"{size(stats.get('BytesDone', 0))} of {size(stats.get('BytesTotal', 0))}",
             "speed": f"{size(stats.get('AverageSpeed', 0))}/s",
+            "compared": ", ".join(f"{name} {count}" for name, count in found.get("CompareStats", {}).items() if count),
             "created": found.get("CreateTime"),
             "ended": found.get("EndTime"),
         }
