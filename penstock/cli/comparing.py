@@ -134,7 +134,7 @@ def found_way(flows: Sequence[FlowFacts], directory: str, storage: str | None, f
             f"no dataflow{f' {flow_id}' if flow_id else ''} holds {sides}: see `penstock flow list`; one is made by: "
             f"penstock flow create {directory} {f'{there[0]}{there[1]}' if there else 'oss://BUCKET/PREFIX/'}"
         )
-    best = max(fitting, key=lambda flow: len(flow.path) + len(flow.prefix))
+    best = max(fitting, key=lambda flow: (len(flow.path), len(flow.prefix)))
     rivals = [flow for flow in fitting if (len(flow.path), len(flow.prefix)) == (len(best.path), len(best.prefix))]
     if len(rivals) > 1 and there is None:
         listed = ", ".join(f"{flow.flow_id} ({flow.there})" for flow in rivals)
