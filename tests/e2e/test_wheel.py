@@ -13,6 +13,8 @@ import pytest
 
 from tests.fixtures.service import environment, start_service
 
+pytestmark = pytest.mark.xdist_group("wheel")  # which takes seconds to make
+
 ROOT = Path(__file__).parents[2]
 
 

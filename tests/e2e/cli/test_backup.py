@@ -21,42 +21,66 @@ from penstock.app.restoring import Extent, refuse_unfinished, restore
 from penstock.cli.failure import ExitCode
 from penstock.errors import ApiRefusedError, SettingsError
 from penstock.settings.home import Home
-from tests.fixtures.service import environment, run_cli, start_service, try_cli, without_own_bucket
+from tests.fixtures.service import (
+    environment,
+    init_home,
+    read_line,
+    run_cli,
+    start_service,
+    try_cli,
+    without_own_bucket,
+)
 from tests.fixtures.site import Site
 
-KILLED_BEFORE = """
-import os, signal, sys
-left = int(sys.argv[1])
-
-def killing(name):
-    true = getattr(os, name)
-    def instead(*given, **named):
-        global left
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return true(*given, **named)
-    setattr(os, name, instead)
-
-for name in ("rename", "unlink", "fsync", "mkdir"):
-    killing(name)
+MORTAL = """
+import json, os, signal, sys
+import penstock.cli.backing
 from penstock.cli.program import main
-main(sys.argv[2:])
+
+def die_at(step):
+    left = step
+    def killing(name):
+        true = getattr(os, name)
+        def instead(*given, **named):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return true(*given, **named)
+        setattr(os, name, instead)
+    for name in ("rename", "unlink", "fsync", "mkdir"):
+        killing(name)
+
+for line in sys.stdin:
+    step, arguments = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        die_at(step)
+        sys.exit(main(arguments))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-"""`penstock` that dies by SIGKILL before it changes or syncs something for the n-th time (from 0)."""
+"""Runs `penstock` again and again, each time in a child that dies by SIGKILL before it changes or syncs something for the n-th
+time (from 0). What they all import is imported once."""
 STEPS_MAX = 60
+Dying = Callable[..., int]
 
 
-def dying(step: int, *arguments: str) -> int:
+@pytest.fixture(scope="module")
+def dying() -> Iterator[Dying]:
     """The exit code of a command that was killed at that step, if it came so far."""
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", KILLED_BEFORE, str(step), *arguments],
-        env=environment(),
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-    return done.returncode
+    command = [sys.executable, "-P", "-c", MORTAL]
+    with subprocess.Popen(command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        asked, told = process.stdin, process.stdout
+        assert asked is not None
+        assert told is not None
+
+        def die(step: int, *arguments: str) -> int:
+            asked.write(json.dumps([step, arguments]).encode() + b"\n")
+            asked.flush()
+            return int(read_line(told, 60))
+
+        yield die
 
 
 @pytest.fixture
@@ -66,12 +90,22 @@ def site(home: Path) -> Iterator[Site]:
     served.close()
 
 
+@pytest.fixture(scope="module")
+def served_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a HOME that was served, and is not any more, and a backup of it."""
+    place = tmp_path_factory.mktemp("served once")
+    init_home(place / "home")
+    without_own_bucket(place / "home", movers=1)
+    start_service(place / "home").stop()
+    run_cli("backup", str(place / "home"), str(place / "kept"))
+    return place
+
+
 @pytest.fixture
-def stopped(home: Path) -> Path:
-    """A HOME that was served, and is not any more."""
-    without_own_bucket(home, movers=1)
-    start_service(home).stop()
-    return home
+def stopped(served_once: Path, tmp_path: Path) -> Path:
+    """A copy of that HOME."""
+    shutil.copy(served_once / "home.init.json", tmp_path)
+    return Path(shutil.copytree(served_once / "home", tmp_path / "home"))
 
 
 def put(site: Site, *names: str) -> None:
@@ -192,9 +226,9 @@ def stranger(backup: Path) -> None:
     ids=["a byte", "a newer one", "a stranger", "no manifest", "no catalog"],
 )
 def test_what_is_no_whole_backup_is_refused_before_anything_is_touched(
-    stopped: Path, tmp_path: Path, harm: Callable[[Path], None], words: str
+    served_once: Path, stopped: Path, tmp_path: Path, harm: Callable[[Path], None], words: str
 ) -> None:
-    run_cli("backup", str(stopped), str(tmp_path / "kept"))
+    shutil.copytree(served_once / "kept", tmp_path / "kept")
     harm(tmp_path / "kept")
     before = {
         each.name: each.read_bytes() for each in stopped.iterdir() if each.is_file() and each.name != "service.lock"
@@ -231,7 +265,7 @@ def test_a_backup_replaces_nothing_and_does_not_go_into_home(stopped: Path, tmp_
     assert (tmp_path / "there.tar").read_text() == "somebody's"
 
 
-def test_a_backup_that_is_killed_anywhere_is_none(stopped: Path, tmp_path: Path) -> None:
+def test_a_backup_that_is_killed_anywhere_is_none(dying: Dying, stopped: Path, tmp_path: Path) -> None:
     """By each step: nothing has the name of the backup, or all of it; the next one is not in the way of what is left."""
     for step in range(STEPS_MAX):
         code = dying(step, "backup", str(stopped), str(tmp_path / f"{step}.tar"))
@@ -252,7 +286,9 @@ def test_a_backup_that_is_killed_anywhere_is_none(stopped: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("is_new", [False, True], ids=["into a HOME", "into none"])
-def test_a_restore_that_is_killed_anywhere_is_run_again(stopped: Path, tmp_path: Path, is_new: bool) -> None:
+def test_a_restore_that_is_killed_anywhere_is_run_again(
+    dying: Dying, stopped: Path, tmp_path: Path, is_new: bool
+) -> None:
     """By each step: a service starts with the old catalog, or says that a restore is to be run again, which then is whole."""
     kept = tmp_path / "kept.tar"
     run_cli("backup", str(stopped), str(kept), "--with-secrets")
