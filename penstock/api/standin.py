@@ -87,19 +87,22 @@ class StandInApi(Api):
     async def _felt(
         self, operation: Operation, *, principal: AccessKey, wire: Wire, nonce: Nonce, host: str = ""
     ) -> Reply:
-        """As `perform`, with what was armed for such a call. Raises ApiError; CancelledError where the answer is to be lost."""
+        """As `perform`, with what was armed for such a call; the console, in our own process, is spared.
+
+        Raises ApiError; CancelledError where the answer is to be lost.
+        """
         if operation.name in self._acts:
             return await perform(self._desk, operation, principal=principal, wire=wire, nonce=nonce, host=host)
+        fault = self._stand_in.faults.of_call(operation.name, now_ns=time.monotonic_ns()) if nonce.text else None
+        if fault is not None and fault.kind in (FaultKind.ANSWER, FaultKind.THROTTLE):
+            raise FaultAnswerError(fault)
+        if fault is not None and fault.delay_ms:
+            await asyncio.sleep(fault.delay_ms / 1000)
         while not self._open.is_set():
             await self._open.wait()
         self._under_way += 1
         self._nobody_under_way.clear()
         try:
-            fault = self._stand_in.faults.of_call(operation.name, now_ns=time.monotonic_ns())
-            if fault is not None and fault.kind in (FaultKind.ANSWER, FaultKind.THROTTLE):
-                raise FaultAnswerError(fault)
-            if fault is not None and fault.delay_ms:
-                await asyncio.sleep(fault.delay_ms / 1000)
             reply = await perform(self._desk, operation, principal=principal, wire=wire, nonce=nonce, host=host)
             if fault is not None and fault.kind is FaultKind.LOSE:
                 raise asyncio.CancelledError  # the connection that waits for the answer is cut, and nothing is said of it

@@ -25,6 +25,7 @@ from penstock.api.errors import ApiError
 from penstock.app import serving
 from penstock.app.console_calls import calls_seen
 from penstock.app.serving import Server
+from penstock.app.standin.mark import is_stand_in
 from penstock.catalog.live import Seeing
 from penstock.console.reach import Reach
 from penstock.errors import SettingsError
@@ -183,6 +184,7 @@ def console_server(
             region=settings.region,
             session_key=_session_key(home),
             host_names=_host_names(settings),
+            is_stand_in=is_stand_in(home),
         )
 
     return ConsoleServer(config, make_reach, ending)

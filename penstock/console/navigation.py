@@ -24,3 +24,5 @@ SECTIONS: tuple[Section, ...] = (
     Section(name="requests", words="Requests", path="/requests", key="r", action=""),
     Section(name="learn", words="Learn", path="/learn", key="l", action=""),
 )
+STAND_IN = Section(name="stand-in", words="Stand-in", path="/stand-in", key="s", action="DescribeStandIn")
+"""There in a stand-in alone."""

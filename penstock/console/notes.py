@@ -22,6 +22,12 @@ NOTES: Mapping[str, str] = {
     "files.retried": "What failed moves anew.",
     "files.canceled": "Canceling: nothing of it is left behind.",
     "files.canceled_partly": "Not all could be canceled: some had ended already, or were being withdrawn.",
+    "stand_in.armed": "The fault is armed.",
+    "stand_in.removed": "The fault is removed: what it held goes on.",
+    "stand_in.clock": "The clock is set.",
+    "stand_in.reset": "Everything is forgotten.",
+    "stand_in.kept": "The state is kept.",
+    "stand_in.restored": "The state is back.",
 }
 
 ADVICE: Mapping[str, str] = {

@@ -67,7 +67,8 @@ class Reach:
     task's id, None where there is none: it asks for no rights.
 
     `ending` is set when the service stops: what lasts, like a stream, ends then. `home` is what commands are told, `api_url`
-    and `ca_file` (empty: the system's) what programs are; `path_base` is how the service reads a sub-task's paths.
+    and `ca_file` (empty: the system's) what programs are; `path_base` is how the service reads a sub-task's paths. `is_stand_in`
+    has pages say so, and gives them one more.
     """
 
     perform: Perform
@@ -90,3 +91,4 @@ class Reach:
     region: str
     session_key: bytes
     host_names: frozenset[str]
+    is_stand_in: bool

@@ -20,7 +20,7 @@ from penstock.console.advice import remedy
 from penstock.console.assets import Assets
 from penstock.console.badges import badge
 from penstock.console.guard import wants_json
-from penstock.console.navigation import SECTIONS
+from penstock.console.navigation import SECTIONS, STAND_IN
 from penstock.console.viewer import Result, reach_of, visitor_of
 from penstock.console.wording import happening_words, report_words
 
@@ -57,7 +57,6 @@ class Renderer:
         environment.globals.update(
             static=assets.url,
             badge=badge,
-            sections=SECTIONS,
             version=__version__,
             remedy=remedy,
             happening_words=happening_words,
@@ -73,6 +72,7 @@ class Renderer:
         text = self._environment.get_template(template).render(
             viewer=visitor_of(request),
             reach=reach_of(request),
+            sections=(*SECTIONS, STAND_IN) if reach_of(request).is_stand_in else SECTIONS,
             now_ns=reach_of(request).now_ns(),
             here=request.url.path,
             query=request.query_params,

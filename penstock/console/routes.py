@@ -17,6 +17,7 @@ from penstock.console.pages import (
     overview,
     requests,
     sheet,
+    stand_in,
     tasks,
 )
 
@@ -27,6 +28,7 @@ PAGES: tuple[Route, ...] = (
     *dataflows.ROUTES,
     *requests.ROUTES,
     *learn.ROUTES,
+    *stand_in.ROUTES,
     *new_batch.ROUTES,  # before the pages of single tasks, whose ids stand where its words do
     *tasks.ROUTES,
     *new_files.ROUTES,

@@ -46,6 +46,9 @@ from penstock.engine.local import LocalExecutor
 from penstock.model import BucketKind
 from penstock.settings.choices import Settings
 
+SNAPSHOTS_MAX = 50
+PARENT_LOOK_S = 0.5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandInOptions:
@@ -73,6 +76,7 @@ class StandInService(Service):
         self._lives: Lives | None = None
         self._stand_in_api: StandInApi | None = None
         self._coming_up: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """As any service; it also ends with its stdin, where that was asked for."""
@@ -85,7 +89,19 @@ class StandInService(Service):
         loop = asyncio.get_running_loop()
         if self._chosen.ends_with_stdin:
             loop.add_reader(sys.stdin.fileno(), self._heard)
-        await super().run()
+            self._watching = asyncio.create_task(self._watch_parent(), name="look at the parent")
+        try:
+            await super().run()
+        finally:
+            if self._watching is not None:
+                self._watching.cancel()
+
+    async def _watch_parent(self) -> None:
+        """A pipe may be held open by others that the parent has forked."""
+        parent = os.getppid()
+        while os.getppid() == parent:  # noqa: ASYNC110  the kernel sets no event
+            await asyncio.sleep(PARENT_LOOK_S)
+        self._stopping.set()
 
     def _heard(self) -> None:
         if not os.read(sys.stdin.fileno(), 4096):
@@ -203,6 +219,7 @@ class StandInService(Service):
         """As `StandIn` says."""
 
         async def forget() -> None:
+            self.faults.clear()
             async with self._closed_buckets():
                 await asyncio.to_thread(self._contents.empty, self._registry.current())
             self._time.reset()
@@ -215,6 +232,7 @@ class StandInService(Service):
             raise ApiError("InvalidParameter.InvalidFormat", "There is no such snapshot; DescribeStandIn lists them.")
 
         async def put_back() -> None:
+            self.faults.clear()
             async with self._closed_buckets():
                 clock = await asyncio.to_thread(self._contents.put_back, name, self._registry.current())
             self._time.reset()
@@ -226,6 +244,12 @@ class StandInService(Service):
         """As `StandIn` says. Raises ApiError where files move, and go on moving."""
         assert self._lives is not None
         assert self._stand_in_api is not None
+        kept = self._contents.snapshots()
+        if name not in kept and len(kept) >= SNAPSHOTS_MAX:
+            raise ApiError(
+                "OperationDenied.InvalidState",
+                f"{SNAPSHOTS_MAX} states are kept: keep this one under one of their names.",
+            )
         async with self._turn:
             await self._stand_in_api.hold_back()
             try:
@@ -247,8 +271,11 @@ class StandInService(Service):
         assert self._stand_in_api is not None
         async with self._turn:
             await self._stand_in_api.hold_back()
-            self.faults.clear()
-            life = await self._lives.next(what)
+            try:
+                life = await self._lives.next(what)
+            except BaseException:
+                self._stopping.set()  # nothing is left to go on with
+                raise
             self._stand_in_api.move(self._desk(life), entropy=self._chance("requests"))
 
     @contextlib.asynccontextmanager

@@ -269,3 +269,10 @@ def test_the_settings_choose_where_it_is(home: Path, taken: int) -> None:
 def test_a_chosen_port_that_is_taken_is_told(home: Path, taken: int) -> None:
     with pytest.raises(AssertionError, match=r"--console-port N .* or console_listen in penstock\.toml"):
         start_service(home, extra_args=["--console-port", str(taken)])
+
+
+def test_a_service_that_is_no_stand_in_has_no_page_for_one(console: Console) -> None:
+    visitor = Visitor(console.url)
+    visitor.log_in(console.init["access_key_id"], console.init["access_key_secret"])
+    assert visitor.get("/stand-in").status == visitor.post("/stand-in/reset", {}).status == 404
+    assert "Stand-in" not in visitor.get("/").text

@@ -149,8 +149,8 @@ def test_nothing_is_kept_while_files_move(penstock: Service, exporting: Flow) ->
         penstock.snapshot("moving")
 
 
-def test_a_service_that_is_none_knows_none_of_it(tmp_path: Path) -> None:
-    """Nor does a stand-in serve a HOME that is somebody's, or a service a stand-in's."""
+def test_a_home_is_one_kind_or_the_other(tmp_path: Path) -> None:
+    """A stand-in serves none that is somebody's, and a service none that is a stand-in's."""
     home = tmp_path / "home"
     assert try_cli("init", str(home)).returncode == 0
     refused = try_cli("serve", str(home), "--stand-in")
