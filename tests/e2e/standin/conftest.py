@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from alibabacloud_nas20170626.client import Client
 from alibabacloud_tea_openapi.utils_models import Config
@@ -11,6 +13,14 @@ from penstock.testing.plugin import penstock, penstock_seed, penstock_session
 from tests.e2e.sdk import Flow, open_flow
 
 __all__ = ["penstock", "penstock_seed", "penstock_session"]  # as pytest finds them where Penstock is installed
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist looks at the marks in this very hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of these tests run in one worker, so that one stand-in is started."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("stand-in"))
 
 
 @pytest.fixture

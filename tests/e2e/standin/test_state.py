@@ -15,10 +15,12 @@ from alibabacloud_nas20170626 import models as nas
 from alibabacloud_nas20170626.client import Client
 from darabonba.exceptions import DaraException
 
-from penstock.errors import ApiRefusedError
-from penstock.testing import Service, running
+from penstock.app.making import Tls, make_home
+from penstock.app.standin.homes import stand_in_home
+from penstock.app.standin.mark import Adoption, refuse_stand_in
+from penstock.errors import ApiRefusedError, SettingsError
+from penstock.testing import Service
 from tests.e2e.sdk import Flow
-from tests.fixtures.service import try_cli
 from tests.fixtures.waiting import wait_until
 
 DAY_S = 86_400
@@ -86,23 +88,21 @@ def test_time_stands_still(penstock: Service) -> None:
     assert not penstock.clock().is_frozen
 
 
-def _story(penstock: Service, exporting: Flow) -> tuple[str, ...]:
-    sub_task = exporting.move("/a.pt", "/a.pt")
-    exporting.wait(sub_task)
-    return exporting.data_flow_id, exporting.task_id, sub_task
-
-
-STORIES: list[tuple[str, ...]] = []
-
-
-@pytest.mark.parametrize("turn", range(2))
-def test_the_same_calls_get_the_same_ids(penstock: Service, exporting: Flow, turn: int) -> None:
-    """As each test begins with a reset, both turns make the first calls of a life. They are told apart by nothing else."""
-    STORIES.append(_story(penstock, exporting))
-    assert len(set(STORIES)) == 1
-    created = datetime.fromtimestamp(penstock.clock().now_ns / 1e9, UTC)
-    assert created.year == 2026
-    assert created.month == 1
+def test_the_same_calls_get_the_same_ids(penstock: Service, client: Client, exporting: Flow) -> None:
+    """Looking in between changes none of them, however often."""
+    stories = []
+    for looks in (1, 3):
+        penstock.reset()
+        (penstock.root / "train").mkdir()
+        flow = _create(client, penstock, "")
+        for _ in range(looks):
+            assert _flows(client, penstock) == [flow]
+        task = penstock.client.flow("/train/", f"{penstock.storage}/run/").export_stream().facts.task_id
+        stories.append((flow, task, penstock.file_system_id))
+    assert stories[0] == stories[1]
+    assert exporting.data_flow_id == stories[0][0]
+    now = datetime.fromtimestamp(penstock.clock().now_ns / 1e9, UTC)
+    assert (now.year, now.month) == (2026, 1)
 
 
 def test_a_reset_forgets_everything_in_no_time(penstock: Service, client: Client, exporting: Flow) -> None:
@@ -122,6 +122,7 @@ def test_a_reset_forgets_everything_in_no_time(penstock: Service, client: Client
     assert penstock.faults() == []
     assert penstock.clock().advanced_s == penstock.clock().skew_s == 0
     assert outside.read_text() == "stays"
+    assert "service.is_a_stand_in" in penstock.log()
 
 
 def test_a_state_is_kept_and_comes_back(penstock: Service, client: Client, exporting: Flow) -> None:
@@ -151,15 +152,13 @@ def test_nothing_is_kept_while_files_move(penstock: Service, exporting: Flow) ->
 
 def test_a_home_is_one_kind_or_the_other(tmp_path: Path) -> None:
     """A stand-in serves none that is somebody's, and a service none that is a stand-in's."""
-    home = tmp_path / "home"
-    assert try_cli("init", str(home)).returncode == 0
-    refused = try_cli("serve", str(home), "--stand-in")
-    assert refused.returncode == 1
-    assert "is no stand-in's" in refused.stderr
-    (home / "stand-in").touch()
-    refused = try_cli("serve", str(home))
-    assert refused.returncode == 1
-    assert "--stand-in" in refused.stderr
+    home = make_home(tmp_path / "home", tls=Tls.NONE, now_ns=1, entropy=os.urandom).home
+    with pytest.raises(SettingsError, match="is no stand-in's"):
+        stand_in_home(home.path, adoption=Adoption.REFUSED, entropy=os.urandom)
+    refuse_stand_in(home)
+    assert stand_in_home(home.path, adoption=Adoption.ASKED_FOR, entropy=os.urandom) == home
+    with pytest.raises(SettingsError, match="--stand-in"):
+        refuse_stand_in(home)
 
 
 KILLED = """
@@ -185,13 +184,3 @@ def _is_about(pid: str, home: Path) -> bool:
         return os.fsencode(home) in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-
-
-def test_without_pytest_it_is_a_context(penstock: Service) -> None:
-    with running() as service:
-        service.put("a", b"b")
-        assert service.get("a") == b"b"
-        assert service.home != penstock.home
-        assert "service.is_a_stand_in" in service.log()
-        home = service.home
-    assert not home.exists()
