@@ -299,6 +299,8 @@ class DataFlow:
     created_ns: int
     updated_ns: int
     auto_refresh: AutoRefresh = NO_REFRESH
+    throughput: int = 0  # in MB a second, as bought
+    bandwidth: int = 0  # the same, as it is limited beside that; 0: it is not
 
     @property
     def bucket(self) -> str:

@@ -38,8 +38,11 @@ def _refresh_paths(wire: Wire) -> tuple[str, ...]:
     return tuple(refresh_path("RefreshPath", path) for (path,) in _path_groups(wire))
 
 
+BANDWIDTH_MAX = 1_000_000
+
 FSET_ID = optional("FsetId", identifier, "")
 THROUGHPUT = optional("Throughput", _throughput, 0)
+BANDWIDTH = optional("Bandwidth", integer(0, BANDWIDTH_MAX, code="InvalidParameter.InvalidFormat"), None)
 REFRESH_PATHS: Parameter[tuple[str, ...]] = Parameter(
     names=("AutoRefreshs.N.RefreshPath",), default=(), take=_refresh_paths
 )
@@ -67,13 +70,20 @@ def refuse_auto_refresh_if_strict(desk: Desk, values: Values, file_system_id: st
 
 
 def refuse_fileset_if_strict(desk: Desk, values: Values) -> None:
-    """Raises ApiError OperationDenied.DataFlowNotSupported for FsetId or Throughput where strictness was asked for."""
+    """Raises ApiError OperationDenied.DataFlowNotSupported for FsetId where strictness was asked for."""
     if values[FSET_ID]:
         refuse_if_strict(desk, "FsetId")
-    refuse_throughput_if_strict(desk, values)
 
 
-def refuse_throughput_if_strict(desk: Desk, values: Values) -> None:
-    """As `refuse_fileset_if_strict`, for operations that have no FsetId."""
+def throughput_of(desk: Desk, values: Values, file_system_id: str) -> int:
+    """What a dataflow of this file system may move, in MB a second; 0 where its kind has no such limit: then it is let go.
+
+    Raises ApiError OperationDenied.DataFlowNotSupported for it, and for our own Bandwidth, where strictness was asked for.
+    """
+    if values[BANDWIDTH] is not None:
+        refuse_if_strict(desk, "Bandwidth")
+    if is_general_purpose(file_system_id):
+        return values[THROUGHPUT]
     if values[THROUGHPUT]:
         refuse_if_strict(desk, "Throughput")
+    return 0

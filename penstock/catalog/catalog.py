@@ -41,6 +41,7 @@ from penstock.catalog.spare_nonces import SpareNonces
 from penstock.catalog.verbs import (
     Accepted,
     Call,
+    Changes,
     Claims,
     DataFlowQuery,
     Demand,
@@ -156,10 +157,18 @@ class Catalog:
         return await self._call(call, lambda session: dataflows.create(session, new, delay_ns=self._delay_ns))
 
     async def modify_data_flow(
-        self, call: Call, file_system_id: str, data_flow_id: str, *, description: str | None
+        self,
+        call: Call,
+        file_system_id: str,
+        data_flow_id: str,
+        *,
+        description: str | None = None,
+        throughput: int | None = None,
+        bandwidth: int | None = None,
     ) -> None:
-        """Describe it otherwise (None: leave it). Running or Misconfigured, else InvalidStateError."""
-        verb = partial(dataflows.modify, description=description, delay_ns=self._delay_ns)
+        """Describe or limit it otherwise (None: leave it). Running or Misconfigured, else InvalidStateError."""
+        changes = Changes(description=description, throughput=throughput, bandwidth=bandwidth)
+        verb = partial(dataflows.modify, changes=changes, delay_ns=self._delay_ns)
         await self._step(call, verb, file_system_id, data_flow_id)
 
     async def start_data_flow(self, call: Call, file_system_id: str, data_flow_id: str) -> None:
@@ -374,6 +383,10 @@ class Catalog:
     async def oldest_waiting_ns(self) -> int:
         """When the oldest sub-task was created that waits in a Running dataflow; 0 where none does."""
         return await self._read(tasks.oldest_waiting_ns)
+
+    async def rates(self) -> Mapping[str, int]:
+        """How many bytes a second dataflows may move, by their ids; those that nothing bounds are left out."""
+        return await self._read(dataflows.rates)
 
     async def watched_data_flows(self) -> Sequence[DataFlow]:
         """Dataflows of all file systems that are Running or Misconfigured."""

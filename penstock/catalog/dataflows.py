@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from penstock.catalog import identifiers, refreshing, rows
 from penstock.catalog.database import Row
+from penstock.catalog.doorbell import News
 from penstock.catalog.session import Session
-from penstock.catalog.verbs import Health, NewDataFlow
+from penstock.catalog.verbs import Changes, Health, NewDataFlow
 from penstock.errors import (
     ConflictError,
     DataFlowNotFoundError,
@@ -19,6 +20,7 @@ from penstock.errors import (
 from penstock.model import DataFlow, DataFlowStatus
 
 SOURCE_UNREACHABLE = "SourceStorageUnreachable"
+MB = 1_000_000
 
 
 def visible(session: Session, file_system_id: str, data_flow_id: str) -> Row:
@@ -68,20 +70,40 @@ def create(session: Session, new: NewDataFlow, *, delay_ns: int) -> str:
         bucket=flow.bucket,
         now_ns=session.now_ns,
         due_ns=session.after(delay_ns),
+        throughput=new.throughput,
+        bandwidth=new.bandwidth,
     )
+    if new.throughput or new.bandwidth:
+        session.ring(News.BATCH)
     refreshing.begin(session, number, new.auto_refresh)
     session.ring()
     return flow.data_flow_id
 
 
-def modify(session: Session, file_system_id: str, data_flow_id: str, *, description: str | None, delay_ns: int) -> None:
-    """Describe it otherwise; None leaves the description as it is. While it is Updating no work starts."""
+def modify(session: Session, file_system_id: str, data_flow_id: str, changes: Changes, *, delay_ns: int) -> None:
+    """Describe or limit it otherwise. While it is Updating no work starts."""
     row = visible(session, file_system_id, data_flow_id)
-    text = row["description"] if description is None else description
     due = {"due_ns": session.after(delay_ns)} if delay_ns > 0 else {}
     statement = "data_flows.modify_slowly" if due else "data_flows.modify"
-    if not session.run(statement, number=row["number"], description=text, now_ns=session.now_ns, **due):
+    if not session.run(
+        statement,
+        number=row["number"],
+        description=row["description"] if changes.description is None else changes.description,
+        throughput=row["throughput"] if changes.throughput is None else changes.throughput,
+        bandwidth=row["bandwidth"] if changes.bandwidth is None else changes.bandwidth,
+        now_ns=session.now_ns,
+        **due,
+    ):
         raise _not_now(row, DataFlowStatus.UPDATING)
+    session.ring(News.BATCH)
+
+
+def rates(session: Session) -> dict[str, int]:
+    """How many bytes a second dataflows may move, where that is bounded."""
+    return {
+        row["data_flow_id"]: min(limit for limit in (row["throughput"], row["bandwidth"]) if limit) * MB
+        for row in session.rows("data_flows.limited")
+    }
 
 
 def start(session: Session, file_system_id: str, data_flow_id: str, *, delay_ns: int) -> None:

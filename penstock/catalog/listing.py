@@ -35,6 +35,7 @@ def _is_wanted(flow: DataFlow, query: DataFlowQuery) -> bool:
         _one_of(flow.data_flow_id, query.data_flow_ids)
         and _one_of(flow.source_storage, query.source_storages)
         and _one_of(flow.status, query.statuses)
+        and (query.throughputs is None or flow.throughput in query.throughputs)
         and (query.file_system_path_part or "") in flow.file_system_path
         and (query.source_storage_path_part or "") in flow.source_storage_path
         and (query.description_part or "") in flow.description

@@ -22,6 +22,7 @@ class Limiter(StrEnum):
     CATALOG = "catalog"  # outcomes wait for the catalog's disk
     BUCKET_SILENT = "bucket-silent"  # `about` answers nothing, or nothing but errors
     BUCKET_THROTTLES = "bucket-throttles"  # `about` asks to slow down
+    THROUGHPUT = "throughput"  # the dataflow `about` moves as much in a second as it may
     FILE_SYSTEM_AWAY = "file-system-away"  # `about` is away, read-only or full
     FILE_SYSTEM_SLOW = "file-system-slow"  # movers wait for `about`
     PROCESSOR = "processor"  # movers use all of the CPU that there is
@@ -36,7 +37,7 @@ class Limiter(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """The limiter with the bucket, file system or number it is about ("" where none), and who else is in trouble."""
+    """The limiter with the bucket, file system, dataflow or number it is about ("" where none), and who else is in trouble."""
 
     limiter: Limiter
     about: str = ""

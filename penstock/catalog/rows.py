@@ -89,6 +89,8 @@ def data_flow(row: Row) -> DataFlow:
         error_message=row["error_message"],
         created_ns=row["created_ns"],
         updated_ns=row["updated_ns"],
+        throughput=row["throughput"],
+        bandwidth=row["bandwidth"],
     )
 
 

@@ -49,7 +49,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDataFlow:
-    """A dataflow to create. `versioned` says what the bucket's versioning was found to be right before (or is waived)."""
+    """A dataflow to create. `versioned` says what the bucket's versioning was found to be right before (or is waived).
+
+    Limits are MB a second, 0: none.
+    """
 
     file_system_id: str
     file_system_path: str
@@ -60,6 +63,17 @@ class NewDataFlow:
     versioned: bool
     data_flows_max: int = 10
     auto_refresh: AutoRefresh = NO_REFRESH
+    throughput: int = 0
+    bandwidth: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What is to be otherwise with a dataflow; None: as it is. Limits are MB a second, 0: none."""
+
+    description: str | None = None
+    throughput: int | None = None
+    bandwidth: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +152,7 @@ class DataFlowQuery:
     file_system_path_part: str | None = None
     source_storage_path_part: str | None = None
     description_part: str | None = None
+    throughputs: Sequence[int] | None = None
     impossible: bool = False  # a filter that nothing of this flavour can match (FsetIds, ThroughputList)
 
 

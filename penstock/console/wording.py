@@ -60,6 +60,12 @@ LIMITS: Mapping[Limiter, Said] = {
         tone="warns",
         shape="clock",
     ),
+    Limiter.THROUGHPUT: Said(
+        title="What the dataflow {about} may move in a second",
+        words="It moves as much as its Throughput or Bandwidth allows; ModifyDataFlow changes that at once.",
+        tone="moves",
+        shape="play",
+    ),
     Limiter.PROCESSOR: Said(
         title="The processor",
         words="This machine has no idle processor left, whoever uses them.",

@@ -18,6 +18,7 @@ from penstock.engine.executor import Executor, Watched
 from penstock.engine.fair import Fairness
 from penstock.engine.flights import Flights
 from penstock.engine.keeper import Keeper
+from penstock.engine.limits import Limits
 from penstock.engine.lister import Lister
 from penstock.engine.loops import Bell, Loop, Step
 from penstock.engine.messages import Control, Places
@@ -103,6 +104,7 @@ class Engine:
         )
         self.lister = self._made_lister()
         self.refresher = self._made_refresher()
+        self.limits = Limits(catalog=self._catalog, executor=executor)
         self.transitions = Transitions(catalog=catalog, options=options.transitions, now_ns=now_ns)
         self._loops = self._made_loops()
         self._tags_loop = Loop("tags", self.tags.step, self._bells["tags"], trouble_wait_s=options.trouble_wait_s)
@@ -114,6 +116,7 @@ class Engine:
         registry = self._registry()
         self.outages.begin(registry.buckets)
         await self.spaces.begin(registry.file_systems, registry.buckets)
+        await self.limits.step()
         telemetry.event("engine.started", taken_up=taken_up)
         await self._executor.start(self.settler, places_of(self._registry()))
 
@@ -132,7 +135,7 @@ class Engine:
             watching = group.create_task(self._tags_loop.run())
             group.create_task(self._listen(self._catalog.doorbell, "runner"))
             group.create_task(self._listen(self._catalog.cancel_bell, "canceler"))
-            group.create_task(self._listen(self._catalog.batches.bell, "lister", "refresher"))
+            group.create_task(self._listen(self._catalog.batches.bell, "lister", "refresher", "limits"))
             await self._stopping.wait()
             for loop in self._loops:
                 loop.stop()
@@ -282,6 +285,7 @@ class Engine:
             "spaces": self.spaces.step,
             "keeper": self.keeper.step,
             "transitions": self.transitions.step,
+            "limits": self.limits.step,
         }
         wait_s = self._options.trouble_wait_s
         loops = [

@@ -6,6 +6,7 @@ blocks it; what it has to say it says by calling its `Inbox` on that same loop. 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -115,6 +116,14 @@ class Executor(Protocol):
         """What is registered has changed: every mover of now and later gets this snapshot."""
         ...
 
+    def limit(self, rates: Mapping[str, int]) -> None:
+        """From now on these dataflows move so many bytes a second at most, all movers together, and all others what they can."""
+        ...
+
+    def files_per_s(self, data_flow_id: str) -> float | None:
+        """How many small files of a dataflow that is limited can move in a second, as they have been lately; else None."""
+        ...
+
     async def close(self, *, grace_s: float) -> None:
         """End all movers: those that have not gone within `grace_s` are killed. Returns when none lives."""
         ...
@@ -134,4 +143,8 @@ class Watched(Protocol):
 
     def figures(self) -> Figures:
         """What the movers have told last, all together."""
+        ...
+
+    def limited(self) -> frozenset[str]:
+        """The dataflows of which something waits only because they may not move more in a second."""
         ...

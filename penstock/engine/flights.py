@@ -90,6 +90,7 @@ class Flights:
         self._by_mover: dict[str, dict[Attempt, Flight]] = {}
         self._by_task: dict[ClaimLane, Counter[str]] = {lane: Counter() for lane in ClaimLane}
         self._ends_of: dict[str, Ends] = {}  # of tasks, also of those that have nothing under way
+        self._flow_of: dict[str, str] = {}  # likewise
         self._by_owner: Counter[str] = Counter()
         self._places: Counter[tuple[str, bool]] = Counter()  # by mover, and whether it is a large file's place
 
@@ -107,8 +108,9 @@ class Flights:
             self._by_owner[flight.owner] += 1
             self._ends_of.pop(flight.task_id, None)  # the latest is last, and forgotten last
             self._ends_of[flight.task_id] = ends_of(flight.order.transfer)
+            self._flow_of[flight.task_id] = flight.order.data_flow_id
         for task in list(self._ends_of)[: max(0, len(self._ends_of) - TASKS_REMEMBERED)]:
-            del self._ends_of[task]
+            del self._ends_of[task], self._flow_of[task]
 
     def hand_over(self, flights: Iterable[Flight], mover: str, now_ns: int) -> None:
         """Note that they were given to `mover`."""
@@ -174,6 +176,10 @@ class Flights:
     def ends_of(self) -> Mapping[str, Ends]:
         """The buckets and file systems of tasks that were under way lately."""
         return dict(self._ends_of)
+
+    def flow_of(self, task: str) -> str:
+        """The dataflow of a task that has something under way."""
+        return self._flow_of.get(task, "")
 
     def owners(self) -> frozenset[str]:
         """Owners with flights under way."""

@@ -19,7 +19,7 @@ class Situation:
     """What there is to judge by: movers, attempts that they have, what waits, what is in trouble.
 
     `moving` counts attempts by bucket and file system. Of sub-tasks that are not final `startable` are those whose dataflow is
-    Running, and `running` those that were begun once. `idle`: the part of all processors that nobody used, None if unknown.
+    Running, and `running` those that were begun once. `limited` is the dataflow of most attempts, if it moves as much as it may. `idle`: the part of all processors that nobody used, None if unknown.
     """
 
     movers_up: int
@@ -36,6 +36,7 @@ class Situation:
     silent: Collection[str]
     troubled_file_systems: Collection[str]
     idle: float | None
+    limited: str = ""
 
 
 def limit_of(situation: Situation) -> Limit:
@@ -71,6 +72,8 @@ def _while_moving(situation: Situation) -> Limit:
         return Limit(limiter=Limiter.BUCKET_SILENT, about=bucket)
     if figures is not None and _is_throttled(figures):
         return Limit(limiter=Limiter.BUCKET_THROTTLES, about=bucket)
+    if situation.limited:
+        return Limit(limiter=Limiter.THROUGHPUT, about=situation.limited)
     if situation.idle is not None and situation.idle < IDLE_LEAST:
         return Limit(limiter=Limiter.PROCESSOR)
     if _is_slow(situation, figures, file_system):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from pathlib import Path
 
 from penstock import telemetry
 from penstock.engine import doomed
+from penstock.engine.allowances import Allowances
 from penstock.engine.executor import Attempt, Death, Inbox, MoverGoneError, MoverHealth, MoverPurpose, MoverRoom
 from penstock.engine.figures import FiguresOfMovers
 from penstock.engine.messages import Control, Figures, Hello, Lease, MoverLimits, Places, Report
@@ -104,6 +107,7 @@ class LocalExecutor:
         self._figures = FiguresOfMovers()
         self._watching: asyncio.Task[None] | None = None
         self._left_behind: list[str] = []
+        self._allowances, self._allowances_descriptor = Allowances.make(time.monotonic_ns)
 
     def vacated(self) -> AbstractAsyncContextManager[None]:
         """No mover of an earlier service lives while this is open."""
@@ -180,6 +184,18 @@ class LocalExecutor:
             if seat.ready is not None:
                 seat.ready.tell(places)
 
+    def limit(self, rates: Mapping[str, int]) -> None:
+        """As the contract says."""
+        self._allowances.set(rates)
+
+    def files_per_s(self, data_flow_id: str) -> float | None:
+        """As the contract says."""
+        return self._allowances.files_per_s(data_flow_id)
+
+    def limited(self) -> frozenset[str]:
+        """As the contract says."""
+        return self._allowances.held()
+
     def health(self) -> tuple[MoverHealth, ...]:
         """As the contract says."""
         now_s = asyncio.get_running_loop().time()
@@ -235,6 +251,7 @@ class LocalExecutor:
             self._leave_behind(process for process in processes if not process.ended.is_set())
         for seat in self._all():
             self._give_up(seat)
+        os.close(self._allowances_descriptor)
 
     def _leave_behind(self, hanging: Iterable[MoverProcess]) -> None:
         """They are in the kernel, killed, and cannot be waited for: a file system of theirs does not answer."""
@@ -325,6 +342,7 @@ class LocalExecutor:
         return MoverProcess(
             hello,
             lock_path=self._options.lock_path,
+            allowances=self._allowances_descriptor,
             environment=self._options.environment,
             on_ready=lambda process: self._is_up(seat, process),
             on_report=lambda report: self._report(seat, report),

@@ -15,6 +15,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from penstock import telemetry
+from penstock.engine.allowances import Allowances
 from penstock.engine.board import Board
 from penstock.engine.executor import Attempt
 from penstock.engine.harbour import Harbour
@@ -57,6 +58,7 @@ class Mover:
         outbox: Outbox,
         board: Board,
         throttle: Throttle,
+        allowances: Allowances | None = None,
         move: Move,
         clock_s: Callable[[], float],
         moments: Moments | None = None,
@@ -67,6 +69,7 @@ class Mover:
         self._outbox = outbox
         self._board = board
         self._throttle = throttle
+        self._allowances = allowances
         self._move = move
         self._clock_s = clock_s
         self._lock = threading.Lock()
@@ -108,7 +111,7 @@ class Mover:
         with self._lock:
             for transfer in lease.transfers:
                 self._given += 1
-                running = Running(transfer, number=self._given, desk=self._outbox, clock_s=self._clock_s)
+                running = self._made(transfer, self._given)
                 if running.attempt in self._running:
                     continue
                 if self._draining:
@@ -118,6 +121,12 @@ class Mover:
                     taken.append(running)
             self._lines[lease.lane].add(taken)
         self._return(returned)
+
+    def _made(self, transfer: Transfer, number: int) -> Running:
+        running = Running(transfer, number=number, desk=self._outbox, clock_s=self._clock_s)
+        if self._allowances is not None and transfer.intent is Intent.MOVE:
+            running.may_begin = partial(self._allowances.take, transfer.data_flow_id)
+        return running
 
     def obey(self, control: Control) -> None:
         """Do what the control process says, at once."""
@@ -149,7 +158,7 @@ class Mover:
             transfer = running.transfer
             if transfer.intent is Intent.MOVE:
                 transfer = replace(transfer, intent=Intent.WITHDRAW)
-            sweep = Running(transfer, number=running.number, desk=self._outbox, clock_s=self._clock_s)
+            sweep = self._made(transfer, running.number)
             self._running[attempt] = sweep
             self._lines[Lane.SWEEP].add([sweep])
 
@@ -225,6 +234,8 @@ class Mover:
     def _begun(self, running: Running, lane: Lane) -> Steps[Outcome]:
         """The steps of what is to begin now."""
         running.begin()
+        if lane is Lane.SMALL and self._allowances is not None:
+            running.charged_bytes = self._allowances.take_usual(running.transfer.data_flow_id)
         if self._draining:
             running.stop(StopReason.DRAIN)
         return self._steps(running, lane)
@@ -232,6 +243,12 @@ class Mover:
     def _end(self, ended: list[tuple[Running, Outcome]], lane: Lane) -> None:
         for running, outcome in ended:
             self._throttle.ended(ends_of(running.transfer), lane, outcome)
+            if running.charged_bytes and self._allowances is not None:
+                self._allowances.settle(
+                    running.transfer.data_flow_id,
+                    charged_bytes=running.charged_bytes,
+                    moved_bytes=outcome.actual_bytes,
+                )
         self._tell(ended)
 
     def _tell(self, ended: list[tuple[Running, Outcome]]) -> None:

@@ -1,4 +1,5 @@
-"""The mover's process: `python -m penstock.start penstock.engine.mover_process SOCKET BOARD`, numbers of inherited descriptors.
+"""The mover's process: `python -m penstock.start penstock.engine.mover_process SOCKET BOARD ALLOWANCES`, numbers of
+inherited descriptors.
 
 Reads messages from the socket for as long as there is somebody at its other end. A watchdog ends the process at once, whatever
 its threads do, when the control process is gone. Signals that a terminal or a supervisor sends to everybody are left to the
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from penstock import failpoints, telemetry
+from penstock.engine.allowances import Allowances
 from penstock.engine.board import Board
 from penstock.engine.harbour import Harbour
 from penstock.engine.journey import ends_of
@@ -41,8 +43,8 @@ from penstock.transfer.moment import Moments
 from penstock.transfer.parts import PartPool
 from penstock.transfer.root import Root
 from penstock.transfer.steps import Steps
+from penstock.transfer.transfer import Intent, Outcome, Transfer, TransferChoices, TransferLimits
 from penstock.transfer.transfer import Lane as GateLane
-from penstock.transfer.transfer import Outcome, Transfer, TransferChoices, TransferLimits
 
 READ_BYTES = 256 << 10
 GC_THRESHOLD = 20_000
@@ -115,7 +117,7 @@ def main(
     link = socket.socket(fileno=int(arguments[0]))
     threading.Thread(target=_watch, args=(link.fileno(),), name="watchdog", daemon=True).start()
     try:
-        _serve(Connection(link), int(arguments[1]), environment)
+        _serve(Connection(link), int(arguments[1]), int(arguments[2]), environment)
     except BaseException as error:  # noqa: BLE001  (whatever it is: say so and end, the control process starts another)
         telemetry.failure("mover.broken", error)
         os._exit(EXIT_BROKEN)
@@ -129,7 +131,9 @@ def _thread_broke(ended: threading.ExceptHookArgs) -> None:
         os._exit(EXIT_BROKEN)
 
 
-def _serve(connection: Connection, board_descriptor: int, environment: Mapping[str, str]) -> NoReturn:
+def _serve(
+    connection: Connection, board_descriptor: int, allowances_descriptor: int, environment: Mapping[str, str]
+) -> NoReturn:
     messages = connection.read()
     while not messages:
         messages = connection.read()
@@ -137,7 +141,8 @@ def _serve(connection: Connection, board_descriptor: int, environment: Mapping[s
     if not isinstance(hello, Hello):
         raise TypeError(f"the first message is a {type(hello).__name__}")
     failpoints.arm(hello.traps)
-    mover, harbour = _built(hello, connection, board_descriptor, environment)
+    allowances = Allowances(allowances_descriptor, time.monotonic_ns)
+    mover, harbour = _built(hello, connection, board_descriptor, allowances, environment)
     connection.send(Ready(mover=hello.mover, process_id=os.getpid()))
     gc.collect()
     gc.freeze()  # what is here by now stays, and a file leaves no cycles: looking for some costs more than it finds
@@ -158,12 +163,16 @@ def _serve(connection: Connection, board_descriptor: int, environment: Mapping[s
 
 
 def _built(
-    hello: Hello, connection: Connection, board_descriptor: int, environment: Mapping[str, str]
+    hello: Hello,
+    connection: Connection,
+    board_descriptor: int,
+    allowances: Allowances,
+    environment: Mapping[str, str],
 ) -> tuple[Mover, Harbour]:
     limits = hello.limits
     moments = Moments(time.monotonic)
     throttle = Throttle(threads=places_by_lane(limits), clock_s=time.monotonic)
-    lines = {lane: Line(partial(_admitted, throttle, lane)) for lane in Lane}
+    lines = {lane: Line(partial(_admitted, throttle, allowances, lane)) for lane in Lane}
     harbour = Harbour(
         places=hello.places,
         secrets_path=Path(hello.secrets_path),
@@ -187,6 +196,7 @@ def _built(
         harbour=harbour,
         outbox=outbox,
         throttle=throttle,
+        allowances=allowances,
         board=Board(board_descriptor, sum(places_by_lane(limits).values())),
         move=move,
         clock_s=time.monotonic,
@@ -206,7 +216,10 @@ def _figures(throttle: Throttle, parts: PartPool, mover: Mover) -> Figures:
     )
 
 
-def _admitted(throttle: Throttle, lane: Lane, transfer: Transfer) -> bool:
+def _admitted(throttle: Throttle, allowances: Allowances, lane: Lane, transfer: Transfer) -> bool:
+    """Large files begin whatever their dataflow may move: it is their parts that wait."""
+    if lane is Lane.SMALL and transfer.intent is Intent.MOVE and not allowances.is_open(transfer.data_flow_id):
+        return False
     return throttle.admit(ends_of(transfer), lane)
 
 

@@ -126,6 +126,7 @@ def order_of(claimed: Claimed, registry: Registry, options: RetryOptions, *, now
         first_attempt_ns=row.started_ns or now_ns,
         accepted_ns=row.created_ns,
         begun=claimed.begun,
+        data_flow_id=row.data_flow_id,
     )
     return Order(
         transfer=transfer,

@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from penstock import telemetry
@@ -35,6 +35,7 @@ class MoverProcess(asyncio.Protocol):
         hello: Hello,
         *,
         lock_path: Path,
+        allowances: int,
         environment: Mapping[str, str],
         on_ready: Callable[[MoverProcess], None],
         on_report: Callable[[Report], None],
@@ -45,6 +46,7 @@ class MoverProcess(asyncio.Protocol):
         self.process_id = 0
         self._hello = hello
         self._lock_path = lock_path
+        self._allowances = allowances  # the descriptor, which stays the executor's
         self._environment = environment
         self._on_ready = on_ready
         self._on_report = on_report
@@ -73,7 +75,7 @@ class MoverProcess(asyncio.Protocol):
             lock = take_shared(self._lock_path)
             try:
                 self._process = await asyncio.to_thread(
-                    _started, theirs.fileno(), self._board_descriptor, lock, self._environment
+                    _started, (theirs.fileno(), self._board_descriptor, self._allowances), lock, self._environment
                 )
             finally:
                 os.close(lock)
@@ -210,14 +212,14 @@ class MoverProcess(asyncio.Protocol):
         )
 
 
-def _started(connection: int, board: int, lock: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start the interpreter with nothing but what a mover needs: three descriptors, and an environment of its own.
+def _started(descriptors: Sequence[int], lock: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start the interpreter with nothing but what a mover needs: four descriptors, and an environment of its own.
 
     `environment` is what it gets of the service's: credentials that are to be found there, whom to trust, and nothing else.
     """
     return subprocess.Popen(
-        [sys.executable, "-m", "penstock.start", "penstock.engine.mover_process", str(connection), str(board)],
-        pass_fds=(connection, board, lock),
+        [sys.executable, "-m", "penstock.start", "penstock.engine.mover_process", *map(str, descriptors)],
+        pass_fds=(*descriptors, lock),
         close_fds=True,
         start_new_session=True,
         stdin=subprocess.DEVNULL,

@@ -26,6 +26,9 @@ from penstock.engine.rooms import Rooms
 from penstock.engine.settler import Settler
 from penstock.model import Registry
 
+LIMITED_LEAST = 8
+"""So many small files of a task are claimed ahead, however little its dataflow may move."""
+
 
 class Runner:
     """Claims and hands over. `owners` is under whose name leases are taken."""
@@ -115,13 +118,29 @@ class Runner:
                     seeks = True
             if floor.free > 0 or seeks:
                 offer = self._fairness[lane].offer(floor, self._flights.by_task(lane), kept)
-                demands.append(Demand(lane=lane, ready_max=options.ready_tasks_max, share=partial(self._shared, offer)))
+                share = partial(self._shared, offer, self._limited(lane))
+                demands.append(Demand(lane=lane, ready_max=options.ready_tasks_max, share=share))
         return demands
 
-    def _shared(self, offer: Offer, ready: Sequence[str]) -> Sequence[tuple[str, int]]:
+    def _limited(self, lane: ClaimLane) -> Mapping[str, int]:
+        """How many small files more each task may claim whose dataflow may only move so much: what would wait for that in a mover
+        would stand in the others' way."""
+        if lane is not ClaimLane.SMALL:
+            return {}
+        limited: dict[str, int] = {}
+        for task, under_way in self._flights.by_task(lane).items():
+            files_per_s = self._executor.files_per_s(self._flights.flow_of(task))
+            if files_per_s is not None:
+                limited[task] = max(0, max(LIMITED_LEAST, int(files_per_s)) - under_way)
+        return limited
+
+    def _shared(self, offer: Offer, limited: Mapping[str, int], ready: Sequence[str]) -> Sequence[tuple[str, int]]:
         """How an offer is divided; called in the catalog's thread, so it looks at nothing but its arguments and options."""
         batch_max = self._options.claim.batch_max
-        return [(share.task_id, min(share.count, batch_max)) for share in offer.shares(ready)]
+        may = [task for task in ready if limited.get(task, batch_max)]
+        return [
+            (one.task_id, min(one.count, limited.get(one.task_id, batch_max), batch_max)) for one in offer.shares(may)
+        ]
 
     async def _claim(self, demands: Sequence[Demand], owner: str, now_ns: int) -> Claims:
         until_ns = now_ns + to_ns(self._options.keeper.lease_s)

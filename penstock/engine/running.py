@@ -47,11 +47,22 @@ class Running:
     """An attempt that waits or runs in this mover. `number` counts what the mover was given, from 1."""
 
     __slots__ = (
-        "_clock_s", "_desk", "_reason", "attempt", "begun_s", "board", "latest", "number", "record", "told", "told_s", "transfer",
+        "_clock_s", "_desk", "_reason", "attempt", "begun_s", "board", "charged_bytes", "latest", "may_begin", "number", "record",
+        "told", "told_s", "transfer",
     )  # fmt: skip
 
-    def __init__(self, transfer: Transfer, *, number: int, desk: Desk, clock_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        transfer: Transfer,
+        *,
+        number: int,
+        desk: Desk,
+        clock_s: Callable[[], float],
+        may_begin: Callable[[int], bool] = lambda _: True,
+    ) -> None:
         self.transfer = transfer
+        self.may_begin = may_begin
+        self.charged_bytes = 0  # what its dataflow was charged for it, before anybody knew how large it is
         self.number = number
         self.attempt: Attempt = (transfer.sub_task_id, transfer.attempt)
         self.begun_s: float | None = None

@@ -180,9 +180,11 @@ class Sight:
                 *(name for name, trouble in mounts.items() if trouble.code and name in registered),
             },
             idle=parts.idle(),
+            limited=_limited(flights, parts.executor.limited()),
         )
         limit = limit_of(situation)
-        return limit if limit.about in {"", *file_systems, *buckets} else Limit(limiter=limit.limiter)
+        flows = () if ledger is None else (view.flow.data_flow_id for view in ledger.flows)
+        return limit if limit.about in {"", *file_systems, *buckets, *flows} else Limit(limiter=limit.limiter)
 
 
 def _startable(ledger: LedgerView) -> int:
@@ -190,6 +192,12 @@ def _startable(ledger: LedgerView) -> int:
         view.counts.live if view.flow.status is DataFlowStatus.RUNNING else view.counts.canceling
         for view in ledger.flows
     )
+
+
+def _limited(flights: Iterable[Flight], limited: Collection[str]) -> str:
+    """The dataflow of most attempts, if it is one of these."""
+    ((first, _),) = Counter(flight.order.data_flow_id for flight in flights).most_common(1) or (("", 0),)
+    return first if first in limited else ""
 
 
 def _buckets(ledger: LedgerView | None) -> set[str]:

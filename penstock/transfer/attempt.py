@@ -257,7 +257,7 @@ class Attempt:
         watched = partial(self._watched, work, board)
         jobs = (PartJob(size_bytes=part.length_bytes, work=partial(watched, part)) for part in plan.parts())
         try:
-            self.pool.run(jobs, peer=peer, look=self._check_reason)
+            self.pool.run(jobs, peer=peer, look=self._check_reason, admit=self.hooks.may_begin)
         except StoppedError:
             if self._broken_by is None:
                 raise

@@ -21,6 +21,7 @@ from penstock.errors import StoppedError
 from penstock.transfer.width import Width
 
 _LOOK_EVERY_S = 0.1
+_HELD_LOOK_S = 0.05
 _SPARE_FRACTION = 5  # while there are others, one place in so many, and at least one, is left to them
 STUCK_S = 1.0
 """A part of which nothing has moved for so long costs nothing but its place, which another peer's part may have, too."""
@@ -85,8 +86,11 @@ class _Line:
     Jobs are made when they are taken, save the next one: a file of a TiB has ten thousand.
     """
 
-    def __init__(self, jobs: Iterable[PartJob], served_bytes: int, peer: Hashable) -> None:
+    def __init__(
+        self, jobs: Iterable[PartJob], served_bytes: int, peer: Hashable, admit: Callable[[int], bool]
+    ) -> None:
         self.peer = peer
+        self.admit = admit
         self._jobs = iter(jobs)
         self.next = next(self._jobs, None)
         self.served_bytes = served_bytes
@@ -134,6 +138,7 @@ class PartPool:
         self._width = Width(least=workers, most=workers_max)
         self._lent_max = workers
         self._running = 0
+        self._is_held = False  # a part could begin, if its dataflow had not moved so much already
         self._workers: list[_Worker] = []
         self._threads: list[threading.Thread] = []
         self._widen()
@@ -148,17 +153,25 @@ class PartPool:
         """How many can at best."""
         return self._width.most
 
-    def run(self, jobs: Iterable[PartJob], *, peer: Hashable = "", look: Callable[[], None] = lambda: None) -> None:
+    def run(
+        self,
+        jobs: Iterable[PartJob],
+        *,
+        peer: Hashable = "",
+        look: Callable[[], None] = lambda: None,
+        admit: Callable[[int], bool] = lambda _: True,
+    ) -> None:
         """Do all jobs of one file; returns when none of them runs any more.
 
         After the first job that raises, those still waiting are dropped, and its error is raised here. A job is expected to
         look now and then whether a sibling failed. `peer` is between whom the parts are exchanged. `look` is called
-        now and then while jobs wait behind other files' parts; what it raises ends the waiting as a failed job does. Raises
+        now and then while jobs wait behind other files' parts; what it raises ends the waiting as a failed job does.
+        `admit` says whether a part of so many bytes may begin now; while it may not, threads serve other files. Raises
         StoppedError when the pool was closed meanwhile.
         """
         with self._changed:
             floor = min((line.served_bytes for line in self._lines), default=0)
-            line = _Line(jobs, floor, peer)  # a newcomer has no claim on the past
+            line = _Line(jobs, floor, peer, admit)  # a newcomer has no claim on the past
             if self._closed:
                 raise StoppedError("the part pool is closed")
             self._lines.append(line)
@@ -259,10 +272,11 @@ class PartPool:
                     return line, job
                 if self._closed:
                     return None
-                self._changed.wait()
+                self._changed.wait(_HELD_LOOK_S if self._is_held else None)
 
     def _next_line(self) -> _Line | None:
         """Whose part is next: a peer's that holds no thread, else the file's that was served least. Holds the lock."""
+        self._is_held = False
         room = self._width.now - self._running
         if room <= 0 and not any(worker.is_stuck for worker in self._workers):
             return None
@@ -277,4 +291,8 @@ class PartPool:
             for line in self._lines
             if line.next is not None and held[line.peer] < most and room + self._lent_to(line.peer) > 0
         )
-        return min(waiting, key=lambda line: (held[line.peer] > 0, line.served_bytes), default=None)
+        for line in sorted(waiting, key=lambda line: (held[line.peer] > 0, line.served_bytes)):
+            if line.next is not None and line.admit(line.next.size_bytes):
+                return line
+            self._is_held = True
+        return None

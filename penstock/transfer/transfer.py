@@ -138,6 +138,7 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     first_attempt_ns: int
     accepted_ns: int
     begun: bool = False
+    data_flow_id: str = ""  # whose bytes they are
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -205,6 +206,10 @@ class Hooks(Protocol):
 
     def progress(self, progress: Progress) -> None:
         """Say how far it is; cheap, called once a buffer; the mover thins it out."""
+        ...
+
+    def may_begin(self, size_bytes: int) -> bool:
+        """Whether a part of that size may begin now; if so it is counted against what its dataflow may move."""
         ...
 
     def parts(self, board: PartBoard) -> None:

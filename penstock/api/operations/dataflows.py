@@ -5,12 +5,12 @@ Creating one asks the file system (is the directory there?) and the bucket (tag,
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from penstock.api import flavour, places, sources
 from penstock.api.answers import Json
 from penstock.api.descriptions import description
-from penstock.api.errors import ApiError
+from penstock.api.errors import ApiError, missing
 from penstock.api.filters import exact_text, filters, ids, one_text, words_of
 from penstock.api.operation import (
     DATA_FLOW_SINCE,
@@ -96,6 +96,9 @@ async def create_data_flow(desk: Desk, invocation: Invocation) -> Reply:
     file_system = file_system_of(desk, values, since=DATA_FLOW_SINCE)
     flavour.refuse_auto_refresh_if_strict(desk, values, file_system.file_system_id)
     auto_refresh = refreshes.asked_for(values)
+    throughput = flavour.throughput_of(desk, values, file_system.file_system_id)
+    if not throughput and flavour.is_general_purpose(file_system.file_system_id):
+        raise missing("Throughput")
     flavour.refuse_fileset_if_strict(desk, values)
     source = sources.parse_source("SourceStorage", values[_SOURCE_STORAGE])
     if source.scheme != sources.VENDORS_SCHEME and desk.options.fidelity is Fidelity.STRICT:
@@ -127,6 +130,8 @@ async def create_data_flow(desk: Desk, invocation: Invocation) -> Reply:
             versioned=versioned,
             data_flows_max=desk.options.data_flows_max,
             auto_refresh=auto_refresh,
+            throughput=throughput,
+            bandwidth=values[flavour.BANDWIDTH] or 0,
         ),
     )
     return Reply(fields={"DataFlowId": data_flow_id})
@@ -182,7 +187,8 @@ async def describe_data_flows(desk: Desk, invocation: Invocation) -> Reply:
             file_system_path_part=asked.text("FileSystemPath"),
             source_storage_path_part=asked.text("SourceStoragePath"),
             description_part=asked.text("Description"),
-            impossible=asked.words("FsetIds") is not None or asked.words("ThroughputList") is not None,
+            throughputs=_numbers(asked.words("ThroughputList")),
+            impossible=asked.words("FsetIds") is not None,
         ),
         next_token=values[NEXT_TOKEN],
         limit=values[_MAX_RESULTS],
@@ -193,8 +199,13 @@ async def describe_data_flows(desk: Desk, invocation: Invocation) -> Reply:
     return Reply(fields=fields)
 
 
+def _numbers(words: Sequence[str] | None) -> Sequence[int] | None:
+    return None if words is None else [int(word) for word in words]
+
+
 def _fields(flow: DataFlow) -> dict[str, Json]:
     refresh = flow.auto_refresh
+    limits = {"Throughput": flow.throughput, "Bandwidth": flow.bandwidth}
     return {
         "FileSystemId": flow.file_system_id,
         "DataFlowId": flow.data_flow_id,
@@ -210,6 +221,7 @@ def _fields(flow: DataFlow) -> dict[str, Json]:
         "AutoRefresh": {"AutoRefresh": [{"RefreshPath": path} for path in refresh.paths]},
         "CreateTime": utc_text(flow.created_ns),
         "UpdateTime": utc_text(flow.updated_ns),
+        **{name: limit for name, limit in limits.items() if limit},
     }
 
 
@@ -217,15 +229,17 @@ def _fields(flow: DataFlow) -> dict[str, Json]:
 
 
 async def modify_data_flow(desk: Desk, invocation: Invocation) -> Reply:
-    """Change the description; nothing else can change. Raises ApiError, CatalogError."""
+    """Change the description, or what it may move in a second. Raises ApiError, CatalogError."""
     values = invocation.values
     file_system = file_system_of(desk, values, since=DATA_FLOW_SINCE)
-    flavour.refuse_throughput_if_strict(desk, values)
+    throughput = flavour.throughput_of(desk, values, file_system.file_system_id)
     await desk.catalog.modify_data_flow(
         invocation.call(),
         file_system.file_system_id,
         values[DATA_FLOW_ID],
         description=values[_DESCRIPTION_TEXT] or None,
+        throughput=throughput or None,
+        bandwidth=values[flavour.BANDWIDTH],
     )
     return Reply(fields={})
 
@@ -271,6 +285,7 @@ CREATE = Operation(
         _DESCRIPTION_TEXT,
         flavour.FSET_ID,
         flavour.THROUGHPUT,
+        flavour.BANDWIDTH,
         flavour.REFRESH_PATHS,
         flavour.REFRESH_POLICY,
         flavour.REFRESH_INTERVAL,
@@ -288,7 +303,7 @@ DESCRIBE = Operation(
 MODIFY = Operation(
     name="ModifyDataFlow",
     effect=Effect.WRITE,
-    parameters=(*_ONE, _DESCRIPTION_TEXT, flavour.THROUGHPUT),
+    parameters=(*_ONE, _DESCRIPTION_TEXT, flavour.THROUGHPUT, flavour.BANDWIDTH),
     run=modify_data_flow,
 )
 START = Operation(name="StartDataFlow", effect=Effect.WRITE, parameters=_ONE, run=start_data_flow)

@@ -20,11 +20,12 @@ UPDATE buckets SET data_flows = data_flows - 1 WHERE name = :bucket;
 -- add: a new dataflow, at once or in transition
 INSERT INTO data_flows (number, data_flow_id, file_system_id, file_system_path, source_storage, source_storage_path,
     source_security_type, description, bucket, status, error_message, created_ns, updated_ns, live_tasks, waiting,
-    stopped_ns, stopped_since_ns, due_ns)
+    stopped_ns, stopped_since_ns, due_ns, throughput, bandwidth)
 VALUES (:number, :data_flow_id, :file_system_id, :file_system_path, :source_storage, :source_storage_path,
     :source_security_type, :description, :bucket,
     CASE WHEN CAST(:due_ns AS BIGINT) = 0 THEN {after data_flow.create} ELSE {after data_flow.create_slowly} END,
-    '', :now_ns, :now_ns, 0, 0, 0, CASE WHEN CAST(:due_ns AS BIGINT) = 0 THEN 0 ELSE CAST(:now_ns AS BIGINT) END, :due_ns);
+    '', :now_ns, :now_ns, 0, 0, 0, CASE WHEN CAST(:due_ns AS BIGINT) = 0 THEN 0 ELSE CAST(:now_ns AS BIGINT) END, :due_ns,
+    :throughput, :bandwidth);
 
 -- visible: one dataflow, unless it is deleted
 SELECT * FROM data_flows
@@ -44,13 +45,17 @@ SELECT * FROM data_flows WHERE status IN ({when data_flow.watch}) ORDER BY numbe
 -- waiting: dataflows with sub-tasks that have not started
 SELECT * FROM data_flows WHERE waiting > 0 ORDER BY number;
 
--- modify: another description
-UPDATE data_flows SET description = :description, updated_ns = :now_ns
+-- limited: dataflows that may only move so much
+SELECT data_flow_id, throughput, bandwidth FROM data_flows
+ WHERE throughput + bandwidth > 0 AND status NOT IN ({when data_flow.gone});
+
+-- modify: another description, other limits
+UPDATE data_flows SET description = :description, throughput = :throughput, bandwidth = :bandwidth, updated_ns = :now_ns
  WHERE number = :number AND status IN ({when data_flow.modify});
 
--- modify_slowly: another description, and a time in which no work starts
-UPDATE data_flows SET status = {after data_flow.modify_slowly}, description = :description, updated_ns = :now_ns,
-    due_ns = :due_ns, stopped_since_ns = CASE WHEN stopped_since_ns = 0 THEN :now_ns ELSE stopped_since_ns END
+-- modify_slowly: the same, and a time in which no work starts
+UPDATE data_flows SET status = {after data_flow.modify_slowly}, description = :description, throughput = :throughput,
+    bandwidth = :bandwidth, updated_ns = :now_ns, due_ns = :due_ns, stopped_since_ns = CASE WHEN stopped_since_ns = 0 THEN :now_ns ELSE stopped_since_ns END
  WHERE number = :number AND status IN ({before data_flow.modify_slowly});
 
 -- stop: no new work starts

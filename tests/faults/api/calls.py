@@ -92,6 +92,15 @@ def call_of(action: str, world: World) -> dict[str, str]:
         },
         "DescribeDataFlows": own | filters | {"Filters.1.Key": "DataFlowIds", "Filters.1.Value": world.flow},
         "ModifyDataFlow": flow | {"Description": "another"},
+        "ApplyDataFlowAutoRefresh": flow
+        | {
+            "AutoRefreshs.1.RefreshPath": "/",
+            "AutoRefreshPolicy": "ImportChanged",
+            "AutoRefreshInterval": "30",
+            "DryRun": "true",
+        },
+        "ModifyDataFlowAutoRefresh": flow | {"AutoRefreshPolicy": "None", "AutoRefreshInterval": "20"},
+        "CancelDataFlowAutoRefresh": flow | {"RefreshPath": "/live/", "DryRun": "true"},
         "StartDataFlow": own | {"DataFlowId": world.stopped, "DryRun": "true"},
         "StopDataFlow": flow | {"DryRun": "true"},
         "DeleteDataFlow": own | {"DataFlowId": world.stopped, "DryRun": "true"},

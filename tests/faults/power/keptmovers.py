@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from penstock.engine.executor import Attempt, Death, Inbox, MoverRoom
@@ -46,6 +46,12 @@ class KeptMovers:
 
     def place(self, places: Places) -> None:
         self._local.place(places)
+
+    def limit(self, rates: Mapping[str, int]) -> None:
+        self._local.limit(rates)
+
+    def files_per_s(self, data_flow_id: str) -> float | None:
+        return self._local.files_per_s(data_flow_id)
 
     async def close(self, *, grace_s: float) -> None:
         """Only this service's end."""

@@ -151,6 +151,10 @@ async def test_what_limits_the_speed_is_named(seen: Seen) -> None:
     assert await seen.limiter() == (Limiter.BUCKET_THROTTLES, "bucket")
     executor.told = pace(waiting=4, in_flight=8)
     assert await seen.limiter() == (Limiter.BUCKET_SLOW, "bucket")
+    (flow,) = (await rig.book.catalog.reading.overview([FS])).flows
+    executor.waiting_for_rates = frozenset({flow.flow.data_flow_id})
+    assert await seen.limiter() == (Limiter.THROUGHPUT, flow.flow.data_flow_id)
+    executor.waiting_for_rates = frozenset()
     executor.told = pace(parts=4, away=3)
     assert await seen.limiter() == (Limiter.FILE_SYSTEM_SLOW, FS)
     executor.told = replace(pace(), slow_file_systems=(FS,))
