@@ -90,10 +90,10 @@ class Allowances:
             and self._read(at + _HELD) >= since_ns
         )
 
-    def files_per_s(self, data_flow_id: str) -> float | None:
-        """How many of its usual small files a dataflow may move in a second; None where nothing bounds that."""
-        account = self._account(data_flow_id)
-        return None if account is None else account.rate / max(1, self._read(account.at + _USUAL))
+    def files_per_s(self) -> Mapping[str, float]:
+        """How many of its usual small files each dataflow may move in a second for which a rate is set."""
+        found = ((name, self._account(name)) for name in self._names.values())
+        return {name: one.rate / max(1, self._read(one.at + _USUAL)) for name, one in found if one is not None}
 
     # ------------------------------------------------------------------------------------------------------------- movers
 

@@ -120,8 +120,8 @@ class Executor(Protocol):
         """From now on these dataflows move so many bytes a second at most, all movers together, and all others what they can."""
         ...
 
-    def files_per_s(self, data_flow_id: str) -> float | None:
-        """How many small files of a dataflow that is limited can move in a second, as they have been lately; else None."""
+    def files_per_s(self) -> Mapping[str, float]:
+        """Of each dataflow that is limited, how many small files can move in a second, as large as they have been lately."""
         ...
 
     async def close(self, *, grace_s: float) -> None:

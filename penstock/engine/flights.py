@@ -6,7 +6,7 @@ The runner enters them, the settler takes them out. Memory only; the catalog hol
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from penstock.catalog.verbs import ClaimLane
 from penstock.engine.executor import Attempt
@@ -177,9 +177,9 @@ class Flights:
         """The buckets and file systems of tasks that were under way lately."""
         return dict(self._ends_of)
 
-    def flow_of(self, task: str) -> str:
-        """The dataflow of a task that has something under way."""
-        return self._flow_of.get(task, "")
+    def tasks_of(self, data_flow_id: str) -> Sequence[str]:
+        """The tasks of a dataflow that were under way lately."""
+        return [task for task, flow in self._flow_of.items() if flow == data_flow_id]
 
     def owners(self) -> frozenset[str]:
         """Owners with flights under way."""

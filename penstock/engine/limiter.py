@@ -19,7 +19,8 @@ class Situation:
     """What there is to judge by: movers, attempts that they have, what waits, what is in trouble.
 
     `moving` counts attempts by bucket and file system. Of sub-tasks that are not final `startable` are those whose dataflow is
-    Running, and `running` those that were begun once. `limited` is the dataflow of most attempts, if it moves as much as it may. `idle`: the part of all processors that nobody used, None if unknown.
+    Running, and `running` those that were begun once. `idle`: the part of all processors that nobody used, None if unknown.
+    `limited` is the dataflow of most attempts, if it moves as much as it may.
     """
 
     movers_up: int

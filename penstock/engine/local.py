@@ -188,9 +188,9 @@ class LocalExecutor:
         """As the contract says."""
         self._allowances.set(rates)
 
-    def files_per_s(self, data_flow_id: str) -> float | None:
+    def files_per_s(self) -> Mapping[str, float]:
         """As the contract says."""
-        return self._allowances.files_per_s(data_flow_id)
+        return self._allowances.files_per_s()
 
     def limited(self) -> frozenset[str]:
         """As the contract says."""
@@ -251,7 +251,9 @@ class LocalExecutor:
             self._leave_behind(process for process in processes if not process.ended.is_set())
         for seat in self._all():
             self._give_up(seat)
-        os.close(self._allowances_descriptor)
+        if self._allowances_descriptor >= 0:
+            os.close(self._allowances_descriptor)
+            self._allowances_descriptor = -1
 
     def _leave_behind(self, hanging: Iterable[MoverProcess]) -> None:
         """They are in the kernel, killed, and cannot be waited for: a file system of theirs does not answer."""

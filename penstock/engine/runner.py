@@ -128,10 +128,11 @@ class Runner:
         if lane is not ClaimLane.SMALL:
             return {}
         limited: dict[str, int] = {}
-        for task, under_way in self._flights.by_task(lane).items():
-            files_per_s = self._executor.files_per_s(self._flights.flow_of(task))
-            if files_per_s is not None:
-                limited[task] = max(0, max(LIMITED_LEAST, int(files_per_s)) - under_way)
+        under_way = self._flights.by_task(lane)
+        for data_flow_id, files_per_s in self._executor.files_per_s().items():
+            most = max(LIMITED_LEAST, int(files_per_s))
+            for task in self._flights.tasks_of(data_flow_id):
+                limited[task] = max(0, most - under_way.get(task, 0))
         return limited
 
     def _shared(self, offer: Offer, limited: Mapping[str, int], ready: Sequence[str]) -> Sequence[tuple[str, int]]:

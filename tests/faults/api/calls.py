@@ -32,11 +32,13 @@ class World:
 
 def make_world(server: ApiCaller, number: int) -> World:
     """Things that no other world has."""
-    for name in (f"w{number}", f"s{number}"):
-        (server.home / "root" / name).mkdir(exist_ok=True)
+    for name in (f"w{number}/live", f"w{number}/more", f"s{number}"):
+        (server.home / "root" / name).mkdir(parents=True, exist_ok=True)
     flow = server.make_flow(FileSystemPath=f"/w{number}/", SourceStoragePath=f"/w{number}/")
     stopped = server.make_flow(FileSystemPath=f"/s{number}/", SourceStoragePath=f"/s{number}/")
     server.make("StopDataFlow", "RequestId", {"FileSystemId": FILE_SYSTEM, "DataFlowId": stopped})
+    refreshed = {"FileSystemId": FILE_SYSTEM, "DataFlowId": flow, "AutoRefreshs.1.RefreshPath": "/live/"}
+    server.make("ApplyDataFlowAutoRefresh", "RequestId", refreshed)
     task = server.make_stream(flow)
     return World(
         flow=flow,
@@ -94,7 +96,7 @@ def call_of(action: str, world: World) -> dict[str, str]:
         "ModifyDataFlow": flow | {"Description": "another"},
         "ApplyDataFlowAutoRefresh": flow
         | {
-            "AutoRefreshs.1.RefreshPath": "/",
+            "AutoRefreshs.1.RefreshPath": "/more/",
             "AutoRefreshPolicy": "ImportChanged",
             "AutoRefreshInterval": "30",
             "DryRun": "true",

@@ -24,6 +24,7 @@ ELSEWHERE = {
     "penstock.catalog.schema_versions:migrate": AT_START,
     "penstock.catalog.sqlite:SqliteConnection._rewrite_log": "after a failed fsync only; tests/faults/power fails one",
     "penstock.engine.reporter:Reporter._put": "a copy, written again as it was; tests/e2e/test_batches.py dies around it",
+    "penstock.engine.allowances:Allowances.make": "memory of the service's own processes, which ends with them",
     "penstock.engine.board:Board.make": "memory of the service's own processes, which ends with them",
     "penstock.stores.probing:_begin_nothing": SET_UP,
     "penstock.stores.probing:_clean": SET_UP,

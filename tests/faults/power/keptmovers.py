@@ -50,8 +50,8 @@ class KeptMovers:
     def limit(self, rates: Mapping[str, int]) -> None:
         self._local.limit(rates)
 
-    def files_per_s(self, data_flow_id: str) -> float | None:
-        return self._local.files_per_s(data_flow_id)
+    def files_per_s(self) -> Mapping[str, float]:
+        return self._local.files_per_s()
 
     async def close(self, *, grace_s: float) -> None:
         """Only this service's end."""

@@ -8,6 +8,7 @@ import pytest
 
 from penstock.api.options import ApiOptions, Fidelity
 from penstock.errors import PermissionDeniedError, StoreError, StoreUnavailableError
+from penstock.model import FileSystem
 from tests.fixtures.apicaller import FILE_SYSTEM, OLD_FILE_SYSTEM, OLDEST_FILE_SYSTEM
 from tests.fixtures.apiserver import ApiServer, serving
 from tests.fixtures.memorystore import Fault, Gate, Hold, Raise
@@ -269,6 +270,36 @@ def test_filesets_and_throughput_are_judged_and_let_go(server: ApiServer) -> Non
     server.make_flow(FsetId="fset-1", Throughput="600", AutoRefreshPolicy="None", AutoRefreshInterval="10")
 
 
+@pytest.mark.rule("FLOW-19")
+@pytest.mark.code("CreateDataFlow", "MissingThroughput")
+def test_a_dataflow_is_limited_by_what_was_bought_and_by_what_is_asked(server: ApiServer) -> None:
+    general = FileSystem(file_system_id="cpfs-general", root=str(server.home / "root"))
+    systems = {**server.registry.file_systems, general.file_system_id: general}
+    server.registry = replace(server.registry, file_systems=systems)
+    refused(server, 400, "MissingThroughput", FileSystemId=general.file_system_id)
+    refused(server, 404, "InvalidParameter.InvalidFormat", Bandwidth="-1")
+    flow = server.make_flow(Throughput="600", Bandwidth="20")
+    both = server.make_flow(FileSystemId=general.file_system_id, Throughput="600")
+    assert server.run(server.catalog.rates) == {flow: 20_000_000, both: 600_000_000}
+    assert "Throughput" not in listed(server)[0]
+    assert int(listed(server)[0]["Bandwidth"]) == 20
+    wanted = {"FileSystemId": general.file_system_id, "Filters.1.Key": "ThroughputList"}
+    for words, count in (("600,1200", 1), ("1500", 0)):
+        found = server.ask("DescribeDataFlows", wanted | {"Filters.1.Value": words}).body["DataFlowInfo"]["DataFlow"]
+        assert [one["Throughput"] for one in found] == [600] * count
+    changes = {"FileSystemId": general.file_system_id, "DataFlowId": both, "Throughput": "1200", "Bandwidth": "900"}
+    assert server.ask("ModifyDataFlow", changes).status == 200
+    assert (
+        server.ask("ModifyDataFlow", changes | {"Throughput": "", "Bandwidth": "", "Description": "same"}).status == 200
+    )
+    assert server.run(server.catalog.rates)[both] == 900_000_000
+    assert server.ask("ModifyDataFlow", changes | {"Bandwidth": "0"}).status == 200
+    assert (
+        server.ask("ModifyDataFlow", {"FileSystemId": FILE_SYSTEM, "DataFlowId": flow, "Bandwidth": "0"}).status == 200
+    )
+    assert server.run(server.catalog.rates) == {both: 1_200_000_000}
+
+
 @pytest.mark.rule("FLOW-11")
 @pytest.mark.parametrize(
     ("wire", "code"),
@@ -357,6 +388,7 @@ def test_strict_refuses_what_is_for_the_other_flavour(strict: ApiServer) -> None
     for action in ("StartDataFlow", "StopDataFlow"):
         refused(strict, 403, code, action, **ids)
     refused(strict, 403, code, "ModifyDataFlow", **ids, Throughput="600")
+    refused(strict, 403, code, "ModifyDataFlow", **ids, Bandwidth="20")
 
 
 @pytest.mark.rule("FLOW-11")

@@ -21,7 +21,7 @@ from tests.fixtures.apiserver import ApiServer
 
 VENDORS = {name for name, operation in OPERATIONS.items() if operation.origin is Origin.VENDOR}
 NAMES = sorted(VENDORS)
-EXTENSIONS = {"CompareChecksum"}
+EXTENSIONS = {"Bandwidth", "CompareChecksum"}
 """Parameters that the vendor does not have."""
 
 

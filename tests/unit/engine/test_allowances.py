@@ -91,12 +91,11 @@ def test_others_are_not_bounded_and_idle_time_is_not_saved_up(control: Allowance
 def test_small_files_are_believed_to_be_as_large_as_those_before(control: Allowances, clock: Clock) -> None:
     one = mover(control, clock)
     control.set({FLOW: MB})
-    assert control.files_per_s(OTHER) is None
-    assert control.files_per_s(FLOW) == MB / FIRST_USUAL_BYTES
+    assert control.files_per_s() == {FLOW: MB / FIRST_USUAL_BYTES}
     for _ in range(100):
         one.settle(FLOW, charged_bytes=one.take_usual(FLOW), moved_bytes=1000)
         clock.ns += NS
-    assert control.files_per_s(FLOW) == pytest.approx(1000, rel=0.01)
+    assert control.files_per_s()[FLOW] == pytest.approx(1000, rel=0.01)
     owed_ns = one._paid_ns(one._account(FLOW), clock.ns)  # type: ignore[arg-type]
     assert owed_ns <= clock.ns
 

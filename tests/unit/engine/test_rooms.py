@@ -46,7 +46,7 @@ class Harbour:
         mover: str = "",
     ) -> None:
         transfer = SimpleNamespace(bucket=bucket, file_system_id=file_system)
-        order = SimpleNamespace(claim_lane=lane, lane=Lane(lane.value), transfer=transfer)
+        order = SimpleNamespace(claim_lane=lane, lane=Lane(lane.value), transfer=transfer, data_flow_id="df")
         for _ in range(count):
             self.given += 1
             flight: Any = SimpleNamespace(

@@ -187,6 +187,20 @@ async def test_batches_grow_with_what_a_mover_gets_done(rig: Rig) -> None:
     assert largest > 100
 
 
+async def test_what_a_dataflow_may_not_move_soon_stands_in_nobodys_way(rig: Rig) -> None:
+    flow = await rig.book.flow()
+    stream = await rig.book.stream(flow)
+    rig.executor.rates = {flow: 20}
+    for number in range(400):
+        await rig.book.file(flow, stream, f"f{number}")
+    for _ in range(12):
+        await rig.pass_s(0.01)
+        held = [name for name, _ in rig.executor.held.get("mover-1.1", {})]
+        assert len(held) <= 20
+        for name in held:
+            rig.executor.say(name, Verdict.COMPLETE)
+
+
 async def test_work_goes_to_the_mover_with_most_room(rig: Rig) -> None:
     await rig.restart(executor=FakeExecutor(movers=2))
     flow = await rig.book.flow()
