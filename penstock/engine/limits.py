@@ -20,7 +20,7 @@ class Limits:
     def __init__(self, *, catalog: Catalog, executor: Executor) -> None:
         self._catalog = catalog
         self._executor = executor
-        self._told: Mapping[str, int] = {}
+        self._told: Mapping[str, int] | None = None  # another engine may have told these movers something
 
     async def step(self) -> float:
         """Tell movers what has changed; returns how long nothing has to be done without a bell, in seconds."""

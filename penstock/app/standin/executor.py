@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -117,6 +117,18 @@ class StandInExecutor:
     def health(self) -> tuple[MoverHealth, ...]:
         """As the other one."""
         return self._inner.health()
+
+    def limit(self, rates: Mapping[str, int]) -> None:
+        """As the other one."""
+        self._inner.limit(rates)
+
+    def files_per_s(self) -> Mapping[str, float]:
+        """As the other one."""
+        return self._inner.files_per_s()
+
+    def limited(self) -> frozenset[str]:
+        """As the other one."""
+        return self._inner.limited()
 
     def figures(self) -> Figures:
         """As the other one."""
