@@ -156,18 +156,8 @@ class Catalog:
         """
         return await self._call(call, lambda session: dataflows.create(session, new, delay_ns=self._delay_ns))
 
-    async def modify_data_flow(
-        self,
-        call: Call,
-        file_system_id: str,
-        data_flow_id: str,
-        *,
-        description: str | None = None,
-        throughput: int | None = None,
-        bandwidth: int | None = None,
-    ) -> None:
-        """Describe or limit it otherwise (None: leave it). Running or Misconfigured, else InvalidStateError."""
-        changes = Changes(description=description, throughput=throughput, bandwidth=bandwidth)
+    async def modify_data_flow(self, call: Call, file_system_id: str, data_flow_id: str, changes: Changes) -> None:
+        """Describe or limit it otherwise. Running or Misconfigured, else InvalidStateError."""
         verb = partial(dataflows.modify, changes=changes, delay_ns=self._delay_ns)
         await self._step(call, verb, file_system_id, data_flow_id)
 

@@ -39,7 +39,7 @@ from penstock.api.parameters import (
 )
 from penstock.api.times import utc_text
 from penstock.catalog.catalog import Catalog
-from penstock.catalog.verbs import Call, DataFlowQuery, NewDataFlow
+from penstock.catalog.verbs import Call, Changes, DataFlowQuery, NewDataFlow
 from penstock.errors import FailureCode, StoreError
 from penstock.model import Bucket, DataFlow, DataFlowStatus, FileSystem
 from penstock.transfer.refusals import from_store
@@ -233,14 +233,12 @@ async def modify_data_flow(desk: Desk, invocation: Invocation) -> Reply:
     values = invocation.values
     file_system = file_system_of(desk, values, since=DATA_FLOW_SINCE)
     throughput = flavour.throughput_of(desk, values, file_system.file_system_id)
-    await desk.catalog.modify_data_flow(
-        invocation.call(),
-        file_system.file_system_id,
-        values[DATA_FLOW_ID],
+    changes = Changes(
         description=values[_DESCRIPTION_TEXT] or None,
         throughput=throughput or None,
         bandwidth=values[flavour.BANDWIDTH],
     )
+    await desk.catalog.modify_data_flow(invocation.call(), file_system.file_system_id, values[DATA_FLOW_ID], changes)
     return Reply(fields={})
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from penstock.catalog.verbs import SubTaskQuery
+from penstock.catalog.verbs import Changes, SubTaskQuery
 from penstock.errors import (
     CatalogError,
     DependencyViolationError,
@@ -257,7 +257,7 @@ async def test_callers_of_one_commit_do_not_disturb_each_other(book: Book) -> No
     task, closed = await book.stream(flow), await book.stream(flow)
     await book.catalog.cancel_task(book.call(), FS, flow, closed)
     used = book.call()
-    await book.catalog.modify_data_flow(used, FS, flow, description="words")
+    await book.catalog.modify_data_flow(used, FS, flow, Changes(description="words"))
     bad_text = msgspec.structs.replace(book.new_file(flow, task, "bad"), source="\ud800")
     answers = await asyncio.gather(
         *(book.file(flow, task, f"good{i}") for i in range(30)),

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from penstock.catalog.verbs import DataFlowQuery, Health
+from penstock.catalog.verbs import Changes, DataFlowQuery, Health
 from penstock.errors import (
     CatalogError,
     ConflictError,
@@ -100,7 +100,7 @@ async def test_each_verb_in_each_status(book: Book, verb: str, before: DataFlowS
     verbs: dict[str, Callable[[], Awaitable[None]]] = {
         "stop": lambda: book.catalog.stop_data_flow(book.call(), FS, flow),
         "start": lambda: book.catalog.start_data_flow(book.call(), FS, flow),
-        "modify": lambda: book.catalog.modify_data_flow(book.call(), FS, flow, description="new words"),
+        "modify": lambda: book.catalog.modify_data_flow(book.call(), FS, flow, Changes(description="new words")),
         "delete": lambda: book.catalog.delete_data_flow(book.call(), FS, flow),
         "lose": lambda: book.catalog.set_health(flow, health=Health.UNREACHABLE),
         "find": lambda: book.catalog.set_health(flow, health=Health.REACHABLE),

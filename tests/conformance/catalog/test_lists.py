@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from penstock.catalog.verbs import DataFlowQuery, Page, Settling, SubTaskQuery, TaskQuery
+from penstock.catalog.verbs import Changes, DataFlowQuery, Page, Settling, SubTaskQuery, TaskQuery
 from penstock.errors import InvalidNextTokenError
 from penstock.model import SubTask, SubTaskStatus, Task, TaskAction
 from tests.fixtures.ledger import FS, SECOND_NS, Book
@@ -180,7 +180,7 @@ async def test_a_deleted_dataflow_takes_its_history_along(book: Book) -> None:
 
 async def test_dataflows_are_filtered_exactly_and_by_parts(book: Book) -> None:
     flows = [await book.flow(f"/data/{name}/", f"b-{name}") for name in ("one", "two", "three")]
-    await book.catalog.modify_data_flow(book.call(), FS, flows[1], description="the 100% _second_")
+    await book.catalog.modify_data_flow(book.call(), FS, flows[1], Changes(description="the 100% _second_"))
     await book.catalog.stop_data_flow(book.call(), FS, flows[2])
     every = DataFlowQuery(file_system_id=FS)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from penstock.catalog.verbs import ClaimLane, DataFlowQuery, Health, Settling
+from penstock.catalog.verbs import Changes, ClaimLane, DataFlowQuery, Health, Settling
 from penstock.errors import (
     CatalogError,
     ConflictError,
@@ -74,7 +74,7 @@ async def start(book: Book, flow: str) -> None:
 
 
 async def modify(book: Book, flow: str) -> None:
-    await book.catalog.modify_data_flow(book.call(), FS, flow, description="new words")
+    await book.catalog.modify_data_flow(book.call(), FS, flow, Changes(description="new words"))
 
 
 async def delete(book: Book, flow: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock.catalog.verbs import Changes
 from penstock.model import SubTaskStatus, TaskAction
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.objects import put_object
@@ -60,7 +61,7 @@ async def test_a_dataflow_moves_no_more_than_it_may_and_others_what_they_can(
         flow = slow[0].data_flow_id
 
         async def limit(bandwidth: int) -> None:
-            await plant.catalog.modify_data_flow(plant.call(), FS, flow, bandwidth=bandwidth)
+            await plant.catalog.modify_data_flow(plant.call(), FS, flow, Changes(bandwidth=bandwidth))
 
         await limit(MB_PER_S)
         first, others, again = (sources(plant, *of) for of in ((slow, "slow"), (free, "free"), (slow, "again")))

@@ -13,6 +13,7 @@ from penstock.catalog.verbs import (
     Accepted,
     Call,
     CallMode,
+    Changes,
     Health,
     NewFile,
     NewSubTask,
@@ -87,7 +88,7 @@ class Callers(Stand):
         text = f"text {place}"
         verbs: dict[str, tuple[Any, Callable[[], None]]] = {
             "modify": (
-                lambda: catalog.modify_data_flow(call, fs, flow, description=text),
+                lambda: catalog.modify_data_flow(call, fs, flow, Changes(description=text)),
                 lambda: ledger.modify_flow(fs, flow, text),
             ),
             "stop": (lambda: catalog.stop_data_flow(call, fs, flow), lambda: ledger.stop_flow(fs, flow)),
