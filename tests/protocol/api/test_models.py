@@ -37,7 +37,8 @@ def test_every_action_of_the_sdk_is_built_or_listed() -> None:
 @pytest.mark.parametrize("action", NAMES)
 def test_every_parameter_of_the_sdk_is_read(action: str) -> None:
     read = {name for parameter in OPERATIONS[action].parameters for name in parameter.names}
-    assert set(sdk.committed().family[action].parameters) == read - EXTENSIONS
+    sent = set(sdk.committed().family[action].parameters)
+    assert sent <= read <= sent | EXTENSIONS
 
 
 def answers(server: ApiServer) -> Iterator[tuple[str, dict[str, Any]]]:
