@@ -189,6 +189,9 @@ _STORE_CODES: tuple[tuple[type[StoreError], str], ...] = (
     (StoreError, "InvalidSourceStorage.Unreachable"),
 )
 
+MAPPED = frozenset(code for _, code in (*_CATALOG_CODES, *_STORE_CODES))
+"""The codes that errors of the rooms below are answered by."""
+
 
 def from_penstock(error: PenstockError, *, retry_after_s: int) -> ApiError | None:
     """The refusal for an error of the rooms below; None when it is none of those a caller can cause."""

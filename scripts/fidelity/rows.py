@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from penstock.api.dispatch import OPERATIONS
-from penstock.api.errors import STATUSES
+from penstock.api.errors import MAPPED, STATUSES
 from penstock.api.operation import Operation, Origin
 from penstock.catalog.states import TRANSITIONS
 from scripts.fidelity import evidence, sdk, tables
@@ -267,7 +267,7 @@ def _codes(source: _Sources) -> Iterator[Row]:
             origin="observed" if refusal.page.startswith("R") else "documented",
             page=refusal.page,
             state=state,
-            where=", ".join(_modules_with(refusal.code)) if is_known else "",
+            where=_modules_with(refusal.code, refusal.operation) if is_known else "",
             tests=tests,
             note=refusal.impossible,
         )
@@ -280,7 +280,7 @@ def _codes(source: _Sources) -> Iterator[Row]:
             name=f"{status} {code}",
             origin="extension" if is_ours else "inferred",
             state=State.BUILT,
-            where=", ".join(_modules_with(code)),
+            where=_modules_with(code, operation),
             tests=tests,
         )
 
@@ -293,17 +293,24 @@ def _api_texts() -> Mapping[str, str]:
     }
 
 
-def _modules_with(code: str) -> list[str]:
-    """The modules of the API that answer a code, by its text; what is left to the table of errors stands there."""
+def _modules_with(code: str, operation: str) -> str:
+    """The modules of the API that answer a code, by its text; what the rooms below refuse, the table of errors answers."""
     if re.fullmatch(r"Missing\w+", code):
-        return ["api/parameters.py"]
+        return "api/parameters.py"
+    known = OPERATIONS.get(operation)
+    own = "" if known is None else _module(known)
     found = [
-        module for module, text in _api_texts().items() if f'"{code}"' in text and not module.endswith(_NO_ANSWERS)
+        module
+        for module, text in _api_texts().items()
+        if f'"{code}"' in text and (module == own or not module.startswith(_NO_ANSWERS))
     ]
-    return found or ["api/errors.py"]
+    if code in MAPPED:
+        found = ["api/errors.py", *(module for module in found if module == own)]
+    return ", ".join(found or ["api/errors.py"])
 
 
-_NO_ANSWERS = ("api/errors.py", "api/hints.py")
+_NO_ANSWERS = ("api/errors.py", "api/hints.py", "api/operations/")
+"""Tables, and the modules of other operations."""
 
 
 def _rules(source: _Sources) -> Iterator[Row]:
