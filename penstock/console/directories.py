@@ -51,7 +51,9 @@ def _look(file_system: FileSystem, path: str) -> Listed:
     except OSError as error:
         leaves = error.errno == errno.EXDEV
         return Listed(
-            trouble="A link leads out of the file system." if leaves else f"It cannot be opened: {error.strerror}."
+            trouble="The path leads out of the file system, by .. or by a link."
+            if leaves
+            else f"It cannot be opened: {error.strerror}."
         )
     finally:
         root.close()

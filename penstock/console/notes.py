@@ -38,7 +38,6 @@ ADVICE: Mapping[str, str] = {
         "Choose “as its endpoint says” as the way to the bucket, or have the bucket registered with an https:// endpoint."
     ),
     "OperationDenied.DependBucketTag": "Set the tag cpfs-dataflow=true on the bucket, or register it with --no-tag-check.",
-    "OperationDenied.DependencyViolation": "Cancel the tasks of the dataflow first, and wait until nothing of it moves.",
     "InternalError": "Look for the request id in the service's log.",
     "ServiceUnavailable": "Wait a moment, and try again.",
     "Throttling.User": "Too much is waiting. Try again when some of it is done.",

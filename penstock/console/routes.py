@@ -1,4 +1,8 @@
-"""Which page answers to which path: the routes of all pages."""
+"""Which page answers to which path: the routes of all pages, in the order in which they are tried.
+
+Imports every page and calls none; `application` hands the table to the framework. Whom a page lets in, and what it may show them,
+is the guard's business and the page's own.
+"""
 
 from __future__ import annotations
 
@@ -37,3 +41,4 @@ PAGES: tuple[Route, ...] = (
     *sheet.ROUTES,
     *file.ROUTES,  # behind the fixed words that stand where a file's id does
 )
+"""A word that stands where another page has an id (`/tasks/batch`, `/files/new`) belongs to a page before that one."""

@@ -13,12 +13,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from penstock.catalog.views import Browse, Listed, Sheet
+from penstock.catalog.views import Browse, BrowseTasks, Listed, Sheet, TaskListed
 from penstock.console import events, filters
 from penstock.console.advice import Advice, Surroundings, advice
 from penstock.console.filters import Asked, browse_of
+from penstock.console.pages.tasks import flows_of
 from penstock.console.rendering import part, render
-from penstock.console.scope import READ_FILES, file_systems_of
+from penstock.console.scope import READ_FILES, READ_TASKS, file_systems_of
 from penstock.console.streams import Look, live
 from penstock.console.viewer import Viewer, reach_of, viewer_of
 from penstock.console.wording import wait_words
@@ -28,6 +29,7 @@ from penstock.model import FINAL_SUB_TASK_STATUSES, SubTaskStatus
 PAGE_ROWS = 50
 NEW_MAX = 200
 SHOWN_MAX = 200
+TASKS_MAX = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,16 @@ async def show(request: Request) -> Response:
         live_path=_live_path(asked, sheet.items),
         live_from=cursor,
         file_systems=seen,
+        flows=await flows_of(viewer),
+        tasks=await _tasks(viewer, asked),
     )
+
+
+async def _tasks(viewer: Viewer, asked: Asked) -> Sequence[TaskListed]:
+    """The newest tasks, among which one is chosen: of the dataflow, if the list is of one."""
+    flow = asked.filters.data_flow
+    query = BrowseTasks(file_systems=file_systems_of(viewer, READ_TASKS), data_flow_ids=(flow,) if flow else None)
+    return (await viewer.reach.seeing.tasks(query, cursor="", limit=TASKS_MAX)).items
 
 
 def _live_path(asked: Asked, items: Sequence[Listed]) -> str:

@@ -13,7 +13,7 @@ from penstock.console.calling import caller_of
 from penstock.console.example import DIRECTORY, FILE, example_checksum, make_directory, put_object
 from penstock.console.lesson import IMPORT, POLICY, Lesson, lesson_of
 from penstock.console.lesson_calls import calls_of
-from penstock.console.rendering import back_to, refused, render
+from penstock.console.rendering import back_to, not_found, refused, render
 from penstock.console.viewer import Result, Viewer, viewer_of
 from penstock.errors import SettingsError, StoreError
 
@@ -45,7 +45,9 @@ def _taking(step: Step) -> Callable[[Request], Awaitable[Response]]:
     async def take(request: Request) -> Response:
         viewer = viewer_of(request)
         lesson = await lesson_of(viewer)
-        result = await step(viewer, lesson) if lesson.place is not None else None
+        if lesson.place is None:
+            return not_found(request, "lesson")
+        result = await step(viewer, lesson)
         return refused(request, result) if result is not None and not result.ok else back_to(LEARN)
 
     return take

@@ -1,4 +1,8 @@
-"""Logging in with an access key, and out."""
+"""Logging in with an access key, and out.
+
+Asks `sessions` whether id and secret belong together, and `attempts` whether this address may try again; sets the session's
+cookie and takes it away. Leads to no other place than this console, keeps no secret, and logs none.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ _WRONG = "This access key id and secret do not belong together, or the key was r
 
 
 async def show(request: Request) -> Response:
-    """The form, or on to where the visitor wanted to go."""
+    """The form; 303 to where the visitor wanted to go where they are logged in already."""
     there = _local(request.query_params.get("next", ""))
     if visitor_of(request) is not None:
         return RedirectResponse(there, 303)
@@ -29,7 +33,10 @@ async def show(request: Request) -> Response:
 
 
 async def enter(request: Request) -> Response:
-    """One attempt."""
+    """One attempt: 303 to where the visitor wanted to go, 403 for a wrong key, 429 where too many failed.
+
+    The two texts are bounded before they are compared, and the answer to a wrong one is the same whichever of them it was.
+    """
     form = form_of(request)
     there = _local(form.get("next", ""))
     sessions: Sessions = request.scope["penstock.sessions"]
@@ -54,7 +61,7 @@ async def enter(request: Request) -> Response:
 
 
 async def leave(request: Request) -> Response:
-    """The session is over, also for whoever kept its cookie."""
+    """End the session, also for whoever kept its cookie, until the service ends; 303 to the form."""
     sessions: Sessions = request.scope["penstock.sessions"]
     sessions.end(viewer_of(request).session)
     answer = RedirectResponse(f"{LOGIN}?note=out", 303)
@@ -63,6 +70,7 @@ async def leave(request: Request) -> Response:
 
 
 def _form(request: Request, there: str, error: str = "", *, key_id: str = "", status: int = 200) -> Response:
+    """The form, with what was wrong (`error`, in words) and the id that was typed; never with a secret."""
     return render(
         request, "login.html", status=status, next=there, error=error, key_id=key_id, home=reach_of(request).home
     )
@@ -75,6 +83,7 @@ def _local(path: str) -> str:
 
 
 def _set_cookie(request: Request, answer: Response, value: str, *, age_s: int) -> None:
+    """The cookie lasts `age_s` seconds; with 0 the browser forgets it. Secure where the connection is."""
     cookie: SimpleCookie = SimpleCookie()
     name = cookie_name(request)
     cookie[name] = value

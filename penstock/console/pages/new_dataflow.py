@@ -1,4 +1,8 @@
-"""Making a dataflow: the form, what it browses, what is looked at before, and the making."""
+"""Making a dataflow: the form, what it browses, what is looked at before, and the making.
+
+Calls `directories` and `prefixes` for browsing, `wishes` for the looks, and the API for the making, as the visitor. File systems
+and stores are asked for at most LOOK_S seconds each. Reads no file and no object, and browses for nobody who may not make dataflows.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +27,12 @@ CREATE = "CreateDataFlow"
 
 
 async def show(request: Request) -> Response:
-    """The form, empty or as an address has filled it in."""
+    """The form, empty or as an address has filled it in; 404 for whoever may make none."""
     return _form(request, request.query_params)
 
 
 async def check(request: Request) -> Response:
-    """What is to be known before it is made."""
+    """What is to be known before it is made: as JSON for the form's script, else as the form again. Nothing is changed."""
     viewer, wish = viewer_of(request), Wish.of(form_of(request))
     if not viewer.may(CREATE, wish.file_system_id):
         return not_found(request, "file system")
@@ -39,7 +43,10 @@ async def check(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """The making."""
+    """The making: 303 to the new dataflow. A refusal of the API keeps its status, and stands in the form with all that was typed.
+
+    A script is answered with JSON: where to go, or the refusal.
+    """
     viewer, wish = viewer_of(request), Wish.of(form_of(request))
     bucket = viewer.reach.registry().buckets.get(wish.bucket)
     result = await viewer.perform(CREATE, wish.parameters(bucket.scheme if bucket is not None else "oss"))
@@ -54,7 +61,7 @@ async def create(request: Request) -> Response:
 
 
 async def browse_directories(request: Request) -> Response:
-    """The directories in one."""
+    """The directories in one, as JSON: names, whether there are more, and why there are none, with what mends that."""
     viewer, query = viewer_of(request), request.query_params
     file_system = viewer.reach.registry().file_systems.get(query.get("file_system_id", ""))
     if file_system is None or not viewer.may(CREATE, file_system.file_system_id):
@@ -71,7 +78,7 @@ async def browse_directories(request: Request) -> Response:
 
 
 async def browse_prefixes(request: Request) -> Response:
-    """The prefixes below one."""
+    """The prefixes below one, as JSON: names, how many objects lie beside them, whether there is more, and why there are none."""
     viewer, query = viewer_of(request), request.query_params
     bucket = viewer.reach.registry().buckets.get(query.get("bucket", ""))
     if bucket is None or not _makers(viewer):

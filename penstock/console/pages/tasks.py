@@ -22,6 +22,7 @@ from penstock.model import STREAM_ACTIONS, TaskStatus
 
 PAGE_ROWS = 50
 TOKEN_BYTES = 12
+CANCEL = "CancelDataFlowTask"
 STREAM_PARTS = {"acts": "tasks/acts.html", "counters": "tasks/counters.html", "facts": "tasks/facts.html"}
 BATCH_PARTS = STREAM_PARTS | {"counters": "tasks/progress.html", "reports": "tasks/reports.html"}
 ACTIONS = (
@@ -185,6 +186,15 @@ def _directory(text: str) -> str:
     return f"/{inner}/" if inner else "/"
 
 
+async def confirm(request: Request) -> Response:
+    """Whether it is really to end, and what that means."""
+    viewer = viewer_of(request)
+    found = await task_of(viewer, request.path_params["task_id"])
+    if found is None or not viewer.may(CANCEL, found.task.file_system_id):
+        return not_found(request, "task")
+    return render(request, "tasks/cancel.html", each=found)
+
+
 async def cancel(request: Request) -> Response:
     """Close a stream, or end a batch."""
     viewer = viewer_of(request)
@@ -193,7 +203,7 @@ async def cancel(request: Request) -> Response:
         return not_found(request, "task")
     task = found.task
     asked = {"FileSystemId": task.file_system_id, "DataFlowId": task.data_flow_id, "TaskId": task.task_id}
-    result = await viewer.perform("CancelDataFlowTask", asked)
+    result = await viewer.perform(CANCEL, asked)
     return (
         back_to(f"/tasks/{task.task_id}", note="tasks.canceled" if task.action in STREAM_ACTIONS else "tasks.ending")
         if result.ok
@@ -206,6 +216,7 @@ ROUTES = (
     Route("/tasks/new", form, methods=["GET"]),
     Route("/tasks/create", create, methods=["POST"]),
     Route("/tasks/{task_id}", show_one, methods=["GET"]),
+    Route("/tasks/{task_id}/cancel", confirm, methods=["GET"]),
     Route("/tasks/{task_id}/cancel", cancel, methods=["POST"]),
     Route("/live/tasks", follow, methods=["GET"]),
     Route("/live/tasks/{task_id}", follow_one, methods=["GET"]),

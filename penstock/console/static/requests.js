@@ -1,7 +1,7 @@
 // @ts-check
 // The live tail of the request log: new calls appear on top, until the reader pauses it.
 import { enhance } from "./enhance.js";
-import { renderTimes } from "./times.js";
+import { formatTime, renderTimes } from "./times.js";
 
 const AGAIN_MS = 1500;
 const AGAIN_MAX_MS = 15000;
@@ -11,6 +11,7 @@ const table = /** @type {HTMLElement | null} */ (document.querySelector("[data-t
 const pause = /** @type {HTMLElement | null} */ (document.querySelector("[data-tail-switch]"));
 let runs = true;
 let waitMs = AGAIN_MS;
+let asOfMs = Date.now();
 
 async function look() {
   const body = table?.querySelector("tbody[data-tail]");
@@ -19,6 +20,7 @@ async function look() {
     try {
       await take(table, body);
       lost(false);
+      asOfMs = Date.now();
       waitMs = AGAIN_MS;
     } catch {
       lost(true);
@@ -60,7 +62,7 @@ function lost(isLost) {
   const place = document.getElementById("connection");
   if (!place || place.hidden === !isLost) return;
   place.hidden = !isLost;
-  if (isLost) place.textContent = `Connection lost. Data as of ${new Date().toLocaleTimeString()}; trying again.`;
+  if (isLost) place.textContent = `Connection lost; data as of ${formatTime(asOfMs)}. Trying again…`;
 }
 
 if (pause) {
