@@ -1,7 +1,7 @@
 """Making a dataflow: the form, what it browses, what is looked at before, and the making.
 
 Calls `directories` and `prefixes` for browsing, `wishes` for the looks, and the API for the making, as the visitor. File systems
-and stores are asked for at most LOOK_S seconds each. Reads no file and no object, and browses for nobody who may not make dataflows.
+and stores are asked for at most LOOK_S seconds each. Reads no file and no object, and browses for nobody who may make none.
 """
 
 from __future__ import annotations

@@ -86,6 +86,7 @@ class Graph {
       this.data,
       this.place,
     );
+    this.plot.root.querySelector("table")?.setAttribute("aria-label", "Speed at the pointer");
   }
 
   async load() {

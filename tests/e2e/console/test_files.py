@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.console.conftest import Console
+from tests.e2e.console.everybody import faint_texts, faults_for_keys, faults_for_listeners
 from tests.e2e.sdk import Flow, make_client, open_flow, open_stream
 from tests.fixtures.service import COMMAND, environment
 from tests.fixtures.waiting import wait_until
@@ -280,3 +281,42 @@ def test_an_unknown_file_is_not_there(console: Console, page: Page) -> None:
     answer = page.goto(f"{console.url}/files/subTaskId-nothing")
     assert answer is not None
     assert answer.status == 404
+
+
+# -------------------------------------------------------------------------------------------------------- for everybody
+
+
+def paths_of_all(console: Console, site: Site) -> list[str]:
+    """A page of each kind."""
+    failed = site.out.move("/never-there.bin", "/never-there.bin")
+    site.out.wait(failed)
+    flow = f"/dataflows/{site.out.file_system_id}/{site.out.data_flow_id}"
+    task = f"/tasks/{site.out.task_id}"
+    return [
+        "/", "/dataflows", flow, f"{flow}/delete", "/dataflows/new", "/tasks", "/tasks/new", "/tasks/batch", task,
+        f"{task}/cancel", "/files?flow=x", "/files", "/files/new", f"/files/{failed}", "/files/retry", "/requests",
+        "/requests/1", "/learn", "/nowhere",
+    ]  # fmt: skip
+
+
+def test_every_page_can_be_heard_and_read_and_leads_somewhere(console: Console, site: Site, page: Page) -> None:
+    links: set[str] = set()
+    faults: dict[str, list[str]] = {}
+    for path in paths_of_all(console, site):
+        page.goto(console.url + path)
+        found = faults_for_listeners(page)
+        links |= set(page.eval_on_selector_all("a[href^='/']", "all => all.map((each) => each.getAttribute('href'))"))
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            found += [f"{scheme}: {each}" for each in faint_texts(page)]
+        if found:
+            faults[path] = found
+    assert faults == {}
+    visitor = console.visitor()
+    assert [each for each in sorted(links) if visitor.get(each).status != 200] == []
+
+
+def test_keys_reach_everything_and_one_sees_where(console: Console, site: Site, page: Page) -> None:
+    page.goto(f"{console.url}/files?path=/数据&least=1")
+    expect(page.locator("tr[data-row]")).not_to_have_count(0)
+    assert faults_for_keys(page) == []

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from alibabacloud_tea_openapi.exceptions import ClientException
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.console.conftest import Console
+from tests.e2e.console.conftest import PATIENCE_MS, Console
 from tests.e2e.sdk import Flow, make_client, open_flow
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.holdproxy import HoldProxy
@@ -103,6 +103,34 @@ def test_those_selected_are_canceled_and_the_rows_say_so(console: Console, narro
     expect(page.locator("tr[data-row]").nth(0)).to_contain_text("Canceled")
     expect(page.locator("tr[data-row]").nth(1)).to_contain_text("Complete")
     expect(page.locator("tr[data-row]").nth(2)).to_contain_text("Canceled")
+
+
+def test_all_of_it_works_without_scripts(console: Console, narrow: Narrow, browser: Browser) -> None:
+    narrow.proxy.hold(up_bytes=0)
+    (narrow.root / "plain.bin").write_bytes(bytes(SMALL_BYTES))
+    context = browser.new_context(java_script_enabled=False)
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    console.sign_in(page, console.init["access_key_id"], console.init["access_key_secret"])
+    expect(page.locator("noscript .no-script")).to_be_visible()
+    page.goto(f"{console.url}/files/new?task={narrow.flow.task_id}")
+    page.get_by_label("Files").fill("plain.bin")
+    page.get_by_role("button", name="Move", exact=True).click()
+    expect(page.locator('[data-part="state"]')).to_contain_text(re.compile("Created|Running"))
+    page.get_by_role("link", name="Files", exact=True).first.click()
+    page.get_by_label("Path").fill("/plain")
+    page.get_by_label("Direction").select_option("export")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("link", name="/plain.bin").first.click()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(page.locator('[data-part="state"]')).to_contain_text(re.compile("Cancel(ing|ed)"))
+    narrow.proxy.cut()
+    narrow.proxy.release()
+    page.get_by_role("link", name="Dataflows").first.click()
+    page.get_by_role("link", name="/", exact=True).first.click()
+    page.get_by_role("link", name="Delete").click()
+    expect(page.get_by_text("the service refuses as long as that is so")).to_be_visible()
+    context.close()
 
 
 def test_what_is_selected_and_read_stays_while_the_page_goes_on(console: Console, narrow: Narrow, page: Page) -> None:
