@@ -127,7 +127,7 @@ class Api:
         self.callers = Callers(desk, now_ns=now_ns)
         self._find: Find = dispatch.find
         self._run: Run = partial(perform, desk)
-        self.witness = Witness()
+        self.witness = Witness(now_ns())
         self.crowd = Crowd(max_count=desk.options.connections_max)
         self._desk = desk
         self._now_ns = now_ns

@@ -18,6 +18,7 @@ from penstock.api.downloads import unsigned
 from penstock.api.operation import Effect, Operation, Origin
 from penstock.api.protocol import Head
 
+_NS_PER_US = 1000
 SIGNED_MAX = 500
 UNSIGNED_MAX = 100  # strangers can make as many as they like: they push out none of those that were signed
 WHOLE_MAX = 16  # large requests and answers that are kept as they are
@@ -85,10 +86,13 @@ class _Seen(msgspec.Struct):
 
 
 class Witness:
-    """Remembers calls, oldest first out. For the loop's thread."""
+    """Remembers calls, oldest first out. For the loop's thread.
 
-    def __init__(self) -> None:
-        self._numbers = count(1)
+    `now_ns` is when it begins. Numbers begin with it, in microseconds, so that those of a later service are larger.
+    """
+
+    def __init__(self, now_ns: int) -> None:
+        self._numbers = count(now_ns // _NS_PER_US)
         self._signed: deque[_Seen] = deque(maxlen=SIGNED_MAX)
         self._replayed: deque[_Seen] = deque(maxlen=UNSIGNED_MAX)
         self._unsigned: deque[Sighting] = deque(maxlen=UNSIGNED_MAX)

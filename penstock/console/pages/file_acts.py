@@ -6,6 +6,7 @@ and no further; where a list goes on, the answer says from where.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from penstock.catalog.views import Listed
+from penstock.catalog.views import Browse, Listed, PathEnd, PathFilter, PathMatch
 from penstock.console import filters
 from penstock.console.creating import RefusedFile, Stream, Wanted, submit
 from penstock.console.filters import Asked, FileFilters, browse_of
@@ -138,10 +139,34 @@ async def _failed_of(viewer: Viewer, asked: Asked) -> tuple[list[Listed], str]:
     cursor = asked.cursor
     while True:
         sheet = await viewer.reach.seeing.browse(query, cursor=cursor, limit=PORTION)
-        found += sheet.items
+        found += await _still_failed(viewer, sheet.items, {_file(each) for each in found})
         cursor = sheet.older
         if not cursor or len(found) >= RETRY_MAX:
             return found, cursor
+
+
+async def _still_failed(viewer: Viewer, items: Sequence[Listed], known: set[tuple[str, str, str]]) -> list[Listed]:
+    """One row for each file, and none for what has been moved anew since."""
+    newest: dict[tuple[str, str, str], Listed] = {}
+    for each in items:
+        if _file(each) not in known:
+            newest.setdefault(_file(each), each)
+    later = await asyncio.gather(*(_latest(viewer, each) for each in newest.values()))
+    return [each for each, last in zip(newest.values(), later, strict=True) if last.sub_task.status in RETRIED]
+
+
+async def _latest(viewer: Viewer, listed: Listed) -> Listed:
+    """The newest sub-task of this file, if it is the last that had this target; else itself."""
+    sub_task = listed.sub_task
+    path = PathFilter(text=sub_task.target, end=PathEnd.TARGET, match=PathMatch.EXACT)
+    query = Browse(file_systems=(sub_task.file_system_id,), data_flow_ids=(sub_task.data_flow_id,), path=path)
+    sheet = await viewer.reach.seeing.browse(query, cursor="", limit=1)
+    return next((each for each in sheet.items if _file(each) == _file(listed)), listed)
+
+
+def _file(listed: Listed) -> tuple[str, str, str]:
+    sub_task = listed.sub_task
+    return (sub_task.task_id, sub_task.source, sub_task.target)
 
 
 def _failed_only(asked: FileFilters) -> FileFilters:

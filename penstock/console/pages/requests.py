@@ -16,6 +16,7 @@ from penstock.console.viewer import Viewer, viewer_of
 LOG = "/requests"
 ROWS_MAX = 200
 SEARCH_MAX_CHARS = 200
+NUMBER_MAX_DIGITS = 18
 ANSWER_MAX_CHARS = 64 << 10
 _OUTCOMES = ("", "done", "refused", "hints")
 
@@ -36,7 +37,7 @@ async def newer(request: Request) -> Response:
     viewer = viewer_of(request)
     search, outcome = _asked(request)
     after = request.query_params.get("after", "0")
-    seen = int(after) if after.isdecimal() and len(after) < 16 else 0
+    seen = int(after) if after.isdecimal() and len(after) <= NUMBER_MAX_DIGITS else 0
     newest = next(iter(viewer.reach.calls(viewer.session.key, seen)), None)
     return render(
         request,

@@ -49,7 +49,7 @@ def test_a_step_that_is_not_due_changes_nothing(console: Console) -> None:
 def test_a_key_that_may_only_look_learns_what_is_missing(console: Console) -> None:
     looker = console.looker()
     assert "There is nothing to learn on" in looker.get("/learn").text
-    assert looker.post("/learn/flow", {}).status == 303
+    assert looker.post("/learn/flow", {}).status == 404
     assert "No dataflow yet" in looker.get("/dataflows").text
 
 

@@ -11,6 +11,7 @@ from penstock.api.witness import SIGNED_MAX, UNSIGNED_MAX
 from penstock.client import Client, ClientOptions, Parameter
 from penstock.errors import ApiRefusedError
 from tests.e2e.console.conftest import Console
+from tests.fixtures.service import start_service
 from tests.fixtures.visitor import Visitor
 
 
@@ -98,13 +99,30 @@ def test_no_secret_is_ever_shown(console: Console) -> None:
 
 
 def test_another_key_sees_its_own_calls_only(console: Console) -> None:
+    looker = console.looker()
     with client_of(console) as client:
         client.call("DescribeFileSystems", {})
-    looker = console.looker()
-    assert "No call yet" in looker.get("/requests").text
-    number = re.search(r'href="(/requests/\d+)"', console.visitor().get("/requests").text)
-    assert number
-    assert looker.get(number[1]).status == 404
+    theirs = set(re.findall(r'href="(/requests/\d+)"', looker.get("/requests").text))
+    mine, *_ = re.findall(r'href="(/requests/\d+)"', console.visitor().get("/requests").text)
+    assert mine not in theirs
+    assert looker.get(mine).status == 404
+    assert theirs, "it has asked something itself, to find out whether its key is known"
+
+
+def test_an_open_log_goes_on_after_a_restart(console: Console, page: Page) -> None:
+    with client_of(console) as client:
+        client.call("DescribeFileSystems", {"PageNumber": 3})
+    page.goto(f"{console.url}/requests")
+    port = console.url.rsplit(":", 1)[1]
+    console.service.stop()
+    again = start_service(console.service.home, extra_args=["--console-port", port])
+    again.init.update(console.service.init)
+    console.service = again
+    with client_of(console) as client:
+        client.call("DescribeFileSystems", {"PageNumber": 4})
+    expect(page.get_by_text("1 new call")).to_be_attached()
+    page.get_by_role("link", name="DescribeFileSystems").first.click()
+    expect(page.get_by_role("dialog").get_by_text("PageNumber", exact=True)).to_be_visible()
 
 
 def test_what_is_remembered_is_bounded_and_strangers_push_out_nobody(console: Console) -> None:
