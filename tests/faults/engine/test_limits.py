@@ -70,7 +70,8 @@ async def test_a_dataflow_moves_no_more_than_it_may_and_others_what_they_can(
         await moved(plant, await submit(plant, others))
         assert plant.executor.limited() == {flow}, "what is not limited was quicker"
         await moved(plant, limited)
-        assert TOTAL_BYTES / (time.monotonic() - began_s) < 1.1 * MB_PER_S * 1e6
+        paid_bytes = TOTAL_BYTES - MIB  # what begins last, a part at most, is paid by whoever comes next
+        assert paid_bytes / (time.monotonic() - began_s) < 1.1 * MB_PER_S * 1e6
         assert TOTAL_BYTES / watch.took_s() > 0.7 * MB_PER_S * 1e6
         limited, watch = await submit(plant, again), Stopwatch()
         await limit(0)
