@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from penstock.catalog import calls, placing
+from penstock.catalog import calls, identifiers, placing
 from penstock.catalog.counting import HOUR_NS, Tally
 from penstock.catalog.database import Row
 from penstock.catalog.session import Session
@@ -21,11 +21,23 @@ def expire(session: Session, older_than_ns: int, limit: int) -> int:
 
     A dataflow's pauses only grow, so its waiting sub-tasks stand in the order in which they expire.
     """
-    return expire_those(session, lambda flow, left: _overdue(session, flow, older_than_ns, left), limit)
+    return _expire(session, lambda flow, left: _overdue(session, flow, older_than_ns, left), limit)
 
 
-def expire_those(session: Session, choose: Callable[[Row, int], Sequence[Row]], limit: int) -> int:
-    """End at most `limit` sub-tasks that wait, of each dataflow those that `choose(flow, at most)` answers; how many."""
+def expire_named(session: Session, is_meant: Callable[[str, str, str], bool], limit: int) -> int:
+    """End at most `limit` sub-tasks that wait and of which that is true: of task, source and target; how many. For a stand-in."""
+
+    def choose(flow: Row, most: int) -> list[Row]:
+        waiting = session.rows("sub_tasks.named_waiting", data_flow_number=flow["number"], limit=most)
+        return [
+            row for row in waiting if is_meant(identifiers.task_id(row["task_number"]), row["source"], row["target"])
+        ]
+
+    return _expire(session, choose, limit)
+
+
+def _expire(session: Session, choose: Callable[[Row, int], Sequence[Row]], limit: int) -> int:
+    """Of each dataflow those that `choose(flow, at most)` answers."""
     tally = Tally()
     lines: list[str] = []
     left = limit

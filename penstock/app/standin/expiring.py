@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from penstock.api.faults import FaultBook, FaultKind
-from penstock.catalog import identifiers, upkeep
+from penstock.catalog import upkeep
 from penstock.catalog.claims import Ring
-from penstock.catalog.database import Row
 from penstock.catalog.session import Session
 from penstock.catalog.verbs import Claims, Demand
 
@@ -28,13 +27,8 @@ class ExpiringRing(Ring):
     def claim(self, session: Session, demands: Sequence[Demand], owner: str, lease_until_ns: int) -> Claims:
         """As `Ring`."""
         if self._faults.has(FaultKind.EXPIRE):
-            upkeep.expire_those(session, lambda flow, most: self._struck(session, flow, most), LOOKED_AT_MAX)
+            upkeep.expire_named(session, self._is_struck, LOOKED_AT_MAX)
         return super().claim(session, demands, owner, lease_until_ns)
 
-    def _struck(self, session: Session, flow: Row, most: int) -> list[Row]:
-        waiting = session.rows("sub_tasks.named_waiting", data_flow_number=flow["number"], limit=most)
-        return [row for row in waiting if self._is_struck(row)]
-
-    def _is_struck(self, row: Row) -> bool:
-        task_id = identifiers.task_id(row["task_number"])
-        return self._faults.of_file(_EXPIRE, (row["source"], row["target"]), task_id) is not None
+    def _is_struck(self, task_id: str, source: str, target: str) -> bool:
+        return self._faults.of_file(_EXPIRE, (source, target), task_id) is not None

@@ -12,6 +12,7 @@ import json
 import os
 import random
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from penstock.api.standin import StandInApi
 from penstock.app.addresses import Addresses
 from penstock.app.boot import boot_id
 from penstock.app.filesets import FilesetKeeper
+from penstock.app.founder import HomeFounder
 from penstock.app.limits import connections_within_limit
 from penstock.app.lock import HeldHome
 from penstock.app.metrics_listener import MetricsListener
@@ -88,7 +90,7 @@ class StandInService(Service):
         )
         loop = asyncio.get_running_loop()
         if self._chosen.ends_with_stdin:
-            loop.add_reader(sys.stdin.fileno(), self._heard)
+            threading.Thread(target=self._hear_stdin, args=(loop,), name="stdin", daemon=True).start()
             self._watching = asyncio.create_task(self._watch_parent(), name="look at the parent")
         try:
             await super().run()
@@ -103,10 +105,12 @@ class StandInService(Service):
             await asyncio.sleep(PARENT_LOOK_S)
         self._stopping.set()
 
-    def _heard(self) -> None:
-        if not os.read(sys.stdin.fileno(), 4096):
-            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-            self._stopping.set()
+    def _hear_stdin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread: stdin may be a file, which no loop can watch."""
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        with contextlib.suppress(RuntimeError):  # it has ended by itself
+            loop.call_soon_threadsafe(self._stopping.set)
 
     # ------------------------------------------------------------------------------------------- what is as in no other one
 
@@ -171,6 +175,13 @@ class StandInService(Service):
             open_bucket=self._open_bucket,
             options=api_options(self._settings, connections_max=connections_within_limit()),
             now_ns=self._now_ns,
+            founder=HomeFounder(
+                self._home,
+                root=self._settings.file_system_root,
+                registry=self._registry,
+                now_ns=self._now_ns,
+                entropy=self._chance("file systems"),
+            ),
         )
 
     def _chance(self, what: str) -> Callable[[int], bytes]:
