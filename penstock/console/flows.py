@@ -31,6 +31,10 @@ class Flow:
     error: str
     created_ns: int
     updated_ns: int
+    refresh_policy: str = "None"
+    refresh_minutes: int = 0
+    refresh_paths: tuple[str, ...] = ()
+    limits: tuple[int, ...] = ()  # in MB a second
 
     @property
     def bucket(self) -> str:
@@ -136,6 +140,10 @@ def _flow(told: Mapping[str, Any]) -> Flow:
         error=told["ErrorMessage"],
         created_ns=ns_of(told["CreateTime"]),
         updated_ns=ns_of(told["UpdateTime"]),
+        refresh_policy=told["AutoRefreshPolicy"],
+        refresh_minutes=told["AutoRefreshInterval"],
+        refresh_paths=tuple(each["RefreshPath"] for each in told["AutoRefresh"]["AutoRefresh"]),
+        limits=tuple(told[name] for name in ("Throughput", "Bandwidth") if name in told),
     )
 
 

@@ -7,10 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
+from alibabacloud_nas20170626 import models as nas
 from playwright.sync_api import Page, expect
 
 from penstock.console.directories import NAMES_MAX
 from tests.e2e.console.conftest import Console
+from tests.e2e.sdk import make_client
 from tests.fixtures.visitor import Visitor
 
 JSON = {"Accept": "application/json"}
@@ -173,6 +175,29 @@ def test_pages_are_whole_without_scripts(console: Console) -> None:
         assert (
             attempt not in visitor.get("/dataflows?" + "search=" + attempt.replace(" ", "+").replace('"', "%22")).text
         )
+
+
+def test_its_page_tells_how_it_is_refreshed_and_limited(console: Console) -> None:
+    visitor = console.visitor()
+    there = made(console, visitor, path="/plain/", prefix="/told/")
+    assert "Auto-refresh" not in visitor.get(there).text
+    file_system_id, flow_id = there.split("/")[-2:]
+    init = console.init
+    client = make_client(console.service.api, init["access_key_id"], init["access_key_secret"], algorithm=None, ca=None)
+    client.apply_data_flow_auto_refresh(
+        nas.ApplyDataFlowAutoRefreshRequest(
+            file_system_id=file_system_id,
+            data_flow_id=flow_id,
+            auto_refreshs=[nas.ApplyDataFlowAutoRefreshRequestAutoRefreshs(refresh_path="/")],
+        )
+    )
+    assert "turned off (AutoRefreshPolicy None)" in visitor.get(there).text
+    client.modify_data_flow_auto_refresh(
+        nas.ModifyDataFlowAutoRefreshRequest(
+            file_system_id=file_system_id, data_flow_id=flow_id, auto_refresh_policy="ImportChanged"
+        )
+    )
+    assert "every 10 minutes" in visitor.get(there).text
 
 
 def test_a_key_that_may_only_look_has_no_buttons_and_is_refused(console: Console) -> None:
