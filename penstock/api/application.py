@@ -21,13 +21,14 @@ from penstock.api.downloads import MARK, Download, Downloads
 from penstock.api.errands import Errands
 from penstock.api.errors import ApiError, from_penstock
 from penstock.api.founder import Founder, NoFounder
-from penstock.api.operation import Desk, Nonce, Operation, Reply
+from penstock.api.operation import Desk, Effect, Nonce, Operation, Reply
 from penstock.api.options import ApiOptions
 from penstock.api.parameters import Wire
 from penstock.api.perform import perform
 from penstock.api.protocol import Format, Head
 from penstock.api.streams import Streams
 from penstock.api.times import zone_named
+from penstock.api.trail import Trail
 from penstock.api.unfamiliar import Unfamiliar
 from penstock.api.witness import Witness
 from penstock.catalog.catalog import Catalog
@@ -128,6 +129,7 @@ class Api:
         self._find: Find = dispatch.find
         self._run: Run = partial(perform, desk)
         self.witness = Witness(now_ns())
+        self.trail = Trail()
         self.crowd = Crowd(max_count=desk.options.connections_max)
         self._desk = desk
         self._now_ns = now_ns
@@ -161,6 +163,7 @@ class Api:
             request, shape, operation, key, nonce = heard
             caller = Caller.SIGNED
             reply = await self._run(operation, principal=key, wire=request.parameters, nonce=nonce, host=host)
+            self._note(operation, reply, request.parameters, request_id)
         except ApiError as error:
             if shape is None:
                 shape = protocol.format_hint(self.options, head.query_string, body)
@@ -201,6 +204,7 @@ class Api:
         try:
             operation = self._find(action, protocol.VERSION, self.options.fidelity)
             reply = await self._run(operation, principal=principal, wire=parameters, nonce=Nonce(""))
+            self._note(operation, reply, parameters, request_id)
         except ApiError as error:
             return self._refused(error, Caller.SIGNED, request_id=request_id, host="")
         except Exception as error:  # noqa: BLE001 - a fault of ours becomes an answer
@@ -208,6 +212,10 @@ class Api:
         return self._done(operation, reply, request_id)
 
     # ------------------------------------------------------------------------------------------------------------ within
+
+    def _note(self, operation: Operation, reply: Reply, wire: Mapping[str, str], request_id: str) -> None:
+        if self.options.log_made and operation.effect is Effect.WRITE:
+            self.trail.made(operation, reply, wire, request_id)
 
     @staticmethod
     def _done(operation: Operation, reply: Reply, request_id: str) -> Answer:

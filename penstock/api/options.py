@@ -38,6 +38,7 @@ class ApiOptions:
     fidelity: Fidelity = Fidelity.LENIENT
     bucket_codes: BucketCodes = BucketCodes.SOURCE_STORAGE
     api_time_zone: str = "UTC"
+    log_made: bool = True
     clock_skew_s: int = 900
     data_flows_max: int = 10
     filesets_max: int = 500

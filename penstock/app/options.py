@@ -27,6 +27,7 @@ def api_options(settings: Settings, *, connections_max: int) -> ApiOptions:
         fidelity=Fidelity(settings.fidelity),
         bucket_codes=BucketCodes(settings.bucket_codes),
         api_time_zone=settings.api_time_zone,
+        log_made=settings.log_made == "yes",
         scheme="https" if settings.tls_certificate else "http",
     )
 

@@ -160,6 +160,7 @@ class Service:
             executor = LocalExecutor(options=executor_options(self._settings, self._home, os.environ, self._traps))
             work = await self._begin_work(stack, executor, metrics)
             stack.callback(self._watch_roots().stop)
+            stack.callback(work.api.trail.flush)
             far = FarRoots(self._home, registry=self._registry.current, note=self._looks.note)
             stack.callback(far.stop)
             beside = {

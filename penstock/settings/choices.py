@@ -129,6 +129,12 @@ class Settings:
         'How the log on stderr is written: "text", a line for people, or "json", an object a line for what collects logs.',
         words=("text", "json"),
     )
+    log_made: str = _word(
+        "yes",
+        "Whether each call that has made something leaves a line in the log, which leads from its request id to the ids that it\n"
+        "made (api.made). Thousands of calls a second are thousands of lines a second.",
+        words=("yes", "no"),
+    )
     region: str = _word(
         "cn-hangzhou",
         "The region that answers name, and that new file systems and embedded buckets get.",

@@ -7,7 +7,8 @@ prints what is in a field whose name says that it is a secret, and never raises 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from enum import IntEnum
 from typing import TextIO
 
@@ -48,6 +49,18 @@ def event(name: str, *, level: Level = Level.INFO, **fields: object) -> None:
     """Say that something happened. `name` is `room.what_happened`; fields are plain values with units last in their names."""
     if _logger.isEnabledFor(level):
         _logger.log(level, "%s%s", name, pairs(fields), extra={"event": name, "fields": fields})
+
+
+def events(name: str, fields: Sequence[str], rows: Sequence[Sequence[str | int]]) -> None:
+    """The same many times at once, for a tenth of the cost: values are ids and words of ours, and whole numbers."""
+    if not rows or not _logger.isEnabledFor(Level.INFO):
+        return
+    for handler in _logger.handlers:
+        if isinstance(handler, logging.StreamHandler) and isinstance(handler.formatter, TextLines | JsonLines):
+            lines = handler.formatter.lines(name, fields, rows)
+            with handler.lock or nullcontext():
+                handler.stream.write(lines)
+                handler.flush()
 
 
 def failure(name: str, error: BaseException, **fields: object) -> None:

@@ -11,7 +11,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 VALUE_LENGTH_MAX = 2000
@@ -45,9 +45,24 @@ class TextLines(logging.Formatter):
             return line
         return line + "".join(f"\n    {each}" for each in self.formatException(record.exc_info).splitlines())
 
+    def lines(self, name: str, fields: Sequence[str], rows: Iterable[Sequence[str | int]]) -> str:
+        """Many of one event at INFO at this moment, whose values are plain."""
+        line = f"{_now()} INFO {name}" + "".join(f" {field}=%s" for field in fields) + "\n"
+        return "".join([line % tuple(row) for row in rows])
+
 
 class JsonLines(logging.Formatter):
     """`{"time": …, "level": …, "event": …, …}`: the fields of the event are members beside these, numbers as numbers."""
+
+    def lines(self, name: str, fields: Sequence[str], rows: Sequence[Sequence[str | int]]) -> str:
+        """Many of one event at INFO at this moment, whose values are plain, and whole numbers where the first row has them."""
+        told = json.dumps({"time": _now(), "level": "INFO", "event": name})[:-1]
+        members = (
+            f'"{field}": %s' if isinstance(value, int) else f'"{field}": "%s"'
+            for field, value in zip(fields, rows[0], strict=True)
+        )
+        line = f"{told}, {', '.join(members)}}}\n"
+        return "".join([line % tuple(row) for row in rows])
 
     def format(self, record: logging.LogRecord) -> str:
         told: dict[str, object] = {"time": _moment(record), "level": record.levelname}
@@ -64,6 +79,10 @@ class JsonLines(logging.Formatter):
 
 def _moment(record: logging.LogRecord) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z"
+
+
+def _now() -> str:
+    return _moment(logging.makeLogRecord({}))
 
 
 def _value(key: str, value: object) -> object:

@@ -72,6 +72,23 @@ def test_an_outage_is_told_within_seconds_by_overview_list_and_detail(world: Wor
     assert overview()["Engine"]["HeldUp"] == 0
 
     wait_until(lambda: overview()["Ledger"]["Counts"]["Complete"] == len(NAMES), PATIENCE_S, "not all has arrived")
+    answer = client.call(
+        "CreateDataFlowSubTask",
+        {
+            "FileSystemId": flow.file_system_id,
+            "DataFlowId": flow.data_flow_id,
+            "DataFlowTaskId": flow.task_id,
+            "SrcFilePath": f"/{NAMES[0]}",
+            "DstFilePath": "/once-more",
+        },
+    )
+    made = answer["DataFlowSubTaskId"]
+    called = f"request_id={answer['RequestId']} action=CreateDataFlowSubTask task_id={flow.task_id}"
+    line = f"{called} first_id={made} last_id={made} count=1"
+    wait_until(
+        lambda: f"INFO api.made {line}\n" in world.service.log_text(), PATIENCE_S, "no way leads to what it made"
+    )
+    wait_until(lambda: overview()["Ledger"]["Counts"]["Complete"] == len(NAMES) + 1, PATIENCE_S, "it has not arrived")
     world.proxy.close()  # nothing moves: nobody but a call learns of it
     (world.root / "more").mkdir()
     asked = {

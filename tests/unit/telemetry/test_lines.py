@@ -71,3 +71,13 @@ def test_a_traceback_and_what_is_no_event_are_told_too(written: tuple[LogFormat,
 def test_children_are_told_by_their_environment(word: str, form: LogFormat) -> None:
     assert telemetry.form_of({telemetry.LOG_VARIABLE: word}) is form
     assert telemetry.form_of({}) is LogFormat.TEXT
+
+
+def test_many_of_one_event_read_as_if_each_had_been_said_alone(written: tuple[LogFormat, io.StringIO]) -> None:
+    _, stream = written
+    telemetry.event("room.it_happened", request_id="1F-a", count=3)
+    telemetry.events("room.it_happened", ("request_id", "count"), [("1F-a", 3), ("1F-b", 4)])
+    telemetry.events("room.it_happened", ("request_id", "count"), [])
+    alone, first, second = (line[:10] + line[35:] for line in stream.getvalue().splitlines())
+    assert first == alone
+    assert second == first.replace("1F-a", "1F-b").replace("3", "4")
