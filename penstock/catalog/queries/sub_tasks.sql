@@ -44,11 +44,18 @@ UPDATE sub_tasks
    SET status = {after sub_task.cancel}, queue = CASE WHEN owner = '' THEN 'clear' ELSE '' END, due_ns = 0, canceled_ns = :now_ns
  WHERE number = :number AND status IN ({before sub_task.cancel});
 
--- oldest_waiting_of_all: the first that waits in a dataflow whose sub-tasks are claimed, by a seek for each
+-- oldest_waiting_of_all: the first that waits in a dataflow whose sub-tasks are claimed, by a seek for each, and one for each batch that moves
 SELECT MIN(first) AS number
   FROM (SELECT (SELECT MIN(sub_tasks.number) FROM sub_tasks
-                 WHERE sub_tasks.data_flow_number = data_flows.number AND sub_tasks.status = {when sub_task.waiting}) AS first
-          FROM data_flows WHERE data_flows.status = {when data_flow.work}) AS firsts;
+                 WHERE sub_tasks.data_flow_number = data_flows.number AND sub_tasks.status = {when sub_task.waiting}
+                   AND sub_tasks.batch = 0) AS first
+          FROM data_flows WHERE data_flows.status = {when data_flow.work}
+        UNION ALL
+        SELECT (SELECT MIN(sub_tasks.number) FROM sub_tasks
+                 WHERE sub_tasks.queue <> '' AND sub_tasks.queue = 'small' AND sub_tasks.data_flow_number = batches.data_flow_number
+                   AND sub_tasks.task_number = batches.task_number AND sub_tasks.due_ns = 0) AS first
+          FROM batches JOIN data_flows ON data_flows.number = batches.data_flow_number
+         WHERE batches.place = 1 AND data_flows.status = {when data_flow.work}) AS firsts;
 
 -- oldest_waiting: the waiting sub-tasks of a dataflow's streams in creation order
 SELECT number, task_number, line, turn, created_ns, stopped_before_ns FROM sub_tasks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import http.client
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ PAGES = {
     "overview": "/",
     "tasks": "/tasks",
 }
+METRICS = "metrics"
 LOOKED_THROUGH = {
     "part of a name": "/files?path=-00000199",
     "nowhere": "/files?path=is-not-in-any-name",
@@ -66,6 +68,9 @@ def vast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vast]:
     home = tmp_path_factory.mktemp("vast") / "home"
     init_home(home)
     model = one_of_each(home)
+    settings = home / "penstock.toml"
+    written = settings.read_text()
+    settings.write_text(re.sub(r"(?m)^metrics_listen = .*$", 'metrics_listen = "127.0.0.1:0"', written))
     crowd = Crowd(home / "catalog.db", [model])
     times = []
     for count in (FEW, MANY):
@@ -112,10 +117,13 @@ def best_times(console: Console, model: Model) -> dict[str, float]:
     older = re.search(r'rel="next" href="/files\?([^"]+)"', visitor.get("/files").text)
     assert older is not None
     known = {"task": model.task_id, "file": model.complete_id, "older": html.unescape(older[1])}
-    return {
+    times = {
         name: min(loaded(visitor, path.format(**known)) for _ in range(LOADS))
         for name, path in (PAGES | LOOKED_THROUGH).items()
     }
+    metrics = urlsplit(json.loads((console.service.home / "service.json").read_text())["metrics"])
+    scraper = Visitor(f"{metrics.scheme}://{metrics.netloc}")
+    return times | {METRICS: min(loaded(scraper, metrics.path) for _ in range(LOADS))}
 
 
 def loaded(visitor: Visitor, path: str) -> float:
@@ -126,7 +134,7 @@ def loaded(visitor: Visitor, path: str) -> float:
     return took_s
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, METRICS])
 def test_a_page_comes_at_once_however_many_files_there_are(vast: Vast, name: str) -> None:
     assert vast.many[name] < PAGE_MAX_S
     assert vast.many[name] < vast.few[name] + GROWTH_MAX_S
