@@ -55,7 +55,7 @@ SELECT MIN(first) AS number
                  WHERE sub_tasks.queue <> '' AND sub_tasks.queue = 'small' AND sub_tasks.data_flow_number = batches.data_flow_number
                    AND sub_tasks.task_number = batches.task_number AND sub_tasks.due_ns = 0) AS first
           FROM batches JOIN data_flows ON data_flows.number = batches.data_flow_number
-         WHERE batches.place = 1 AND data_flows.status = {when data_flow.work}) AS firsts;
+         WHERE batches.place > 0 AND batches.place = 1 AND data_flows.status = {when data_flow.work}) AS told;
 
 -- oldest_waiting: the waiting sub-tasks of a dataflow's streams in creation order
 SELECT number, task_number, line, turn, created_ns, stopped_before_ns FROM sub_tasks
