@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +17,10 @@ from alibabacloud_nas20170626.client import Client
 from darabonba.exceptions import DaraException
 
 from penstock.app.making import Tls, make_home
-from penstock.app.standin.homes import stand_in_home
-from penstock.app.standin.mark import Adoption, refuse_stand_in
+from penstock.app.standin.homes import PREFIX, stand_in_home, throw_away_home
+from penstock.app.standin.mark import Adoption, put_mark, refuse_stand_in
 from penstock.errors import ApiRefusedError, SettingsError
+from penstock.settings.home import Home
 from penstock.testing import Service
 from tests.e2e.sdk import Flow
 from tests.fixtures.waiting import wait_until
@@ -159,6 +161,20 @@ def test_a_home_is_one_kind_or_the_other(tmp_path: Path) -> None:
     assert stand_in_home(home.path, adoption=Adoption.ASKED_FOR, entropy=os.urandom) == home
     with pytest.raises(SettingsError, match="--stand-in"):
         refuse_stand_in(home)
+
+
+def test_what_killed_stand_ins_have_left_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", os.fspath(tmp_path))
+    left, young, strange = (tmp_path / f"{PREFIX}{name}" for name in ("left", "young", "strange"))
+    for directory in (left, young, strange):
+        (directory / "home").mkdir(parents=True)
+        if directory is not strange:
+            put_mark(Home(path=directory / "home"))
+        if directory is not young:
+            os.utime(directory, (1, 1))
+    with throw_away_home(os.urandom) as home:
+        assert sorted(tmp_path.iterdir()) == sorted([young, strange, home.path.parent])
+    assert sorted(tmp_path.iterdir()) == sorted([young, strange])
 
 
 KILLED = """
