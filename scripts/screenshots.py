@@ -219,7 +219,7 @@ def new_dataflow(page: Page) -> None:
     dialog.get_by_role("button", name="imagenet").wait_for()
     dialog.get_by_label("Prefix in the bucket").fill("/imagenet/")
     dialog.get_by_role("button", name="Check first").click()
-    dialog.get_by_text("Other dataflows").wait_for()
+    dialog.get_by_text("Other dataflows").first.wait_for()
 
 
 def first_call(page: Page) -> None:

@@ -241,7 +241,13 @@ def _typed(words: Sequence[str]) -> str:
     line = " ".join(quoted)
     if len(line) <= LINE_CHARACTERS:
         return line
-    return " \\\n  ".join([" ".join(quoted[:4]), *quoted[4:]])
+    lines = [" ".join(quoted[:4])]
+    for word in quoted[4:]:
+        if lines[-1].startswith("--") and " " not in lines[-1] and not word.startswith("--"):
+            lines[-1] += f" {word}"  # an option keeps its value
+        else:
+            lines.append(word)
+    return " \\\n  ".join(lines)
 
 
 def _commands(words: Sequence[str], file_system_id: str, caller: Caller) -> str:
