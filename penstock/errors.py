@@ -275,6 +275,10 @@ class FilesetExistsError(CatalogError):
     """A fileset has this very path."""
 
 
+class FilesetInUseError(CatalogError):
+    """Another dataflow is bound to it."""
+
+
 class NestedFilesetError(CatalogError):
     """A fileset would lie in another one."""
 

@@ -298,6 +298,7 @@ class DataFlow:
     error_message: str
     created_ns: int
     updated_ns: int
+    fset_id: str = ""  # of the fileset that it is bound to, where its file system's kind has that
     auto_refresh: AutoRefresh = NO_REFRESH
     throughput: int = 0  # in MB a second, as bought
     bandwidth: int = 0  # the same, as it is limited beside that; 0: it is not

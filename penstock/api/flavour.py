@@ -7,6 +7,7 @@ strict fidelity refuses it where the vendor does not have it.
 from __future__ import annotations
 
 from penstock.api.errors import ApiError
+from penstock.api.kinds import is_general_purpose
 from penstock.api.operation import Desk, refuse_if_strict
 from penstock.api.options import Fidelity
 from penstock.api.parameters import Parameter, Values, Wire, identifier, integer, optional, repeated, word_of
@@ -14,7 +15,6 @@ from penstock.api.paths import check_directory
 from penstock.model import RefreshPolicy
 
 THROUGHPUTS = ("600", "1200", "1500", "2000")
-_GENERAL_PURPOSE = "cpfs-"
 
 
 def _throughput(name: str, text: str) -> int:
@@ -54,11 +54,6 @@ REFRESH_POLICY = optional(
 REFRESH_INTERVAL = optional("AutoRefreshInterval", integer(5, 526_600, code="InvalidRefreshInterval.OutOfBounds"), None)
 
 
-def is_general_purpose(file_system_id: str) -> bool:
-    """Whether a file system is of the kind that the vendor has all this for."""
-    return file_system_id.startswith(_GENERAL_PURPOSE)
-
-
 def refuse_auto_refresh_if_strict(desk: Desk, values: Values, file_system_id: str) -> None:
     """Raises ApiError OperationDenied.AutoRefreshNotSupport where paths or a policy ask for what the vendor does not have."""
     is_asked_for = values[REFRESH_PATHS] or values[REFRESH_POLICY] is RefreshPolicy.IMPORT_CHANGED
@@ -69,8 +64,10 @@ def refuse_auto_refresh_if_strict(desk: Desk, values: Values, file_system_id: st
         )
 
 
-def refuse_fileset_if_strict(desk: Desk, values: Values) -> None:
-    """Raises ApiError OperationDenied.DataFlowNotSupported for FsetId where strictness was asked for."""
+def refuse_fileset_if_strict(desk: Desk, values: Values, file_system_id: str) -> None:
+    """Raises ApiError OperationDenied.DataFlowNotSupported for FsetId where the kind has none and strictness was asked for."""
+    if is_general_purpose(file_system_id):
+        return
     if values[FSET_ID]:
         refuse_if_strict(desk, "FsetId")
 

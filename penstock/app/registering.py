@@ -67,12 +67,13 @@ class Exports(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFileSystem:
-    """A file system to register; an empty id is made up."""
+    """A file system to register; an empty id is made up, with this prefix."""
 
     path: Path
     file_system_id: str
     version: str
     description: str
+    prefix: str = "bmcpfs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +118,7 @@ def register_file_system(home: Home, new: NewFileSystem, *, now_ns: int, entropy
         raise SettingsError(f"{new.version!r} is no version; write it like 2.7.0")
     root = Path(os.path.realpath(os.path.expanduser(new.path)))
     file_system = FileSystem(
-        file_system_id=new.file_system_id or new_file_system_id(entropy),
+        file_system_id=new.file_system_id or new_file_system_id(entropy, prefix=new.prefix),
         root=os.fspath(root),
         version=new.version,
         description=new.description,

@@ -14,6 +14,7 @@ from penstock.errors import (
     ConflictError,
     DataFlowNotFoundError,
     DependencyViolationError,
+    FilesetInUseError,
     InvalidStateError,
     VersioningRequiredError,
 )
@@ -48,6 +49,8 @@ def create(session: Session, new: NewDataFlow, *, delay_ns: int) -> str:
             f"file system {new.file_system_id} has {new.data_flows_max} dataflows already; delete one first"
         )
     for other in session.rows("data_flows.of_file_system", file_system_id=new.file_system_id):
+        if new.fset_id and other["fset_id"] == new.fset_id:
+            raise FilesetInUseError(f"the fileset {new.fset_id} is bound to the dataflow {other['data_flow_id']}")
         if other["file_system_path"] == new.file_system_path and other["bucket"] != flow.bucket:
             raise ConflictError(
                 f"{new.file_system_path} is bound to {other['source_storage']} by dataflow {other['data_flow_id']}"
@@ -68,6 +71,7 @@ def create(session: Session, new: NewDataFlow, *, delay_ns: int) -> str:
         source_security_type=new.source_security_type,
         description=new.description,
         bucket=flow.bucket,
+        fset_id=new.fset_id,
         now_ns=session.now_ns,
         due_ns=session.after(delay_ns),
         throughput=new.throughput,

@@ -31,8 +31,9 @@ def data_flows(session: Session, query: DataFlowQuery, next_token: str, limit: i
 
 
 def _is_wanted(flow: DataFlow, query: DataFlowQuery) -> bool:
-    return not query.impossible and (
+    return (
         _one_of(flow.data_flow_id, query.data_flow_ids)
+        and (query.fset_ids is None or flow.fset_id in query.fset_ids)
         and _one_of(flow.source_storage, query.source_storages)
         and _one_of(flow.status, query.statuses)
         and (query.throughputs is None or flow.throughput in query.throughputs)

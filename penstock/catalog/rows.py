@@ -91,6 +91,7 @@ def data_flow(row: Row) -> DataFlow:
         updated_ns=row["updated_ns"],
         throughput=row["throughput"],
         bandwidth=row["bandwidth"],
+        fset_id=row["fset_id"],
     )
 
 

@@ -62,6 +62,7 @@ class NewDataFlow:
     description: str
     versioned: bool
     data_flows_max: int = 10
+    fset_id: str = ""
     auto_refresh: AutoRefresh = NO_REFRESH
     throughput: int = 0
     bandwidth: int = 0
@@ -147,13 +148,13 @@ class DataFlowQuery:
 
     file_system_id: str
     data_flow_ids: Sequence[str] | None = None
+    fset_ids: Sequence[str] | None = None
     source_storages: Sequence[str] | None = None
     statuses: Sequence[str] | None = None
     file_system_path_part: str | None = None
     source_storage_path_part: str | None = None
     description_part: str | None = None
     throughputs: Sequence[int] | None = None
-    impossible: bool = False  # a filter that nothing of this flavour can match (FsetIds, ThroughputList)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

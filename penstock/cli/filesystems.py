@@ -26,12 +26,20 @@ def filesystem() -> None:
 @filesystem.command()
 @HOME
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--id", "file_system_id", default="", help="Its id, bmcpfs-…; made up where not given.")
+@click.option("--id", "file_system_id", default="", help="Its id, bmcpfs-… or cpfs-…; made up where not given.")
+@click.option(
+    "--type",
+    "prefix",
+    type=click.Choice(("bmcpfs", "cpfs")),
+    default="bmcpfs",
+    show_default=True,
+    help="What it passes for where its id is made up: CPFS for Lingjun, or the general-purpose CPFS.",
+)
 @click.option(
     "--version", default="2.7.0", show_default=True, help="The version that it claims; streaming needs 2.6.0."
 )
 @click.option("--description", default="", help="A note for people.")
-def add(*, home: Path, path: Path, file_system_id: str, version: str, description: str) -> None:
+def add(*, home: Path, path: Path, file_system_id: str, prefix: str, version: str, description: str) -> None:
     """Register the directory PATH as a file system; prints its id.
 
     PATH must exist. Nothing outside of it is ever touched. It is marked with a small file, .penstock-root, so that nothing is
@@ -41,7 +49,9 @@ def add(*, home: Path, path: Path, file_system_id: str, version: str, descriptio
     """
     seen = register_file_system(
         open_home(home),
-        NewFileSystem(path=path, file_system_id=file_system_id, version=version, description=description),
+        NewFileSystem(
+            path=path, file_system_id=file_system_id, prefix=prefix, version=version, description=description
+        ),
         now_ns=time.time_ns(),
         entropy=os.urandom,
     )

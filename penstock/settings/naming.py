@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from penstock.errors import SettingsError
 from penstock.model import AccessKey, BucketKind, Credentials
 
-FILE_SYSTEM_ID = re.compile(r"bmcpfs-[0-9a-z][0-9a-z-]{0,62}")
+FILE_SYSTEM_ID = re.compile(r"(?:bm)?cpfs-[0-9a-z][0-9a-z-]{0,62}")
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 ACCESS_KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,127}")
 VERSION = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}")
@@ -33,7 +33,7 @@ def _letters(entropy: Callable[[int], bytes], alphabet: str, length: int) -> str
 
 
 def new_file_system_id(entropy: Callable[[int], bytes], *, prefix: str = "bmcpfs") -> str:
-    """An id as the vendor shapes them: `bmcpfs-` and 19 letters and digits."""
+    """An id as the vendor shapes them: `bmcpfs-` (or another prefix) and 19 letters and digits."""
     return f"{prefix}-" + _letters(entropy, _ID_LETTERS, 19)
 
 
@@ -78,7 +78,7 @@ def check_file_system_id(file_system_id: str) -> None:
     """Raises SettingsError unless a file system can have this id."""
     if FILE_SYSTEM_ID.fullmatch(file_system_id) is None:
         raise SettingsError(
-            f"{file_system_id!r} cannot be a file system's id: 'bmcpfs-' and then lower-case letters, digits and '-'"
+            f"{file_system_id!r} cannot be a file system's id: 'bmcpfs-' or 'cpfs-' and then lower-case letters, digits and '-'"
         )
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from penstock.api import flavour, places, sources
+from penstock.api import flavour, kinds, places, sources
 from penstock.api.answers import Json
 from penstock.api.descriptions import description
-from penstock.api.errors import ApiError, missing
+from penstock.api.errors import ApiError
 from penstock.api.filters import exact_text, filters, ids, one_text, words_of
 from penstock.api.operation import (
     DATA_FLOW_SINCE,
@@ -21,7 +21,6 @@ from penstock.api.operation import (
     Operation,
     Reply,
     file_system_of,
-    refuse_if_strict,
     version_of,
 )
 from penstock.api.operations import refreshes
@@ -34,8 +33,8 @@ from penstock.api.parameters import (
     NEXT_TOKEN,
     max_results,
     optional,
+    optional_directory,
     required,
-    required_directory,
 )
 from penstock.api.times import utc_text
 from penstock.catalog.catalog import Catalog
@@ -65,9 +64,9 @@ def _source(name: str, text: str) -> str:
     return text
 
 
-_FILE_SYSTEM_PATH = required_directory("FileSystemPath")
+_FILE_SYSTEM_PATH = optional_directory("FileSystemPath")
 _SOURCE_STORAGE = required("SourceStorage", _source, "")
-_SOURCE_STORAGE_PATH = required_directory("SourceStoragePath")
+_SOURCE_STORAGE_PATH = optional_directory("SourceStoragePath")
 _SECURITY_TYPE = optional("SourceSecurityType", _security, "None")
 _DESCRIPTION_TEXT = optional("Description", description, "")
 
@@ -97,9 +96,10 @@ async def create_data_flow(desk: Desk, invocation: Invocation) -> Reply:
     flavour.refuse_auto_refresh_if_strict(desk, values, file_system.file_system_id)
     auto_refresh = refreshes.asked_for(values)
     throughput = flavour.throughput_of(desk, values, file_system.file_system_id)
-    if not throughput and flavour.is_general_purpose(file_system.file_system_id):
-        raise missing("Throughput")
-    flavour.refuse_fileset_if_strict(desk, values)
+    kinds.require_throughput(file_system, throughput)
+    flavour.refuse_fileset_if_strict(desk, values, file_system.file_system_id)
+    path = await kinds.bound_path(desk, file_system, values[flavour.FSET_ID], values[_FILE_SYSTEM_PATH])
+    source_path = kinds.source_path(file_system, values[_SOURCE_STORAGE_PATH])
     source = sources.parse_source("SourceStorage", values[_SOURCE_STORAGE])
     if source.scheme != sources.VENDORS_SCHEME and desk.options.fidelity is Fidelity.STRICT:
         raise ApiError("InvalidSourceStorage.NotSupport", "SourceStorage begins with oss:// (fidelity = strict).")
@@ -115,16 +115,17 @@ async def create_data_flow(desk: Desk, invocation: Invocation) -> Reply:
         )
     versioned = False
     if await invocation.answered_before(desk.catalog) is None:
-        await _look_at_directory(desk, file_system, values[_FILE_SYSTEM_PATH])
-        await refreshes.require_directories(desk, file_system, values[_FILE_SYSTEM_PATH], auto_refresh.paths)
+        await _look_at_directory(desk, file_system, path)
+        await refreshes.require_directories(desk, file_system, path, auto_refresh.paths)
         versioned = await _look_at_bucket(desk, bucket)
     data_flow_id = await desk.catalog.create_data_flow(
         invocation.call(),
         NewDataFlow(
             file_system_id=file_system.file_system_id,
-            file_system_path=values[_FILE_SYSTEM_PATH],
+            file_system_path=path,
+            fset_id=values[flavour.FSET_ID] if kinds.is_general_purpose(file_system.file_system_id) else "",
             source_storage=values[_SOURCE_STORAGE],
-            source_storage_path=values[_SOURCE_STORAGE_PATH],
+            source_storage_path=source_path,
             source_security_type=values[_SECURITY_TYPE],
             description=values[_DESCRIPTION_TEXT],
             versioned=versioned,
@@ -188,12 +189,13 @@ async def describe_data_flows(desk: Desk, invocation: Invocation) -> Reply:
             source_storage_path_part=asked.text("SourceStoragePath"),
             description_part=asked.text("Description"),
             throughputs=_numbers(asked.words("ThroughputList")),
-            impossible=asked.words("FsetIds") is not None,
+            fset_ids=asked.words("FsetIds"),
         ),
         next_token=values[NEXT_TOKEN],
         limit=values[_MAX_RESULTS],
     )
-    fields: dict[str, Json] = {"DataFlowInfo": {"DataFlow": [_fields(flow) for flow in page.items]}}
+    flows = [_fields(flow) | await _bound_to(desk, flow) for flow in page.items]
+    fields: dict[str, Json] = {"DataFlowInfo": {"DataFlow": flows}}
     if page.next_token:
         fields["NextToken"] = page.next_token
     return Reply(fields=fields)
@@ -201,6 +203,14 @@ async def describe_data_flows(desk: Desk, invocation: Invocation) -> Reply:
 
 def _numbers(words: Sequence[str] | None) -> Sequence[int] | None:
     return None if words is None else [int(word) for word in words]
+
+
+async def _bound_to(desk: Desk, flow: DataFlow) -> dict[str, Json]:
+    """The fields of its fileset, where it has one; that one cannot be deleted meanwhile."""
+    if not flow.fset_id:
+        return {}
+    fileset = await desk.catalog.filesets.one(flow.file_system_id, flow.fset_id)
+    return {"FsetId": fileset.fset_id, "FsetDescription": fileset.description}
 
 
 def _fields(flow: DataFlow) -> dict[str, Json]:
@@ -244,13 +254,13 @@ async def modify_data_flow(desk: Desk, invocation: Invocation) -> Reply:
 
 async def start_data_flow(desk: Desk, invocation: Invocation) -> Reply:
     """Stopped to Running. Raises ApiError, CatalogError."""
-    refuse_if_strict(desk, "StartDataFlow")
+    kinds.refuse_if_not_stoppable(desk, file_system_of(desk, invocation.values, since=DATA_FLOW_SINCE), "StartDataFlow")
     return await _step(desk, invocation, Catalog.start_data_flow)
 
 
 async def stop_data_flow(desk: Desk, invocation: Invocation) -> Reply:
     """Running to Stopped: no new work starts. Raises ApiError, CatalogError."""
-    refuse_if_strict(desk, "StopDataFlow")
+    kinds.refuse_if_not_stoppable(desk, file_system_of(desk, invocation.values, since=DATA_FLOW_SINCE), "StopDataFlow")
     return await _step(desk, invocation, Catalog.stop_data_flow)
 
 

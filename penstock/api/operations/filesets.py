@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from penstock.api import grounds
+from penstock.api import grounds, kinds
 from penstock.api.answers import Json
 from penstock.api.descriptions import description
 from penstock.api.errors import ApiError, invalid_format
@@ -122,6 +122,9 @@ async def create_fileset(desk: Desk, invocation: Invocation) -> Reply:
     """A new directory with an id. Raises ApiError, CatalogError."""
     values = invocation.values
     file_system = file_system_of(desk, values, since=FILESET_SINCE)
+    quota = Quota(size_bytes=values[_QUOTA_SIZE], file_count=values[_QUOTA_FILES])
+    if quota != Quota():
+        kinds.refuse_quota(file_system)
     if await invocation.answered_before(desk.catalog) is None:
         await grounds.ask(desk, file_system, filesetdir.may_make, values[_FILE_SYSTEM_PATH])
     fset_id = await desk.catalog.filesets.create(
@@ -131,7 +134,7 @@ async def create_fileset(desk: Desk, invocation: Invocation) -> Reply:
             file_system_path=values[_FILE_SYSTEM_PATH],
             description=values[_DESCRIPTION],
             deletion_protection=bool(values[_PROTECTION]),
-            quota=Quota(size_bytes=values[_QUOTA_SIZE], file_count=values[_QUOTA_FILES]),
+            quota=quota,
             filesets_max=desk.options.filesets_max,
         ),
     )
@@ -274,6 +277,7 @@ async def cancel_fileset_quota(desk: Desk, invocation: Invocation) -> Reply:
 async def _limit(desk: Desk, invocation: Invocation, quota: Quota) -> Reply:
     values: Values = invocation.values
     file_system = file_system_of(desk, values, since=FILESET_SINCE)
+    kinds.refuse_quota(file_system)
     await desk.catalog.filesets.limit(invocation.call(), file_system.file_system_id, values[_FSET_ID], quota)
     return Reply(fields={})
 

@@ -114,6 +114,7 @@ class _Kind(StrEnum):
     """FileSystemType, of those that can be made here."""
 
     LINGJUN = "bmcpfs"
+    GENERAL_PURPOSE = "cpfs"
 
 
 class _Protocol(StrEnum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from penstock.api import flavour, places
+from penstock.api import flavour, kinds, places
 from penstock.api.errors import ApiError, missing
 from penstock.api.operation import (
     DATA_FLOW_SINCE,
@@ -113,7 +113,7 @@ async def cancel(desk: Desk, invocation: Invocation) -> Reply:
 
 def _file_system(desk: Desk, invocation: Invocation) -> FileSystem:
     file_system = file_system_of(desk, invocation.values, since=DATA_FLOW_SINCE)
-    if not flavour.is_general_purpose(file_system.file_system_id):
+    if not kinds.is_general_purpose(file_system.file_system_id):
         refuse_if_strict(desk, invocation.operation.name)
     return file_system
 

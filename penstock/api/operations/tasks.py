@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import tzinfo
 
-from penstock.api import flavour
+from penstock.api import kinds
 from penstock.api.answers import Json
 from penstock.api.errors import ApiError, missing
 from penstock.api.filters import filters, ids, minute, words_of
@@ -37,7 +37,6 @@ from penstock.api.parameters import (
     max_results,
     optional,
     optional_directory,
-    required,
     word_of,
 )
 from penstock.api.times import zone_text
@@ -47,20 +46,20 @@ from penstock.catalog.verbs import DataFlowQuery, NewTask, TaskQuery
 from penstock.errors import DependencyViolationError
 from penstock.model import STREAM_ACTIONS, Checksums, ConflictPolicy, Task, TaskAction, TaskStatus
 
-DATA_TYPE = "MetaAndData"
+_DATA_TYPES = (kinds.DATA_TYPE, "Metadata", "Data")
 _EXPORTS = frozenset({TaskAction.EXPORT, TaskAction.STREAM_EXPORT})
 _BATCH_ACTIONS = frozenset({TaskAction.IMPORT, TaskAction.EXPORT, TaskAction.COMPARE})
 
 
 def _data_type(name: str, text: str) -> str:
-    if text != DATA_TYPE:
-        raise ApiError("InvalidDataType.NotSupported", f"{name} is {DATA_TYPE} for this kind of file system.")
+    if text not in _DATA_TYPES:
+        raise ApiError("InvalidDataType.NotSupported", f"{name} is one of {', '.join(_DATA_TYPES)}.")
     return text
 
 
 _TASK_ACTION = optional("TaskAction", word_of(TaskAction, code="InvalidTaskAction.NotSupported"), None)
-_CONFLICT_POLICY = required("ConflictPolicy", word_of(ConflictPolicy), ConflictPolicy.SKIP_THE_FILE)
-_DATA_TYPE = optional("DataType", _data_type, DATA_TYPE)
+_CONFLICT_POLICY = optional("ConflictPolicy", word_of(ConflictPolicy), None)
+_DATA_TYPE = optional("DataType", _data_type, kinds.DATA_TYPE)
 _DIRECTORY = optional_directory("Directory")
 _DST_DIRECTORY = optional_directory("DstDirectory")
 _ENTRY_LIST = optional("EntryList", selections.entry_list, "")
@@ -80,7 +79,7 @@ _FILTERS = filters(
         "TaskId": ids,
         "Originator": words_of(("User", "System")),
         "TaskActions": words_of(TaskAction),
-        "DataTypes": words_of(("MetaAndData", "Metadata", "Data")),
+        "DataTypes": words_of(_DATA_TYPES),
         "Status": words_of(TaskStatus),
         "CreateTimeBegin": minute,
         "CreateTimeEnd": minute,
@@ -103,6 +102,8 @@ async def create_task(desk: Desk, invocation: Invocation) -> Reply:
     asked = values[_TASK_ACTION]
     if asked in STREAM_ACTIONS or values[_CREATE_DIR]:
         file_system_of(desk, values, since=STREAM_SINCE)
+    policy = kinds.conflict_policy(file_system, values[_CONFLICT_POLICY])
+    kinds.check_task(desk, file_system, asked, values[_DATA_TYPE])
     if asked in STREAM_ACTIONS:
         _refuse_batch_parameters(values, asked)
     elif asked is not None and asked not in _BATCH_ACTIONS:
@@ -128,7 +129,7 @@ async def create_task(desk: Desk, invocation: Invocation) -> Reply:
             data_flow_id=values[DATA_FLOW_ID],
             action=action,
             data_type=values[_DATA_TYPE],
-            conflict_policy=values[_CONFLICT_POLICY],
+            conflict_policy=policy,
             directory=chosen.directory,
             target_directory=chosen.target_directory,
             create_dir_if_not_exist=values[_CREATE_DIR],
@@ -319,7 +320,7 @@ async def cancel_task(desk: Desk, invocation: Invocation) -> Reply:
             invocation.call(), file_system.file_system_id, values[DATA_FLOW_ID], values[TASK_ID]
         )
     except DependencyViolationError as error:
-        if not flavour.is_general_purpose(file_system.file_system_id):
+        if not kinds.is_general_purpose(file_system.file_system_id):
             raise
         # Of the two documented refusals each flavour has its own.
         raise ApiError("InvalidStatus.ResourceMismatch", str(error)) from error

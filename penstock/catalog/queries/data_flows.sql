@@ -19,10 +19,10 @@ UPDATE buckets SET data_flows = data_flows - 1 WHERE name = :bucket;
 
 -- add: a new dataflow, at once or in transition
 INSERT INTO data_flows (number, data_flow_id, file_system_id, file_system_path, source_storage, source_storage_path,
-    source_security_type, description, bucket, status, error_message, created_ns, updated_ns, live_tasks, waiting,
+    source_security_type, description, bucket, fset_id, status, error_message, created_ns, updated_ns, live_tasks, waiting,
     stopped_ns, stopped_since_ns, due_ns, throughput, bandwidth)
 VALUES (:number, :data_flow_id, :file_system_id, :file_system_path, :source_storage, :source_storage_path,
-    :source_security_type, :description, :bucket,
+    :source_security_type, :description, :bucket, :fset_id,
     CASE WHEN CAST(:due_ns AS BIGINT) = 0 THEN {after data_flow.create} ELSE {after data_flow.create_slowly} END,
     '', :now_ns, :now_ns, 0, 0, 0, CASE WHEN CAST(:due_ns AS BIGINT) = 0 THEN 0 ELSE CAST(:now_ns AS BIGINT) END, :due_ns,
     :throughput, :bandwidth);

@@ -20,5 +20,6 @@ CREATE INDEX filesets_of_file_system ON filesets (file_system_id, number);
 CREATE INDEX filesets_by_count ON filesets (made, counted_ns, number);
 
 ALTER TABLE file_systems ADD COLUMN filesets BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE data_flows ADD COLUMN fset_id TEXT NOT NULL DEFAULT '';
 -- 0 while CreateFileSystem has promised one that is not registered yet.
 ALTER TABLE file_systems ADD COLUMN made BIGINT NOT NULL DEFAULT 1;

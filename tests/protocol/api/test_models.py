@@ -4,6 +4,7 @@ What is never filled has its reason in docs/fidelity.md (scripts/fidelity/names.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -98,6 +99,12 @@ def answers(server: ApiServer) -> Iterator[tuple[str, dict[str, Any]]]:
     yield ask("CreateDataFlow", FileSystemPath="/other/", SourceStorage="oss://second", SourceStoragePath="/again/")
     yield ask("DescribeDataFlows", MaxResults="10")
     yield ask("DescribeFileSystems")
+    system = replace(server.registry.file_systems[FILE_SYSTEM], file_system_id="cpfs-1")
+    server.registry = replace(server.registry, file_systems={**server.registry.file_systems, "cpfs-1": system})
+    general = {"FileSystemId": "cpfs-1"}
+    bound = ask("CreateFileset", **general, FileSystemPath="/bound/")[1]["FsetId"]
+    yield ask("CreateDataFlow", **general, FsetId=bound, SourceStorage="oss://second", Throughput="600")
+    yield ask("DescribeDataFlows", **general)
     made = ask("CreateFileSystem", FileSystemType="bmcpfs", ProtocolType="cpfs", StorageType="bm_advance_400")
     yield made
     yield ask("ModifyFileSystem", FileSystemId=made[1]["FileSystemId"], Description="described")

@@ -79,7 +79,9 @@ def test_a_bucket_that_takes_no_exports(server: ApiServer, action: str) -> None:
 def test_a_stream_of_the_other_flavour_that_is_not_done(server: ApiServer) -> None:
     system = replace(server.registry.file_systems[FILE_SYSTEM], file_system_id="cpfs-1")
     server.registry = replace(server.registry, file_systems={**server.registry.file_systems, "cpfs-1": system})
-    flow = server.make_flow(FileSystemId="cpfs-1")
+    own = {"FileSystemId": "cpfs-1", "FileSystemPath": "/data/set/"}
+    fset_id = server.make("CreateFileset", "FsetId", own)
+    flow = server.make_flow(**own, FsetId=fset_id, Throughput="600")
     stream = server.make_stream(flow, FileSystemId="cpfs-1")
     server.make_sub_task(flow, stream, FileSystemId="cpfs-1")
     wire = {"FileSystemId": "cpfs-1", "DataFlowId": flow, "TaskId": stream}
