@@ -421,7 +421,7 @@ def test_nothing_grows(apart: ApartServer) -> None:
             for action in ACTIONS * 4:
                 call = replaced(chance, call_of(action, world))
                 refused(connection, call, {"host": apart.host, "x-acs-action": action})
-                strange = call_of(action, world) | {"FileSystemId": "bmcpfs-none"}
+                strange = call_of(action, world) | {"FileSystemId": "bmcpfs-none", "FileSystemType": "none"}
                 signer = apart.signer(OWNER)
                 signed = v3_headers(strange, action=action, nonce=apart.nonce(), now_ns=time.time_ns(), signer=signer)
                 refused(connection, strange, signed)

@@ -279,7 +279,9 @@ def test_a_dataflow_is_limited_by_what_was_bought_and_by_what_is_asked(server: A
     refused(server, 400, "MissingThroughput", FileSystemId=general.file_system_id)
     refused(server, 404, "InvalidParameter.InvalidFormat", Bandwidth="-1")
     flow = server.make_flow(Throughput="600", Bandwidth="20")
-    both = server.make_flow(FileSystemId=general.file_system_id, Throughput="600")
+    own = {"FileSystemId": general.file_system_id, "FileSystemPath": "/data/set/"}
+    fset_id = server.make("CreateFileset", "FsetId", own)
+    both = server.make_flow(**own, FsetId=fset_id, Throughput="600")
     assert server.run(server.catalog.rates) == {flow: 20_000_000, both: 600_000_000}
     assert "Throughput" not in listed(server)[0]
     assert int(listed(server)[0]["Bandwidth"]) == 20
