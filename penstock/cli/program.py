@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "key": ("penstock.cli.keys:key", "Add, list and revoke access keys of the API."),
     "profile": ("penstock.cli.profiles:profile", "Services elsewhere, by name, with the key for them."),
     "object": ("penstock.cli.objects:objects", "Put, get, list and remove objects of a bucket."),
+    "fileset": ("penstock.cli.filesets:fileset", "Filesets: directories with an id."),
     "flow": ("penstock.cli.flows:flow", "Dataflows: bind a directory to a prefix of a bucket."),
     "task": ("penstock.cli.tasks:task", "Tasks: open streams on a dataflow."),
     "subtask": ("penstock.cli.subtasks:subtask", "Sub-tasks: move files, one by one."),

@@ -62,6 +62,15 @@ def test_the_first_steps_of_the_help_work(service: RunningService, place: Mappin
     assert f"/{name}/file.xml" in run_cli("subtask", "list", "--task", task, environment=place)
 
 
+def test_a_fileset_is_made_shown_and_deleted(service: RunningService, place: Mapping[str, str], name: str) -> None:
+    fset_id = run_cli("fileset", "create", f"/{name}/", "--description", "of a team", environment=place).strip()
+    assert (Path(service.init["root"]) / name).is_dir()
+    assert fset_id in run_cli("fileset", "list", environment=place)
+    assert "of a team" in run_cli("fileset", "show", fset_id, environment=place)
+    assert "is deleted" in try_cli("fileset", "delete", fset_id, environment=place).stderr
+    assert not (Path(service.init["root"]) / name).exists()
+
+
 def test_an_export_comes_back_the_same(service: RunningService, place: Mapping[str, str], name: str) -> None:
     body = os.urandom(300_000)
     _, task = make_stream(
