@@ -10,12 +10,13 @@ from penstock.api.operation import Origin
 from penstock.api.options import ApiOptions, Fidelity
 from penstock.api.unfamiliar import LISTED_MAX
 from penstock.telemetry import meters, numbers
-from scripts.fidelity import tables
+from scripts.fidelity import sdk, tables
 from tests.fixtures import fidelity
 from tests.fixtures.apicaller import FILE_SYSTEM, READER, STRANGER, Response
 from tests.fixtures.apiserver import ApiServer, serving
 from tests.fixtures.inmemory import memory_directory
 from tests.fixtures.registered import registered_bucket
+from tests.protocol.api.usual import USUAL
 
 SYSTEM = {"FileSystemId": FILE_SYSTEM}
 FLOW = {**SYSTEM, "FileSystemPath": "/data/", "SourceStorage": "oss://examplebucket", "SourceStoragePath": "/prefix/"}
@@ -37,6 +38,28 @@ def refused(response: Response, status: int, code: str) -> None:
 def test_an_action_of_ours_is_there_and_strictly_is_not(strict: ApiServer, shared: ApiServer, action: str) -> None:
     refused(strict.ask(action, SYSTEM), 404, "InvalidApi.NotFound")
     assert shared.ask(action, SYSTEM).code not in {"InvalidApi.NotFound", "NotImplemented"}
+
+
+def test_a_parameter_of_ours_is_read_and_strictly_refused(strict: ApiServer, server: ApiServer) -> None:
+    """Each that stands in an action of the vendor's and not in its SDK."""
+    wires = {
+        ("CreateDataFlow", "Bandwidth"): {"Bandwidth": "1", "FileSystemPath": "/other/"},
+        ("ModifyDataFlow", "Bandwidth"): {"Bandwidth": "1"},
+        ("CreateDataFlowTask", "CompareChecksum"): {"CompareChecksum": "Stored", "TaskAction": "Compare"},
+    }
+    ours = {
+        (action, name)
+        for action, shape in sdk.committed().family.items()
+        for parameter in OPERATIONS[action].parameters
+        for name in set(parameter.names) - set(shape.parameters)
+    }
+    assert ours == set(wires)
+    for asked in (server, strict):
+        flow = {"DataFlowId": asked.make_flow()}
+        for (action, _), changes in wires.items():
+            wire = {**USUAL[action], **(flow if "DataFlowId" in USUAL[action] else {}), **changes}
+            response = asked.ask(action, wire)
+            assert response.status == 200 if asked is server else response.code.endswith("Supported"), response.text
 
 
 def test_every_extension_says_what_strictness_makes_of_it() -> None:
