@@ -15,6 +15,7 @@ from penstock.app.working import Keeping
 from penstock.catalog.catalog import Catalog
 from penstock.catalog.live import Seeing
 from penstock.engine.engine import Engine
+from penstock.model import SubTaskStatus
 
 QUIET_S = 5.0
 LOOK_S = 0.01
@@ -88,14 +89,22 @@ class Lives:
         return self._life
 
     async def is_quiet(self) -> bool:
-        """Whether nothing is under way, soon at least."""
-        engine, loop = self.now.engine, asyncio.get_running_loop()
+        """Whether no file is under way or waits for its turn, soon at least. Where a dataflow is stopped none does."""
+        loop = asyncio.get_running_loop()
         end_s = loop.time() + QUIET_S
-        while len(engine.flights) or engine.settler.unsettled:
+        while await self._has_work():
             if self._executor.is_holding or loop.time() > end_s:
                 return False
             await asyncio.sleep(LOOK_S)
         return True
+
+    async def _has_work(self) -> bool:
+        """Between queue and engine a file is in the catalog alone. It goes from waiting to moving: hence the order."""
+        engine, catalog = self.now.engine, self.now.catalog
+        if len(engine.flights) or engine.settler.unsettled or await catalog.oldest_waiting_ns():
+            return True
+        live = await catalog.live_sub_tasks()
+        return bool(live[SubTaskStatus.RUNNING] or live[SubTaskStatus.CANCELING])
 
 
 async def _led(life: Life) -> None:

@@ -252,7 +252,7 @@ class StandInService(Service):
         await self._exchange(put_back)
 
     async def snapshot(self, name: str) -> None:
-        """As `StandIn` says. Raises ApiError where files move, and go on moving."""
+        """As `StandIn` says. Raises ApiError where files move or wait, and go on so."""
         assert self._lives is not None
         assert self._stand_in_api is not None
         kept = self._contents.snapshots()
@@ -267,7 +267,7 @@ class StandInService(Service):
                 if not await self._lives.is_quiet():
                     raise ApiError(
                         "OperationDenied.InvalidState",
-                        "Files are moving: wait for them, or cancel them, and ask again.",
+                        "Files are moving, or wait for it: wait for them, or cancel them, and ask again.",
                     )
                 view = self._time.view()
                 clock = {"now_ns": view.now_ns, "advanced_s": view.advanced_s}
