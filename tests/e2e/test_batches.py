@@ -27,7 +27,7 @@ from tests.e2e.batches import DEADLINE_S, NAP_S, Batches, Lines, read_report, re
 from tests.e2e.sdk import open_stream
 from tests.e2e.test_sigkill import World
 from tests.fixtures.chance import seed_of
-from tests.fixtures.service import init_home, start_service
+from tests.fixtures.service import WARM, init_home, start_service
 from tests.fixtures.stopwatch import Stopwatch
 from tests.fixtures.waiting import wait_until
 
@@ -399,7 +399,9 @@ def test_a_death_around_any_commit_changes_nothing_of_what_is_reported(tmp_path:
             world.client(), init["file_system_id"], path="/out/", storage=f"oss://{world.bucket}", prefix="/far/"
         )
         world.service.stop()
-        world.service = start_service(world.home, environment={failpoints.VARIABLE: str(tmp_path / "traps")})
+        world.service = start_service(
+            world.home, environment={failpoints.VARIABLE: str(tmp_path / "traps")}, command=WARM
+        )
         for passing in range(1, COMMITS + 1):
             _die_once(world, flow, tmp_path / "traps", passing)
     finally:
@@ -414,7 +416,7 @@ def _die_once(world: World, flow: Batches, traps: Path, passing: int) -> None:
     (traps / f"{point}.{passing}").touch()
     world.service.ended()  # renewing leases commits, too: it dies in any case
     (traps / f"{point}.0").unlink()
-    world.service = start_service(world.home, environment={failpoints.VARIABLE: str(traps)})
+    world.service = start_service(world.home, environment={failpoints.VARIABLE: str(traps)}, command=WARM)
     flow = Batches(world.client(), flow.file_system_id, flow.data_flow_id)
     task = flow.wait(task_id)
     assert (task["Status"], task["ErrorMsg"]) == ("Completed", "")

@@ -15,7 +15,7 @@ from penstock.client import Client, ClientOptions, Created, FileToMove
 from penstock.errors import ApiUnreachableError
 from tests.e2e.sdk import DEADLINE_S
 from tests.fixtures.chance import seed_of
-from tests.fixtures.service import RunningService, init_home, run_cli, start_service
+from tests.fixtures.service import WARM, RunningService, init_home, run_cli, start_service
 from tests.fixtures.waiting import wait_until
 
 CALLS, FILES_EACH = 12, 250
@@ -88,7 +88,7 @@ def test_killed_while_it_takes_files_each_is_made_and_moved_once(tmp_path: Path)
     seed = seed_of("TEST")
     print(f"PENSTOCK_TEST_SEED={seed}")
     init_home(tmp_path / "home")
-    caller = Caller(start_service(tmp_path / "home"))
+    caller = Caller(start_service(tmp_path / "home", command=WARM))
     answered: dict[int, Sequence[Created]] = {}
     asking = threading.Thread(target=caller.ask_until_nobody_answers, args=(answered,))
     asking.start()
@@ -96,7 +96,7 @@ def test_killed_while_it_takes_files_each_is_made_and_moved_once(tmp_path: Path)
         assert caller.answers.acquire(timeout=DEADLINE_S), "nobody answers"
     caller.service.kill()  # the next call is under way: before its COMMIT, after it, or not begun
     asking.join()
-    caller.service = start_service(tmp_path / "home")
+    caller.service = start_service(tmp_path / "home", command=WARM)
     try:
         with caller.client() as client:
             again = [caller.ask(client, number) for number in range(CALLS)]

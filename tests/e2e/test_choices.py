@@ -15,7 +15,7 @@ from alibabacloud_nas20170626.client import Client
 from alibabacloud_tea_openapi.exceptions import ClientException
 
 from tests.e2e.sdk import Flow, make_client, open_stream
-from tests.fixtures.service import RunningService, init_home, start_service
+from tests.fixtures.service import WARM, RunningService, init_home, start_service
 from tests.fixtures.stopwatch import Stopwatch
 from tests.fixtures.waiting import wait_until
 
@@ -37,7 +37,7 @@ def service(tmp_path: Path) -> Iterator[RunningService]:
         (place,) = [number for number, line in enumerate(lines) if line.startswith(f"{name} = ")]
         lines[place] = f"{name} = {value}"
     settings.write_text("\n".join(lines) + "\n")
-    running = start_service(home)
+    running = start_service(home, command=WARM)
     yield running
     running.stop()
 

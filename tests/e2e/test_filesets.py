@@ -7,7 +7,7 @@ import pytest
 from penstock import failpoints
 from penstock.client import Client, ClientOptions
 from penstock.errors import ApiUnreachableError
-from tests.fixtures.service import RunningService, init_home, start_service, without_own_bucket
+from tests.fixtures.service import WARM, RunningService, init_home, start_service, without_own_bucket
 
 
 def client_of(service: RunningService) -> Client:
@@ -32,7 +32,7 @@ def test_a_death_on_the_way_into_being_and_out_of_it(tmp_path: Path) -> None:
     def dies(point: str, action: str, **asked: str) -> None:
         trap = traps / f"{point}.1"
         trap.touch()
-        service = start_service(home, environment={failpoints.VARIABLE: str(traps)})
+        service = start_service(home, environment={failpoints.VARIABLE: str(traps)}, command=WARM)
         with client_of(service) as client, pytest.raises(ApiUnreachableError):
             client.call(action, own | asked)
         service.ended()
@@ -45,7 +45,7 @@ def test_a_death_on_the_way_into_being_and_out_of_it(tmp_path: Path) -> None:
     assert directory.is_dir()
     trap = traps / "fileset.removed.1"
     trap.touch()
-    service = start_service(home, environment={failpoints.VARIABLE: str(traps)})
+    service = start_service(home, environment={failpoints.VARIABLE: str(traps)}, command=WARM)
     with client_of(service) as client:
         fset_id = client.call("CreateFileset", own | asked)["FsetId"]
         one = own | {"FsetId": fset_id}
@@ -54,7 +54,7 @@ def test_a_death_on_the_way_into_being_and_out_of_it(tmp_path: Path) -> None:
             client.call("DeleteFileset", one)
     service.ended()
     assert not directory.exists()
-    service = start_service(home)
+    service = start_service(home, command=WARM)
     with client_of(service) as client:
         client.call("DeleteFileset", one)
         assert client.call("DescribeFilesets", own)["Entries"] == {"Entrie": []}

@@ -17,7 +17,7 @@ from fastcrc import crc64
 
 from tests.e2e.sdk import DEADLINE_S, Flow, make_client, open_flow
 from tests.fixtures.chance import seed_of
-from tests.fixtures.service import init_home, start_service
+from tests.fixtures.service import WARM, init_home, start_service
 from tests.fixtures.stopwatch import Stopwatch
 from tests.fixtures.waiting import wait_until
 
@@ -42,12 +42,12 @@ class World:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.service = start_service(home)
+        self.service = start_service(home, command=WARM)
         self.root = Path(self.service.init["root"])
         self.bucket = self.service.init["bucket"]
 
     def restart(self) -> None:
-        self.service = start_service(self.home)
+        self.service = start_service(self.home, command=WARM)
 
     def oss(self) -> oss.Client:
         config = oss.config.load_default()

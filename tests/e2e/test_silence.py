@@ -17,7 +17,7 @@ from tests.e2e.sdk import Flow, make_client, open_flow
 from tests.faults.matrix.file import HELPERS
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.objects import put_object
-from tests.fixtures.service import RunningService, init_home, run_cli, start_service
+from tests.fixtures.service import WARM, RunningService, init_home, run_cli, start_service
 from tests.fixtures.silentproxy import SilentProxy
 from tests.fixtures.stopwatch import Stopwatch
 from tests.fixtures.waiting import wait_until
@@ -48,7 +48,7 @@ class World:
                 "OSS_ACCESS_KEY_ID": emulator.access_key_id, "OSS_ACCESS_KEY_SECRET": emulator.access_key_secret,
             },
         )  # fmt: skip
-        self.service: RunningService = start_service(home)
+        self.service: RunningService = start_service(home, command=WARM)
         self.root = Path(self.service.init["root"])
         self.well = self.service.init["bucket"]
 
@@ -212,7 +212,7 @@ def test_a_silent_store_holds_up_nobody_else_and_lets_go(world: World) -> None:
     assert alive(children) == []
 
     world.proxy.speak()
-    world.service = start_service(world.home)
+    world.service = start_service(world.home, command=WARM)
     ended = settled([(world.rebind(flow), ids) for flow, ids in going], is_final, KNOWN_S)
     assert {item["Status"] for item in ended.values()} == {"CANCELED"}
     wait_until(lambda: not world.leftovers(), PROMPT_S, "something is left behind")

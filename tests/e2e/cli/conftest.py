@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.service import RunningService, init_home, start_service
+from tests.fixtures.service import WARM, RunningService, init_home, start_service
 
 SHARING = frozenset({"service", "place"})
 
@@ -24,8 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """One running service, for tests that do not stop it and use names of their own."""
     home = tmp_path_factory.mktemp("served") / "home"
-    init_home(home)
-    running = start_service(home)
+    init_home(home, movers=1)
+    running = start_service(home, command=WARM)
     yield running
     running.stop()
 

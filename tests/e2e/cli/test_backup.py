@@ -22,6 +22,7 @@ from penstock.cli.failure import ExitCode
 from penstock.errors import ApiRefusedError, SettingsError
 from penstock.settings.home import Home
 from tests.fixtures.service import (
+    WARM,
     environment,
     init_home,
     read_line,
@@ -85,7 +86,7 @@ def dying() -> Iterator[Dying]:
 
 @pytest.fixture
 def site(home: Path) -> Iterator[Site]:
-    served = Site.of(start_service(home))
+    served = Site.of(start_service(home, command=WARM))
     yield served
     served.close()
 
@@ -96,7 +97,7 @@ def served_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("served once")
     init_home(place / "home")
     without_own_bucket(place / "home", movers=1)
-    start_service(place / "home").stop()
+    start_service(place / "home", command=WARM).stop()
     run_cli("backup", str(place / "home"), str(place / "kept"))
     return place
 
@@ -138,7 +139,7 @@ def test_an_older_catalog_moves_again_what_was_finished_since_and_gives_no_id_ag
 
     said = try_cli("restore", path, str(home))
     assert (said.returncode, said.stdout.strip()) == (0, str(home))
-    again = Site.of(start_service(home))
+    again = Site.of(start_service(home, command=WARM))
     try:
         known = again.rows(stream)
         assert set(known) == set(then)
@@ -184,7 +185,7 @@ def test_secrets_are_taken_by_choice_and_are_their_owners_alone(stopped: Path, t
         for file in ("penstock.toml", "secrets.toml"):
             assert (copy / file).read_bytes() == (stopped / file).read_bytes()
             assert stat.S_IMODE((copy / file).stat().st_mode) == 0o600
-        start_service(copy).stop()
+        start_service(copy, command=WARM).stop()
     said = try_cli("restore", str(tmp_path / "plain.tar"), str(tmp_path / "without"))
     assert (said.returncode, "penstock key add" in said.stderr) == (0, True)
 
@@ -237,7 +238,7 @@ def test_what_is_no_whole_backup_is_refused_before_anything_is_touched(
     assert (said.returncode, words in said.stderr) == (1, True), said.stderr
     after = {each.name: each.read_bytes() for each in stopped.iterdir() if each.is_file() and each.name in before}
     assert after == before
-    start_service(stopped).stop()
+    start_service(stopped, command=WARM).stop()
 
 
 def test_a_tar_file_of_others_is_refused(stopped: Path, tmp_path: Path) -> None:
@@ -282,7 +283,7 @@ def test_a_backup_that_is_killed_anywhere_is_none(dying: Dying, stopped: Path, t
         os.utime(each, (0, 0))
     run_cli("backup", str(stopped), str(tmp_path / "last.tar"))
     assert not list(tmp_path.glob(".penstock-backup-*"))
-    start_service(stopped).stop()
+    start_service(stopped, command=WARM).stop()
 
 
 @pytest.mark.parametrize("is_new", [False, True], ids=["into a HOME", "into none"])

@@ -22,6 +22,7 @@ from tests.fixtures.deaddisk import dead_disk
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.ports import free_port
 from tests.fixtures.service import (
+    WARM,
     RunningService,
     add_bucket,
     add_file_system,
@@ -126,7 +127,7 @@ def test_what_is_wrong_with_home_is_said_with_what_mends_it(home: Path) -> None:
 
 def test_a_catalog_that_is_damaged_or_newer_is_a_problem(home: Path) -> None:
     without_own_bucket(home, movers=1)
-    start_service(home).stop()
+    start_service(home, command=WARM).stop()
     catalog = home / "catalog.db"
     with closing(sqlite3.connect(catalog)) as raw, raw:
         raw.execute("INSERT INTO schema_versions VALUES (999)")

@@ -17,6 +17,7 @@ from tests.e2e.cli.processes import descendants, emulator_of
 from tests.fixtures.ports import free_port
 from tests.fixtures.service import (
     COMMAND,
+    WARM,
     RunningService,
     environment,
     init_home,
@@ -97,14 +98,14 @@ def test_every_argument_is_a_source_and_has_one_meaning(
 @pytest.mark.parametrize("fidelity", ["lenient", "strict"])
 def test_one_source_has_one_meaning_under_every_setting(tmp_path: Path, name: str, base: str, fidelity: str) -> None:
     """Beneath `/train/`, `0000` is `/train/0000`, though `/train/train/0000` exists, too; by the bulk door so is the reverse."""
-    init_home(tmp_path / "home")
+    init_home(tmp_path / "home", movers=1)
     settings = tmp_path / "home" / "penstock.toml"
     text = settings.read_text()
     assert 'fidelity = "lenient"' in text
     assert 'subtask_path_base = "walkthrough"' in text
     text = text.replace('fidelity = "lenient"', f'fidelity = "{fidelity}"')
     settings.write_text(text.replace('subtask_path_base = "walkthrough"', f'subtask_path_base = "{base}"'))
-    service = start_service(tmp_path / "home")
+    service = start_service(tmp_path / "home", command=WARM)
     try:
         place = {"PENSTOCK_HOME": str(service.home)}
         write(service, name, 1)
@@ -228,7 +229,7 @@ def test_a_stopped_dataflow_refuses_the_whole_and_says_how_far_it_came(
 def test_who_waits_goes_on_when_the_service_is_killed_and_comes_back(home: Path, name: str, sources: list[str]) -> None:
     """Nothing can move before, because the bucket's server stands still."""
     port = ["--port", str(free_port())]  # to come back on, taken by nobody meanwhile
-    service = start_service(home, extra_args=port)
+    service = start_service(home, extra_args=port, command=WARM)
     write(service, name, 2)
     task = stream(service, name, "export")
     family = descendants(service.pid)
@@ -253,7 +254,7 @@ def test_who_waits_goes_on_when_the_service_is_killed_and_comes_back(home: Path,
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process_id, signal.SIGKILL)
         assert b"asking again for 60 s" in read_line(waiting.stderr, 30)
-        service = start_service(home, extra_args=port)
+        service = start_service(home, extra_args=port, command=WARM)
         said, remarks = waiting.communicate(timeout=60)
         assert (waiting.returncode, b"COMPLETE" in said) == (0, True), remarks
         assert b"answers again" in remarks
@@ -264,10 +265,10 @@ def test_who_waits_goes_on_when_the_service_is_killed_and_comes_back(home: Path,
 
 
 def test_without_a_bulk_door_files_go_one_by_one(tmp_path: Path, name: str) -> None:
-    init_home(tmp_path / "home")
+    init_home(tmp_path / "home", movers=1)
     settings = tmp_path / "home" / "penstock.toml"
     settings.write_text(settings.read_text().replace('fidelity = "lenient"', 'fidelity = "strict"'))
-    service = start_service(tmp_path / "home")
+    service = start_service(tmp_path / "home", command=WARM)
     try:
         files = write(service, name, 3)
         task = stream(service, name, "export")
@@ -281,12 +282,12 @@ def test_without_a_bulk_door_files_go_one_by_one(tmp_path: Path, name: str) -> N
 
 
 def test_more_files_than_places_are_all_moved(tmp_path: Path, name: str) -> None:
-    init_home(tmp_path / "home")
+    init_home(tmp_path / "home", movers=1)
     settings = tmp_path / "home" / "penstock.toml"
     text = settings.read_text()
     assert "waiting_max = 1000000" in text
     settings.write_text(text.replace("waiting_max = 1000000", "waiting_max = 100"))
-    service = start_service(tmp_path / "home")
+    service = start_service(tmp_path / "home", command=WARM)
     try:
         files = write(service, name, 350)
         task = stream(service, name, "export")

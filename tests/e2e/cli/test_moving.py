@@ -13,7 +13,16 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.service import COMMAND, RunningService, environment, init_home, run_cli, start_service, try_cli
+from tests.fixtures.service import (
+    COMMAND,
+    WARM,
+    RunningService,
+    environment,
+    init_home,
+    run_cli,
+    start_service,
+    try_cli,
+)
 
 Place = Mapping[str, str]
 
@@ -144,11 +153,11 @@ def test_a_sheet_that_cannot_be_written_is_named_and_the_files_go_on(place: Plac
 
 def test_where_the_files_lie_tells_which_file_system_is_meant(tmp_path: Path) -> None:
     home, other = tmp_path / "home", tmp_path / "other"
-    init_home(home)
+    init_home(home, movers=1)
     (other / "data").mkdir(parents=True)
     (other / "data" / "x").write_text("1")
     run_cli("filesystem", "add", str(home), str(other))
-    running = start_service(home)
+    running = start_service(home, command=WARM)
     try:
         place = {"PENSTOCK_HOME": str(home)}
         assert "1 COMPLETE" in run_cli(

@@ -17,7 +17,7 @@ from penstock.model import BucketKind
 from penstock.settings.reading import load_registry, open_home
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.s3server import S3Server
-from tests.fixtures.service import RunningService, add_bucket, run_cli, start_service, try_cli
+from tests.fixtures.service import WARM, RunningService, add_bucket, run_cli, start_service, try_cli
 from tests.fixtures.waiting import wait_until
 
 PATIENCE_S = 60.0
@@ -196,7 +196,7 @@ def export(service: RunningService, task: str, name: str) -> dict[str, Any]:
 def test_files_move_before_and_more_is_compared_as_soon_as_a_running_service_knows(home: Path, moto: S3Server) -> None:
     known = register(home, moto, moto.make_bucket())
     known.forget()
-    service = start_service(home)
+    service = start_service(home, command=WARM)
     try:
         assert f'mend="penstock bucket probe {home} {known.name}"' in service.log_text()
         assert service.log_text().count("WARNING bucket.untried") == 1

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.service import COMMAND, RunningService, environment, init_home, run_cli, start_service, try_cli
+from tests.fixtures.service import (
+    COMMAND,
+    WARM,
+    RunningService,
+    environment,
+    init_home,
+    run_cli,
+    start_service,
+    try_cli,
+)
 from tests.fixtures.terminal import Terminal
 
 Place = Mapping[str, str]
@@ -51,7 +60,7 @@ def test_a_service_that_goes_away_is_said_to_be_and_one_that_tells_none_too(tmp_
     home = tmp_path / "home"
     init_home(home)
     settings = home / "penstock.toml"
-    running = start_service(home)
+    running = start_service(home, command=WARM)
     place = {"PENSTOCK_HOME": str(home)}
     with Terminal([*COMMAND, "top", "--every", "0.2"], environment(place)) as terminal:
         terminal.until("limited by")
@@ -60,7 +69,7 @@ def test_a_service_that_goes_away_is_said_to_be_and_one_that_tells_none_too(tmp_
         terminal.press("q")
         assert terminal.ended() == 0
     settings.write_text(settings.read_text().replace('fidelity = "lenient"', 'fidelity = "strict"'))
-    strict = start_service(home)
+    strict = start_service(home, command=WARM)
     done = try_cli("top", environment=place)
     strict.stop()
     assert done.returncode == 1

@@ -14,7 +14,16 @@ import pytest
 
 from tests.e2e.cli.processes import emulator_of, state_of
 from tests.fixtures.ports import free_port
-from tests.fixtures.service import COMMAND, RunningService, environment, init_home, run_cli, start_service, try_cli
+from tests.fixtures.service import (
+    COMMAND,
+    WARM,
+    RunningService,
+    environment,
+    init_home,
+    run_cli,
+    start_service,
+    try_cli,
+)
 from tests.fixtures.waiting import wait_until
 
 Place = Mapping[str, str]
@@ -230,10 +239,10 @@ def test_a_stopped_dataflow_is_waited_for(spot: Path, place: Place, wide_flow: s
 def test_a_service_that_is_killed_and_comes_back_is_waited_for(tmp_path: Path) -> None:
     home = tmp_path / "served" / "home"
     home.parent.mkdir()
-    directory = Path(init_home(home)["root"]) / "watched" / "here"
+    directory = Path(init_home(home, movers=1)["root"]) / "watched" / "here"
     directory.mkdir(parents=True)
     port = ("--port", str(free_port()))
-    running = start_service(home, extra_args=port)
+    running = start_service(home, extra_args=port, command=WARM)
     place = {"PENSTOCK_HOME": str(home), "XDG_STATE_HOME": str(tmp_path / "state")}
     with Watch(directory, place) as watch:
         (directory / "before").write_text("1")
@@ -241,7 +250,7 @@ def test_a_service_that_is_killed_and_comes_back_is_waited_for(tmp_path: Path) -
         running.kill()
         (directory / "while").write_text("nobody was there")
         wait_until(lambda: "asking again for 60 s" in watch.said, PATIENCE_S, "it is not told")
-        again = start_service(home, extra_args=port)
+        again = start_service(home, extra_args=port, command=WARM)
         watch.until("while")
         assert watch.stopped() == 0
         again.stop()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from penstock.client import AsyncPenstock, Penstock
-from tests.fixtures.service import RunningService, init_home, start_service
+from tests.fixtures.service import WARM, RunningService, init_home, start_service
 
 NUMBERS = count(1)
 
@@ -63,8 +63,8 @@ class Spot:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A running service."""
     home = tmp_path_factory.mktemp("served") / "home"
-    init_home(home)
-    running = start_service(home)
+    init_home(home, movers=1)
+    running = start_service(home, command=WARM)
     yield running
     running.stop()
 

@@ -20,7 +20,7 @@ from penstock.model import AccessKey
 from penstock.settings.editing import add_access_key
 from penstock.settings.naming import new_access_key
 from penstock.settings.reading import open_home
-from tests.fixtures.service import RunningService, init_home, start_service
+from tests.fixtures.service import WARM, RunningService, init_home, start_service
 from tests.fixtures.visitor import Visitor
 from tests.fixtures.waiting import wait_until
 
@@ -120,8 +120,8 @@ class Console:
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     """One running service, for tests that do not stop it and use names of their own."""
     home = tmp_path_factory.mktemp("console") / "home"
-    init_home(home)
-    running = start_service(home)
+    init_home(home, movers=1)
+    running = start_service(home, command=WARM)
     yield Console(running)
     running.stop()
 

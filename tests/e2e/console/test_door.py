@@ -14,7 +14,7 @@ from penstock.settings.editing import add_access_key, revoke_access_key
 from penstock.settings.naming import new_access_key
 from penstock.settings.reading import open_home
 from tests.e2e.console.conftest import Console
-from tests.fixtures.service import init_home, start_service
+from tests.fixtures.service import WARM, init_home, start_service
 from tests.fixtures.visitor import Visitor
 from tests.fixtures.waiting import wait_until
 
@@ -196,16 +196,16 @@ def test_a_head_and_a_form_have_a_length(console: Console) -> None:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A HOME that nobody serves yet."""
-    init_home(tmp_path / "home")
+    init_home(tmp_path / "home", movers=1)
     return tmp_path / "home"
 
 
 def test_sessions_outlive_a_restart_and_the_port_is_found_again(home: Path) -> None:
-    service = start_service(home)
+    service = start_service(home, command=WARM)
     visitor = Console(service).visitor()
     port = urlsplit(service.console).port
     assert service.stop() == 0
-    again = start_service(home, extra_args=["--console-port", str(port)])
+    again = start_service(home, extra_args=["--console-port", str(port)], command=WARM)
     try:
         assert again.console == service.console
         assert visitor.get("/").status == 200
@@ -215,7 +215,7 @@ def test_sessions_outlive_a_restart_and_the_port_is_found_again(home: Path) -> N
 
 
 def test_whoever_fails_often_has_to_wait(home: Path) -> None:
-    service = start_service(home)
+    service = start_service(home, command=WARM)
     try:
         guesser = Visitor(service.console)
         statuses = [guesser.log_in(service.init["access_key_id"], f"guess{number}").status for number in range(11)]
@@ -233,7 +233,7 @@ def _imported(pid: int) -> bool:
 
 
 def test_a_console_that_nobody_visits_is_not_there(home: Path) -> None:
-    service = start_service(home)
+    service = start_service(home, command=WARM)
     try:
         assert not _imported(service.pid)
         assert Visitor(service.console).get("/login").status == 200
@@ -254,11 +254,11 @@ def test_the_settings_choose_where_it_is(home: Path, taken: int) -> None:
     text = settings.read_text()
     assert 'console_listen = "127.0.0.1:8682"' in text
     settings.write_text(text.replace('console_listen = "127.0.0.1:8682"', 'console_listen = ""'))
-    service = start_service(home)
+    service = start_service(home, command=WARM)
     assert service.console == ""
     service.stop()
     settings.write_text(text.replace('console_listen = "127.0.0.1:8682"', f'console_listen = "[::1]:{taken}"'))
-    service = start_service(home, extra_args=["--console-port", "0"])
+    service = start_service(home, extra_args=["--console-port", "0"], command=WARM)
     try:
         assert service.console.startswith("http://[::1]:")
         assert Visitor(service.console).get("/login").status == 200
@@ -268,7 +268,7 @@ def test_the_settings_choose_where_it_is(home: Path, taken: int) -> None:
 
 def test_a_chosen_port_that_is_taken_is_told(home: Path, taken: int) -> None:
     with pytest.raises(AssertionError, match=r"--console-port N .* or console_listen in penstock\.toml"):
-        start_service(home, extra_args=["--console-port", str(taken)])
+        start_service(home, extra_args=["--console-port", str(taken)], command=WARM)
 
 
 def test_a_service_that_is_no_stand_in_has_no_page_for_one(console: Console) -> None:

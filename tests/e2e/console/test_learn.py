@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 
 from penstock.console.example import example
 from tests.e2e.console.conftest import Console
-from tests.fixtures.service import environment, init_home, run_cli, start_service
+from tests.fixtures.service import WARM, environment, init_home, run_cli, start_service
 from tests.fixtures.visitor import Visitor
 
 
@@ -74,8 +74,8 @@ def snippets(visitor: Visitor) -> list[str]:
 def test_the_calls_that_are_shown_do_it_too(tmp_path: Path, way: str) -> None:
     """Typed as they stand, one after the other: each step's call has the ids that the one before has made."""
     home = tmp_path / "home"
-    init_home(home)
-    service = start_service(home)
+    init_home(home, movers=1)
+    service = start_service(home, command=WARM)
     try:
         visitor = Console(service).visitor()
         (tmp_path / "hello.txt").write_bytes(b"put by hand")

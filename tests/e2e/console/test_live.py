@@ -15,7 +15,7 @@ from tests.e2e.console.conftest import PATIENCE_MS, Console
 from tests.e2e.sdk import Flow, make_client, open_flow
 from tests.fixtures.emulator import EmulatorServer
 from tests.fixtures.holdproxy import HoldProxy
-from tests.fixtures.service import add_bucket, start_service
+from tests.fixtures.service import WARM, add_bucket, start_service
 from tests.fixtures.waiting import wait_until
 
 SEEN_S = 20.0
@@ -160,7 +160,7 @@ def test_a_restart_is_said_and_what_happened_meanwhile_is_caught_up_with(
     expect(page.locator("#connection")).to_be_hidden()
     console.service.stop()
     expect(page.locator("#connection")).to_contain_text(re.compile("Connection lost; data as of .*Trying again"))
-    again = start_service(console.service.home, extra_args=["--console-port", port])
+    again = start_service(console.service.home, extra_args=["--console-port", port], command=WARM)
     again.init.update(console.service.init)
     console.service = again
     client = make_client(

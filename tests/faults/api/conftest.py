@@ -10,15 +10,15 @@ import pytest
 
 from penstock.app.making import Tls
 from penstock.client import Client, ClientOptions
-from tests.fixtures.service import RunningService, init_home, start_service
+from tests.fixtures.service import WARM, RunningService, init_home, start_service
 
 
 @pytest.fixture(params=["http", "https"])
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningService]:
     """A running service of the test's own."""
     home = tmp_path / "home"
-    init_home(home, tls=Tls.LOCAL if request.param == "https" else Tls.NONE)
-    running = start_service(home)
+    init_home(home, tls=Tls.LOCAL if request.param == "https" else Tls.NONE, movers=1)
+    running = start_service(home, command=WARM)
     yield running
     running.stop()
 

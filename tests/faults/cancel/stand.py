@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -34,8 +33,9 @@ from tests.fixtures.service import (
     start_service,
     without_own_bucket,
 )
+from tests.fixtures.warm import Warm
 
-SERVICE = (sys.executable, "-P", str(Path(smallservice.__file__)))
+SERVICE = Warm(Path(smallservice.__file__))
 KIB = 1024
 PART_BYTES = smallservice.PART_BYTES
 LIVE = frozenset({"CREATED", "RUNNING", "CANCELING"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import sys
 import threading
 from functools import partial
 from pathlib import Path
@@ -19,8 +18,9 @@ from tests.faults.cancel.test_moved_away import begun, held
 from tests.fixtures.chaosfaults import FAULTS
 from tests.fixtures.chaosproxy import Rule
 from tests.fixtures.waiting import wait_until
+from tests.fixtures.warm import Warm
 
-HASTY = (sys.executable, "-P", str(Path(hastyservice.__file__)))
+HASTY = Warm(Path(hastyservice.__file__))
 DEADLINE = "attempts_deadline_h = 0.001"
 LATER = "attempts_deadline_h = 1.0"
 PATIENCE_S = 60.0

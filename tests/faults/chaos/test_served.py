@@ -19,7 +19,15 @@ from tests.fixtures.chance import seed_of
 from tests.fixtures.chaosfaults import FAULTS, SILENT
 from tests.fixtures.chaosproxy import ChaosProxy, Dice
 from tests.fixtures.emulator import EmulatorServer
-from tests.fixtures.service import RunningService, add_bucket, init_home, run_cli, start_service, without_own_bucket
+from tests.fixtures.service import (
+    WARM,
+    RunningService,
+    add_bucket,
+    init_home,
+    run_cli,
+    start_service,
+    without_own_bucket,
+)
 
 FILES = int(os.environ.get("PENSTOCK_CHAOS_SERVED", "60"))
 SEED = seed_of("CHAOS")
@@ -52,7 +60,7 @@ def service(tmp_path: Path, emulator: EmulatorServer, chaos: ChaosProxy) -> Iter
         versioning_check=Check.OFF,
     )
     without_own_bucket(home, movers=2)
-    running = start_service(home)
+    running = start_service(home, command=WARM)
     yield running, bucket
     running.stop()
 

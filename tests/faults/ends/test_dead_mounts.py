@@ -27,7 +27,7 @@ from penstock.settings.reading import load_registry
 from penstock.transfer.aside import Aside
 from tests.fixtures.deaddisk import DeadDisk, dead_disk
 from tests.fixtures.mounts import bind, clean_mounts, must
-from tests.fixtures.service import init_home, run_cli, start_service
+from tests.fixtures.service import WARM, init_home, run_cli, start_service
 from tests.fixtures.site import PATIENCE_S, Site
 from tests.fixtures.stopwatch import Stopwatch
 from tests.fixtures.waiting import wait_until
@@ -61,7 +61,7 @@ def site(home: Path, disk: DeadDisk) -> Iterator[Site]:
     """A served HOME whose file system is on that disk, and whose service is gone before the disk is."""
     (file_system_id,) = load_registry(Home(path=home)).file_systems
     run_cli("filesystem", "confirm", str(home), file_system_id)
-    running = Site.of(start_service(home))
+    running = Site.of(start_service(home, command=WARM))
     try:
         yield running
     finally:
@@ -108,7 +108,7 @@ def test_a_stop_leaves_hanging_movers_behind_and_the_next_start_goes_on(
     assert f"hangs in {home / 'filesystem'}" in last
     assert all(Path(f"/proc/{pid}").exists() for pid in left)
 
-    again = Site.of(start_service(home))
+    again = Site.of(start_service(home, command=WARM))
     try:
         assert "executor.mover_hangs" in again.service.log_text()
         for target, source in targets.items():
@@ -133,7 +133,7 @@ def test_a_dead_mount_keeps_no_service_from_starting_answering_and_ending(
     disk.die()
     wait_until(disk.held, PATIENCE_S, "nobody looks at the root")
     assert stopped(site) == ExitCode.DONE
-    again = Site.of(start_service(home))
+    again = Site.of(start_service(home, command=WARM))
     try:
         with pytest.raises(ApiRefusedError, match="did not answer in time"):
             again.stream("any", "StreamImport")

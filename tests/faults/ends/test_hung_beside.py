@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.deaddisk import DeadDisk, dead_disk
-from tests.fixtures.service import add_file_system, init_home, start_service
+from tests.fixtures.service import WARM, add_file_system, init_home, start_service
 from tests.fixtures.site import PATIENCE_S, Site, Stream
 from tests.fixtures.waiting import wait_until
 
@@ -36,7 +36,7 @@ def sites(tmp_path: Path, disk: DeadDisk) -> Iterator[tuple[Site, Site]]:
     settings = home / "penstock.toml"
     settings.write_text("movers = 1\n" + re.sub(r"(?m)^movers = .*$", "", settings.read_text()))
     other = add_file_system(home, tmp_path / "hung")
-    well = Site.of(start_service(home))
+    well = Site.of(start_service(home, command=WARM))
     hung = Site.of(replace(well.service, init={**well.service.init, "file_system_id": other}), tmp_path / "hung")
     try:
         yield well, hung

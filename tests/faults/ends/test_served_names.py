@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from penstock.errors import ApiRefusedError
-from tests.fixtures.service import init_home, start_service
+from tests.fixtures.service import WARM, init_home, start_service
 from tests.fixtures.site import Site
 
 OUTSIDE = b"not to be seen from within"
@@ -25,7 +25,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     init_home(home)
     (home.parent / "outside").mkdir()
     (home.parent / "outside/secret").write_bytes(OUTSIDE)
-    running = Site.of(start_service(home))
+    running = Site.of(start_service(home, command=WARM))
     yield running
     running.close()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.mounts import bind, clean_mounts, must, unmount
-from tests.fixtures.service import init_home, run_cli, start_service
+from tests.fixtures.service import WARM, init_home, run_cli, start_service
 from tests.fixtures.site import PATIENCE_S, Site
 from tests.fixtures.waiting import wait_until
 
@@ -30,7 +30,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         made = init_home(home)
         bind(disk, Path(made["root"]))
         run_cli("filesystem", "confirm", str(home), made["file_system_id"])
-        running = Site.of(start_service(home), disk)
+        running = Site.of(start_service(home, command=WARM), disk)
         yield running
         running.close()
 

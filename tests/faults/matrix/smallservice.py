@@ -10,6 +10,7 @@ from typing import Any
 
 from penstock.app import options, service
 from penstock.cli import main
+from penstock.engine import local
 from penstock.engine.local import LocalExecutorOptions
 from penstock.engine.options import EngineOptions
 from penstock.settings.choices import Settings
@@ -23,6 +24,8 @@ PART_BYTES = 128 * KIB
 PARTS = 6
 LARGE_BYTES = (PARTS - 1) * PART_BYTES + 77
 PARTS_IN_FLIGHT = 2
+RESTART_WAITS_S = (0.0, 0.2)
+"""Movers are killed here one after another, and it is nobody's fault."""
 LIMITS = TransferLimits(
     small_file_max_bytes=160 * KIB,
     grain_bytes=GRAIN_BYTES,
@@ -56,4 +59,5 @@ def bold_engine_options(settings: Settings) -> EngineOptions:
 if __name__ == "__main__":
     setattr(service, "executor_options", executor_options)  # noqa: B010  (typed as imported there)
     setattr(service, "engine_options", bold_engine_options)  # noqa: B010
+    setattr(local, "RESTART_WAITS_S", RESTART_WAITS_S)  # noqa: B010
     main()

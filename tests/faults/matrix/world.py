@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,10 +28,11 @@ from tests.fixtures.emulator import start_emulator
 from tests.fixtures.holdproxy import HoldProxy
 from tests.fixtures.ledger import recount
 from tests.fixtures.service import add_bucket, init_home, start_service, without_own_bucket
+from tests.fixtures.warm import Warm
 
 PATIENCE_S = 40.0
 MOVERS = 2
-SERVICE = (sys.executable, "-P", str(Path(smallservice.__file__)))
+SERVICE = Warm(Path(smallservice.__file__))
 BUCKET = Bucket.VERSIONED
 GROUNDS = {Bucket.VERSIONED: "/", Bucket.PLAIN: "/plain/"}
 VERSIONING = {Bucket.VERSIONED: "Enabled", Bucket.PLAIN: ""}
@@ -112,7 +112,7 @@ class World:
     With one of its `movers` a service comes up more quickly, with two a file may go on in another one.
     """
 
-    def __init__(self, path: Path, *, service: Sequence[str] = SERVICE, movers: int = MOVERS) -> None:
+    def __init__(self, path: Path, *, service: Sequence[str] | Warm = SERVICE, movers: int = MOVERS) -> None:
         self._command = service
         self._emulator = start_emulator(path / "far" / "emulator", program=(countedemulator.__file__,))
         for bucket, versioning in VERSIONING.items():
