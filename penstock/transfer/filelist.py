@@ -1,12 +1,13 @@
 """The file lists of a batch: CSV objects of a directory of the bucket, with columns Name and Type, read bit by bit in order.
 
 A list is read by ranges of one version of it, and a line is looked at when it is whole: so a list may have any size, and a later
-look goes on at any line. Calls the store only.
+look goes on at any line. A line is a record of CSV: between quotes, names may hold newlines. Calls the store only.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ from penstock.transfer import keys
 CHUNK_BYTES = 256 << 10
 LINE_MAX_BYTES = 16 << 10
 _BOM = b"\xef\xbb\xbf"
+_CELL = rb'(?:"(?:[^"]++|"")*+"[^,\n]*+|(?!")[^,\n]*+)'
+_LINE = re.compile(rb"(?:%b)?+%b(?:,%b)*+(?:\n|\Z)" % (_BOM, _CELL, _CELL))
+"""A quote that does not begin a cell is none. Never goes back, so that no list is slow to read."""
 
 
 class Place(NamedTuple):
@@ -53,18 +57,31 @@ def lines(store: Store, place: Place) -> Sequence[Line]:
     """The next lines at that place, at least one; none at the end of the list. Raises StoreError, TransferError."""
     content, is_all = _read(store, place)
     found: list[Line] = []
-    while content:
-        line, newline, rest = content.partition(b"\n")
-        if not newline and not is_all:
-            break
-        place = place._replace(offset=place.offset + len(line) + len(newline))
-        content = rest
+    begin = 0
+    while begin < len(content) and (end := _end(content, begin, is_all=is_all)):
+        line, place = content[begin:end], place._replace(offset=place.offset + end - begin)
+        begin = end
         cells = _cells(line, place)
         if place.name_at < 0:
             place = _headed(cells, place)
         elif cells:
             found.append(_line(cells, place))
-    return found if found or is_all else lines(store, place)
+    if found:
+        return found
+    if begin < len(content) and (is_all or begin == 0):
+        raise _bad(place, "a quote is never closed" if is_all else f"a line has more than {LINE_MAX_BYTES} bytes")
+    return [] if is_all else lines(store, place)
+
+
+def _end(content: bytes, begin: int, *, is_all: bool) -> int:
+    """Behind the line that begins there; 0 where it is not whole."""
+    newline = content.find(b"\n", begin)
+    if newline >= 0 and content.find(b'"', begin, newline) < 0:
+        return newline + 1
+    whole = _LINE.match(content, begin)
+    if whole is None or (not is_all and not whole[0].endswith(b"\n")):
+        return 0
+    return whole.end()
 
 
 def _read(store: Store, place: Place) -> tuple[bytes, bool]:
@@ -84,18 +101,19 @@ def _read(store: Store, place: Place) -> tuple[bytes, bool]:
         raise TransferError(
             FailureCode.SOURCE_CHANGED, f"the file list {place.key} was changed while it was read"
         ) from None
-    is_all = place.offset + length >= size
-    if not is_all and b"\n" not in content[:LINE_MAX_BYTES]:
-        raise _bad(place, f"a line has more than {LINE_MAX_BYTES} bytes")
-    return bytes(content), is_all
+    return bytes(content), place.offset + length >= size
 
 
-def _cells(line: bytes, place: Place) -> list[str]:
+def _cells(line: bytes, behind: Place) -> list[str]:
+    if len(line) > LINE_MAX_BYTES:
+        raise _bad(behind, f"a line has more than {LINE_MAX_BYTES} bytes")
     try:
-        text = line.removeprefix(_BOM).rstrip(b"\r").decode("utf-8")
+        text = line.removeprefix(_BOM).rstrip(b"\r\n").decode("utf-8")
+        return next(csv.reader([text], strict=False), [])
     except UnicodeDecodeError:
-        raise _bad(place, "a line is not UTF-8") from None
-    return next(csv.reader([text], strict=False), [])
+        raise _bad(behind, "a line is not UTF-8") from None
+    except csv.Error as error:
+        raise _bad(behind, f"a line is no CSV: {error}") from None
 
 
 def _headed(cells: Sequence[str], place: Place) -> Place:

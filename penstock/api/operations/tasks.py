@@ -102,12 +102,12 @@ async def create_task(desk: Desk, invocation: Invocation) -> Reply:
     asked = values[_TASK_ACTION]
     if asked in STREAM_ACTIONS or values[_CREATE_DIR]:
         file_system_of(desk, values, since=STREAM_SINCE)
-    policy = kinds.conflict_policy(file_system, values[_CONFLICT_POLICY])
     kinds.check_task(desk, file_system, asked, values[_DATA_TYPE])
     if asked in STREAM_ACTIONS:
         _refuse_batch_parameters(values, asked)
     elif asked is not None and asked not in _BATCH_ACTIONS:
         raise ApiError("InvalidTaskAction.NotSupported", f"{asked} is not for this kind of file system.")
+    policy = kinds.conflict_policy(file_system, values[_CONFLICT_POLICY])
     source = await selections.source_task(
         desk.catalog, file_system.file_system_id, values[DATA_FLOW_ID], values[_SRC_TASK_ID]
     )

@@ -100,6 +100,7 @@ def test_what_has_to_be_there(shared: ApiServer, flow: str, name: str) -> None:
     ("changes", "code"),
     [
         ({"TaskAction": "Evict"}, "InvalidTaskAction.NotSupported"),
+        ({"TaskAction": "Inventory", "ConflictPolicy": ""}, "InvalidTaskAction.NotSupported"),
         ({"TaskAction": "Inventory"}, "InvalidTaskAction.NotSupported"),
         ({"TaskAction": "streamimport"}, "InvalidTaskAction.NotSupported"),
         ({"DataType": "Data"}, "InvalidDataType.NotSupported"),

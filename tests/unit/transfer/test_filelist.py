@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 
 from penstock.errors import FailureCode, TransferError
@@ -49,6 +52,19 @@ def test_a_later_look_goes_on_behind_any_line(store: MemoryStore) -> None:
     assert filelist.lines(store, lines[2].behind) == []
 
 
+@pytest.mark.parametrize("chunk", [256 << 10, 40])
+def test_what_a_writer_of_csv_has_quoted_is_one_name(
+    store: MemoryStore, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Newlines, commas and quotes, as in reports: never two names where one is meant, which may both be there."""
+    monkeypatch.setattr(filelist, "CHUNK_BYTES", chunk)
+    names = ["new\nline", "\r\n", "a,b", 'a"b', '"', '"\n"', 'q""\n,"', "end\r", "plain"]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows([["Name", "Type"], *([name, "file"] for name in names)])
+    assert listed(store, text.getvalue().encode()) == [(name, False) for name in names]
+    assert listed(store, b'\xef\xbb\xbf"Na\nme",Name\n1,a"b\n2,"c\n"d') == [('a"b', False), ("c\nd", False)]
+
+
 def test_lists_come_in_order_and_others_are_none(store: MemoryStore) -> None:
     for key in ("lists/b.csv", "lists/a.CSV", "lists/c.txt", "lists/deep/d.csv", "lists/", "listsx.csv"):
         store.seed(key, b"Name\nx\n")
@@ -78,6 +94,12 @@ def test_without_types_the_name_tells(store: MemoryStore) -> None:
         (b"Name,Type\na/,file\n", "ends with"),
         (b"Name,Type\n\xff\xfe,file\n", "not UTF-8"),
         (b"Name\n" + b"x" * (300 << 10), "more than"),
+        (b"Name\n" + b"x" * (20 << 10) + b"\ny\n", "more than"),
+        (b'Name\na\n"' + b"x\n" * (150 << 10), "more than"),
+        (b'Name\na\n"b\nc\n', "never closed"),
+        (b'Name\n"b\nc\n', "never closed"),
+        (b'Name\na\n"b""\nc', "never closed"),
+        (b"Name\na\rb\n", "no CSV"),
     ],
 )
 def test_what_is_wrong_is_told(store: MemoryStore, text: bytes, words: str) -> None:
