@@ -44,7 +44,7 @@ class ApiOptions:
     filesets_max: int = 500
     header_max_bytes: int = 32 << 10
     header_max_count: int = 128  # short ones cost more to keep than their bytes
-    query_max_bytes: int = 65_535  # a URL has no more (`protocol`)
+    query_max_bytes: int = 256 << 10  # SDKs put all into it; an EntryList of 64 KB has 192 KiB, escaped
     body_max_bytes: int = 4 << 20  # a thousand files with paths of 1,023 letters fit
     older_body_max_bytes: int = 256 << 10  # of Signature 1.0; an EntryList of 64 KB has 192 KiB, escaped
     believed_body_max_bytes: int = 64 << 10  # decoded before its signature is judged; a longer one afterwards
@@ -54,7 +54,7 @@ class ApiOptions:
     bodies_max_bytes: int = 64 << 20  # of all connections together; long heads count, too
     framing_max_bytes: int = 256 << 10  # of a chunked body: sizes, extensions, trailers
     body_time_s: float = 10.0
-    head_max_bytes: int = 128 << 10  # first line and headers, as they come in
+    head_max_bytes: int = 320 << 10  # first line and headers, as they come in
     head_time_s: float = 20.0
     keep_alive_s: float = 75.0
     linger_s: float = 2.0  # for callers to read a refusal while they are still sending

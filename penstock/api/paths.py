@@ -16,7 +16,9 @@ KEY_MAX_BYTES = 1023
 NAME_MAX_BYTES = 255
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
-_SOUND = re.compile("(?:/(?!\\.{1,2}(?:/|\\Z))[^/\x00-\x1f\x7f-\x9f]+)+/?")
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half of a character: JSON can escape one alone, and no name can hold it, as UTF-8 has none."""
+_SOUND = re.compile("(?:/(?!\\.{1,2}(?:/|\\Z))[^/\x00-\x1f\x7f-\x9f\ud800-\udfff]+)+/?")
 _RESERVED = f"/{RESERVED_PREFIX}"
 
 
@@ -81,6 +83,8 @@ def _check(name: str, text: str) -> None:
 def _complaint(name: str, text: str) -> ApiError:
     if CONTROL.search(text):
         return illegal_characters(name, "control characters")
+    if _HALF.search(text):
+        return illegal_characters(name, "a character that UTF-8 does not have")
     if {".", ".."} & set(text.split("/")):
         return illegal_characters(name, "`.` and `..` are no names")
     if "//" in text:

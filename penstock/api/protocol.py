@@ -19,7 +19,7 @@ from penstock.api.errors import ApiError, illegal_characters
 from penstock.api.options import ApiOptions
 
 VERSION = "2017-06-26"
-URL_MAX_BYTES = 65_535  # httptools counts positions in a URL in 16 bits; what is longer goes into a form body
+URL_MAX_BYTES = 65_535  # of a target that has to be parsed: httptools counts positions in a URL in 16 bits
 _FORM = "application/x-www-form-urlencoded"
 _LONG_CHARACTERS = 1024
 _ESCAPE_BYTES = 3
@@ -77,6 +77,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 def read_head(method: str, target: bytes, raw: Sequence[tuple[bytes, bytes]], options: ApiOptions) -> Head:
     """Raises ApiError: the protocol has one path and two methods, and bounds. A HEAD is refused like any other method."""
     path, query_string = _split(target)
+    if len(query_string) > options.query_max_bytes:
+        raise ApiError("RequestURITooLong", f"The query exceeds {options.query_max_bytes} bytes; send a form body.")
     headers = parse_headers(raw, options)
     if path in HEALTH_PATHS and method == "GET":
         return Head(method=method, query_string=b"", headers=headers, path=path)
@@ -118,9 +120,7 @@ def parse_headers(raw: Iterable[tuple[bytes, bytes]], options: ApiOptions) -> di
 
 
 def read_query(head: Head, options: ApiOptions) -> Pairs:
-    """The query's parameters, decoded. Raises ApiError for one that is too long or not UTF-8."""
-    if len(head.query_string) > options.query_max_bytes:
-        raise ApiError("RequestURITooLong", f"The query exceeds {options.query_max_bytes} bytes; send a form body.")
+    """The query's parameters, decoded. Raises ApiError for one that is not UTF-8."""
     return _pairs(head.query_string, options.parameter_max_count)
 
 
@@ -169,10 +169,10 @@ def format_hint(options: ApiOptions, *encoded: bytes) -> Format:
 
 def _split(target: bytes) -> tuple[bytes, bytes]:
     """Path and query. Raises ApiError for a target that is none, or that is longer than any of ours."""
+    if target.startswith(b"/?") and b"#" not in target:
+        return b"/", target[2:]  # what every SDK sends, however long it is
     if len(target) > URL_MAX_BYTES:
         raise ApiError("RequestURITooLong", f"The URL exceeds {URL_MAX_BYTES} bytes; send a form body.")
-    if target.startswith(b"/?") and b"#" not in target:
-        return b"/", target[2:]  # what every SDK sends
     try:
         url = httptools.parse_url(target)
     except httptools.HttpParserInvalidURLError:

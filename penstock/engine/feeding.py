@@ -18,10 +18,11 @@ END = "end"
 
 
 class Entry(NamedTuple):
-    """One that was listed, its path relative to the dataflow, and where listing goes on behind it."""
+    """One that was listed, its path relative to the dataflow, where listing goes on behind it, and why it is passed over."""
 
     listed: Listed
     behind: Seek
+    reason: str = ""
 
 
 class Sides(Protocol):
@@ -77,7 +78,7 @@ class Ways:
         for entry in entries:
             listed = entry.listed
             source, target = self._source_root + listed.path, self._target_root + listed.path[self._cut :]
-            verdict = self._verdict(listed)
+            verdict = (Report.FAILED, entry.reason) if entry.reason else self._verdict(listed)
             if verdict is None:
                 files.append(BatchFile(source, target, self._home + target, listed.size_bytes))
             else:

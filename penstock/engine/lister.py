@@ -102,7 +102,10 @@ class Lister:
         self._comparer.keep({batch.task_id for batch in placed if batch.status is TaskStatus.EXECUTING})
         if not placed:
             return self._options.look_again_s
-        moved_on = await asyncio.gather(*(self._advance(batch) for batch in placed))
+        moved_on = await asyncio.gather(*(self._advance(batch) for batch in placed), return_exceptions=True)
+        for error in moved_on:
+            if isinstance(error, BaseException):  # only now: the others are a step further
+                raise error
         return 0.0 if any(moved_on) else self._options.busy_look_s
 
     async def _advance(self, batch: Batch) -> bool:
@@ -173,6 +176,7 @@ class Lister:
             root=root.removeprefix("/"),
             pieces=pieces_of(batch, selection),
             file_lists=selection.file_list_path.removeprefix("/"),
+            is_named=bool(selection.entry_list or selection.includes or selection.file_list_path),
             limit_s=limit_s,
         )
         return looking.look(source, seek)

@@ -44,6 +44,7 @@ class Source(NamedTuple):
     root: str  # of the dataflow's side: no `/` in front, one behind unless it is all
     pieces: Sequence[Piece]
     file_lists: str
+    is_named: bool  # by entries of any kind: one of them that is not there holds up none of the others
     limit_s: float
 
 
@@ -57,8 +58,7 @@ def look(source: Source, seek: Seek) -> Found:
     except StoreError as error:
         raise from_store(error) from error
     if seek == START and not source.file_lists and not found.entries and found.behind is None:
-        words = f"no object's key begins with {source.root + source.pieces[0].path!r}"
-        raise TransferError(FailureCode.SOURCE_NOT_FOUND, words)
+        raise _no_object(source, source.pieces[0].path)
     return found
 
 
@@ -88,11 +88,35 @@ def _in_pieces(source: Source, store: Store | None, seek: Seek) -> Found:
 def _in_tree(source: Source, store: Store | None, seek: Seek, number: int) -> Found:
     after = seek.after if seek.piece == number else ""
     path = source.pieces[number].path
-    found = _beneath(source, store, path, after)
+    behind = Seek(piece=number + 1)
+    following = behind if behind.piece < len(source.pieces) else None
+    found = _beneath_or_not(source, store, path, after, behind)
+    if isinstance(found, Entry):
+        return Found([found], following)
     entries = [Entry(one._replace(path=path + one.path), Seek(piece=number, after=one.path)) for one in found.found]
     if found.after is not None:
         return Found(entries, Seek(piece=number, after=found.after))
-    return Found(entries, Seek(piece=number + 1) if number + 1 < len(source.pieces) else None)
+    return Found(entries, following)
+
+
+def _beneath_or_not(source: Source, store: Store | None, path: str, after: str, behind: Seek) -> Look | Entry:
+    """What is there, or the directory itself where it was named and nothing is. Raises StoreError, TransferError."""
+    try:
+        found = _beneath(source, store, path, after)
+    except TransferError as error:
+        if error.waiting_helps or not source.is_named:
+            raise
+        return Entry(Listed(path, Kind.EMPTY), behind, f"{error.code}: {error}")
+    if after or found.found or found.after is not None or not source.is_named:
+        return found
+    if source.direction is Direction.EXPORT:
+        return Entry(Listed(path, Kind.EMPTY), behind)
+    missing = _no_object(source, path)
+    return Entry(Listed(path, Kind.EMPTY), behind, f"{missing.code}: {missing}")
+
+
+def _no_object(source: Source, path: str) -> TransferError:
+    return TransferError(FailureCode.SOURCE_NOT_FOUND, f"no object's key begins with {source.root + path!r}")
 
 
 def _beneath(source: Source, store: Store | None, path: str, after: str) -> Look:
@@ -152,7 +176,9 @@ def _in_named_tree(source: Source, store: Store, seek: Seek) -> Found:
     if {".", "..", ""} & set(seek.tree.rstrip("/").split("/")):
         words = f"the file list {seek.place.key} names {seek.tree[:80]!r}, which is no plain path"
         raise TransferError(FailureCode.OUTSIDE_FILE_SYSTEM, words)
-    found = _beneath(source, store, seek.tree, seek.after)
+    found = _beneath_or_not(source, store, seek.tree, seek.after, Seek(place=seek.place))
+    if isinstance(found, Entry):
+        return Found([found], Seek(place=seek.place))
     entries = [Entry(one._replace(path=seek.tree + one.path), seek._replace(after=one.path)) for one in found.found]
     if found.after is not None:
         return Found(entries, seek._replace(after=found.after))

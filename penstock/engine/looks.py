@@ -66,6 +66,12 @@ class Looks(Generic[Seen]):
         except PenstockError as error:  # no credentials, say: that can be mended
             await self._failed(batch, TransferError(FailureCode.STORE_UNAVAILABLE, str(error), waiting_helps=True))
             return None
+        except Exception as error:  # noqa: BLE001  (a defect of ours holds up this batch alone, and not for ever)
+            telemetry.failure("lister.look_broke", error, task_id=batch.task_id)
+            may_pass = isinstance(error, OSError | MemoryError)
+            words = f"a fault in the service itself, which its log tells in full: {type(error).__name__}"
+            await self._failed(batch, TransferError(FailureCode.INTERNAL, words, waiting_helps=may_pass))
+            return None
         if self._failures or batch.error_message:
             self._failures = 0
             await self._batches.explain(batch.task_id, "")

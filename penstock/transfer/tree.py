@@ -8,6 +8,7 @@ names than a page each look takes the next ones and passes over the rest. Follow
 
 from __future__ import annotations
 
+import errno
 import heapq
 import os
 from collections.abc import Sequence
@@ -66,7 +67,8 @@ class _Walk:
         self._parent, self._descriptor = b"", -1
 
     def look(self, after: bytes) -> Look:
-        """Raises OSError: the base cannot be seen, or the file system is away."""
+        """Raises OSError: the base cannot be seen (any more), or the file system is away."""
+        began = self._identity()
         levels = [self._level(b"", _steps(after))]
         while levels:
             level = levels[-1]
@@ -80,7 +82,18 @@ class _Walk:
                 levels.append(deeper)
             if len(self._found) >= self._limit:
                 return Look(self._found, self._found[-1].path)
+        if self._identity() != began:  # each name in it was gone, as it seemed
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return Look(self._found, None)
+
+    def _identity(self) -> tuple[int, int]:
+        """Which directory the base is. Raises OSError."""
+        descriptor = self._root.open_beneath(self._base or b".", _OPEN)
+        try:
+            state = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        return state.st_dev, state.st_ino
 
     def _pass(self, level: _Level, name: bytes) -> _Level | None:
         """Take one name; the directory that has it, if it is one with anything in it."""

@@ -257,7 +257,25 @@ def test_lists_say_what_is_moved(world: World, place: Callable[[], Placed]) -> N
     assert moved("2", directory="/", includes='["/a/","/b/c/"]') == {"a/1", "a/2", "b/c/1"}
     assert moved("3", entry_list='["/top","/b/","/none","/b/1"]') == {"top", "b/1", "b/c/1"}
     assert moved("4", transfer_file_list_path=f"/{prefix}lists/") == {"b/1", "b/c/1", "top", "d/1"}
+    put(world, f"{prefix}more/", {"1.csv": b'Name\nnot/\n"d/1"\nnot here/\n'})
+    put(world, prefix, {"new\nline": b"n", "new": b"another"})
+    put(world, f"{prefix}odd/", {"1.csv": b'Name\n"new\nline"\n'})
+    for asked in ({"transfer_file_list_path": f"/{prefix}more/"}, {"entry_list": '["/not/","/d/1","/not here/"]'}):
+        task = batches.run("Import", dst_directory="/5/", create_dir_if_not_exist=True, **asked)
+        failed = {line["SrcFilePath"]: line["Reason"] for line in reports(task)["Failed"].values()}
+        assert {name.removeprefix(f"/{prefix}") for name in failed} == {"not/", "not here/"}, (
+            "silent about what is missing"
+        )
+        assert all(reason.startswith("SourceNotFound") for reason in failed.values())
+        assert set(read(root / "5")) == {"d/1"}
+    assert moved("6", transfer_file_list_path=f"/{prefix}odd/") == {"new\nline"}
     write(root / "out", {"e/f": b"f", "g": b"g", "h": b"h"})
+    (root / "out/empty").mkdir()
+    task = batches.run("Export", entry_list='["/out/none/","/out/empty/","/out/h"]', dst_directory="/some/")
+    told = reports(task)
+    assert keys(world, f"{prefix}some/") == {"out/h"}
+    assert [line["Reason"].partition(":")[0] for line in told["Failed"].values()] == ["SourceNotFound"]
+    assert [line["Reason"].partition(":")[0] for line in told["Skipped"].values()] == ["SourceIsDirectory"]
     task = batches.run("Export", entry_list='["/out/e/","/out/g"]', dst_directory="/back/")
     assert reports(task)["Failed"] == {}
     assert keys(world, f"{prefix}back/") == {"out/e/f", "out/g"}

@@ -28,6 +28,7 @@ class Chosen:
     target_directory: str
     selection: Selection
     is_given: bool  # whether the call says what is to be moved
+    is_target_given: bool
 
 
 def entry_list(name: str, text: str) -> str:
@@ -53,7 +54,7 @@ def chosen(*, directory: str | None, target_directory: str | None, selection: Se
     }
     given = [name for name, value in ways.items() if value]
     if len(given) > 1:
-        raise invalid_format(" and ".join(given), "only one of them may be given")
+        raise ApiError("InvalidParameter.InvalidFormat", f"{' and '.join(given)}: only one of them may be given.")
     if selection.includes and not directory:
         raise invalid_format("Includes", "it goes with Directory")
     for entry in _strings("EntryList", selection.entry_list):
@@ -66,6 +67,7 @@ def chosen(*, directory: str | None, target_directory: str | None, selection: Se
         target_directory=target_directory or directory or "/",
         selection=selection,
         is_given=bool(given),
+        is_target_given=bool(target_directory),
     )
 
 
@@ -104,5 +106,5 @@ def copied(asked: Chosen, source: Task, action: TaskAction) -> Chosen:
     if asked.is_given:
         return asked
     selection = Selection(entry_list=source.entry_list, includes=source.includes, file_list_path=source.file_list_path)
-    target = asked.target_directory if asked.target_directory != "/" else source.target_directory
+    target = asked.target_directory if asked.is_target_given else source.target_directory
     return replace(asked, directory=source.directory, target_directory=target, selection=selection)

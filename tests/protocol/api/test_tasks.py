@@ -125,6 +125,14 @@ def test_streams_that_cannot_be(shared: ApiServer, flow: str, changes: dict[str,
 
 
 @pytest.mark.rule("PATH-2")
+@pytest.mark.parametrize("name", ["EntryList", "Includes"])
+@pytest.mark.parametrize("entry", ["/\\ud800/", "/a\\udfffb/", "/../", "/\\u0007/"])
+def test_entries_that_no_name_can_be(shared: ApiServer, flow: str, name: str, entry: str) -> None:
+    asked = {"TaskAction": "Import", "Directory": "/" if name == "Includes" else "", name: f'["/a/","{entry}"]'}
+    refused(shared, 400, "IllegalCharacters", "CreateDataFlowTask", **{**STREAM, "DataFlowId": flow, **asked})
+
+
+@pytest.mark.rule("PATH-2")
 @pytest.mark.parametrize("name", ["Directory", "DstDirectory", "TransferFileListPath"])
 @pytest.mark.parametrize("path", ["/../", "/a/../b/", "/a//", "/\t/"])
 def test_directories_without_a_way_out(shared: ApiServer, flow: str, name: str, path: str) -> None:
@@ -207,6 +215,8 @@ def test_an_earlier_batch_is_copied(server: ApiServer) -> None:
     copied = {"TaskAction": "Export", "EntryList": '["/a","/b/"]', "DstDirectory": "/saved/", "Directory": "/"}
     assert second.items() >= copied.items()
     assert second["ConflictPolicy"] == "SKIP_THE_FILE"
+    batch(server, flow, "Export", SrcTaskId=first, DstDirectory="/")
+    assert listed(server)[0]["DstDirectory"] == "/"
     batch(server, flow, "Export", SrcTaskId=first, Directory="/own/")
     third = listed(server)[0]
     assert "EntryList" not in third

@@ -22,7 +22,12 @@ from penstock.api.options import ApiOptions
 from penstock.api.protocol import Format, Head
 
 OPTIONS = ApiOptions(
-    body_max_bytes=200, framing_max_bytes=2000, header_max_bytes=2000, head_max_bytes=4000, connections_max=3
+    query_max_bytes=1000,
+    body_max_bytes=200,
+    framing_max_bytes=2000,
+    header_max_bytes=2000,
+    head_max_bytes=4000,
+    connections_max=3,
 )
 
 

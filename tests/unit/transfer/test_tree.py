@@ -114,6 +114,26 @@ def _closed(listing: object, descriptor: int, closed: str) -> object:
     return listing(descriptor)  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_base_that_goes_while_it_is_looked_at(
+    there: FileSystem, is_replaced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All its names seem to have gone, each by itself: nobody may take that for the end of what there was."""
+    passed = tree._Walk._pass
+
+    def goes(walk: tree._Walk, level: tree._Level, name: bytes) -> tree._Level | None:
+        if name == b"b!":
+            Path(there.root, "data").rename(Path(there.root, "moved"))
+            if is_replaced:
+                Path(there.root, "data").mkdir()
+        return passed(walk, level, name)
+
+    monkeypatch.setattr(tree._Walk, "_pass", goes)
+    found = tree.look(there, "data/", "", 1000)
+    assert isinstance(found, Trouble)
+    assert (found.code, found.waiting_helps) == (FailureCode.SOURCE_NOT_FOUND, False)
+
+
 def test_a_base_that_is_none(there: FileSystem) -> None:
     Path(there.root, "out").symlink_to("/tmp")
     for base, code in {"none": FailureCode.SOURCE_NOT_FOUND, "data/a": FailureCode.SOURCE_NOT_FOUND}.items():
