@@ -5,8 +5,8 @@
 
 To be run with the code whose HOME is wanted: it uses the service, and knows nothing of the catalog. What comes of it is the same
 each time but for ids, keys and times. In it are sub-tasks that are COMPLETE, FAILED and CANCELED, some that wait because their
-dataflow is stopped, and large files on their way in and out, whose movers were killed in between. HOME was not stopped in order,
-so its log (-wal) is packed too.
+dataflow is stopped, and large files on their way in and out, whose movers were killed in between; a batch that has ended, and one
+whose files were listed and wait. HOME was not stopped in order, so its log (-wal) is packed too.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from tests.fixtures.site import Site, Stream
 from tests.fixtures.waiting import wait_until
 from tests.upgrades.story import (
     ABSENT,
+    BATCH,
+    BATCHING,
     FINISHED,
     LARGE_IN,
     LARGE_OUT,
@@ -42,6 +44,7 @@ from tests.upgrades.story import (
     WAITING_COUNT,
     Told,
     content,
+    task_of,
 )
 
 PATIENCE_S = 20.0
@@ -74,9 +77,11 @@ def _lived_through(home: Path, directory: Path, made_by: str) -> Told:
     site = Site.of(start_service(home, environment={failpoints.VARIABLE: str(traps)}))
     try:
         finished, failed = _ended(site)
+        batch = _ended_batch(site)
         importing = _stopped_by(site, traps, "journal.written.3", lambda: _import(site))
         exporting = _stopped_by(site, traps, "part.sent.3", lambda: _export(site))
         waiting_flow, waiting = _waiting(site)
+        batching = _batching(site)
     finally:
         movers = descendants(site.service.pid)
         site.service.kill()
@@ -95,6 +100,8 @@ def _lived_through(home: Path, directory: Path, made_by: str) -> Told:
         waiting=waiting,
         importing=importing,
         exporting=exporting,
+        batch=batch,
+        batching=batching,
     )
 
 
@@ -168,6 +175,27 @@ def _waiting(site: Site) -> tuple[str, str]:
     assert statuses["CREATED"] > WAITING_COUNT // 2, statuses
     site.data_flow_id = shared
     return flow, stream.task_id
+
+
+def _ended_batch(site: Site) -> str:
+    """An import of a directory, which has its reports."""
+    (site.root / "batch").mkdir()
+    for name in BATCH:
+        _put(site, name, name)
+    batch = site.stream("batch", "Import")
+    wait_until(lambda: task_of(site, batch)["Status"] == "Completed", PATIENCE_S, "the batch does not end")
+    return batch.task_id
+
+
+def _batching(site: Site) -> str:
+    """An export of a directory, which was listed: its files wait, as both movers stand still."""
+    for name in BATCHING:
+        _write(site, name, name)
+    batch = site.stream("batching", "Export")
+    wait_until(
+        lambda: task_of(site, batch)["ProgressStats"]["FilesTotal"] == len(BATCHING), PATIENCE_S, "nobody lists it"
+    )
+    return batch.task_id
 
 
 def _import(site: Site) -> Stream:

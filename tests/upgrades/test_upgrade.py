@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastcrc import crc64
@@ -20,11 +21,15 @@ from penstock.settings.reading import load_registry, open_home
 from penstock.stores.base import Store
 from penstock.stores.keychain import Keychain
 from penstock.stores.opening import open_store
+from tests.e2e.batches import reports
 from tests.fixtures.objects import read_object
 from tests.fixtures.service import start_service
-from tests.fixtures.site import Site, Stream
+from tests.fixtures.site import PATIENCE_S, Site, Stream
+from tests.fixtures.waiting import wait_until
 from tests.upgrades.story import (
     ABSENT,
+    BATCH,
+    BATCHING,
     FINISHED,
     LARGE_IN,
     LARGE_OUT,
@@ -32,6 +37,7 @@ from tests.upgrades.story import (
     WAITING,
     Told,
     content,
+    task_of,
 )
 
 HERE = Path(__file__).parent
@@ -89,6 +95,11 @@ def bucket_of(site: Site) -> Store:
     return open_store(replace(bucket, endpoint=site.service.oss), Keychain(home.secrets_file, os.environ).of(bucket))
 
 
+def told_of(site: Site, told: Told, task_id: str) -> dict[str, Any]:
+    """A batch that had ended, or now has."""
+    return dict(task_of(site, stream_of(told, task_id)))
+
+
 def stream_of(told: Told, task_id: str) -> Stream:
     """A stream that was open then."""
     flow = told.waiting_flow if task_id == told.waiting else told.flow
@@ -116,7 +127,18 @@ def test_an_old_home_is_served_and_what_was_unfinished_moves(old: tuple[Path, To
         for name in LARGE_OUT:
             assert read_object(bucket, f"out/{name}") == content(name)
         assert list(bucket.list_uploads(prefix="")) == []
+    if told.batch:
+        done_before = reports(told_of(site, told, told.batch))
+        assert {name.removeprefix("/") for name in done_before["Success"]} == set(BATCH)
+        task = wait_until(lambda: ended(told_of(site, told, told.batching)), PATIENCE_S, "a batch of then does not end")
+        assert set(reports(task)["Success"]) == {f"/{name}" for name in BATCHING}
+        with closing(bucket_of(site)) as bucket:
+            assert all(read_object(bucket, name) == content(name) for name in BATCHING)
     site.none_left()
+
+
+def ended(task: dict[str, Any]) -> dict[str, Any]:
+    return task if task["Status"] == "Completed" else {}
 
 
 def test_what_waited_in_an_old_home_waits_until_its_dataflow_is_started(old: tuple[Path, Told], site: Site) -> None:

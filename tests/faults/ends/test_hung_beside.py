@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -73,7 +74,9 @@ def test_large_files_of_the_same_bucket_move_beside_those_of_a_file_system_that_
     well.all_complete(imports, PROMPT_S)
     assert [path.stat().st_size for path in back.glob("large?")] == [LARGE_BYTES] * 2
     assert sum(disk.held().values()) >= HELD, "it does not hang any more"
-    assert {row["Status"] for row in hung.rows(lost).values()} == {"RUNNING"}, hung.rows(lost)
+    found = Counter(row["Status"] for row in hung.rows(lost).values())
+    assert found["RUNNING"] >= HELD
+    assert found.keys() <= {"RUNNING", "COMPLETE"}, "one was given up that only waits"
 
 
 def bytes_done(site: Site, stream: Stream) -> int:
