@@ -25,7 +25,7 @@ TAG = ("cpfs-dataflow", "true")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What the form says. Paths start and end with `/`."""
+    """What the form says. Paths start and end with `/`. `fset_id` and `throughput` are of general-purpose file systems."""
 
     file_system_id: str
     path: str
@@ -33,6 +33,8 @@ class Wish:
     prefix: str
     security: str = "None"
     description: str = ""
+    fset_id: str = ""
+    throughput: str = ""
 
     @classmethod
     def of(cls, form: Mapping[str, str]) -> Wish:
@@ -44,7 +46,14 @@ class Wish:
             prefix=as_directory(form.get("prefix", "")),
             security="SSL" if form.get("security") == "SSL" else "None",
             description=form.get("description", "").strip(),
+            fset_id=form.get("fset_id", "").strip(),
+            throughput=form.get("throughput", ""),
         )
+
+    @property
+    def is_where_its_fileset_is(self) -> bool:
+        """Whether no path was chosen, because the fileset has one."""
+        return bool(self.fset_id) and self.path == "/"
 
     def parameters(self, scheme: str) -> dict[str, str]:
         """Of CreateDataFlow."""
@@ -55,7 +64,15 @@ class Wish:
             "SourceStoragePath": self.prefix,
             "SourceSecurityType": self.security,
         }
-        return named | ({"Description": self.description} if self.description else {})
+        if self.is_where_its_fileset_is:
+            del named["FileSystemPath"]
+        optional = {"Description": self.description, "FsetId": self.fset_id, "Throughput": self.throughput}
+        return named | {name: value for name, value in optional.items() if value}
+
+
+def takes_filesets(file_system_id: str) -> bool:
+    """Whether dataflows of that file system are bound to filesets, and have a throughput: those of the general-purpose kind."""
+    return file_system_id.startswith("cpfs-")
 
 
 def as_directory(path: str) -> str:
@@ -192,7 +209,7 @@ def overlaps(wish: Wish, flows: Iterable[Flow]) -> list[Check]:
     """Where both this one and another one may write: at each end the first such dataflow."""
     checks: list[Check] = []
     beside = (flow for flow in flows if flow.file_system_id == wish.file_system_id and _nested(flow.path, wish.path))
-    for flow in beside:
+    for flow in () if wish.is_where_its_fileset_is else beside:
         if flow.path == wish.path and flow.bucket != wish.bucket:
             continue  # which is refused
         advice = "Choose a directory beside it, or see that imports of both never name one file."

@@ -20,7 +20,7 @@ from penstock.console.pages.dataflows import LIST, path_of
 from penstock.console.prefixes import subprefixes
 from penstock.console.rendering import back_to, not_found, refused, render
 from penstock.console.viewer import Result, Viewer, viewer_of
-from penstock.console.wishes import Wish, as_directory, look
+from penstock.console.wishes import Wish, as_directory, look, takes_filesets
 from penstock.model import Bucket
 
 CREATE = "CreateDataFlow"
@@ -115,6 +115,7 @@ def _form(
         status=200 if result is None else result.status,
         file_systems=[registry.file_systems[each] for each in makers],
         buckets=buckets,
+        has_filesets=any(takes_filesets(each) for each in makers),
         values=values,
         checks=checks,
         refusal=result,

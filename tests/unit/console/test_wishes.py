@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from penstock.console.checks import Verdict
@@ -52,3 +54,16 @@ def test_commands_for_a_store_name_where_it_is(kind: BucketKind) -> None:
         addressing_style=AddressingStyle.PATH,
     )  # fmt: skip
     assert all("https://store.example" in command(bucket) for command in (tag_command, version_command))
+
+
+def test_a_dataflow_that_is_bound_to_a_fileset_has_its_directory() -> None:
+    form = {"file_system_id": "cpfs-1", "bucket": "bucket", "fset_id": " fset-1 ", "throughput": "600"}
+    wish = Wish.of(form)
+    asked = wish.parameters("oss")
+    assert "FileSystemPath" not in asked
+    assert (asked["FsetId"], asked["Throughput"]) == ("fset-1", "600")
+    assert [
+        each.words.split(" of dataflow")[0] for each in overlaps(wish, [replace(THERE, file_system_id="cpfs-1")])
+    ] == ["Prefix /data/"]
+    assert Wish.of({**form, "path": "set"}).parameters("oss")["FileSystemPath"] == "/set/"
+    assert not {"FsetId", "Throughput"} & Wish.of({"path": "/"}).parameters("oss").keys()
