@@ -32,7 +32,7 @@ async def test_many_tasks_submit_and_wait_at_once(spot: Spot) -> None:
         assert [each.name for each in done] == names
         assert all(each.is_complete for each in done)
         assert not stream.window.ended
-        assert threading.active_count() == before
+        assert threading.active_count() <= before  # those of tests before may end meanwhile
         assert (await penstock.sub_task(done[0].sub_task_id)).checksum == done[0].checksum
         assert flow.facts in await penstock.flows()
 
