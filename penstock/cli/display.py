@@ -84,8 +84,8 @@ class Live:
             grid.add_column(width=width, no_wrap=True, overflow="crop", justify="left" if place < 2 else "right")
         speed = self._speed(done_bytes)
         of = f"{tally.found}" if tally.all_found else f"{tally.found}+"
-        failed = f", {tally.bad} failed" if tally.bad else ""
-        name = Text(shortened(f"{tally.ended} of {of} files{failed}", name_cells), style="bold")
+        bad = f", {tally.bad} not moved" if tally.bad else ""
+        name = Text(shortened(f"{tally.ended} of {of} files{bad}", name_cells), style="bold")
         rows: list[list[RenderableType]] = [[name, *_figures(done_bytes, total_bytes, speed, bar_cells)]]
         for seen in moving[: min(LINES_MAX, max(1, self._console.height - 6))]:
             name = Text(f"  {shortened(visible(seen.name), name_cells - 2)}")

@@ -26,7 +26,7 @@ class Choice:
     to: tuple[str, str] | None = None
     flow_id: str = ""
     task_id: str = ""
-    existing_above: Callable[[str], str] = lambda directory: directory
+    make_directory: Callable[[str], None] = lambda _: None  # of the file system, where a dataflow is to be bound to it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,13 +155,8 @@ class Lanes:
             raise SettingsError(self._homeless(item))
         if self._choice.direction is Direction.EXPORT:
             return Way(flow=None, binds=(item.base, *to), directory="/", target_directory="/", cut=item.base)
-        above = self._choice.existing_above(to[1])
         return Way(
-            flow=None,
-            binds=(above, item.storage, item.base),
-            directory="/",
-            target_directory=to[1][len(above) - 1 :],
-            cut=item.base,
+            flow=None, binds=(to[1], item.storage, item.base), directory="/", target_directory="/", cut=item.base
         )
 
     def _by_task(self, item: Item) -> Way:
@@ -193,6 +188,8 @@ class Lanes:
             return Stream(self._penstock, self._task, self._in_flight_max)
         if way.flow is None:
             path, storage, prefix = way.binds
+            if self._choice.direction is Direction.IMPORT:
+                self._choice.make_directory(path)
             flow = self._bound(path, f"{storage}{prefix}")
             self._say(f"made dataflow {flow.facts.flow_id} between {path} and {storage}{prefix}")
         else:

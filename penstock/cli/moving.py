@@ -258,10 +258,14 @@ def _choice(asked: Asked, tree: Tree) -> Choice:
     elif asked.to is not None:
         to = ("", _directory(asked.to, tree))
 
-    def existing_above(directory: str) -> str:
-        while tree.root and directory != "/" and not os.path.isdir(tree.root + directory):
-            directory = as_directory(os.path.dirname(directory.rstrip("/")))
-        return directory
+    def make_directory(directory: str) -> None:
+        """Where the files go, unless it is there. Never as somebody whose directories the service may not write to."""
+        path = tree.root + directory
+        if not tree.root or os.path.isdir(path):
+            return
+        if os.stat(tree.root).st_uid != os.geteuid():
+            raise SettingsError(f"the directory {path} is not there: make it first, as whoever the service runs as")
+        os.makedirs(path)
 
     return Choice(
         direction=asked.direction,
@@ -269,7 +273,7 @@ def _choice(asked: Asked, tree: Tree) -> Choice:
         to=to,
         flow_id=asked.flow_id or "",
         task_id=asked.task_id or "",
-        existing_above=existing_above,
+        make_directory=make_directory,
     )
 
 

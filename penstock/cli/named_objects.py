@@ -47,6 +47,8 @@ def _object(name: str, shore: Shore) -> Items:
     key = name[len(storage) + 1 :]
     if not key or key.endswith("/"):
         yield from _listed(name, _Place(storage=storage, prefix=key, directory=key, pattern="*"), shore)
+    elif has_magic(key) and (literal := _literally(storage, key, shore)) is not None:
+        yield _kept(literal, shore)
     elif has_magic(key):
         fixed = key[: magic_at(key)]
         directory = fixed.rpartition("/")[0]
@@ -54,6 +56,15 @@ def _object(name: str, shore: Shore) -> Items:
     else:
         directory, _, last = key.rpartition("/")
         yield _kept(Item(storage=storage, base=as_directory(directory), name=last), shore)
+
+
+def _literally(storage: str, key: str, shore: Shore) -> Item | None:
+    """The object of exactly this key, though there are a glob's signs in it."""
+    size_bytes = next((size for found, size in shore.lister(storage, key) if found == key), None)
+    if size_bytes is None:
+        return None
+    directory, _, last = key.rpartition("/")
+    return Item(storage=storage, base=as_directory(directory), name=last, size_bytes=size_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,11 +57,15 @@ class Tally:
         """One more has ended."""
         self.statuses[ending.status] += 1
         if ending.sub_task is not None:
-            self.ended_bytes += ending.sub_task.bytes_total
+            sub_task = ending.sub_task
             if ending.is_good:
-                self.complete_bytes += ending.sub_task.bytes_total
-                self.moved_bytes += ending.sub_task.bytes_moved
-            self.kept += ending.sub_task.was_kept
+                self.ended_bytes += sub_task.bytes_total
+                self.complete_bytes += sub_task.bytes_total
+                self.moved_bytes += sub_task.bytes_moved
+            else:
+                self.ended_bytes += sub_task.bytes_done
+                self.found_bytes -= sub_task.bytes_total - sub_task.bytes_done  # which nobody moves any more
+            self.kept += sub_task.was_kept
 
     @property
     def ended(self) -> int:

@@ -156,7 +156,7 @@ def test_where_the_files_lie_tells_which_file_system_is_meant(tmp_path: Path) ->
     init_home(home, movers=1)
     (other / "data").mkdir(parents=True)
     (other / "data" / "x").write_text("1")
-    run_cli("filesystem", "add", str(home), str(other))
+    file_system = run_cli("filesystem", "add", str(home), str(other)).strip()
     running = start_service(home, command=WARM)
     try:
         place = {"PENSTOCK_HOME": str(home)}
@@ -165,10 +165,24 @@ def test_where_the_files_lie_tells_which_file_system_is_meant(tmp_path: Path) ->
         )
         run_cli("import", "oss://examplebucket/x/", "--to", str(other / "back"), environment=place)
         assert (other / "back" / "x").read_text() == "1"
+        flows = run_cli("flow", "list", "--file-system", file_system, environment=place)
+        assert "/back/" in flows, "bound to more than was asked for"
         done = try_cli("export", "fs:/data/x", "--to", "oss://examplebucket/x/", environment=place)
         assert "which file system?" in done.stderr
     finally:
         running.stop()
+
+
+def test_a_key_with_the_signs_of_a_glob_is_itself_first(place: Place, spot: Path) -> None:
+    (spot / "g*b[1].txt").write_text("itself")
+    (spot / "gab1.txt").write_text("another")
+    to = f"oss://examplebucket/wide/{spot.name}/"
+    run_cli("export", str(spot), "--to", to, environment=place)
+    back = spot / "back"
+    run_cli("import", f"{to}g*b[1].txt", "--to", str(back), environment=place)
+    assert [path.name for path in back.iterdir()] == ["g*b[1].txt"]
+    run_cli("import", f"{to}g*b?.t*", "--to", str(back), environment=place)
+    assert {path.name for path in back.iterdir()} == {"gab1.txt", "g*b[1].txt"}
 
 
 def test_objects_are_listed_filtered_and_imported_as_policy_has_it(
