@@ -24,7 +24,7 @@ from penstock.app.backup_file import CATALOG, Manifest, judged, unpacked
 from penstock.app.lock import service_lock, service_runs
 from penstock.catalog.copying import begin_after, last_number
 from penstock.catalog.soundness import Soundness, look_at_catalog
-from penstock.errors import HomeInUseError, SettingsError
+from penstock.errors import HomeInUseError, PenstockError, SettingsError
 from penstock.settings.files import replace_file, sync_directory
 from penstock.settings.home import Home
 
@@ -81,7 +81,7 @@ def restore(backup: Path, path: Path, *, extent: Extent, tell: Tell) -> Restored
         if is_new:
             _make_directory(home)
             extent = Extent.ALL
-        stack.enter_context(service_lock(home))
+        stack.enter_context(_held(home))
         place = unpacked(backup, stack.enter_context(_scratch(home)))
         manifest = judged(place, backup, on_progress=lambda done, total: tell("comparing", done, total))
         _refuse_beside_original(home, manifest)
@@ -103,6 +103,21 @@ def _make_directory(home: Home) -> None:
         os.chmod(home.path, 0o700)
     except OSError as error:
         raise SettingsError(f"{home.path}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _held(home: Home) -> Iterator[None]:
+    """HOME, locked. What a refused restore made on its way goes again; what one that was broken off has left stays for the next."""
+    was_locked = home.service_lock.exists()
+    with service_lock(home):
+        try:
+            yield
+        except PenstockError:
+            if not (home.path / UNFINISHED).exists():
+                (home.path / _STAGED).unlink(missing_ok=True)
+                if not was_locked:
+                    home.service_lock.unlink(missing_ok=True)
+            raise
 
 
 @contextlib.contextmanager

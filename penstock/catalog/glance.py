@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from penstock.catalog import rows
 from penstock.catalog.counting import HOUR_NS
 from penstock.catalog.database import Row
 from penstock.catalog.session import Session
-from penstock.catalog.views import Counts, FlowView, LedgerView, Spell
+from penstock.catalog.views import Counts, FlowView, LedgerView, Spell, Standing
 from penstock.catalog.waiting import standing
 from penstock.model import DataFlow, DataFlowStatus
 
@@ -67,17 +67,34 @@ def overview(session: Session, file_systems: Iterable[str]) -> LedgerView:
     day = _Sums()
     for one in days.values():
         day.add(one.amounts)
+    standings = {
+        number: standing(session, number) if _has_begun(row, counts[number]) else Standing()
+        for number, row in found.items()
+    }
     return LedgerView(
         as_of_ns=session.now_ns,
         counted_since_ns=counted_since_ns,
         flows=tuple(
-            FlowView(flow=rows.data_flow(row), counts=counts[number], day=days[number].spell(since_ns))
+            FlowView(
+                flow=rows.data_flow(row),
+                counts=counts[number],
+                day=days[number].spell(since_ns),
+                standing=standings[number],
+            )
             for number, row in found.items()
         ),
         counts=_added(counts.values()),
         day=day.spell(since_ns),
         hours=tuple(sums.spell(hour_ns) for hour_ns, sums in hours.items()),
-        standing=standing(session, (number for number in found if _has_begun(found[number], counts[number]))),
+        standing=_together(standings.values()),
+    )
+
+
+def _together(many: Collection[Standing]) -> Standing:
+    return Standing(
+        in_line=sum(one.in_line for one in many),
+        again=sum(one.again for one in many),
+        is_more=any(one.is_more for one in many),
     )
 
 

@@ -95,16 +95,6 @@ class Spell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlowView:
-    """A dataflow with its counters. `day.since_ns` is 23 to 24 hours ago, or when counting began (an upgrade), if that is
-    later."""
-
-    flow: DataFlow
-    counts: Counts
-    day: Spell
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """Of those that are RUNNING, and whose dataflow is Running, so many that nobody has now: large files and returned ones that
     wait for their turn (`in_line`), and those that wait for their next try (`again`). `is_more`: too many to be counted."""
@@ -112,6 +102,17 @@ class Standing:
     in_line: int = 0
     again: int = 0
     is_more: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowView:
+    """A dataflow with its counters. `day.since_ns` is 23 to 24 hours ago, or when counting began (an upgrade), if that is
+    later."""
+
+    flow: DataFlow
+    counts: Counts
+    day: Spell
+    standing: Standing = Standing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from penstock.catalog import rows
 from penstock.catalog.claims import CLEAR, QUEUES
@@ -68,20 +68,18 @@ def line(session: Session, row: Row, wait: Wait, task: Task, most: int = LINE_MA
     return Line(wait=wait, before=before, is_more=before >= most, of=max(task.counters.created, before + 1))
 
 
-def standing(session: Session, flows: Iterable[int]) -> Standing:
-    """Of those that are RUNNING in these dataflows, how many stand in line, and how many wait for their next try."""
-    sums = {"in_line": 0, "again": 0}
-    is_more = False
-    for flow in flows:
-        for queue in _BEGUN:
-            place: Mapping[str, Value] = {"queue": queue, "data_flow_number": flow, "limit": LINE_MAX}
-            (found,) = session.rows("reading.standing", now_ns=session.now_ns, **place)
-            sums["again"] += found["later"] or 0
-            sums["in_line"] += found["number"] - (found["later"] or 0)
-            is_more |= found["number"] >= LINE_MAX
-            if is_more:
-                break
-    return Standing(in_line=sums["in_line"], again=sums["again"], is_more=is_more)
+def standing(session: Session, flow: int) -> Standing:
+    """Of those that are RUNNING in this dataflow, how many stand in line, and how many wait for their next try."""
+    in_line = again = 0
+    for queue in _BEGUN:
+        place: Mapping[str, Value] = {"queue": queue, "data_flow_number": flow, "limit": LINE_MAX}
+        (found,) = session.rows("reading.standing", now_ns=session.now_ns, **place)
+        later = found["later"] or 0
+        again += later
+        in_line += found["number"] - later
+        if found["number"] >= LINE_MAX:
+            return Standing(in_line=in_line, again=again, is_more=True)
+    return Standing(in_line=in_line, again=again)
 
 
 def _queues_up_to(queue: str) -> tuple[str, ...]:

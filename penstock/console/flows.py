@@ -9,6 +9,7 @@ from typing import Any
 
 from penstock.console.amounts import ns_of
 from penstock.console.viewer import RefusedError, Viewer
+from penstock.console.wording import flow_trouble
 
 _NOT_TO_BE_SEEN = frozenset({"Forbidden.RAM", "InvalidFileSystem.NotFound", "InvalidParameter.Format"})
 PAGE = 100
@@ -35,6 +36,8 @@ class Flow:
     refresh_minutes: int = 0
     refresh_paths: tuple[str, ...] = ()
     limits: tuple[int, ...] = ()  # in MB a second
+    fset_id: str = ""
+    throughput: int = 0  # what was bought
 
     @property
     def bucket(self) -> str:
@@ -46,15 +49,17 @@ class Flow:
         """`oss://bucket/prefix/`."""
         return f"{self.storage}{self.prefix}"
 
-    def parameters(self) -> dict[str, str]:
+    def parameters(self) -> dict[str, str | int]:
         """What the call that makes the same again is told."""
-        told = {
+        told: dict[str, str | int] = {
             "file_system_id": self.file_system_id,
             "file_system_path": self.path,
             "source_storage": self.storage,
             "source_storage_path": self.prefix,
             "source_security_type": self.security if self.security == "SSL" else "",
             "description": self.description,
+            "fset_id": self.fset_id,
+            "throughput": self.throughput,
         }
         return {name: value for name, value in told.items() if value}
 
@@ -137,13 +142,15 @@ def _flow(told: Mapping[str, Any]) -> Flow:
         security=told["SourceSecurityType"],
         description=told["Description"],
         status=told["Status"],
-        error=told["ErrorMessage"],
+        error=flow_trouble(told["ErrorMessage"]),
         created_ns=ns_of(told["CreateTime"]),
         updated_ns=ns_of(told["UpdateTime"]),
         refresh_policy=told["AutoRefreshPolicy"],
         refresh_minutes=told["AutoRefreshInterval"],
         refresh_paths=tuple(each["RefreshPath"] for each in told["AutoRefresh"]["AutoRefresh"]),
         limits=tuple(told[name] for name in ("Throughput", "Bandwidth") if name in told),
+        fset_id=told.get("FsetId", ""),
+        throughput=told.get("Throughput", 0),
     )
 
 

@@ -138,17 +138,19 @@ def _batch_words(task: Task) -> list[str]:
     return [*words, "--create-directory"] if task.create_dir_if_not_exist else words
 
 
-def data_flow_snippets(arguments: Mapping[str, str], caller: Caller) -> Snippets:
+def data_flow_snippets(arguments: Mapping[str, str | int], caller: Caller) -> Snippets:
     """What makes the same dataflow again; `arguments` are those of the SDK's request."""
-    words = ["penstock", "flow", "create", arguments["file_system_path"]]
+    words = ["penstock", "flow", "create", str(arguments["file_system_path"])]
     words.append(f"{arguments['source_storage']}{arguments['source_storage_path']}")
     if arguments.get("source_security_type") == "SSL":
         words.append("--ssl")
     if arguments.get("description"):
-        words += ["--description", arguments["description"]]
+        words += ["--description", str(arguments["description"])]
+    if arguments.get("fset_id"):
+        words += ["--fileset", str(arguments["fset_id"]), "--throughput", str(arguments.get("throughput", ""))]
     return Snippets(
         python=_program("create_data_flow", "CreateDataFlow", dict(arguments), "data_flow_id", caller),
-        cli=_commands(words, arguments["file_system_id"], caller),
+        cli=_commands(words, str(arguments["file_system_id"]), caller),
     )
 
 

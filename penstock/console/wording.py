@@ -240,3 +240,13 @@ def _flow_words(kept: InFull) -> Said:
         return Said(title="Needs you: the dataflow is Misconfigured", words=words, tone="bad", shape="alert")
     words = f"The dataflow is {status.value}. Start it, and the file goes on."
     return Said(title="Needs you: its dataflow is not Running", words=words, tone="warns", shape="pause")
+
+
+def flow_trouble(told: str) -> str:
+    """What the API says of a dataflow's state, in words where it says one word."""
+    if told != "ThroughputTooLow":
+        return told
+    return (
+        "ThroughputTooLow: a look of auto-refresh was left out, as the one before it, or what that one found, was not over. "
+        "Lengthen the interval, or refresh fewer directories."
+    )

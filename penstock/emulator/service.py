@@ -78,8 +78,13 @@ def open_service(
     loop: asyncio.AbstractEventLoop,
 ) -> Service:
     """Blocking: open `root`, made if it is not there, and remove what a crash left. Raises HomeInUseError, SettingsError."""
-    root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock_fd = os.open(root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock_fd = os.open(root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SettingsError(
+            f"{root} cannot be written: {error.strerror}; buckets need a directory of their own"
+        ) from error
     try:
         fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -9,7 +9,7 @@ from penstock.engine.options import NS_PER_S
 from penstock.model import Direction
 
 SPEED_MEMORY_S = 3.0
-"""Movers tell of large files once a second: what is told is spread over about so long."""
+"""Movers tell of large files once a second: what is told is spread over about so long, and after that it is history."""
 
 
 class Stream:
@@ -34,7 +34,9 @@ class Stream:
         self.files += files
 
     def rates(self, now_ns: int) -> tuple[float, float]:
-        """Bytes and files a second, now."""
+        """Bytes and files a second, now: nothing where nothing was told for longer than what is told is spread over."""
+        if now_ns - self._at_ns > SPEED_MEMORY_S * NS_PER_S:
+            return 0.0, 0.0
         fading = self._fading(now_ns)
         return self._bytes_rate * fading, self._files_rate * fading
 

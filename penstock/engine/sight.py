@@ -243,7 +243,7 @@ def _speed(flight: Flight, now_ns: int) -> int:
 def _flying(flight: Flight, stay: Stay | None, now_ns: int) -> Flying:
     transfer, progress = flight.order.transfer, flight.progress
     numbers = flight.order.amounts if progress is None else progress
-    speed = _speed(flight, now_ns)
+    speed = _speed(flight, now_ns) if stay is None else 0
     left = numbers.bytes_total - numbers.bytes_done
     return Flying(
         file_system_id=transfer.file_system_id,

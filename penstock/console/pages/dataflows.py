@@ -90,7 +90,15 @@ async def follow_one(request: Request) -> Response:
     return live(request, watch)
 
 
-async def confirm(request: Request) -> Response:
+async def confirm_stop(request: Request) -> Response:
+    """Whether it is really to be stopped, and what becomes of files under way."""
+    flow = await _asked_for(viewer_of(request), request)
+    if flow is None:
+        return not_found(request, "dataflow")
+    return render(request, "dataflows/stop.html", flow=flow)
+
+
+async def confirm_delete(request: Request) -> Response:
     """Whether it is really to be deleted, and what goes with it."""
     viewer = viewer_of(request)
     flow = await _asked_for(viewer, request)
@@ -135,6 +143,7 @@ ROUTES = (
     Route(_ONE, show_one, methods=["GET"]),
     Route(f"/live{LIST}", follow, methods=["GET"]),
     Route(f"/live{_ONE}", follow_one, methods=["GET"]),
-    Route(_ONE + "/delete", confirm, methods=["GET"]),
+    Route(_ONE + "/stop", confirm_stop, methods=["GET"]),
+    Route(_ONE + "/delete", confirm_delete, methods=["GET"]),
     *(Route(f"{_ONE}/{word}", partial(step, word), methods=["POST"]) for word in _STEPS),
 )

@@ -305,6 +305,14 @@ def test_standing_alone_the_emulator_knows_no_penstock_toml(tmp_path: Path) -> N
     assert "penstock.toml" not in done.stderr
 
 
+def test_a_directory_in_which_the_emulator_cannot_write_is_said_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "data/lock").mkdir(parents=True)  # permissions and read-only mounts do not keep root out everywhere
+    done = try_cli("emulator", str(tmp_path / "data"))
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"penstock: {tmp_path / 'data'} cannot be written: ")
+
+
 @pytest.mark.parametrize("word", ["data.example.com", "=bucket", "data.example.com=NO_BUCKET"])
 def test_a_cname_that_is_none_is_said(tmp_path: Path, word: str) -> None:
     done = try_cli("emulator", str(tmp_path / "data"), "--cname", word)

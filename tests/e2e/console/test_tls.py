@@ -47,7 +47,8 @@ def test_forms_streams_and_the_session_work_over_tls(console: Console, page: Pag
     expect(page.get_by_role("heading", level=1)).to_contain_text("/train/")
     another = page.context.new_page()
     another.goto(page.url)
-    another.get_by_role("button", name="Stop").click()
+    another.get_by_role("link", name="Stop").click()
+    another.get_by_role("button", name="Stop the dataflow").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Stopped")  # as the stream tells it
     expect(page.locator("section:has(#h-call)")).to_contain_text(f'ca="{console.service.home}/tls/ca.pem"')
     (session,) = [each for each in page.context.cookies() if each.get("httpOnly")]
