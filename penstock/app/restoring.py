@@ -107,7 +107,7 @@ def _make_directory(home: Home) -> None:
 
 @contextlib.contextmanager
 def _held(home: Home) -> Iterator[None]:
-    """HOME, locked. What a refused restore made on its way goes again; what one that was broken off has left stays for the next."""
+    """HOME, locked. What a refused restore made on its way goes again; what a broken one has left stays for the next."""
     was_locked = home.service_lock.exists()
     with service_lock(home):
         try:

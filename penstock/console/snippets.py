@@ -12,12 +12,27 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from penstock.model import STREAM_ACTIONS, Condition, ConflictPolicy, DataFlow, Direction, SubTask, Task, TaskAction
+from penstock.model import (
+    STREAM_ACTIONS,
+    Checksums,
+    Condition,
+    ConflictPolicy,
+    DataFlow,
+    Direction,
+    SubTask,
+    Task,
+    TaskAction,
+)
 
 _EXISTING = {
     ConflictPolicy.SKIP_THE_FILE: "skip",
     ConflictPolicy.KEEP_LATEST: "latest",
     ConflictPolicy.OVERWRITE_EXISTING: "overwrite",
+}
+_LOOKING_INTO: Mapping[Checksums, list[str]] = {
+    Checksums.NONE: [],
+    Checksums.STORED: ["--checksum"],
+    Checksums.READ: ["--download"],
 }
 _DIRECTIONS = {TaskAction.STREAM_IMPORT: "import", TaskAction.STREAM_EXPORT: "export"}
 
@@ -46,7 +61,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snippets:
-    """One call, written twice; `cli` is empty for a Compare, whose command is another kind of thing: it waits and tells."""
+    """One call, written twice; `cli` is empty where no command asks for the same: a Compare of chosen entries."""
 
     python: str
     cli: str
@@ -95,7 +110,7 @@ def sub_task_snippets(sub_task: SubTask, task: Task, flow: DataFlow, caller: Cal
     )
 
 
-def task_snippets(task: Task, caller: Caller) -> Snippets:
+def task_snippets(task: Task, flow: DataFlow, caller: Caller) -> Snippets:
     """What opens the same stream, or begins the same batch, again."""
     arguments: dict[str, Argument] = {
         "file_system_id": task.file_system_id,
@@ -108,9 +123,9 @@ def task_snippets(task: Task, caller: Caller) -> Snippets:
     }
     if task.create_dir_if_not_exist:
         arguments["create_dir_if_not_exist"] = True
-    python = _program("create_data_flow_task", "CreateDataFlowTask", arguments, "task_id", caller)
     if task.action is TaskAction.COMPARE:
-        return Snippets(python=python, cli="")
+        return _compare_snippets(task, flow, arguments, caller)
+    python = _program("create_data_flow_task", "CreateDataFlowTask", arguments, "task_id", caller)
     if task.action not in STREAM_ACTIONS:
         return Snippets(python=python, cli=_commands(_batch_words(task), task.file_system_id, caller))
     words = [
@@ -122,6 +137,20 @@ def task_snippets(task: Task, caller: Caller) -> Snippets:
         python=python,
         cli=_commands(words, task.file_system_id, caller),
     )
+
+
+def _compare_snippets(task: Task, flow: DataFlow, arguments: Mapping[str, Argument], caller: Caller) -> Snippets:
+    """The request of the SDK has no place for CompareChecksum, which is ours: so it is a call by name."""
+    checksums = task.checksums or Checksums.NONE
+    wire = {"".join(word.capitalize() for word in name.split("_")): str(value) for name, value in arguments.items()}
+    python = _call_by_name("CreateDataFlowTask", wire | {"CompareChecksum": checksums.value}, "TaskId", caller)
+    if task.entry_list or task.includes:
+        return Snippets(python=python, cli="")
+    words = [
+        "penstock", "compare", f"fs:{flow.file_system_path[:-1]}{task.directory}",
+        f"{flow.source_storage}{flow.source_storage_path[:-1]}{task.target_directory}", "--flow", flow.data_flow_id,
+    ]  # fmt: skip
+    return Snippets(python=python, cli=_commands([*words, *_LOOKING_INTO[checksums]], task.file_system_id, caller))
 
 
 def _batch_words(task: Task) -> list[str]:
@@ -196,29 +225,9 @@ def _condition(condition: Condition) -> dict[str, int]:
 
 
 def _program(method: str, model: str, arguments: Mapping[str, Argument], answered: str, caller: Caller) -> str:
-    url = urlsplit(caller.endpoint)
-    config: dict[str, str] = {
-        "endpoint": json.dumps(url.netloc),
-        "protocol": json.dumps(url.scheme.upper()),
-        "access_key_id": json.dumps(caller.access_key_id),
-        "access_key_secret": 'os.environ["PENSTOCK_ACCESS_KEY_SECRET"]',
-    }
-    if caller.ca_file:
-        config["ca"] = json.dumps(caller.ca_file, ensure_ascii=False)
     return "\n".join(
         [
-            "# pip install alibabacloud-nas20170626",
-            "import os",
-            "",
-            "from alibabacloud_nas20170626 import models as nas",
-            "from alibabacloud_nas20170626.client import Client",
-            "from alibabacloud_tea_openapi.utils_models import Config",
-            "",
-            "client = Client(",
-            "    Config(",
-            *(f"        {name}={value}," for name, value in config.items()),
-            "    )",
-            ")",
+            *_client("from alibabacloud_nas20170626 import models as nas", caller),
             f"answer = client.{method}(",
             f"    nas.{model}Request(",
             *(f"        {name}={_literal(model, name, value)}," for name, value in arguments.items()),
@@ -228,6 +237,58 @@ def _program(method: str, model: str, arguments: Mapping[str, Argument], answere
             "",
         ]
     )
+
+
+def _call_by_name(action: str, parameters: Mapping[str, str], answered: str, caller: Caller) -> str:
+    protocol = json.dumps(urlsplit(caller.endpoint).scheme.upper())
+    return "\n".join(
+        [
+            *_client("from alibabacloud_tea_openapi import utils_models as openapi", caller),
+            "answer = client.call_api(",
+            "    openapi.Params(",
+            f'        action="{action}", version="2017-06-26", protocol={protocol}, method="POST", pathname="/",',
+            '        auth_type="AK", style="RPC", req_body_type="formData", body_type="json",',
+            "    ),",
+            "    openapi.OpenApiRequest(",
+            "        query={",
+            *(f'            "{name}": {json.dumps(value, ensure_ascii=False)},' for name, value in parameters.items()),
+            "        }",
+            "    ),",
+            "    RuntimeOptions(),",
+            ")",
+            f'print(answer["body"]["{answered}"])',
+            "",
+        ]
+    )
+
+
+def _client(models: str, caller: Caller) -> Sequence[str]:
+    """How a program begins: what it needs, and its client."""
+    url = urlsplit(caller.endpoint)
+    config: dict[str, str] = {
+        "endpoint": json.dumps(url.netloc),
+        "protocol": json.dumps(url.scheme.upper()),
+        "access_key_id": json.dumps(caller.access_key_id),
+        "access_key_secret": 'os.environ["PENSTOCK_ACCESS_KEY_SECRET"]',
+    }
+    if caller.ca_file:
+        config["ca"] = json.dumps(caller.ca_file, ensure_ascii=False)
+    by_name = ["from darabonba.runtime import RuntimeOptions"] if "openapi" in models.rsplit(maxsplit=1)[-1] else []
+    return [
+        "# pip install alibabacloud-nas20170626",
+        "import os",
+        "",
+        models,
+        "from alibabacloud_nas20170626.client import Client",
+        "from alibabacloud_tea_openapi.utils_models import Config",
+        *by_name,
+        "",
+        "client = Client(",
+        "    Config(",
+        *(f"        {name}={value}," for name, value in config.items()),
+        "    )",
+        ")",
+    ]
 
 
 def _literal(model: str, name: str, value: Argument) -> str:

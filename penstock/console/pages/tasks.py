@@ -94,7 +94,7 @@ async def show_one(request: Request) -> Response:
         "task.html",
         each=found,
         progress=Progress.of(found.task),
-        snippets=task_snippets(found.task, caller_of(viewer)),
+        snippets=task_snippets(found.task, found.flow, caller_of(viewer)),
     )
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from penstock.api.options import PathBase
 from penstock.api.paths import Ground
 from penstock.console.snippets import Caller, Reading, ends_of, sub_task_snippets, task_snippets
-from penstock.model import Condition, ConflictPolicy, TaskAction
+from penstock.model import Checksums, Condition, ConflictPolicy, TaskAction
 from tests.unit.console.things import flow, sub_task, task
 
 CALLER = Caller(endpoint="http://127.0.0.1:8680", access_key_id="PENSTOCKKEY")
@@ -59,7 +59,7 @@ def test_the_condition_goes_along() -> None:
 
 def test_a_task_is_opened_as_it_was() -> None:
     stream = task(action=TaskAction.STREAM_IMPORT, conflict_policy=ConflictPolicy.KEEP_LATEST)
-    found = task_snippets(stream, CALLER)
+    found = task_snippets(stream, flow(), CALLER)
     assert arguments(found.python)["task_action"] == "StreamImport"
     assert command(found.cli)[-10:] == [
         "task", "create", "df-1", "import", "--directory", "/test/", "--target-directory", "/path/",
@@ -89,7 +89,7 @@ def test_a_task_is_opened_as_it_was() -> None:
     ],
 )
 def test_a_batch_is_begun_as_it_was(chosen: dict[str, Any], program: dict[str, Any], typed: list[str]) -> None:
-    found = task_snippets(task(action=TaskAction.IMPORT, **chosen), CALLER)
+    found = task_snippets(task(action=TaskAction.IMPORT, **chosen), flow(), CALLER)
     said = arguments(found.python)
     ways = ("directory", "includes", "entry_list", "transfer_file_list_path", "create_dir_if_not_exist")
     assert {name: said[name] for name in ways if name in said} == program
@@ -98,6 +98,22 @@ def test_a_batch_is_begun_as_it_was(chosen: dict[str, Any], program: dict[str, A
     rest = ["--target-directory", "/path/", "--existing", "overwrite"]
     made = ["--create-directory"] if "create_dir_if_not_exist" in chosen else []
     assert words[words.index("task") + 4 :] == [*typed, *rest, *made]
+
+
+@pytest.mark.parametrize(
+    ("checksums", "typed"),
+    [(Checksums.NONE, []), (Checksums.STORED, ["--checksum"]), (Checksums.READ, ["--download"])],
+)
+def test_a_comparison_is_asked_for_as_it_was(checksums: Checksums, typed: list[str]) -> None:
+    found = task_snippets(task(action=TaskAction.COMPARE, checksums=checksums), flow(), CALLER)
+    (query,) = [node for node in ast.walk(ast.parse(found.python)) if isinstance(node, ast.Dict)]
+    asked = ast.literal_eval(query)
+    assert (asked["TaskAction"], asked["CompareChecksum"]) == ("Compare", checksums.value)
+    assert (asked["Directory"], asked["DstDirectory"]) == ("/test/", "/path/")
+    words = command(found.cli)
+    both = ["fs:/bmcpfs/test/", "oss://bucket/data/path/", "--flow", "df-1"]
+    assert words[words.index("compare") + 1 :] == [*both, *typed]
+    assert task_snippets(task(action=TaskAction.COMPARE, includes='["/a/"]'), flow(), CALLER).cli == ""
 
 
 def test_tls_names_its_authority_and_no_secret_is_ever_written() -> None:
