@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from penstock.api.options import PathBase
 from penstock.api.paths import Ground
-from penstock.console.snippets import Caller, Reading, ends_of, sub_task_snippets, task_snippets
+from penstock.console.snippets import Caller, Reading, data_flow_snippets, ends_of, sub_task_snippets, task_snippets
 from penstock.model import Checksums, Condition, ConflictPolicy, TaskAction
 from tests.unit.console.things import flow, sub_task, task
 
@@ -145,3 +145,16 @@ def test_both_lead_to_the_same_two_files(
     assert to_there.read(str(said["dst_file_path"]))[0] == made.target
     assert by_task.read(command(found.cli)[-2])[0] == made.source
     assert by_task.read(ends_of(made, stream, binding).source)[0] == made.source
+
+
+def test_a_dataflow_of_a_fileset_is_made_again_with_what_it_needs() -> None:
+    told = {
+        "file_system_id": "cpfs-1",
+        "file_system_path": "/set/",
+        "source_storage": "oss://b",
+        "source_storage_path": "/",
+    }
+    found = data_flow_snippets({**told, "fset_id": "fset-1", "throughput": 600}, CALLER)
+    assert arguments(found.python) == {**told, "fset_id": "fset-1", "throughput": 600}
+    (made,) = [line for line in found.cli.splitlines() if "flow create" in line]
+    assert command(made)[-4:] == ["--fileset", "fset-1", "--throughput", "600"]

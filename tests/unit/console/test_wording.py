@@ -10,7 +10,7 @@ import pytest
 from penstock.catalog.live import Limit, Limiter
 from penstock.catalog.views import Happening, HappeningKind, InFull, Line, Listed, Wait
 from penstock.console.timeline import attempts, timeline
-from penstock.console.wording import LIMITS, happening_words, limit_words, wait_in_full, wait_words
+from penstock.console.wording import LIMITS, flow_trouble, happening_words, limit_words, wait_in_full, wait_words
 from penstock.model import DataFlowStatus, Direction, SubTaskStatus
 from tests.unit.console.things import CREATED_NS, flow, sub_task, task
 
@@ -141,3 +141,8 @@ def test_a_row_tells_its_place_in_line() -> None:
     assert wait_words(replace(row, line=Line(wait=Wait.LARGE_LINE))).endswith(": the next of its task")
     many = Line(wait=Wait.LARGE_LINE, before=1000, is_more=True)
     assert "more than 1,000" in wait_words(replace(row, line=many))
+
+
+def test_a_dataflow_says_in_words_what_the_api_says_in_one() -> None:
+    assert "Lengthen the interval" in flow_trouble("ThroughputTooLow")
+    assert [flow_trouble(told) for told in ("", "StoreForbidden: no")] == ["", "StoreForbidden: no"]

@@ -8,7 +8,7 @@ import pytest
 
 from penstock.catalog.live import Limiter, Soundness
 from penstock.catalog.shown import Shown
-from penstock.catalog.views import Browse
+from penstock.catalog.views import Browse, Standing
 from penstock.engine.messages import BucketFigures, Figures, MethodFigures, PartsMoved, Report
 from penstock.engine.sight import Sight
 from penstock.engine.soundness import MountTrouble
@@ -175,6 +175,8 @@ async def test_what_waits_and_does_not_move_says_for_what(seen: Seen) -> None:
     assert await seen.limiter() == (Limiter.BUCKET_SILENT, "bucket")
     rig.engine.outages.heard("mover-1.1", pace().buckets)
     assert await seen.limiter() == (Limiter.RETRIES, "")
+    told = await rig.book.catalog.reading.overview([FS])
+    assert [view.standing for view in told.flows] == [told.standing] == [Standing(again=1)]
     seen.mounts[FS] = MountTrouble(code=FailureCode.FILE_SYSTEM_UNAVAILABLE, message="nothing is mounted there")
     assert await seen.limiter() == (Limiter.FILE_SYSTEM_AWAY, FS)
     (flow,) = (await rig.book.catalog.reading.overview([FS])).flows
